@@ -1,0 +1,173 @@
+//! What a commit, a start and a search of logs take in a store of a given size.
+//!
+//! `cargo run --release -p concordat-state --example store_bench -- DIRECTORY [KEYS] [BLOCKS]`
+//! fills an empty directory with 1,000,000 keys and 100,000 blocks unless told otherwise.
+#![allow(clippy::print_stdout, reason = "printing is what this program is for")]
+
+use std::{error::Error, path::Path, time::Instant};
+
+use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
+use concordat_state::{
+    CheckLevel, CommitBatch, GenesisBatch, LogFilter, Store, StoreOptions, Tip, ValidatorsFrom,
+};
+use concordat_types::{
+    Block, ChainParams, ChangeSet, Receipt, StateKey, StateReader as _, Validator, ValidatorSet,
+    block::{HeaderContext, empty_hash},
+    receipt::Outcome,
+};
+use tendermint::{
+    Hash, Time,
+    block::{Id, parts},
+};
+
+/// Transactions of the blocks whose commits are timed: each writes two keys and one log.
+const FULL_BLOCK: u64 = 300;
+const FULL_BLOCKS: u64 = 200;
+
+type Outcomes<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcomes<()> {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().ok_or("name an empty directory for the store")?;
+    let keys: u64 = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
+    let blocks: u64 = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
+    let path = Path::new(&directory);
+    let options = StoreOptions::default();
+    let validators = validators()?;
+
+    let store = Store::open(path, &options)?;
+    fill(&store, keys, &validators)?;
+    timed("light blocks", blocks, || (0..blocks).try_for_each(|_| commit(&store, 1, keys, &validators)))?;
+    let updates = FULL_BLOCKS * FULL_BLOCK * 2;
+    timed("updates in full blocks", updates, || {
+        (0..FULL_BLOCKS).try_for_each(|_| commit(&store, FULL_BLOCK, keys, &validators))
+    })?;
+    timed("reads at the tip", 100_000, || {
+        let state = store.state()?;
+        (0..100_000).try_for_each(|n| {
+            std::hint::black_box(state.get(&slot(n * 7_919 % keys))?);
+            Ok(())
+        })
+    })?;
+    let rare = LogFilter {
+        from: 1,
+        to: u64::MAX,
+        addresses: vec![],
+        topics: vec![vec![], vec![keccak256("rare")]],
+        cap: 10_000,
+    };
+    timed("searches of all logs for a rare topic", 1, || Ok(store.logs(&rare)?))?;
+    println!("{:?}", store.stats()?);
+    drop(store);
+    let store = timed("start", 1, || Ok(Store::open(path, &options)?))?;
+    println!("resident memory: {} MB", resident_megabytes()?);
+    timed("quick check", 1, || Ok(store.check(CheckLevel::Quick)?))?;
+    Ok(())
+}
+
+fn timed<T>(what: &str, count: u64, act: impl FnOnce() -> Outcomes<T>) -> Outcomes<T> {
+    let (started, processor) = (Instant::now(), processor_seconds()?);
+    let result = act()?;
+    let (elapsed, processor) = (started.elapsed(), processor_seconds()? - processor);
+    let each = |seconds: f64| seconds * 1e6 / count as f64;
+    println!(
+        "{count} {what}: {elapsed:.2?}; {:.2} µs each, {:.2} µs of processor time",
+        each(elapsed.as_secs_f64()),
+        each(processor)
+    );
+    Ok(result)
+}
+
+fn slot(n: u64) -> StateKey {
+    StateKey::storage(Address::repeat_byte(7), keccak256(n.to_be_bytes()))
+}
+
+fn fill(store: &Store, keys: u64, validators: &ValidatorSet) -> Outcomes<()> {
+    let changes: ChangeSet = (0..keys).map(|n| (slot(n), Some(n.to_be_bytes().to_vec()))).collect();
+    let sets = [ValidatorsFrom { height: 1, encoded: validators.encode() }];
+    let genesis = GenesisBatch {
+        chain_id: "bench",
+        initial_height: 1,
+        time_ms: 1_700_000_000_000,
+        changes: &changes,
+        validators: &sets,
+    };
+    timed("keys of the genesis", keys, || Ok(store.init_genesis(&genesis)?))?;
+    Ok(())
+}
+
+fn validators() -> Outcomes<ValidatorSet> {
+    // The public key of RFC 8032, section 7.1, test 1.
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let public_key = alloy_primitives::hex::decode_to_array(key)?;
+    Ok(ValidatorSet::new(vec![Validator { org: "bank-a".parse()?, public_key, power: 10 }])?)
+}
+
+fn commit(store: &Store, txs: u64, keys: u64, validators: &ValidatorSet) -> Outcomes<()> {
+    let tip = store.latest().ok_or("the store is empty")?;
+    let tx = |n: u64| Bytes::from([&tip.height.to_be_bytes()[..], &n.to_be_bytes(), &[0; 180]].concat());
+    let txs: Vec<Bytes> = (0..txs).map(tx).collect();
+    let block = block_on(&tip, txs, validators)?;
+    let receipts: Vec<Receipt> = block.txs.iter().map(|tx| receipt(tx)).collect();
+    let touched = (0..block.txs.len() as u64 * 2).map(|n| (tip.height * 104_729 + n * 7_919) % keys);
+    let changes = touched.map(|n| (slot(n), Some((tip.height + 1).to_le_bytes().to_vec()))).collect();
+    store.commit(&CommitBatch {
+        block: &block,
+        block_hash: block.hash(),
+        receipts: &receipts,
+        changes: &changes,
+        seen_commit: &[0; 400],
+        validators: &[],
+        notes: &[],
+    })?;
+    Ok(())
+}
+
+fn block_on(tip: &Tip, txs: Vec<Bytes>, validators: &ValidatorSet) -> Outcomes<Block> {
+    let hash = Hash::Sha256(tip.block_hash.0);
+    let id = Id { hash, part_set_header: parts::Header::new(1, hash)? };
+    let context = HeaderContext {
+        chain_id: "bench",
+        height: tip.height + 1,
+        last_block_id: (tip.block_hash != B256::ZERO).then_some(id),
+        validators,
+        next_validators: validators,
+        params: &ChainParams::default(),
+        app_hash: tip.state_root,
+        last_results_hash: empty_hash(),
+    };
+    let time = Time::from_unix_timestamp(i64::try_from(tip.time_ms / 1000)? + 1, 0)?;
+    let proposer = validators.validators().first().ok_or("no validator")?.address();
+    let header = context.header(time, proposer, &txs, None)?;
+    Ok(Block { header, txs, last_commit: None })
+}
+
+fn receipt(tx: &[u8]) -> Receipt {
+    let tx_hash = keccak256(tx);
+    let topics = vec![keccak256("Transfer"), tx_hash, keccak256(tx_hash)];
+    Receipt {
+        tx_hash,
+        tx_type: 2,
+        sender: Address::repeat_byte(1),
+        outcome: Outcome::Success,
+        gas_limit: 60_000,
+        gas_used: 34_215,
+        contract_address: None,
+        logs: vec![Log::new_unchecked(Address::repeat_byte(7), topics, Bytes::from(vec![0; 32]))],
+        output: Bytes::new(),
+    }
+}
+
+/// Processor time of all threads so far, as Linux counts it in hundredths of a second (proc(5)).
+fn processor_seconds() -> Outcomes<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("malformed stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+}
+
+fn resident_megabytes() -> Outcomes<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? / 1024)
+}

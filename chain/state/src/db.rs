@@ -1,0 +1,306 @@
+//! The database underneath: RocksDB, behind the few operations that the store needs.
+//!
+//! Architecture invariant: nothing outside this module names a RocksDB type.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
+    DBCompressionType, DBRecoveryMode, Direction, IteratorMode, LogLevel, LruCacheOptions, Options,
+    ReadOptions, SliceTransform, WriteBatch, WriteOptions,
+};
+
+use crate::{
+    StoreError, StoreOptions,
+    schema::{SCHEMA, Table, history_prefix},
+};
+
+/// The file that marks a directory as a store, names its schema and carries the lock.
+const STAMP_FILE: &str = "concordat-store";
+const STAMP_TEXT: &str = "concordat state store, schema ";
+const STAMP_BYTES_MAX: u64 = 256;
+
+/// Log files of past blocks are deleted once their total exceeds this: it bounds the replay at start-up.
+const WAL_BYTES_MAX: u64 = 128 << 20;
+
+/// An owned key and value.
+pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// When the operating system has it: survives the end of the process, not of the machine.
+    Buffered,
+    /// When the disk has it.
+    Synced,
+}
+
+/// An open database and its lock.
+pub(crate) struct Db {
+    rocks: DB,
+    // Held for as long as the database is open: closing the file releases the lock.
+    _stamp: File,
+}
+
+/// Writes that happen together or not at all.
+pub(crate) struct Batch<'a> {
+    // Looked up once: a block has tens of thousands of writes.
+    tables: Vec<&'a ColumnFamily>,
+    rows: WriteBatch,
+}
+
+impl Batch<'_> {
+    pub(crate) fn put(&mut self, table: Table, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        if let Some(family) = self.tables.get(table as usize) {
+            self.rows.put_cf(family, key, value);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, table: Table, key: impl AsRef<[u8]>) {
+        if let Some(family) = self.tables.get(table as usize) {
+            self.rows.delete_cf(family, key);
+        }
+    }
+
+    /// Deletes `from` up to, but without, `to`.
+    pub(crate) fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
+        if let Some(family) = self.tables.get(table as usize) {
+            self.rows.delete_range_cf(family, from, to);
+        }
+    }
+
+    /// Bytes gathered so far.
+    pub(crate) fn size(&self) -> usize {
+        self.rows.size_in_bytes()
+    }
+}
+
+impl Db {
+    /// Opens or creates the database in `path`.
+    pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let stamp = claim(path)?;
+        let cache = block_cache(options);
+        let families = Table::ALL
+            .iter()
+            .map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(*table, &cache, options)));
+        let rocks = DB::open_cf_descriptors(&database_options(options), path.join("rocksdb"), families)
+            .map_err(|e| failed("open the store", e))?;
+        Ok(Self { rocks, _stamp: stamp })
+    }
+
+    pub(crate) fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rocks.get_cf(self.family(table), key).map_err(|e| failed(&format!("read {}", table.name()), e))
+    }
+
+    /// The values under `keys`, which are sorted.
+    pub(crate) fn get_sorted<'k, K: AsRef<[u8]> + 'k>(
+        &self,
+        table: Table,
+        keys: impl IntoIterator<Item = &'k K>,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let sorted = true;
+        self.rocks
+            .batched_multi_get_cf(self.family(table), keys, sorted)
+            .into_iter()
+            .map(|value| match value {
+                Ok(value) => Ok(value.map(|value| value.to_vec())),
+                Err(e) => Err(failed(&format!("read {}", table.name()), e)),
+            })
+            .collect()
+    }
+
+    /// The rows from `from` up to, but without, `to`, in order, as they stood when this was called.
+    pub(crate) fn rows(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+    ) -> impl Iterator<Item = Result<Row, StoreError>> + use<'_> {
+        let mut reading = ReadOptions::default();
+        reading.set_total_order_seek(true);
+        // Scans would push the working set of execution out of the cache.
+        reading.fill_cache(false);
+        if let Some(to) = to {
+            reading.set_iterate_upper_bound(to);
+        }
+        let mode = IteratorMode::From(from, Direction::Forward);
+        self.rocks
+            .iterator_cf_opt(self.family(table), reading, mode)
+            .map(move |row| row.map_err(|e| failed(&format!("scan {}", table.name()), e)))
+    }
+
+    /// The first row of the history that is at or after `from` and has the same prefix.
+    pub(crate) fn first_of_history(&self, from: &[u8]) -> Result<Option<Row>, StoreError> {
+        let mut reading = ReadOptions::default();
+        reading.set_prefix_same_as_start(true);
+        let mode = IteratorMode::From(from, Direction::Forward);
+        let mut rows = self.rocks.iterator_cf_opt(self.family(Table::History), reading, mode);
+        let row = rows.next().transpose().map_err(|e| failed("read history", e))?;
+        Ok(row.filter(|(key, _)| history_prefix(key) == history_prefix(from)))
+    }
+
+    /// The last row at or before `key`.
+    pub(crate) fn last_at_or_before(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        let mut reading = ReadOptions::default();
+        reading.set_total_order_seek(true);
+        let mode = IteratorMode::From(key, Direction::Reverse);
+        let mut rows = self.rocks.iterator_cf_opt(self.family(table), reading, mode);
+        rows.next().transpose().map_err(|e| failed(&format!("read {}", table.name()), e))
+    }
+
+    /// An empty batch.
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch {
+            tables: Table::ALL.iter().map(|table| self.family(*table)).collect(),
+            rows: WriteBatch::default(),
+        }
+    }
+
+    /// Writes a batch, whole or not at all.
+    pub(crate) fn write(&self, batch: Batch<'_>, durability: Durability) -> Result<(), StoreError> {
+        let mut writing = WriteOptions::default();
+        writing.set_sync(durability == Durability::Synced);
+        self.rocks.write_opt(batch.rows, &writing).map_err(|e| failed("write", e))
+    }
+
+    /// A size that the database keeps account of, summed over the tables, or of one table.
+    pub(crate) fn property(&self, table: Table, name: &str) -> Result<u64, StoreError> {
+        let value = self.rocks.property_int_value_cf(self.family(table), name);
+        Ok(value.map_err(|e| failed("read its statistics", e))?.unwrap_or_default())
+    }
+
+    fn family(&self, table: Table) -> &ColumnFamily {
+        self.rocks.cf_handle(table.name()).expect("every table is opened with the database")
+    }
+}
+
+/// Takes the directory's lock and checks, or writes, its stamp.
+fn claim(path: &Path) -> Result<File, StoreError> {
+    let file_error = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::File { doing, path, source }
+    };
+    fs::create_dir_all(path).map_err(file_error("create", path))?;
+    let stamp_path = path.join(STAMP_FILE);
+    if !stamp_path.exists() {
+        refuse_foreign(path)?;
+    }
+    let mut stamp = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&stamp_path)
+        .map_err(file_error("open", &stamp_path))?;
+    stamp.try_lock().map_err(|e| match e {
+        TryLockError::WouldBlock => StoreError::Locked { path: path.to_owned() },
+        TryLockError::Error(source) => StoreError::File { doing: "lock", path: stamp_path.clone(), source },
+    })?;
+    let mut text = String::new();
+    (&stamp).take(STAMP_BYTES_MAX).read_to_string(&mut text).map_err(file_error("read", &stamp_path))?;
+    // An empty stamp is that of a creation which was cut off before anything else was written.
+    if text.is_empty() {
+        stamp
+            .write_all(format!("{STAMP_TEXT}{SCHEMA}\n").as_bytes())
+            .and_then(|()| stamp.sync_all())
+            .map_err(file_error("write", &stamp_path))?;
+    } else {
+        check_stamp(path, &text)?;
+    }
+    Ok(stamp)
+}
+
+fn check_stamp(path: &Path, text: &str) -> Result<(), StoreError> {
+    let not_a_store = |reason: String| StoreError::NotAStore { path: path.to_owned(), reason };
+    let found = text
+        .strip_prefix(STAMP_TEXT)
+        .and_then(|number| number.trim_end().parse::<u32>().ok())
+        .ok_or_else(|| not_a_store(format!("its file {STAMP_FILE} says something else")))?;
+    match found {
+        SCHEMA => Ok(()),
+        newer if newer > SCHEMA => {
+            Err(StoreError::NewerSchema { path: path.to_owned(), found, supported: SCHEMA })
+        }
+        _ => Err(not_a_store(format!("schema {found} never existed"))),
+    }
+}
+
+fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let mut entries = fs::read_dir(path).map_err(|source| StoreError::File {
+        doing: "list",
+        path: path.to_owned(),
+        source,
+    })?;
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(StoreError::NotAStore {
+            path: PathBuf::from(path),
+            reason: format!("it is not empty and has no file {STAMP_FILE}"),
+        }),
+    }
+}
+
+fn database_options(options: &StoreOptions) -> Options {
+    let mut db = Options::default();
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    db.set_max_open_files(options.max_open_files);
+    db.set_db_write_buffer_size(options.write_buffer_bytes);
+    db.set_max_total_wal_size(WAL_BYTES_MAX);
+    // A torn end of the log is a write that was never acknowledged. Damage before the end is not: it must
+    // stop the start, where the default mode would silently drop acknowledged blocks.
+    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    db.set_track_and_verify_wals_in_manifest(true);
+    db.set_paranoid_checks(true);
+    db.set_max_background_jobs(2);
+    db.set_stats_dump_period_sec(0);
+    db.set_keep_log_file_num(2);
+    db.set_log_level(LogLevel::Warn);
+    db
+}
+
+fn table_options(table: Table, cache: &Cache, options: &StoreOptions) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    // Indexes and filters live in the bounded cache too, so that memory does not grow with the chain; cut
+    // into pieces, so that one read brings in a page of them and not the megabytes of a whole file.
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_pin_top_level_index_and_filter(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut family = Options::default();
+    family.set_compression_type(DBCompressionType::Lz4);
+    family.set_write_buffer_size((options.write_buffer_bytes / 4).max(1 << 20));
+    match table {
+        Table::State | Table::Preimages | Table::Txs | Table::Hashes => blocks.set_bloom_filter(10.0, false),
+        Table::History => {
+            blocks.set_bloom_filter(10.0, false);
+            blocks.set_whole_key_filtering(false);
+            family.set_prefix_extractor(SliceTransform::create("key without height", history_prefix, None));
+        }
+        _ => {}
+    }
+    family.set_block_based_table_factory(&blocks);
+    family
+}
+
+/// Few shards: by default each would be too small to hold what one large file needs.
+fn block_cache(options: &StoreOptions) -> Cache {
+    let mut lru = LruCacheOptions::default();
+    lru.set_capacity(options.block_cache_bytes);
+    lru.set_num_shard_bits(3);
+    Cache::new_lru_cache_opts(&lru)
+}
+
+fn failed(doing: &str, error: rocksdb::Error) -> StoreError {
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => StoreError::corrupt(doing, error),
+        _ => StoreError::Database { doing: doing.to_owned(), reason: error.to_string() },
+    }
+}

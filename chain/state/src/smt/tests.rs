@@ -1,0 +1,213 @@
+//! The tree against a second, naive implementation, golden roots and its own invariants.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The definition of the root, written down with no thought for speed.
+fn reference_root(map: &Map) -> Hash {
+    fn subtree(leaves: &[(Hash, Hash)], level: usize) -> Hash {
+        match leaves {
+            [] => EMPTY,
+            [(_, hash)] => *hash,
+            _ => {
+                let (right, left): (Vec<_>, Vec<_>) =
+                    leaves.iter().partition(|(key, _)| key[level / 8] >> (7 - level % 8) & 1 == 1);
+                let mut image = vec![1];
+                image.extend(subtree(&left, level + 1));
+                image.extend(subtree(&right, level + 1));
+                Sha256::digest(image).into()
+            }
+        }
+    }
+    let leaf = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+        let key: Hash = Sha256::digest(key).into();
+        let image = [&[0u8][..], &key, &Sha256::digest(value)].concat();
+        (key, Sha256::digest(image).into())
+    };
+    subtree(&map.iter().map(leaf).collect::<Vec<_>>(), 0)
+}
+
+fn puts(map: &Map) -> Vec<Update> {
+    map.iter().map(|(key, value)| Update::new(key, Some(value))).collect()
+}
+
+fn tree_of(map: &Map) -> Tree {
+    let mut tree = Tree::new();
+    tree.update(puts(map));
+    tree
+}
+
+/// Few and short keys, so that batches meet the same ones again.
+fn maps() -> impl Strategy<Value = Map> {
+    let key = prop_oneof![prop::collection::vec(0u8..4, 1..4), prop::collection::vec(any::<u8>(), 1..40)];
+    prop::collection::btree_map(key, prop::collection::vec(any::<u8>(), 1..40), 0..120)
+}
+
+fn numbered(count: u32) -> Map {
+    (0..count).map(|n| (n.to_be_bytes().to_vec(), format!("value {n}").into_bytes())).collect()
+}
+
+/// A tree and its node count must not depend on how the tree came to be.
+fn assert_same(tree: &Tree, map: &Map) {
+    assert_eq!(tree.root(), reference_root(map));
+    assert_eq!(tree.len(), map.len());
+    assert_eq!(tree.nodes.inners.live(), tree_of(map).nodes.inners.live(), "inner nodes leaked");
+}
+
+// Computed with Python's hashlib from the three formulas in the module's documentation.
+const GOLDEN_ROOTS: [(u32, &str); 4] = [
+    (0, "0000000000000000000000000000000000000000000000000000000000000000"),
+    (1, "27a7b5499c2a125b5ba651b4bcb2e411eeb5b845fcb2c314b25d6d22c87862bc"),
+    (2, "2dccd0e5683d929e8f83dd14b23f633fcdf578935fde74c6c6f7216ac597ba6c"),
+    (1000, "7d2dc255d570d56bd1a195ac65dba7acd8864f22aea4c3ce09ab863499784923"),
+];
+
+#[test]
+fn roots_are_golden() {
+    for (count, root) in GOLDEN_ROOTS {
+        assert_eq!(alloy_primitives::hex::encode(tree_of(&numbered(count)).root()), root, "{count} keys");
+    }
+}
+
+#[test]
+fn empty_tree_has_the_zero_root_and_no_neighbours() {
+    let tree = Tree::new();
+    assert_eq!(tree.root(), EMPTY);
+    assert!(tree.is_empty());
+    assert_eq!(tree.lookup(&key_hash(b"k")), Lookup::Absent { left: None, right: None });
+}
+
+#[test]
+fn single_leaf_is_the_root_and_has_an_empty_path() {
+    let map = Map::from([(b"k".to_vec(), b"v".to_vec())]);
+    let tree = tree_of(&map);
+    assert_eq!(tree.root(), leaf_hash(&key_hash(b"k"), b"v"));
+    assert_eq!(tree.lookup(&key_hash(b"k")), Lookup::Present(vec![]));
+}
+
+#[test]
+fn staged_update_is_invisible_until_published_and_leaves_nothing_when_discarded() {
+    let map = numbered(500);
+    let mut tree = tree_of(&map);
+    let (before, inners) = (tree.root(), tree.nodes.inners.live());
+
+    let staged = tree.stage((400u32..700).map(|n| Update::new(&n.to_be_bytes(), Some(b"new"))).collect());
+    assert_ne!(staged.root(), before);
+    assert_eq!(tree.root(), before);
+    tree.discard(staged);
+    assert_eq!((tree.root(), tree.len(), tree.nodes.inners.live()), (before, 500, inners));
+
+    let staged = tree.stage(vec![Update::new(b"one more", Some(b"value"))]);
+    let root = staged.root();
+    tree.publish(staged);
+    assert_eq!((tree.root(), tree.len()), (root, 501));
+}
+
+#[test]
+fn an_update_that_changes_nothing_makes_no_nodes() {
+    let map = numbered(300);
+    let mut tree = tree_of(&map);
+    let mut updates = puts(&map);
+    updates.push(Update::new(b"never there", None));
+    let staged = tree.stage(updates);
+    assert!(staged.born.is_empty() && staged.dead.is_empty());
+    assert_eq!(staged.root(), tree.root());
+    tree.discard(staged);
+}
+
+#[test]
+#[should_panic(expected = "published onto the tree it was made from")]
+fn a_staged_update_cannot_be_published_onto_another_tree_version() {
+    let mut tree = Tree::new();
+    let first = tree.stage(vec![Update::new(b"a", Some(b"1"))]);
+    let second = tree.stage(vec![Update::new(b"b", Some(b"1"))]);
+    tree.publish(first);
+    tree.publish(second);
+}
+
+/// Keys whose hashes are equal in all bits but the last cannot be found by hashing: made by hand.
+#[test]
+fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
+    let low = [0xAA; 32];
+    let mut high = low;
+    high[31] = 0xAB;
+    let mut tree = Tree::new();
+    let update = |key| Update { key, leaf: Some([7; 32]) };
+    tree.update(vec![update(low), update(high)]);
+    assert_eq!(tree.nodes.inners.live(), 256);
+    let Lookup::Present(path) = tree.lookup(&low) else { panic!("the leaf is there") };
+    assert_eq!(path.len(), 256);
+
+    tree.update(vec![Update { key: high, leaf: None }]);
+    assert_eq!((tree.nodes.inners.live(), tree.root()), (0, [7; 32]));
+    tree.update(vec![Update { key: high, leaf: None }]);
+    assert_eq!(tree.len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn root_equals_the_reference(map in maps()) {
+        assert_same(&tree_of(&map), &map);
+    }
+
+    #[test]
+    fn order_and_batching_of_insertions_do_not_matter(
+        entries in prop::collection::vec((prop::collection::vec(0u8..6, 1..4), any::<u8>()), 1..200),
+        batch in 1usize..50,
+    ) {
+        let (mut tree, mut map) = (Tree::new(), Map::new());
+        for chunk in entries.chunks(batch) {
+            let chunk: Map = chunk.iter().map(|(key, value)| (key.clone(), vec![*value])).collect();
+            tree.update(puts(&chunk));
+            map.extend(chunk);
+        }
+        assert_same(&tree, &map);
+    }
+
+    #[test]
+    fn deleted_keys_leave_no_trace(kept in maps(), gone in maps()) {
+        let mut tree = tree_of(&gone);
+        tree.update(puts(&kept));
+        let deletions = gone.keys().filter(|key| !kept.contains_key(*key));
+        tree.update(deletions.map(|key| Update::new(key, None)).collect());
+        assert_same(&tree, &kept);
+    }
+
+    #[test]
+    fn mixed_batches_equal_the_map(batches in prop::collection::vec(
+        prop::collection::btree_map(prop::collection::vec(0u8..5, 1..4), prop::option::of(any::<u8>()), 0..40), 1..12)) {
+        let (mut tree, mut map) = (Tree::new(), Map::new());
+        for batch in batches {
+            let updates = batch.iter().map(|(key, value)| {
+                Update::new(key, value.as_ref().map(std::slice::from_ref))
+            });
+            tree.update(updates.collect());
+            for (key, value) in batch {
+                match value {
+                    Some(value) => map.insert(key, vec![value]),
+                    None => map.remove(&key),
+                };
+            }
+            assert_same(&tree, &map);
+        }
+    }
+
+    #[test]
+    fn neighbours_are_those_of_the_sorted_key_hashes(map in maps(), key in prop::collection::vec(any::<u8>(), 1..8)) {
+        let hash = key_hash(&key);
+        let hashes: std::collections::BTreeSet<Hash> = map.keys().map(|key| key_hash(key)).collect();
+        match tree_of(&map).lookup(&hash) {
+            Lookup::Present(_) => prop_assert!(map.contains_key(&key)),
+            Lookup::Absent { left, right } => {
+                prop_assert!(!map.contains_key(&key));
+                prop_assert_eq!(left, hashes.range(..hash).next_back().copied());
+                prop_assert_eq!(right, hashes.range(hash..).next().copied());
+            }
+        }
+    }
+}

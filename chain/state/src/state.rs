@@ -1,0 +1,140 @@
+//! Reading the state as it stood at one height, while newer blocks are committed.
+
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+use alloy_primitives::B256;
+use concordat_types::{ReadError, StateKey, StateReader};
+
+use crate::{
+    Store, StoreError,
+    schema::{Table, decode_before, decode_keys, history_key},
+};
+
+/// The state at one height. It goes on giving the same answers for as long as its history is kept.
+///
+/// Reads take no lock and hold no resources. A value is read in two steps: first the current one, then, if
+/// a newer height may have begun to write meanwhile, the oldest history entry above this height, which
+/// holds the value as it was. In this order no commit can slip in between: whatever changed the key after
+/// the first step left its entry before the second.
+#[derive(Clone, Debug)]
+pub struct State {
+    store: Store,
+    height: u64,
+}
+
+impl Store {
+    /// The state at the tip.
+    ///
+    /// # Errors
+    /// [`StoreError::NotInitialised`] while the store is empty.
+    pub fn state(&self) -> Result<State, StoreError> {
+        let height = self.tip()?.height;
+        Ok(State { store: self.clone(), height })
+    }
+
+    /// The state after the block at `height`; one below the initial height it is that of the genesis.
+    ///
+    /// # Errors
+    /// [`StoreError::Future`] above the tip, [`StoreError::Pruned`] below [`Self::history_floor`].
+    pub fn state_at(&self, height: u64) -> Result<State, StoreError> {
+        let (tip, floor) = (self.tip()?.height, self.history_floor());
+        if height > tip {
+            return Err(StoreError::Future { height, tip });
+        }
+        if height < floor {
+            return Err(StoreError::Pruned { what: "the state", height, floor });
+        }
+        Ok(State { store: self.clone(), height })
+    }
+
+    /// The lowest height whose state can be read.
+    pub fn history_floor(&self) -> u64 {
+        self.inner.history_floor.load(Ordering::SeqCst)
+    }
+
+    /// Tells readers the floors of a store that is just being filled.
+    pub(crate) fn show_floors(&self, history: u64, bodies: u64) {
+        self.inner.history_floor.store(history, Ordering::SeqCst);
+        self.inner.body_floor.store(bodies, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    /// The height whose state this is.
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// The rows whose keys begin with `prefix`, in the order of keys, at most `limit` of them.
+    ///
+    /// # Errors
+    /// As [`StateReader::get`].
+    pub fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<(StateKey, Vec<u8>)>, ReadError> {
+        let store_failed = |e: StoreError| e.into_read("a range of the state");
+        // The rows are those of this instant; whatever changed before it stands in the list read after it.
+        let current = self.store.db().rows(Table::State, prefix, None);
+        let later = self.later_changes(prefix).map_err(store_failed)?;
+        // Some of the rows may be later insertions: leave room for them.
+        let room = limit.saturating_add(later.len());
+        let mut rows = BTreeMap::new();
+        for row in current.take(room) {
+            let (key, value) = row.map_err(store_failed)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            rows.insert(StateKey::from_stored(&key), value.into_vec());
+        }
+        for key in later {
+            match self.get(&key)? {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
+    /// The keys under `prefix` that blocks above this height changed.
+    fn later_changes(&self, prefix: &[u8]) -> Result<Vec<StateKey>, StoreError> {
+        let above = self.height.saturating_add(1).to_be_bytes();
+        let mut later = Vec::new();
+        for row in self.store.db().rows(Table::Changes, &above, None) {
+            let (_, keys) = row?;
+            let keys =
+                decode_keys(&keys).ok_or_else(|| StoreError::corrupt("a list of changes", "malformed"))?;
+            later.extend(keys.into_iter().filter(|key| key.as_bytes().starts_with(prefix)));
+        }
+        Ok(later)
+    }
+
+    /// The value before the first block above this height that changed `key`; `None` where none did.
+    fn before_later_change(&self, key: &StateKey) -> Result<Option<Option<Vec<u8>>>, StoreError> {
+        let from = history_key(key, self.height.saturating_add(1));
+        let entry = self.store.db().first_of_history(&from)?;
+        entry.map(|(_, before)| decode_before(&before)).transpose()
+    }
+}
+
+impl StateReader for State {
+    fn get(&self, key: &StateKey) -> Result<Option<Vec<u8>>, ReadError> {
+        let what = || format!("state key 0x{}", alloy_primitives::hex::encode(key));
+        let current = self.store.db().get(Table::State, key).map_err(|e| e.into_read(&what()))?;
+        if self.store.inner.writing.load(Ordering::SeqCst) <= self.height {
+            return Ok(current);
+        }
+        let before = self.before_later_change(key).map_err(|e| e.into_read(&what()))?;
+        // Pruning raises the floor before it takes entries away, so that what was just read was whole.
+        let floor = self.store.history_floor();
+        if self.height < floor {
+            let reason = format!("its history is pruned below {floor}");
+            return Err(ReadError::Unavailable { height: self.height, reason });
+        }
+        Ok(before.unwrap_or(current))
+    }
+
+    fn block_hash(&self, height: u64) -> Result<Option<B256>, ReadError> {
+        if height > self.height {
+            return Ok(None);
+        }
+        self.store.block_hash(height).map_err(|e| e.into_read("a block hash"))
+    }
+}

@@ -1,0 +1,248 @@
+//! Opening a store, and what every handle of it shares.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use alloy_primitives::B256;
+use rayon::prelude::*;
+
+use crate::{
+    StoreError,
+    db::{Batch, Db, Durability, Row},
+    schema::{HeightRecord, Table, decode_u64, meta},
+    smt::{Tree, Update},
+};
+
+/// Rows hashed at a time while the tree is rebuilt: enough to keep every core busy, little to hold in memory.
+const REBUILD_ROWS: usize = 16_384;
+
+/// How much memory the store may use besides the tree, which takes about 140 bytes per key.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Cache of disk blocks, indexes and filters, in bytes.
+    pub block_cache_bytes: usize,
+    /// Writes held in memory before they go to sorted files, in bytes.
+    pub write_buffer_bytes: usize,
+    /// Files held open.
+    pub max_open_files: i32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { block_cache_bytes: 64 << 20, write_buffer_bytes: 64 << 20, max_open_files: 512 }
+    }
+}
+
+/// Where the store stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// The newest committed height; one below the initial height after the genesis.
+    pub height: u64,
+    /// Its block's hash; zero after the genesis.
+    pub block_hash: B256,
+    /// The root of the state after it.
+    pub state_root: B256,
+    /// Its block's time, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TxLocation {
+    /// The block's height.
+    pub height: u64,
+    /// The transaction's place in the block, from 0.
+    pub index: u32,
+}
+
+/// A handle of an open store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// The tree and the tip whose state it holds; they change together.
+#[derive(Default)]
+pub(crate) struct Authenticated {
+    pub(crate) tree: Tree,
+    pub(crate) tip: Option<Tip>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    authenticated: RwLock<Authenticated>,
+    tip: RwLock<Option<Tip>>,
+    /// Held for as long as a block is written; the reason why nothing may be written any more, if any.
+    writer: Mutex<Option<String>>,
+    /// The greatest height whose write has begun. Readers of older heights consult the history from then on.
+    pub(crate) writing: AtomicU64,
+    pub(crate) history_floor: AtomicU64,
+    pub(crate) body_floor: AtomicU64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("tip", &self.latest()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in the directory `path`, making an empty one where there is nothing.
+    ///
+    /// Rebuilds the tree from the stored state and compares its root with the one that the newest block
+    /// committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while somebody else has it open, [`StoreError::NewerSchema`] where a newer
+    /// program wrote it, [`StoreError::RootMismatch`] and [`StoreError::Corrupt`] where it is damaged.
+    pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let db = Db::open(path, options)?;
+        abandon_unfinished_import(&db)?;
+        let tip = stored_tip(&db)?;
+        let tree = rebuild(&db)?;
+        check_root(&tree, tip)?;
+        let floor = |key| Ok::<_, StoreError>(AtomicU64::new(meta_u64(&db, key)?.unwrap_or_default()));
+        let inner = Inner {
+            writing: AtomicU64::new(tip.map_or(0, |tip| tip.height)),
+            history_floor: floor(meta::HISTORY_FLOOR)?,
+            body_floor: floor(meta::BODY_FLOOR)?,
+            authenticated: RwLock::new(Authenticated { tree, tip }),
+            tip: RwLock::new(tip),
+            writer: Mutex::new(None),
+            db,
+        };
+        tracing::info!(height = tip.map(|tip| tip.height), path = %path.display(), "store opened");
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Where the store stands; `None` while it is empty.
+    pub fn latest(&self) -> Option<Tip> {
+        *self.inner.tip.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tip(&self) -> Result<Tip, StoreError> {
+        self.latest().ok_or(StoreError::NotInitialised)
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    // A thread that panics while it holds one of these locks leaves what they guard consistent: staged
+    // nodes are invisible, and everything else is a single assignment. Poisoned locks are therefore used on.
+
+    pub(crate) fn authenticated(&self) -> RwLockReadGuard<'_, Authenticated> {
+        self.inner.authenticated.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn authenticated_mut(&self) -> RwLockWriteGuard<'_, Authenticated> {
+        self.inner.authenticated.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to write, which one thread has at a time.
+    pub(crate) fn writer(&self) -> Result<Writer<'_>, StoreError> {
+        let poison = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*poison {
+            Some(reason) => Err(StoreError::Poisoned { reason: reason.clone() }),
+            None => Ok(Writer { store: self, poison }),
+        }
+    }
+
+    /// Shows a new tip to readers.
+    pub(crate) fn show_tip(&self, tip: Tip) {
+        *self.inner.tip.write().unwrap_or_else(PoisonError::into_inner) = Some(tip);
+    }
+
+    pub(crate) fn meta_u64(&self, key: &[u8]) -> Result<Option<u64>, StoreError> {
+        meta_u64(self.db(), key)
+    }
+}
+
+/// The right to write. After a failed write nobody gets it any more: what reached the disk is unknown until
+/// the store is opened again.
+pub(crate) struct Writer<'a> {
+    store: &'a Store,
+    poison: MutexGuard<'a, Option<String>>,
+}
+
+impl Writer<'_> {
+    pub(crate) fn write(&mut self, batch: Batch<'_>, durability: Durability) -> Result<(), StoreError> {
+        self.store.db().write(batch, durability).inspect_err(|e| {
+            tracing::error!(error = %e, "a write failed; the store takes no more");
+            *self.poison = Some(e.to_string());
+        })
+    }
+
+    /// Says that the state of `height` is about to be written.
+    pub(crate) fn announce(&self, height: u64) {
+        self.store.inner.writing.store(height, Ordering::SeqCst);
+    }
+}
+
+fn meta_u64(db: &Db, key: &[u8]) -> Result<Option<u64>, StoreError> {
+    let Some(bytes) = db.get(Table::Meta, key)? else { return Ok(None) };
+    let number = decode_u64(&bytes);
+    number.map(Some).ok_or_else(|| StoreError::corrupt(String::from_utf8_lossy(key), "not a number"))
+}
+
+fn stored_tip(db: &Db) -> Result<Option<Tip>, StoreError> {
+    let Some(height) = meta_u64(db, meta::TIP)? else { return Ok(None) };
+    let record = db
+        .get(Table::Heights, height.to_be_bytes())?
+        .and_then(|bytes| HeightRecord::decode(&bytes))
+        .ok_or_else(|| StoreError::corrupt(format!("height {height}"), "the newest height has no record"))?;
+    Ok(Some(record.tip(height)))
+}
+
+impl HeightRecord {
+    pub(crate) const fn tip(&self, height: u64) -> Tip {
+        Tip { height, block_hash: self.block_hash, state_root: self.state_root, time_ms: self.time_ms }
+    }
+}
+
+/// The tree over everything that is stored as state.
+pub(crate) fn rebuild(db: &Db) -> Result<Tree, StoreError> {
+    let mut updates: Vec<Update> = Vec::new();
+    let mut rows = db.rows(Table::State, &[], None);
+    loop {
+        let chunk: Vec<Row> = rows.by_ref().take(REBUILD_ROWS).collect::<Result<_, _>>()?;
+        if chunk.is_empty() {
+            break;
+        }
+        updates.par_extend(chunk.par_iter().map(|(key, value)| Update::new(key, Some(value))));
+    }
+    let mut tree = Tree::new();
+    tree.update(updates);
+    Ok(tree)
+}
+
+fn check_root(tree: &Tree, tip: Option<Tip>) -> Result<(), StoreError> {
+    let computed = B256::from(tree.root());
+    match tip {
+        Some(Tip { height, state_root: expected, .. }) if expected != computed => {
+            Err(StoreError::RootMismatch { height, expected, computed })
+        }
+        None if !tree.is_empty() => Err(StoreError::corrupt("the state", "there is state but no height")),
+        _ => Ok(()),
+    }
+}
+
+/// A snapshot import that was cut off leaves part of a state: the store goes back to empty.
+pub(crate) fn abandon_unfinished_import(db: &Db) -> Result<(), StoreError> {
+    if db.get(Table::Meta, meta::IMPORTING)?.is_none() {
+        return Ok(());
+    }
+    tracing::warn!("a snapshot import was cut off; the store is empty again");
+    let mut batch = db.batch();
+    for table in [Table::State, Table::Preimages] {
+        // No state key and no hash is as long or as high as this.
+        batch.delete_range(table, &[], &[0xff; crate::schema::MAX_KEY_BYTES + 1]);
+    }
+    batch.delete(Table::Meta, meta::IMPORTING);
+    db.write(batch, Durability::Synced)
+}

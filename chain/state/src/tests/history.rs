@@ -1,0 +1,158 @@
+//! The past: reads at old heights, pinned states, changes of a block.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use concordat_types::ReadError;
+use proptest::prelude::*;
+
+use super::*;
+use crate::Change;
+
+type Model = BTreeMap<StateKey, Vec<u8>>;
+
+fn apply(model: &mut Model, changes: &ChangeSet) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => model.insert(key.clone(), value.clone()),
+            None => model.remove(key),
+        };
+    }
+}
+
+#[test]
+fn every_height_keeps_its_own_values() {
+    let chain = Chain::new();
+    chain.commit(&[("a", Some("one"))]);
+    chain.commit(&[("a", None)]);
+    chain.commit(&[]);
+    chain.commit(&[("a", Some("four")), ("genesis", None)]);
+    let values: Vec<Option<String>> = (0..=4).map(|height| get(&chain.store, height, "a")).collect();
+    let expected = [None, Some("one"), None, None, Some("four")].map(|value| value.map(str::to_owned));
+    assert_eq!(values, expected);
+    assert_eq!(get(&chain.store, 3, "genesis").as_deref(), Some("state"));
+    assert_eq!(get(&chain.store, 4, "genesis"), None);
+}
+
+#[test]
+fn a_pinned_state_does_not_see_newer_blocks() {
+    let chain = Chain::new();
+    chain.commit(&[("a", Some("old")), ("gone", Some("here"))]);
+    let pinned = chain.store.state().unwrap();
+    chain.commit(&[("a", Some("new")), ("b", Some("new")), ("gone", None)]);
+    assert_eq!(pinned.height(), 1);
+    assert_eq!(pinned.get(&key("a")).unwrap().unwrap(), b"old");
+    assert_eq!(pinned.get(&key("gone")).unwrap().unwrap(), b"here");
+    assert_eq!(pinned.get(&key("b")).unwrap(), None);
+    assert_eq!(pinned.block_hash(1).unwrap(), chain.store.block_hash(1).unwrap());
+    assert_eq!(pinned.block_hash(2).unwrap(), None);
+    let names: Vec<StateKey> = pinned.scan(b"", 9).unwrap().into_iter().map(|row| row.0).collect();
+    assert_eq!(names, [key("a"), key("genesis"), key("gone")]);
+}
+
+#[test]
+fn heights_to_come_are_refused() {
+    let chain = Chain::new();
+    assert!(matches!(chain.store.state_at(1), Err(StoreError::Future { height: 1, tip: 0 })));
+}
+
+#[test]
+fn changes_of_a_block_show_before_and_after() {
+    let chain = Chain::new();
+    chain.commit(&[("a", Some("1")), ("b", Some("1"))]);
+    chain.commit(&[("a", Some("2")), ("b", None), ("c", Some("1")), ("genesis", Some("state"))]);
+    chain.commit(&[("a", Some("3"))]);
+    let bytes = |text: &str| Some(text.as_bytes().to_vec());
+    let change = |name: &str, before, after| Change { key: key(name), before, after };
+    let expected =
+        [change("a", bytes("1"), bytes("2")), change("b", bytes("1"), None), change("c", None, bytes("1"))];
+    assert_eq!(chain.store.changes(2).unwrap(), expected);
+    assert!(matches!(chain.store.changes(0), Err(StoreError::Pruned { .. })));
+    assert!(matches!(chain.store.changes(4), Err(StoreError::Future { .. })));
+}
+
+#[test]
+fn a_pinned_state_is_the_same_from_first_to_last_read_while_blocks_are_committed() {
+    let chain = Chain::new();
+    chain.commit(&[("counter", Some("1")), ("copy", Some("1"))]);
+    let done = AtomicBool::new(false);
+    let read_pairs = || {
+        let mut reads = 0u32;
+        while !done.load(Ordering::SeqCst) || reads == 0 {
+            let state = chain.store.state().unwrap();
+            let expected = state.height().to_string().into_bytes();
+            for name in ["counter", "copy"] {
+                assert_eq!(state.get(&key(name)).unwrap().unwrap(), expected);
+            }
+            let rows = state.scan(b"co", 2).unwrap();
+            assert!(rows.len() == 2 && rows.iter().all(|(_, value)| *value == expected));
+            assert!(chain.store.prove(&key("counter")).unwrap().verify());
+            reads += 1;
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(read_pairs);
+        scope.spawn(read_pairs);
+        for height in 2..60 {
+            let text = height.to_string();
+            chain.commit(&[("counter", Some(&text)), ("copy", Some(&text))]);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn reads_of_a_pinned_state_fail_clearly_once_its_history_is_pruned() {
+    let chain = Chain::new();
+    chain.commit(&[("a", Some("1"))]);
+    let pinned = chain.store.state().unwrap();
+    chain.commit(&[("a", Some("2"))]);
+    chain.commit(&[("a", Some("3"))]);
+    chain.store.prune(crate::Prune { keep_history: 1, keep_bodies: None }).unwrap();
+    assert!(matches!(pinned.get(&key("a")), Err(ReadError::Unavailable { height: 1, .. })));
+}
+
+/// Keys of which some begin with others, and one that looks like a history key of another.
+fn keys() -> impl Strategy<Value = StateKey> {
+    prop_oneof![
+        prop::collection::vec(0u8..3, 1..4),
+        prop::collection::vec(0u8..2, 9..11),
+        Just([&b"\x01"[..], &7u64.to_be_bytes()].concat()),
+    ]
+    .prop_map(|bytes| StateKey::from_stored(&bytes))
+}
+
+fn batches() -> impl Strategy<Value = Vec<ChangeSet>> {
+    let value = prop::option::of(prop::collection::vec(any::<u8>(), 1..4));
+    prop::collection::vec(prop::collection::btree_map(keys(), value, 0..12), 1..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_height_equals_a_model_that_keeps_whole_copies(batches in batches(), prefix in prop::collection::vec(0u8..3, 0..2)) {
+        let chain = Chain::new();
+        let mut models = vec![Model::from([(key("genesis"), b"state".to_vec())])];
+        for batch in &batches {
+            chain.commit_with_logs(batch, vec![]);
+            let mut model = models.last().unwrap().clone();
+            apply(&mut model, batch);
+            models.push(model);
+        }
+        for (height, model) in (0u64..).zip(&models) {
+            let state = chain.store.state_at(height).unwrap();
+            for key in batches.iter().flat_map(BTreeMap::keys) {
+                prop_assert_eq!(state.get(key).unwrap(), model.get(key).cloned());
+            }
+            let in_range: Vec<_> =
+                model.iter().filter(|(key, _)| key.as_bytes().starts_with(&prefix)).collect();
+            for limit in [1, 3, usize::MAX] {
+                let rows = state.scan(&prefix, limit).unwrap();
+                let rows: Vec<_> = rows.iter().map(|(key, value)| (key, value)).collect();
+                prop_assert_eq!(rows, in_range.iter().copied().take(limit).collect::<Vec<_>>());
+            }
+        }
+        let report = chain.store.check(crate::CheckLevel::Full).unwrap();
+        prop_assert_eq!(report.roots, batches.len() as u64);
+    }
+}
