@@ -1,0 +1,34 @@
+//! What the mempool asks before it takes a transaction in.
+
+use concordat_types::{StateReader, VerifiedTx};
+use revm::context_interface::cfg::GasParams;
+
+use crate::{
+    env::{BlockEnv, evm_rules},
+    error::{ExecError, TxInvalid},
+    overlay::Overlay,
+    validity::{self, Verdict},
+};
+
+/// A transaction that the next block could take if its nonce's turn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The nonce that the sender needs next, in the state.
+    pub state_nonce: u64,
+    /// Whether it enrols its sender.
+    pub enrolling: bool,
+}
+
+/// Decides all that the state can tell now: everything but whether the nonces before this one will come.
+/// `env` is that of the next block; its whole gas limit counts.
+pub fn admission<R: StateReader>(reader: R, tx: &VerifiedTx, env: &BlockEnv) -> Result<Admission, ExecError> {
+    let gas_params = GasParams::new_spec(evm_rules(env.protocol_version)?);
+    validity::check_form(tx, env, &gas_params, env.gas_limit)?;
+    let overlay = &mut Overlay::new(reader);
+    let state_nonce = validity::check_account(overlay, tx)?;
+    match validity::judge(overlay, tx, env)? {
+        Verdict::Execute => Ok(Admission { state_nonce, enrolling: false }),
+        Verdict::Enrol => Ok(Admission { state_nonce, enrolling: true }),
+        Verdict::Refuse(outcome) => Err(TxInvalid::Refused { outcome }.into()),
+    }
+}

@@ -1,0 +1,183 @@
+//! Executes the transactions of one block, one after the other.
+
+use concordat_types::{
+    Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
+    receipt::{MAX_OUTPUT_BYTES, Outcome},
+};
+use revm::{ExecuteEvm as _, context::ContextTr as _, context_interface::cfg::GasParams};
+
+use crate::{
+    env::{BlockEnv, EnvError},
+    error::{ExecError, TxInvalid},
+    evm::{self, ChainEvm, Run, RunStatus},
+    identity::{IdentityEvent, tables},
+    overlay::Overlay,
+    validity::{self, Verdict},
+};
+
+/// What a block did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockOutcome {
+    /// One per transaction, in order.
+    pub receipts: Vec<Receipt>,
+    /// The values that differ from those before the block.
+    pub changes: ChangeSet,
+    /// Gas of all transactions together.
+    pub gas_used: u64,
+    /// The registry's validator set, if this block changed it. It decides from two heights on.
+    pub validators: Option<ValidatorSet>,
+    /// What changed about identities, in order.
+    pub identity_events: Vec<IdentityEvent>,
+}
+
+/// A block in the making, for the proposer and for everyone who checks it.
+///
+/// It is not `Send`: make, use and finish it on one thread.
+pub struct BlockExecutor<R: StateReader> {
+    env: BlockEnv,
+    gas_params: GasParams,
+    machine: ChainEvm<R>,
+    receipts: Vec<Receipt>,
+    gas_used: u64,
+}
+
+impl<R: StateReader> BlockExecutor<R> {
+    /// A block over the state before it.
+    pub fn new(reader: R, env: BlockEnv) -> Result<Self, EnvError> {
+        let config = env.evm_config()?;
+        Ok(Self {
+            env,
+            gas_params: config.gas_params.clone(),
+            machine: evm::build(Overlay::new(reader), config, env.evm_block(), ()),
+            receipts: Vec::new(),
+            gas_used: 0,
+        })
+    }
+
+    /// Executes the next transaction, or refuses it with a receipt. On [`ExecError::Invalid`] nothing has
+    /// changed: a proposer goes on with another, a block that has it is invalid. After any other error the
+    /// executor is of no use any more.
+    pub fn execute(&mut self, tx: &VerifiedTx) -> Result<&Receipt, ExecError> {
+        let receipt = match self.judge(tx)? {
+            Verdict::Execute | Verdict::Enrol => self.run(tx)?,
+            Verdict::Refuse(outcome) => self.refuse(tx, outcome)?,
+        };
+        self.gas_used = self.gas_used.saturating_add(receipt.gas_used);
+        self.receipts.push(receipt);
+        Ok(self.receipts.last().expect("a receipt was pushed just above"))
+    }
+
+    /// Gas used so far.
+    pub const fn gas_used(&self) -> u64 {
+        self.gas_used
+    }
+
+    /// Gas that the block has left.
+    pub const fn gas_left(&self) -> u64 {
+        self.env.gas_limit.saturating_sub(self.gas_used)
+    }
+
+    /// The receipts so far.
+    pub fn receipts(&self) -> &[Receipt] {
+        &self.receipts
+    }
+
+    /// Ends the block.
+    pub fn finish(mut self) -> Result<BlockOutcome, ExecError> {
+        let validators = self.changed_validators()?;
+        let (receipts, gas_used) = (std::mem::take(&mut self.receipts), self.gas_used);
+        let (changes, identity_events) = self.into_overlay().into_changes();
+        Ok(BlockOutcome { receipts, changes, gas_used, validators, identity_events })
+    }
+
+    /// Decides what to do with the next transaction.
+    pub(crate) fn judge(&mut self, tx: &VerifiedTx) -> Result<Verdict, ExecError> {
+        let env = self.env;
+        validity::check_form(tx, &env, &self.gas_params, self.gas_left())?;
+        let overlay = self.overlay();
+        let next = validity::check_account(overlay, tx)?;
+        if tx.nonce() != next {
+            return Err(TxInvalid::NonceTooHigh { next, tx: tx.nonce() }.into());
+        }
+        validity::judge(overlay, tx, &env)
+    }
+
+    /// The state with the block's changes so far.
+    pub(crate) fn into_overlay(self) -> Overlay<R> {
+        self.machine.ctx.journaled_state.database
+    }
+
+    fn overlay(&mut self) -> &mut Overlay<R> {
+        self.machine.ctx.db_mut()
+    }
+
+    fn run(&mut self, tx: &VerifiedTx) -> Result<Receipt, ExecError> {
+        let result = self.machine.transact_one(evm::tx_env(tx));
+        let state = self.machine.finalize();
+        let overlay = self.overlay();
+        let run = match result {
+            Ok(result) => Run::from(result),
+            Err(error) => {
+                overlay.discard_staged();
+                return Err(evm::machine_error(overlay, error));
+            }
+        };
+        overlay.commit(state)?;
+        if run.status == RunStatus::Success {
+            overlay.apply_staged()?;
+        } else {
+            overlay.discard_staged();
+        }
+        Ok(receipt(tx, run))
+    }
+
+    fn refuse(&mut self, tx: &VerifiedTx, outcome: Outcome) -> Result<Receipt, ExecError> {
+        self.overlay().use_nonce(tx.sender())?;
+        Ok(Receipt {
+            tx_hash: tx.hash(),
+            tx_type: tx.tx_type(),
+            sender: tx.sender(),
+            outcome,
+            gas_limit: tx.gas_limit(),
+            gas_used: 0,
+            contract_address: None,
+            logs: Vec::new(),
+            output: Bytes::new(),
+        })
+    }
+
+    fn changed_validators(&mut self) -> Result<Option<ValidatorSet>, ExecError> {
+        let overlay = self.overlay();
+        let changed = overlay.events().iter().any(|event| {
+            matches!(event, IdentityEvent::ValidatorAdmitted { .. } | IdentityEvent::ValidatorRetired { .. })
+        });
+        if !changed {
+            return Ok(None);
+        }
+        let records = tables::validators(overlay)?;
+        tables::validator_set(&records).map(Some).map_err(|error| ExecError::Internal(error.to_string()))
+    }
+}
+
+fn receipt(tx: &VerifiedTx, run: Run) -> Receipt {
+    let outcome = match run.status {
+        RunStatus::Success => Outcome::Success,
+        RunStatus::Reverted => Outcome::Reverted,
+        RunStatus::Halted(_) => Outcome::Halted,
+    };
+    let output = match outcome {
+        Outcome::Reverted => run.output.slice(..run.output.len().min(MAX_OUTPUT_BYTES)),
+        _ => Bytes::new(),
+    };
+    Receipt {
+        tx_hash: tx.hash(),
+        tx_type: tx.tx_type(),
+        sender: tx.sender(),
+        outcome,
+        gas_limit: tx.gas_limit(),
+        gas_used: run.gas_used,
+        contract_address: run.created,
+        logs: run.logs,
+        output,
+    }
+}

@@ -1,0 +1,153 @@
+//! Enrolment and renewal: how a certificate becomes an account's standing.
+
+use alloy_sol_types::SolEvent as _;
+use concordat_pki_verify::Purpose;
+use concordat_types::{Address, Bytes, identity::Holder};
+
+use super::{
+    ActError, IdentityEvent, RegistryError,
+    abi::IIdentityRegistry as abi,
+    certificates::{self, CheckedPath},
+    records::{Account, Organisation, Record},
+    tables,
+};
+use crate::system::{Effects, Rows};
+
+/// Where and when an act takes place, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act {
+    /// Who acts.
+    pub(crate) sender: Address,
+    /// Block height.
+    pub(crate) height: u64,
+    /// Block time, Unix seconds.
+    pub(crate) time_secs: u64,
+}
+
+/// Decides an enrolment.
+pub(crate) fn decide_enrolment(rows: &mut impl Rows, act: Act, chain: &[Bytes]) -> Result<Effects, ActError> {
+    if tables::account(rows, act.sender)?.is_some() {
+        return Err(RegistryError::AlreadyEnrolled { account: act.sender }.into());
+    }
+    let path = check_own_path(rows, act, chain)?;
+    let account = account_of(act, &path, act.height);
+    let log = abi::AccountEnrolled {
+        account: act.sender,
+        organisation: path.org.to_string(),
+        role: path.role.to_string(),
+        fingerprint: path.fingerprint,
+        notAfter: path.not_after,
+    };
+    let event = IdentityEvent::AccountEnrolled { address: act.sender, org: path.org };
+    Ok(effects(&account, log.encode_log_data(), event))
+}
+
+/// Decides a renewal. An expired certificate is no obstacle; a revoked one is, since its standing was
+/// decided before: [`crate::standing::decide_sender`].
+pub(crate) fn decide_renewal(rows: &mut impl Rows, act: Act, chain: &[Bytes]) -> Result<Effects, ActError> {
+    let current =
+        tables::account(rows, act.sender)?.ok_or(RegistryError::NotEnrolled { account: act.sender })?;
+    let path = check_own_path(rows, act, chain)?;
+    check_renewal(&current, &path)?;
+    let renewed = Account { active: current.active, ..account_of(act, &path, current.enrolled_height) };
+    let log = abi::CertificateRenewed {
+        account: act.sender,
+        fingerprint: path.fingerprint,
+        notAfter: path.not_after,
+    };
+    let event = IdentityEvent::CertificateRenewed { address: act.sender, org: path.org };
+    Ok(effects(&renewed, log.encode_log_data(), event))
+}
+
+fn check_renewal(current: &Account, path: &CheckedPath) -> Result<(), RegistryError> {
+    let same = [
+        ("organisation", current.org.to_string(), path.org.to_string()),
+        ("role", current.role.to_string(), path.role.to_string()),
+    ];
+    for (what, enrolled, presented) in same {
+        if enrolled != presented {
+            return Err(RegistryError::RenewalChanges { what, enrolled, presented });
+        }
+    }
+    if path.not_after <= current.not_after {
+        let (current, presented) = (current.not_after, path.not_after);
+        return Err(RegistryError::RenewalNotLater { current, presented });
+    }
+    Ok(())
+}
+
+/// Checks that a chain vouches for the sender's own key.
+fn check_own_path(rows: &mut impl Rows, act: Act, chain: &[Bytes]) -> Result<CheckedPath, ActError> {
+    let path = check_member_path(rows, chain, Purpose::Account, act.time_secs)?;
+    let certified = path.address().unwrap_or_default();
+    if certified != act.sender {
+        return Err(RegistryError::KeyMismatch { certified, sender: act.sender }.into());
+    }
+    Ok(path)
+}
+
+/// Checks a chain against the organisation that it names: path, grantable role, revocations.
+pub(crate) fn check_member_path(
+    rows: &mut impl Rows,
+    chain: &[impl AsRef<[u8]>],
+    purpose: Purpose,
+    at: u64,
+) -> Result<CheckedPath, ActError> {
+    let chain = certificates::parse_chain(chain)?;
+    let org = certificates::claimed_org(&chain)?;
+    let organisation = tables::organisation(rows, org)?
+        .ok_or_else(|| RegistryError::UnknownOrganisation { organisation: org.to_string() })?;
+    let path = check_against(&organisation, &chain, purpose, at)?;
+    match tables::first_revoked(rows, &path.ids)? {
+        Some(id) => Err(RegistryError::PathRevoked { id: id.clone() }.into()),
+        None => Ok(path),
+    }
+}
+
+fn check_against(
+    organisation: &Organisation,
+    chain: &[concordat_pki_verify::Certificate],
+    purpose: Purpose,
+    at: u64,
+) -> Result<CheckedPath, RegistryError> {
+    if !organisation.active {
+        return Err(RegistryError::OrganisationSuspended { organisation: organisation.id.clone() });
+    }
+    let anchors = certificates::anchors(&organisation.ca_certificates)?;
+    let path = certificates::check(chain, &anchors, at, purpose)?;
+    // An organisation that may run validators also issues the keys of their votes and servers.
+    let implied = matches!(path.role.holder(), Holder::ConsensusKey | Holder::Server);
+    if !implied && !organisation.roles.contains(&path.role) {
+        return Err(RegistryError::RoleNotGrantable {
+            organisation: organisation.id.clone(),
+            role: path.role,
+        });
+    }
+    Ok(path)
+}
+
+fn account_of(act: Act, path: &CheckedPath, enrolled_height: u64) -> Account {
+    Account {
+        address: act.sender,
+        org: path.org.clone(),
+        role: path.role,
+        common_name: path.common_name.clone(),
+        path: path.ids.clone(),
+        fingerprint: path.fingerprint,
+        not_before: path.not_before,
+        not_after: path.not_after,
+        enrolled_height,
+        active: true,
+    }
+}
+
+fn effects(account: &Account, log: alloy_primitives::LogData, event: IdentityEvent) -> Effects {
+    Effects {
+        writes: vec![
+            (tables::account_key(account.address), Some(account.to_row())),
+            (tables::certificate_key(account.fingerprint), Some(account.address.to_row())),
+        ],
+        logs: vec![log],
+        events: vec![event],
+    }
+}

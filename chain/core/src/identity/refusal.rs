@@ -1,0 +1,183 @@
+//! Every way in which the registry refuses, in words for people and as Solidity errors for contracts.
+
+use alloy_sol_types::SolError;
+use concordat_types::{Address, B256, Bytes, OrgId, Role};
+
+use super::{abi::IIdentityRegistry as abi, records::CertificateId};
+
+/// Why the registry refuses. The variants are the errors of `IIdentityRegistry.sol`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that each message spells out")]
+pub enum RegistryError {
+    /// The call data are not those of a function.
+    #[error("the call data match no function of the identity registry, or are too long")]
+    MalformedCall,
+    /// A contract asked for what only a transaction may ask for.
+    #[error(
+        "the identity registry changes only for a transaction that calls it directly, not for a contract"
+    )]
+    OnlyDirectTransaction,
+    /// No such member.
+    #[error("organisation {organisation} is not a member of this chain")]
+    UnknownOrganisation { organisation: String },
+    /// The member is suspended.
+    #[error("organisation {organisation} is suspended")]
+    OrganisationSuspended { organisation: OrgId },
+    /// The CA may not grant the role.
+    #[error("the certificate authority of {organisation} may not grant the role {role}")]
+    RoleNotGrantable { organisation: OrgId, role: Role },
+    /// The role does not fit here.
+    #[error("the certificate has the role {presented}, but here it must be {expected}")]
+    RoleNotFit { expected: String, presented: Role },
+    /// The certificate is for another key.
+    #[error("the certificate is for account {certified}, but {sender} presents it")]
+    KeyMismatch { certified: Address, sender: Address },
+    /// The key is of another kind.
+    #[error("the certificate's key is {presented}, but here it must be {expected}")]
+    KeyTypeNotFit { expected: String, presented: String },
+    /// The path does not hold.
+    #[error("the certification path does not hold: {reason}")]
+    CertificateInvalid { reason: String },
+    /// A certificate of the path is revoked.
+    #[error("the certificate with serial {} of issuer {} is revoked", .id.serial, .id.issuer)]
+    PathRevoked { id: CertificateId },
+    /// Enrolled before.
+    #[error("account {account} is already enrolled; renew its certificate instead")]
+    AlreadyEnrolled { account: Address },
+    /// Never enrolled.
+    #[error("account {account} is not enrolled")]
+    NotEnrolled { account: Address },
+    /// A renewal may not change this.
+    #[error("a renewal keeps the {what}: enrolled is {enrolled}, presented {presented}")]
+    RenewalChanges { what: &'static str, enrolled: String, presented: String },
+    /// A renewal must last longer.
+    #[error(
+        "the presented certificate is valid until {presented}, the current one until {current}: present a later one"
+    )]
+    RenewalNotLater { current: u64, presented: u64 },
+    /// The CRL does not hold.
+    #[error("the CRL does not hold: {reason}")]
+    CrlInvalid { reason: String },
+    /// The CRL is not newer.
+    #[error("CRL number {presented} of issuer {issuer} is not newer than number {current}")]
+    CrlNotNewer { issuer: B256, current: u64, presented: u64 },
+    /// The CRL is too long.
+    #[error("the CRL has {entries} entries, more than the {limit} that one call takes")]
+    CrlTooLong { entries: usize, limit: usize },
+    /// Only a registrar of the organisation may.
+    #[error("account {sender} is no registrar of {organisation}")]
+    NotRegistrar { sender: Address, organisation: OrgId },
+    /// Certificates of different organisations.
+    #[error("the certificate belongs to {presented}, but here it must belong to {expected}")]
+    OrganisationMismatch { expected: String, presented: String },
+    /// Too much power.
+    #[error("the validators of {organisation} would have power {wanted}, more than its budget of {budget}")]
+    PowerBudgetExceeded { organisation: OrgId, budget: u64, wanted: u64 },
+    /// The key votes already.
+    #[error("consensus key {consensus_key} is a validator already")]
+    ValidatorExists { consensus_key: B256 },
+    /// The key does not vote.
+    #[error("consensus key {consensus_key} is no validator")]
+    ValidatorUnknown { consensus_key: B256 },
+    /// The set would be none.
+    #[error("the validator set that would result is none: {reason}")]
+    ValidatorSetInvalid { reason: String },
+}
+
+impl RegistryError {
+    /// The Solidity error, ABI-encoded.
+    pub fn abi_encode(&self) -> Bytes {
+        self.encode_call_error()
+            .or_else(|| self.encode_account_error())
+            .unwrap_or_else(|| self.encode_other())
+            .into()
+    }
+
+    fn encode_call_error(&self) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::MalformedCall => abi::MalformedCall {}.abi_encode(),
+            Self::OnlyDirectTransaction => abi::OnlyDirectTransaction {}.abi_encode(),
+            Self::UnknownOrganisation { organisation } => {
+                abi::UnknownOrganisation { organisation: organisation.clone() }.abi_encode()
+            }
+            Self::OrganisationSuspended { organisation } => {
+                abi::OrganisationSuspended { organisation: organisation.to_string() }.abi_encode()
+            }
+            Self::OrganisationMismatch { expected, presented } => {
+                abi::OrganisationMismatch { expected: expected.clone(), presented: presented.clone() }
+                    .abi_encode()
+            }
+            Self::CertificateInvalid { reason } => {
+                abi::CertificateInvalid { reason: reason.clone() }.abi_encode()
+            }
+            Self::PathRevoked { id } => {
+                abi::PathRevoked { issuer: id.issuer, serial: id.serial.clone() }.abi_encode()
+            }
+            _ => return None,
+        })
+    }
+
+    fn encode_account_error(&self) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::RoleNotGrantable { organisation, role } => {
+                abi::RoleNotGrantable { organisation: organisation.to_string(), role: role.to_string() }
+                    .abi_encode()
+            }
+            Self::RoleNotFit { expected, presented } => {
+                abi::RoleNotFit { expected: expected.clone(), presented: presented.to_string() }.abi_encode()
+            }
+            Self::KeyMismatch { certified, sender } => {
+                abi::KeyMismatch { certified: *certified, sender: *sender }.abi_encode()
+            }
+            Self::KeyTypeNotFit { expected, presented } => {
+                abi::KeyTypeNotFit { expected: expected.clone(), presented: presented.clone() }.abi_encode()
+            }
+            Self::AlreadyEnrolled { account } => abi::AlreadyEnrolled { account: *account }.abi_encode(),
+            Self::NotEnrolled { account } => abi::NotEnrolled { account: *account }.abi_encode(),
+            Self::RenewalChanges { what, enrolled, presented } => abi::RenewalChanges {
+                what: (*what).to_owned(),
+                enrolled: enrolled.clone(),
+                presented: presented.clone(),
+            }
+            .abi_encode(),
+            Self::RenewalNotLater { current, presented } => {
+                abi::RenewalNotLater { current: *current, presented: *presented }.abi_encode()
+            }
+            _ => return None,
+        })
+    }
+
+    fn encode_other(&self) -> Vec<u8> {
+        match self {
+            Self::CrlInvalid { reason } => abi::CrlInvalid { reason: reason.clone() }.abi_encode(),
+            Self::CrlNotNewer { issuer, current, presented } => {
+                abi::CrlNotNewer { issuer: *issuer, current: *current, presented: *presented }.abi_encode()
+            }
+            Self::CrlTooLong { entries, limit } => abi::CrlTooLong {
+                entries: alloy_primitives::U256::from(*entries),
+                limit: alloy_primitives::U256::from(*limit),
+            }
+            .abi_encode(),
+            Self::NotRegistrar { sender, organisation } => {
+                abi::NotRegistrar { sender: *sender, organisation: organisation.to_string() }.abi_encode()
+            }
+            Self::PowerBudgetExceeded { organisation, budget, wanted } => abi::PowerBudgetExceeded {
+                organisation: organisation.to_string(),
+                budget: *budget,
+                wanted: *wanted,
+            }
+            .abi_encode(),
+            Self::ValidatorExists { consensus_key } => {
+                abi::ValidatorExists { consensusKey: *consensus_key }.abi_encode()
+            }
+            Self::ValidatorUnknown { consensus_key } => {
+                abi::ValidatorUnknown { consensusKey: *consensus_key }.abi_encode()
+            }
+            Self::ValidatorSetInvalid { reason } => {
+                abi::ValidatorSetInvalid { reason: reason.clone() }.abi_encode()
+            }
+            // The two functions before this one know all others.
+            _ => abi::MalformedCall {}.abi_encode(),
+        }
+    }
+}

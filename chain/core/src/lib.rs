@@ -1,0 +1,55 @@
+//! The rules of the ledger: which transactions may stand in a block, what they do, and who may do it.
+//!
+//! ```text
+//!             VerifiedTx                         call / estimate / trace
+//!                 │                                        │
+//!  admission ─▶ validity ─▶ standing ─▶ executor ──────▶ evm (revm)
+//!  (mempool)    (form,      (role ×     (one block)        │
+//!                nonce)      action)        │          system contracts ─▶ identity registry
+//!                                           ▼                                  │
+//!                                        overlay ◀───────── rows ──────────────┘
+//!                                           │
+//!                                           ▼
+//!                                       ChangeSet
+//! ```
+//!
+//! [`BlockExecutor`] is the transition function; [`admission`] and [`call`] answer questions about it.
+//! docs/execution.md describes the rules, docs/adr/0003 why they are so.
+//!
+//! Invariant: this crate is pure. The same state, environment and transactions give the same outcome on
+//! every machine: no clock, file, socket, environment or randomness, no floating point, and no iteration
+//! in the order of a hash map that leaves this crate.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod account;
+mod admission;
+mod call;
+mod env;
+mod error;
+mod evm;
+mod executor;
+mod genesis;
+pub mod identity;
+mod overlay;
+mod standing;
+mod system;
+mod trace;
+mod validity;
+
+pub use account::{AccountState, account_state, code, storage};
+pub use admission::{Admission, admission};
+pub use call::{
+    AccessList, AccessListItem, AccessListOutcome, AccountOverride, CallOutcome, CallRequest, CallStatus,
+    EstimateError, StateOverrides, call, create_access_list, estimate_gas,
+};
+pub use env::{BlockEnv, EnvError, MAX_INIT_CODE_BYTES, MAX_TX_GAS};
+pub use error::{ExecError, TxInvalid};
+pub use executor::{BlockExecutor, BlockOutcome};
+pub use genesis::{GenesisState, GenesisStateError, genesis_state};
+pub use identity::{
+    Account, AuthorizeError, CertificateId, ClientIdentity, IdentityEvent, NodeIdentity, Organisation,
+    Registry, RegistryError, Revocation, ValidatorRecord, abi,
+};
+pub use standing::{Action, Standing, decide_sender};
+pub use system::{IDENTITY_REGISTRY, MARKER_CODE, SYSTEM_CONTRACTS, gas, is_system};
+pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};

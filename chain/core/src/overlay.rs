@@ -1,0 +1,339 @@
+//! A block's changes over the state before it, and a cache of what the block has read.
+//!
+//! revm reads and writes accounts, storage and code through here; system contracts read and write their
+//! rows. Only committed transactions reach the overlay, so it needs no undo.
+//!
+//! Invariant: the hash maps here are only looked up; whatever leaves in an order leaves in that of a
+//! `BTreeMap`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use alloy_primitives::map::{AddressMap, B256Map, U256Map};
+use concordat_types::{Address, B256, Bytes, ChangeSet, ReadError, StateKey, StateReader, U256};
+use revm::{
+    Database,
+    bytecode::Bytecode,
+    database_interface::DBErrorMarker,
+    primitives::KECCAK_EMPTY,
+    state::{Account, AccountInfo, EvmState, EvmStorage},
+};
+
+use crate::{
+    account::{self, AccountState},
+    identity::IdentityEvent,
+    standing::Standing,
+    system::{Effects, RowKey, Rows},
+};
+
+/// A [`ReadError`] in revm's terms.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct StateFailure(#[from] pub ReadError);
+
+impl DBErrorMarker for StateFailure {}
+
+/// A value before the block and now.
+#[derive(Clone, Copy, Debug)]
+struct Tracked<T> {
+    before: T,
+    now: T,
+}
+
+impl<T: Copy + PartialEq> Tracked<T> {
+    const fn unchanged(value: T) -> Self {
+        Self { before: value, now: value }
+    }
+
+    fn changed(&self) -> bool {
+        self.before != self.now
+    }
+}
+
+#[derive(Clone, Debug)]
+struct CachedAccount {
+    state: Tracked<AccountState>,
+    storage: U256Map<Tracked<U256>>,
+    /// A simulated call has replaced all storage: what is not in the cache is zero.
+    storage_replaced: bool,
+}
+
+#[derive(Clone, Debug)]
+struct CachedRow {
+    before: Option<Bytes>,
+    now: Option<Bytes>,
+}
+
+/// The state before a block, with the block's changes so far on top.
+pub(crate) struct Overlay<R> {
+    reader: R,
+    accounts: AddressMap<CachedAccount>,
+    code: B256Map<Bytecode>,
+    new_code: BTreeMap<B256, Bytes>,
+    block_hashes: HashMap<u64, B256>,
+    rows: BTreeMap<RowKey, CachedRow>,
+    standings: AddressMap<Option<Arc<Standing>>>,
+    events: Vec<IdentityEvent>,
+    /// What the running transaction's system call will change if the transaction succeeds.
+    staged: Option<Effects>,
+    /// The read error behind a system call that revm reports as a mere text.
+    failure: Option<ReadError>,
+}
+
+impl<R: StateReader> Overlay<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self {
+            reader,
+            accounts: AddressMap::default(),
+            code: B256Map::default(),
+            new_code: BTreeMap::new(),
+            block_hashes: HashMap::new(),
+            rows: BTreeMap::new(),
+            standings: AddressMap::default(),
+            events: Vec::new(),
+            staged: None,
+            failure: None,
+        }
+    }
+
+    /// The account at an address.
+    pub(crate) fn account(&mut self, address: Address) -> Result<AccountState, ReadError> {
+        Ok(self.cached(address)?.state.now)
+    }
+
+    /// Counts up the nonce of an account whose transaction is refused.
+    pub(crate) fn use_nonce(&mut self, address: Address) -> Result<(), ReadError> {
+        let account = self.cached(address)?;
+        account.state.now.nonce = account.state.now.nonce.saturating_add(1);
+        Ok(())
+    }
+
+    /// The sender's standing, read and decoded once per block.
+    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Arc<Standing>>, ReadError> {
+        if let Some(standing) = self.standings.get(&address) {
+            return Ok(standing.clone());
+        }
+        let standing = Standing::read(self, address)?.map(Arc::new);
+        self.standings.insert(address, standing.clone());
+        Ok(standing)
+    }
+
+    /// Holds a system call's changes until its transaction is over.
+    pub(crate) fn stage(&mut self, effects: Effects) {
+        self.staged = Some(effects);
+    }
+
+    /// Remembers why a system call could not read.
+    pub(crate) fn fail(&mut self, failure: ReadError) {
+        self.failure = Some(failure);
+    }
+
+    /// The read error of the transaction that just failed.
+    pub(crate) fn take_failure(&mut self) -> Option<ReadError> {
+        self.failure.take()
+    }
+
+    /// Forgets what the running transaction would have changed in system contracts.
+    pub(crate) fn discard_staged(&mut self) {
+        self.staged = None;
+    }
+
+    /// Applies what the running transaction has staged.
+    pub(crate) fn apply_staged(&mut self) -> Result<(), ReadError> {
+        let Some(effects) = self.staged.take() else { return Ok(()) };
+        for (key, value) in effects.writes {
+            let before = self.row(&key)?;
+            let row = self.rows.entry(key).or_insert(CachedRow { before: before.clone(), now: before });
+            row.now = value;
+        }
+        self.events.extend(effects.events);
+        // Any row may bear on anyone's standing, and such transactions are rare.
+        self.standings.clear();
+        Ok(())
+    }
+
+    /// Applies the state that revm returns for one transaction.
+    pub(crate) fn commit(&mut self, state: EvmState) -> Result<(), ReadError> {
+        state.into_iter().filter(|(_, account)| account.is_touched()).try_for_each(|(address, account)| {
+            if account.is_selfdestructed() { self.destroy(address) } else { self.update(address, account) }
+        })
+    }
+
+    /// The events of the block's system contracts so far.
+    pub(crate) fn events(&self) -> &[IdentityEvent] {
+        &self.events
+    }
+
+    /// The block's changes and the events of its system contracts.
+    pub(crate) fn into_changes(self) -> (ChangeSet, Vec<IdentityEvent>) {
+        let mut changes = ChangeSet::new();
+        for (address, account) in self.accounts {
+            if account.state.changed() {
+                let now = account.state.now;
+                changes.insert(StateKey::account(address), (!now.is_empty()).then(|| now.encode()));
+            }
+            for (slot, word) in account.storage.into_iter().filter(|(_, word)| word.changed()) {
+                changes.insert(StateKey::storage(address, B256::from(slot)), account::encode_word(word.now));
+            }
+        }
+        for (hash, code) in self.new_code {
+            changes.insert(StateKey::code(hash), Some(code.to_vec()));
+        }
+        for (key, row) in self.rows.into_iter().filter(|(_, row)| row.before != row.now) {
+            changes.insert(key.state_key(), row.now.map(|value| value.to_vec()));
+        }
+        (changes, self.events)
+    }
+
+    /// Puts a value in place of the state's, for simulated calls.
+    pub(crate) fn override_account(
+        &mut self,
+        address: Address,
+        nonce: Option<u64>,
+        code: Option<&Bytes>,
+    ) -> Result<(), ReadError> {
+        let code_hash = code.map(|code| self.insert_code(code));
+        let account = self.cached(address)?;
+        account.state.now.nonce = nonce.unwrap_or(account.state.now.nonce);
+        if let Some(code_hash) = code_hash {
+            account.state.now.code_hash = code_hash;
+        }
+        Ok(())
+    }
+
+    /// Puts a word in place of the state's, for simulated calls.
+    pub(crate) fn override_slot(
+        &mut self,
+        address: Address,
+        slot: B256,
+        word: B256,
+    ) -> Result<(), ReadError> {
+        let word = Tracked::unchanged(U256::from_be_bytes(word.0));
+        self.cached(address)?.storage.insert(slot.into(), word);
+        Ok(())
+    }
+
+    /// Empties an account's storage, for simulated calls.
+    pub(crate) fn replace_storage(&mut self, address: Address) -> Result<(), ReadError> {
+        self.cached(address)?.storage_replaced = true;
+        Ok(())
+    }
+
+    fn insert_code(&mut self, code: &Bytes) -> Option<B256> {
+        if code.is_empty() {
+            return None;
+        }
+        let bytecode = Bytecode::new_legacy(code.clone());
+        let hash = bytecode.hash_slow();
+        self.code.insert(hash, bytecode);
+        Some(hash)
+    }
+
+    fn cached(&mut self, address: Address) -> Result<&mut CachedAccount, ReadError> {
+        use std::collections::hash_map::Entry;
+        match self.accounts.entry(address) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let state = Tracked::unchanged(account::account_state(&self.reader, address)?);
+                Ok(entry.insert(CachedAccount {
+                    state,
+                    storage: U256Map::default(),
+                    storage_replaced: false,
+                }))
+            }
+        }
+    }
+
+    /// EIP-6780: only a contract made in the same transaction can go, so all its slots are in the cache.
+    fn destroy(&mut self, address: Address) -> Result<(), ReadError> {
+        let account = self.cached(address)?;
+        account.state.now = AccountState::default();
+        account.storage.values_mut().for_each(|word| word.now = U256::ZERO);
+        Ok(())
+    }
+
+    fn update(&mut self, address: Address, account: Account) -> Result<(), ReadError> {
+        let Account { info, storage, .. } = account;
+        let code_hash =
+            (info.code_hash != KECCAK_EMPTY && !info.code_hash.is_zero()).then_some(info.code_hash);
+        let cached = self.cached(address)?;
+        let had = cached.state.now.code_hash;
+        cached.state.now = AccountState { nonce: info.nonce, code_hash };
+        write_slots(&mut cached.storage, storage);
+        if let (Some(hash), Some(code)) = (code_hash.filter(|_| had != code_hash), info.code) {
+            if self.reader.get(&StateKey::code(hash))?.is_none() {
+                self.new_code.insert(hash, code.original_bytes());
+            }
+            self.code.insert(hash, code);
+        }
+        Ok(())
+    }
+}
+
+fn write_slots(cached: &mut U256Map<Tracked<U256>>, slots: EvmStorage) {
+    for (slot, value) in slots.into_iter().filter(|(_, value)| value.is_changed()) {
+        // A slot that was never read belongs to a contract made in this transaction: it was zero.
+        cached.entry(slot).or_insert(Tracked::unchanged(value.original_value)).now = value.present_value;
+    }
+}
+
+impl<R: StateReader> Rows for Overlay<R> {
+    fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        if let Some(row) = self.rows.get(key) {
+            return Ok(row.now.clone());
+        }
+        let value = self.reader.get(&key.state_key())?.map(Bytes::from);
+        self.rows.insert(key.clone(), CachedRow { before: value.clone(), now: value.clone() });
+        Ok(value)
+    }
+}
+
+impl<R: StateReader> Database for Overlay<R> {
+    type Error = StateFailure;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateFailure> {
+        let state = self.cached(address)?.state.now;
+        if state.is_empty() {
+            return Ok(None);
+        }
+        let code_hash = state.code_hash.unwrap_or(KECCAK_EMPTY);
+        let code = match state.code_hash {
+            None => Some(Bytecode::default()),
+            Some(hash) => self.code.get(&hash).cloned(),
+        };
+        Ok(Some(AccountInfo { nonce: state.nonce, code_hash, code, ..AccountInfo::default() }))
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateFailure> {
+        if let Some(code) = self.code.get(&code_hash) {
+            return Ok(code.clone());
+        }
+        let code = Bytecode::new_legacy(account::code_by_hash(&self.reader, code_hash)?);
+        self.code.insert(code_hash, code.clone());
+        Ok(code)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateFailure> {
+        let account = self.cached(address)?;
+        if let Some(word) = account.storage.get(&slot) {
+            return Ok(word.now);
+        }
+        if account.storage_replaced {
+            return Ok(U256::ZERO);
+        }
+        let word = account::storage_word(&self.reader, address, B256::from(slot))?;
+        self.cached(address)?.storage.insert(slot, Tracked::unchanged(word));
+        Ok(word)
+    }
+
+    fn block_hash(&mut self, height: u64) -> Result<B256, StateFailure> {
+        if let Some(hash) = self.block_hashes.get(&height) {
+            return Ok(*hash);
+        }
+        let hash = self.reader.block_hash(height)?.unwrap_or_default();
+        self.block_hashes.insert(height, hash);
+        Ok(hash)
+    }
+}

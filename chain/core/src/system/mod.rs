@@ -1,0 +1,170 @@
+//! System contracts: native code at fixed addresses, called through Solidity ABIs.
+//!
+//! Their state lies in rows of the authenticated state, outside of EVM storage. revm's journal does not
+//! know those rows and could not undo them. So a call that changes rows must be the transaction itself,
+//! never a contract's: then nothing can revert after it, and its [`Effects`] are applied if and only if
+//! the transaction succeeds. Reads are open to everybody (docs/adr/0003).
+
+mod dispatch;
+
+use std::fmt;
+
+use alloy_primitives::{LogData, address, hex};
+use concordat_types::{Address, Bytes, ReadError, StateKey};
+
+pub(crate) use dispatch::SystemPrecompiles;
+
+use crate::identity::IdentityEvent;
+
+/// The identity registry.
+pub const IDENTITY_REGISTRY: Address = address!("0x000000000000000000000000000000000000C001");
+
+/// The addresses of all system contracts.
+pub const SYSTEM_CONTRACTS: [Address; 1] = [IDENTITY_REGISTRY];
+
+/// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
+pub const MARKER_CODE: &[u8] = &[0xfe];
+
+/// Whether a system contract answers at this address.
+pub fn is_system(address: &Address) -> bool {
+    SYSTEM_CONTRACTS.contains(address)
+}
+
+/// What system contracts charge, in gas. Consensus rules of protocol version 1.
+pub mod gas {
+    /// Answering at all.
+    pub const BASE: u64 = 2_000;
+    /// Reading a row: a cold `SLOAD` (EIP-2929).
+    pub const ROW_READ: u64 = 2_100;
+    /// Writing a row: a cold `SSTORE` from zero (EIP-2929).
+    pub const ROW_WRITE: u64 = 22_100;
+    /// Parsing a certificate and checking its signature; about 60 µs.
+    pub const CERTIFICATE: u64 = 40_000;
+    /// Parsing an entry of a CRL.
+    pub const CRL_ENTRY: u64 = 500;
+    /// An event (`LOG2` with some data).
+    pub const EVENT: u64 = 4_000;
+}
+
+/// The key of a row: a table and a key within it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RowKey {
+    table: u8,
+    key: Vec<u8>,
+}
+
+impl RowKey {
+    pub(crate) fn new(table: u8, key: &[u8]) -> Self {
+        Self { table, key: key.to_vec() }
+    }
+
+    pub(crate) fn state_key(&self) -> StateKey {
+        StateKey::system(self.table, &self.key)
+    }
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}/{}", self.table, hex::encode(&self.key))
+    }
+}
+
+/// Reads of system contracts' rows. It takes `&mut self` because reads are cached.
+pub(crate) trait Rows {
+    /// The row under a key.
+    fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
+}
+
+/// What a successful call changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effects {
+    /// New values of rows, `None` where a row goes.
+    pub(crate) writes: Vec<(RowKey, Option<Bytes>)>,
+    /// Solidity events.
+    pub(crate) logs: Vec<LogData>,
+    /// The same for the node.
+    pub(crate) events: Vec<IdentityEvent>,
+}
+
+impl Effects {
+    /// Gas for the writing.
+    pub(crate) fn gas(&self) -> u64 {
+        let times = |count: usize, price: u64| u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(price);
+        times(self.writes.len(), gas::ROW_WRITE).saturating_add(times(self.logs.len(), gas::EVENT))
+    }
+}
+
+/// A call to a system contract.
+#[derive(Clone, Debug)]
+pub(crate) struct SystemCall {
+    /// `msg.sender`.
+    pub(crate) caller: Address,
+    /// Whether this is the transaction itself, so that it may change rows.
+    pub(crate) direct: bool,
+    /// The block's height.
+    pub(crate) height: u64,
+    /// The block's time, Unix seconds.
+    pub(crate) time_secs: u64,
+    /// Call data.
+    pub(crate) input: Bytes,
+}
+
+/// What a call brings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reply {
+    /// ABI-encoded results.
+    pub(crate) output: Bytes,
+    /// What changes; views change nothing.
+    pub(crate) effects: Option<Effects>,
+}
+
+/// Why a call brings nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SystemError {
+    /// Refused, with an ABI-encoded error.
+    Revert(Bytes),
+    /// The gas does not suffice.
+    OutOfGas,
+    /// The state could not be read.
+    State(ReadError),
+}
+
+impl From<ReadError> for SystemError {
+    fn from(error: ReadError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// Gas that a call has left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GasMeter {
+    left: u64,
+}
+
+impl GasMeter {
+    pub(crate) const fn new(limit: u64) -> Self {
+        Self { left: limit }
+    }
+
+    pub(crate) const fn left(&self) -> u64 {
+        self.left
+    }
+
+    pub(crate) fn charge(&mut self, amount: u64) -> Result<(), SystemError> {
+        self.left = self.left.checked_sub(amount).ok_or(SystemError::OutOfGas)?;
+        Ok(())
+    }
+
+    pub(crate) fn charge_each(&mut self, count: usize, price: u64) -> Result<(), SystemError> {
+        self.charge(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(price))
+    }
+}
+
+/// A contract implemented by the chain itself.
+pub(crate) trait SystemContract {
+    /// Where it answers.
+    const ADDRESS: Address;
+
+    /// Answers a call. Must charge for work before doing it.
+    fn call(call: &SystemCall, rows: &mut impl Rows, gas: &mut GasMeter) -> Result<Reply, SystemError>;
+}

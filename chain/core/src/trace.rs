@@ -1,0 +1,263 @@
+//! The call tracer of `debug_traceTransaction`, in the shape of go-ethereum's `callTracer`.
+
+use alloy_primitives::{U64, U256};
+use alloy_sol_types::{Revert, SolError as _};
+use concordat_types::{Address, B256, Bytes, Log, StateReader, VerifiedTx};
+use revm::{
+    InspectEvm as _, Inspector,
+    context::ContextTr as _,
+    context_interface::result::HaltReason,
+    interpreter::{
+        CallInputs, CallOutcome, CallScheme, CreateInputs, CreateOutcome, CreateScheme, Gas,
+        InstructionResult, InterpreterResult, SuccessOrHalt, interpreter::EthInterpreter,
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    call::{CallRequest, Simulation},
+    env::BlockEnv,
+    error::ExecError,
+    evm::{self, EvmContext, Run, RunStatus},
+    executor::BlockExecutor,
+    validity::Verdict,
+};
+
+/// One call, with the calls that it made. Serialises as go-ethereum's `callTracer` does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallFrame {
+    /// `CALL`, `STATICCALL`, `DELEGATECALL`, `CALLCODE`, `CREATE`, `CREATE2` or `SELFDESTRUCT`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The caller.
+    pub from: Address,
+    /// The callee, or the contract made; `None` if a creation failed early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Address>,
+    /// Native value, always zero; delegate and static calls have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<U256>,
+    /// Gas that it had.
+    pub gas: U64,
+    /// Gas that it used.
+    pub gas_used: U64,
+    /// Call data or init code.
+    pub input: Bytes,
+    /// What it returned, or the code of the contract made.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub output: Bytes,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The text of a Solidity `revert("…")`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revert_reason: Option<String>,
+    /// Events of this call alone; go-ethereum's `withLog`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<CallLog>,
+    /// The calls that it made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallFrame>,
+}
+
+/// An event in a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallLog {
+    /// The contract.
+    pub address: Address,
+    /// Topics.
+    pub topics: Vec<B256>,
+    /// Data.
+    pub data: Bytes,
+    /// How many calls of the frame came before it.
+    pub position: U64,
+}
+
+/// Runs a block up to a transaction and watches that one. `reader` is the state before the block,
+/// `preceding` the block's transactions before it.
+pub fn trace_transaction<R: StateReader>(
+    reader: R,
+    env: BlockEnv,
+    preceding: &[VerifiedTx],
+    tx: &VerifiedTx,
+) -> Result<CallFrame, ExecError> {
+    let mut executor = BlockExecutor::new(reader, env)?;
+    for tx in preceding {
+        executor.execute(tx)?;
+    }
+    if let Verdict::Refuse(outcome) = executor.judge(tx)? {
+        return Ok(refused_frame(tx, outcome.describe()));
+    }
+    let tracer = CallTracer::default();
+    let mut machine = evm::build(executor.into_overlay(), env.evm_config()?, env.evm_block(), tracer);
+    match machine.inspect_one_tx(evm::tx_env(tx)) {
+        Ok(result) => Ok(machine.inspector.into_frame(tx.gas_limit(), &Run::from(result))),
+        Err(error) => Err(evm::machine_error(machine.ctx.db_mut(), error)),
+    }
+}
+
+/// Watches a call that is only asked about.
+pub fn trace_call<R: StateReader>(
+    reader: R,
+    env: &BlockEnv,
+    request: &CallRequest,
+) -> Result<CallFrame, ExecError> {
+    let mut simulation = Simulation::new(reader, env, request, CallTracer::default())?;
+    let gas = simulation.gas_cap;
+    let (run, _) = simulation.run_inspected(gas)?;
+    Ok(simulation.into_inspector().into_frame(gas, &run))
+}
+
+/// Collects frames as revm enters and leaves calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallTracer {
+    /// The calls that have not returned, outermost first.
+    open: Vec<CallFrame>,
+    done: Option<CallFrame>,
+}
+
+impl CallTracer {
+    /// The outermost call, with the gas of the whole transaction.
+    pub(crate) fn into_frame(self, gas_limit: u64, run: &Run) -> CallFrame {
+        let mut frame = self.done.unwrap_or_default();
+        frame.gas = U64::from(gas_limit);
+        frame.gas_used = U64::from(run.gas_used);
+        if let RunStatus::Halted(reason) = &run.status {
+            frame.error = Some(evm::halt_text(reason));
+        }
+        frame
+    }
+
+    fn leave(&mut self, result: &InterpreterResult, created: Option<Address>) {
+        let Some(mut frame) = self.open.pop() else { return };
+        frame.gas_used = U64::from(used(&result.gas));
+        frame.to = frame.to.or(created);
+        frame.output = result.output.clone();
+        if !result.result.is_ok() {
+            fail(&mut frame, result.result);
+        }
+        match self.open.last_mut() {
+            Some(parent) => parent.calls.push(frame),
+            None => self.done = Some(frame),
+        }
+    }
+}
+
+/// For serde, which cannot reach `is_empty` through `Deref`.
+fn is_empty(bytes: &Bytes) -> bool {
+    bytes.is_empty()
+}
+
+fn used(gas: &Gas) -> u64 {
+    gas.limit().saturating_sub(gas.remaining())
+}
+
+fn fail(frame: &mut CallFrame, result: InstructionResult) {
+    clear_logs(frame);
+    if result == InstructionResult::Revert {
+        frame.error = Some("execution reverted".to_owned());
+        frame.revert_reason = Revert::abi_decode(&frame.output).ok().map(|revert| revert.reason);
+    } else {
+        frame.output = Bytes::new();
+        frame.error = Some(match SuccessOrHalt::<HaltReason>::from(result) {
+            SuccessOrHalt::Halt(reason) => evm::halt_text(&reason),
+            _ => "execution failed".to_owned(),
+        });
+    }
+}
+
+/// Events of a failed call never happened, nor those of the calls inside it.
+fn clear_logs(frame: &mut CallFrame) {
+    let mut frames = vec![frame];
+    while let Some(frame) = frames.pop() {
+        frame.logs.clear();
+        frames.extend(frame.calls.iter_mut());
+    }
+}
+
+impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
+    fn log(&mut self, _context: &mut EvmContext<R>, log: Log) {
+        let Some(frame) = self.open.last_mut() else { return };
+        frame.logs.push(CallLog {
+            address: log.address,
+            topics: log.data.topics().to_vec(),
+            data: log.data.data.clone(),
+            position: U64::from(frame.calls.len()),
+        });
+    }
+
+    fn call(&mut self, context: &mut EvmContext<R>, inputs: &mut CallInputs) -> Option<CallOutcome> {
+        let (kind, from, to) = match inputs.scheme {
+            CallScheme::Call => ("CALL", inputs.caller, inputs.target_address),
+            CallScheme::StaticCall => ("STATICCALL", inputs.caller, inputs.target_address),
+            CallScheme::DelegateCall => ("DELEGATECALL", inputs.target_address, inputs.bytecode_address),
+            CallScheme::CallCode => ("CALLCODE", inputs.target_address, inputs.bytecode_address),
+        };
+        let valued = matches!(inputs.scheme, CallScheme::Call | CallScheme::CallCode);
+        self.open.push(CallFrame {
+            kind,
+            from,
+            to: Some(to),
+            value: valued.then_some(U256::ZERO),
+            gas: U64::from(inputs.gas_limit),
+            input: inputs.input.bytes(context),
+            ..CallFrame::default()
+        });
+        None
+    }
+
+    fn call_end(&mut self, _context: &mut EvmContext<R>, _inputs: &CallInputs, outcome: &mut CallOutcome) {
+        self.leave(&outcome.result, None);
+    }
+
+    fn create(&mut self, _context: &mut EvmContext<R>, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
+        let kind = match inputs.scheme() {
+            CreateScheme::Create2 { .. } => "CREATE2",
+            _ => "CREATE",
+        };
+        self.open.push(CallFrame {
+            kind,
+            from: inputs.caller(),
+            value: Some(U256::ZERO),
+            gas: U64::from(inputs.gas_limit()),
+            input: inputs.init_code().clone(),
+            ..CallFrame::default()
+        });
+        None
+    }
+
+    fn create_end(
+        &mut self,
+        _context: &mut EvmContext<R>,
+        _inputs: &CreateInputs,
+        outcome: &mut CreateOutcome,
+    ) {
+        self.leave(&outcome.result, outcome.address);
+    }
+
+    fn selfdestruct(&mut self, contract: Address, target: Address, _value: U256) {
+        let Some(frame) = self.open.last_mut() else { return };
+        frame.calls.push(CallFrame {
+            kind: "SELFDESTRUCT",
+            from: contract,
+            to: Some(target),
+            value: Some(U256::ZERO),
+            ..CallFrame::default()
+        });
+    }
+}
+
+/// The trace of a transaction that was refused before it ran.
+fn refused_frame(tx: &VerifiedTx, reason: &str) -> CallFrame {
+    CallFrame {
+        kind: if tx.kind().is_create() { "CREATE" } else { "CALL" },
+        from: tx.sender(),
+        to: tx.kind().to().copied(),
+        value: Some(U256::ZERO),
+        gas: U64::from(tx.gas_limit()),
+        input: tx.input().clone(),
+        error: Some(reason.to_owned()),
+        ..CallFrame::default()
+    }
+}

@@ -1,0 +1,136 @@
+//! What makes a transaction valid at its place in a block (docs/adr/0003), decided before it is executed.
+
+use std::sync::Arc;
+
+use alloy_primitives::TxKind;
+use concordat_types::{SignedTx, StateReader, VerifiedTx, receipt::Outcome};
+use revm::{
+    context_interface::{cfg::GasParams, transaction::AccessListItemTr as _},
+    interpreter::InitialAndFloorGas,
+};
+
+use crate::{
+    env::{BlockEnv, MAX_INIT_CODE_BYTES, MAX_TX_GAS},
+    error::{ExecError, TxInvalid},
+    identity::{self, ActError, decide_enrolment},
+    overlay::Overlay,
+    standing::{Action, Standing, decide_sender},
+};
+
+/// What a transaction can ask for without a look at the state.
+pub(crate) fn check_form(
+    tx: &SignedTx,
+    env: &BlockEnv,
+    gas_params: &GasParams,
+    gas_left: u64,
+) -> Result<(), TxInvalid> {
+    let (first, last) = tx.validity();
+    if env.height < first {
+        return Err(TxInvalid::NotYetValid { first, height: env.height });
+    }
+    if env.height > last {
+        return Err(TxInvalid::NoLongerValid { last, height: env.height });
+    }
+    if tx.nonce() == u64::MAX {
+        return Err(TxInvalid::NonceMax);
+    }
+    let size = tx.input().len();
+    if tx.kind() == TxKind::Create && size > MAX_INIT_CODE_BYTES {
+        return Err(TxInvalid::InitCodeTooLarge { size, limit: MAX_INIT_CODE_BYTES });
+    }
+    check_gas(tx, gas_params, gas_left)
+}
+
+fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(), TxInvalid> {
+    let have = tx.gas_limit();
+    if have > MAX_TX_GAS {
+        return Err(TxInvalid::GasAboveCap { have, cap: MAX_TX_GAS });
+    }
+    if have > gas_left {
+        return Err(TxInvalid::GasAboveBlock { have, left: gas_left });
+    }
+    let due = due_gas(tx, gas_params);
+    if due.initial_total_gas() > have {
+        return Err(TxInvalid::IntrinsicGas { have, want: due.initial_total_gas() });
+    }
+    if due.floor_gas() > have {
+        return Err(TxInvalid::FloorGas { have, want: due.floor_gas() });
+    }
+    Ok(())
+}
+
+/// Gas that is due for the transaction's bytes (EIP-2028, EIP-2930, EIP-3860, EIP-7623).
+fn due_gas(tx: &SignedTx, gas_params: &GasParams) -> InitialAndFloorGas {
+    let items = tx.access_list().map(|list| list.0.as_slice()).unwrap_or_default();
+    let addresses = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    let slots = items.iter().map(|item| u64::try_from(item.storage_slots().count()).unwrap_or(u64::MAX));
+    let slots = slots.fold(0, u64::saturating_add);
+    gas_params.initial_tx_gas(tx.input(), tx.kind().is_create(), addresses, slots, 0, None)
+}
+
+/// Checks that the account at the sender's address may send at all, and gives its nonce.
+pub(crate) fn check_account<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    tx: &VerifiedTx,
+) -> Result<u64, ExecError> {
+    let account = overlay.account(tx.sender())?;
+    if account.code_hash.is_some() {
+        return Err(TxInvalid::SenderHasCode { sender: tx.sender() }.into());
+    }
+    if tx.nonce() < account.nonce {
+        return Err(TxInvalid::NonceTooLow { next: account.nonce, tx: tx.nonce() }.into());
+    }
+    Ok(account.nonce)
+}
+
+/// What a block does with a transaction that may stand in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Executes it.
+    Execute,
+    /// Executes it; the sender is not enrolled yet, and this will enrol it.
+    Enrol,
+    /// Refuses it with this outcome.
+    Refuse(Outcome),
+}
+
+/// Judges the sender.
+pub(crate) fn judge<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    tx: &VerifiedTx,
+    env: &BlockEnv,
+) -> Result<Verdict, ExecError> {
+    let standing: Option<Arc<Standing>> = overlay.standing(tx.sender())?;
+    match standing {
+        None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
+        Some(standing) => {
+            let action = Action::of(tx.kind(), tx.input());
+            let decision = decide_sender(&standing, env.time_secs, action);
+            Ok(decision.map_or_else(Verdict::Refuse, |()| Verdict::Execute))
+        }
+    }
+}
+
+/// Somebody whom nobody has vouched for may do one thing: enrol, successfully.
+fn check_enrolment<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    tx: &VerifiedTx,
+    env: &BlockEnv,
+) -> Result<(), ExecError> {
+    let sender = tx.sender();
+    let enrols = tx.kind().to().is_some_and(|to| identity::is_enrolment(to, tx.input()));
+    if !enrols {
+        return Err(TxInvalid::NotEnrolled { sender }.into());
+    }
+    let act = identity::Act { sender, height: env.height, time_secs: env.time_secs };
+    let decision = identity::enrolment_chain(tx.input())
+        .map_err(ActError::from)
+        .and_then(|chain| decide_enrolment(overlay, act, &chain));
+    match decision {
+        Ok(_) => Ok(()),
+        Err(ActError::State(error)) => Err(ExecError::State(error)),
+        Err(ActError::Refused(refusal)) => {
+            Err(TxInvalid::EnrolmentRefused { sender, reason: refusal.to_string() }.into())
+        }
+    }
+}

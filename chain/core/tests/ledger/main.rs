@@ -1,0 +1,13 @@
+//! The ledger's rules, exercised through the crate's public face: certificates of real authorities,
+//! contracts compiled by solc, blocks one after the other.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod calls;
+mod evm;
+mod genesis;
+mod identity;
+mod kit;
+mod refusals;
+mod replay;
+mod validators;
+mod validity;

@@ -1,0 +1,114 @@
+//! What stands in a block without being executed: it uses up its nonce, and nothing else.
+
+use alloy_primitives::{Address, Bytes, TxKind};
+use concordat_core::{Registry, abi::IIdentityRegistry as registry, account_state};
+use concordat_pki_verify::RevocationReason;
+use concordat_types::{Role, StateKey, VerifiedTx, receipt::Outcome};
+
+use crate::kit::{Actor, Consortium, DAY, Say, token_init_code};
+
+fn business() -> Say {
+    Say { to: TxKind::Call(Address::repeat_byte(9)), input: Bytes::new(), gas: 30_000 }
+}
+
+fn assert_refused(net: &mut Consortium, tx: &VerifiedTx, outcome: Outcome) {
+    let block = net.block(std::slice::from_ref(tx));
+    let receipt = &block.receipts[0];
+    assert_eq!((receipt.outcome, receipt.gas_used, block.gas_used), (outcome, 0, 0));
+    assert!(receipt.logs.is_empty() && receipt.output.is_empty() && receipt.contract_address.is_none());
+    assert_eq!(block.changes.keys().collect::<Vec<_>>(), [&StateKey::account(tx.sender())]);
+    assert_eq!(account_state(&net.state, tx.sender()).unwrap().nonce, tx.nonce() + 1);
+}
+
+/// The CRL that revokes someone, as its issuing authority signs it.
+pub fn crl_against(net: &mut Consortium, id: &str, actor: &Actor) -> registry::submitCrlCall {
+    let now = i64::try_from(net.time_secs).unwrap();
+    let authority = net.authority(id);
+    let serial = concordat_pki_verify::Serial::from_magnitude(&actor.serial).unwrap();
+    authority.revoke(&serial, RevocationReason::KeyCompromise, now).unwrap();
+    let crl = authority.crl(30, now).unwrap();
+    let issuer = Bytes::copy_from_slice(authority.issuing_certificate().der());
+    registry::submitCrlCall { crl: Bytes::copy_from_slice(crl.der()), issuerChain: vec![issuer] }
+}
+
+#[test]
+fn an_expired_certificate_is_refused_at_block_time() {
+    let mut net = Consortium::new();
+    let operator = net.actor("bank-a", Role::Operator);
+    let until = Registry::new(&net.state).account(operator.address).unwrap().unwrap().not_after;
+    net.time_secs = until;
+    net.one(&operator.sign(&business()));
+    assert_eq!(net.time_secs, until + 1);
+    assert_refused(&mut net, &operator.sign(&business()), Outcome::CertificateExpired);
+}
+
+#[test]
+fn an_expired_issuing_authority_ends_its_accounts_too() {
+    let mut net = Consortium::new();
+    let operator = net.actor("bank-a", Role::Operator);
+    net.time_secs += 1826 * DAY;
+    assert_refused(&mut net, &operator.sign(&business()), Outcome::CertificateExpired);
+}
+
+#[test]
+fn a_revocation_binds_from_the_next_transaction_of_the_same_block() {
+    let mut net = Consortium::new();
+    let victim = net.actor("bank-a", Role::Operator);
+    let registrar = net.actor("bank-b", Role::Registrar);
+    let list = crl_against(&mut net, "bank-a", &victim);
+    let txs = [
+        victim.sign(&business()),
+        registrar.sign(&Say::registry(&list)),
+        victim.sign(&business()),
+        victim.sign(&business()),
+    ];
+    let outcomes: Vec<_> = net.block(&txs).receipts.iter().map(|receipt| receipt.outcome).collect();
+    let refused = Outcome::CertificateRevoked;
+    assert_eq!(outcomes, [Outcome::Success, Outcome::Success, refused, refused]);
+    assert_refused(&mut net, &victim.sign(&business()), refused);
+}
+
+#[test]
+fn a_revoked_issuing_authority_takes_its_accounts_along() {
+    let mut net = Consortium::new();
+    let victim = net.actor("bank-a", Role::Operator);
+    let registrar = net.actor("bank-b", Role::Registrar);
+    let now = i64::try_from(net.time_secs).unwrap();
+    let authority = net.authority("bank-a");
+    let issuing = authority.issuing_certificate().serial().clone();
+    authority.revoke(&issuing, RevocationReason::CaCompromise, now).unwrap();
+    let crl = Bytes::copy_from_slice(authority.root_crl(30, now).unwrap().der());
+    net.one(&registrar.sign(&Say::registry(&registry::submitCrlCall { crl, issuerChain: vec![] })));
+    assert_refused(&mut net, &victim.sign(&business()), Outcome::CertificateRevoked);
+}
+
+#[test]
+fn suspended_accounts_and_organisations_are_refused() {
+    // No act suspends yet; governance will. The rows are what execution reads.
+    let mut net = Consortium::new();
+    let operator = net.actor("bank-a", Role::Operator);
+    let key = StateKey::system(0x03, operator.address.as_slice());
+    let active = net.state.values.get(&key).unwrap().clone();
+    let mut suspended = active.clone();
+    // The last field of the row is `active`: RLP 0x01 for true, 0x80 for false.
+    *suspended.last_mut().unwrap() = 0x80;
+    net.state.values.insert(key.clone(), suspended);
+    assert_refused(&mut net, &operator.sign(&business()), Outcome::Suspended);
+    net.state.values.insert(key, active);
+    net.one(&operator.sign(&business()));
+}
+
+#[test]
+fn only_developers_deploy_and_only_business_roles_call_contracts() {
+    let mut net = Consortium::new();
+    for role in [Role::CommitteeMember, Role::Regulator, Role::Registrar, Role::Auditor] {
+        let actor = net.actor("bank-a", role);
+        assert_refused(&mut net, &actor.sign(&business()), Outcome::RoleForbidden);
+        let deployment = actor.sign(&Say::deploy(token_init_code(1)));
+        assert_refused(&mut net, &deployment, Outcome::RoleForbidden);
+        net.one(&actor.sign(&Say::registry(&registry::versionCall {})));
+    }
+    let operator = net.actor("bank-a", Role::Operator);
+    assert_refused(&mut net, &operator.sign(&Say::deploy(token_init_code(1))), Outcome::RoleForbidden);
+    net.one(&operator.sign(&business()));
+}
