@@ -1,0 +1,99 @@
+//! Sync: serving decided blocks, and taking them.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use arc_malachitebft_core_types::{Round, Validity};
+use arc_malachitebft_engine::host::SyncedValueOutcome;
+use arc_malachitebft_sync::RawDecidedValue;
+use bytes::Bytes;
+use ractor::RpcReplyPort;
+
+use super::{Host, proposed_value};
+use crate::{
+    application::{ConsensusBlock, Origin, Verdict},
+    codec::decode_extended_certificate,
+    context::{Address, ConcordatContext, Height},
+};
+
+impl Host {
+    /// Answers with as many blocks of the range, from its start, as there are and fit into a response.
+    pub async fn serve(
+        self: Arc<Self>,
+        range: RangeInclusive<Height>,
+        reply: RpcReplyPort<Vec<RawDecidedValue<ConcordatContext>>>,
+    ) {
+        let mut values = Vec::new();
+        let mut total = 0usize;
+        for height in range.start().0..=range.end().0 {
+            let value = match self.stored(height).await {
+                Ok(Some(value)) => value,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(height, error, "Stored block cannot be served");
+                    break;
+                }
+            };
+            total = total.saturating_add(value.value_bytes.len());
+            if total > self.max_response_bytes && !values.is_empty() {
+                break;
+            }
+            values.push(value);
+        }
+        let _ = reply.send(values);
+    }
+
+    async fn stored(&self, height: u64) -> Result<Option<RawDecidedValue<ConcordatContext>>, String> {
+        let stored = self.app.decided(height).await.map_err(|error| error.to_string())?;
+        let Some(stored) = stored else { return Ok(None) };
+        let certificate =
+            decode_extended_certificate(stored.certificate).map_err(|error| error.to_string())?;
+        Ok(Some(RawDecidedValue::new(stored.bytes, certificate)))
+    }
+
+    /// Judges a block that a peer says was decided. The engine has checked the certificate.
+    pub async fn synced(
+        self: Arc<Self>,
+        (height, round): (Height, Round),
+        proposer: Address,
+        bytes: Bytes,
+        reply: RpcReplyPort<SyncedValueOutcome<ConcordatContext>>,
+    ) {
+        let outcome = self.judge_synced(height, round, proposer, bytes).await;
+        let _ = reply.send(outcome);
+    }
+
+    async fn judge_synced(
+        self: &Arc<Self>,
+        height: Height,
+        round: Round,
+        proposer: Address,
+        bytes: Bytes,
+    ) -> SyncedValueOutcome<ConcordatContext> {
+        if bytes.len() > self.max_block_bytes {
+            return SyncedValueOutcome::PeerFault;
+        }
+        let Ok(id) = self.identify(bytes.clone()).await else { return SyncedValueOutcome::PeerFault };
+        let Some(number) = round.as_u32() else { return SyncedValueOutcome::PeerFault };
+        let block = Arc::new(ConsensusBlock { height: height.0, round: number, proposer, id, bytes });
+        self.state().blocks.insert(Arc::clone(&block), None);
+        if self.network.votes_now() {
+            // A validator's log will name the block after a crash, so it must be there.
+            if let Err(error) = self.store(&block).await {
+                tracing::error!(%height, %error, "Synced block not stored");
+                return SyncedValueOutcome::LocalTransientError;
+            }
+        }
+        let validity = match self.verdict(&block, Origin::Synced).await {
+            Verdict::Valid => Validity::Valid,
+            Verdict::Invalid { reason } => {
+                tracing::error!(
+                    %height, reason,
+                    "The network decided a block that this node finds invalid: is its software the network's version?"
+                );
+                self.network.metrics.block_rejected("decided_but_invalid");
+                Validity::Invalid
+            }
+        };
+        SyncedValueOutcome::Verdict(proposed_value(&block, Round::Nil, validity))
+    }
+}

@@ -1,0 +1,40 @@
+//! Consensus: Tendermint by the Malachite engine, over our own mutual-TLS mesh.
+//!
+//! The engine's consensus, write-ahead log and sync actors are stock; its network and host are ours:
+//!
+//! ```text
+//!  node ── Application ── host ─┐                      ┌─ network ── transport ── peers
+//!                               ├─ engine (Malachite) ─┤
+//!        ConsensusSigner ───────┘                      └─ write-ahead log, sync
+//! ```
+//!
+//! Headers, votes and commits are CometBFT's ([`signing`]), so independent light clients verify them.
+//! Invariant: a block is opaque bytes here; only its [`context::BlockId`] means anything.
+
+pub mod application;
+pub mod codec;
+pub mod config;
+pub mod context;
+mod engine;
+mod host;
+pub mod metrics;
+pub mod network;
+pub mod signing;
+pub mod transport;
+
+pub use arc_malachitebft_core_types::LinearTimeouts;
+pub use arc_malachitebft_peer::PeerId;
+
+pub use self::{
+    application::{
+        AppError, Application, ConsensusBlock, DecidedBlock, NextHeight, Origin, ProposalRequest,
+        ProposedBlock, StoredBlock, Verdict,
+    },
+    config::{ConsensusConfig, Rate, TransportLimits, default_timeouts},
+    context::{Address, BlockId, BlockTime, ProposerOrder, Validator, ValidatorSet},
+    engine::{ConsensusHandle, ConsensusStatus, EngineFailure, StartError, start},
+    metrics::ConsensusMetrics,
+    network::{Evidence, Gossip},
+    signing::{ConsensusSigner, LocalSigner, SignError, SignRequest, commit_from_certificate},
+    transport::{AuthorizedNode, NodeIdentity, PeerAuthorizer, PeerIdentity, peer_id_of_spki},
+};

@@ -1,0 +1,170 @@
+//! Counters and gauges of consensus and transport, in the Prometheus text format.
+
+use std::sync::{Mutex, PoisonError};
+
+use arc_malachitebft_metrics::Metrics as EngineMetrics;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Metric, Registry},
+};
+
+use crate::transport::Channel;
+
+type Label = [(&'static str, &'static str); 1];
+
+/// Everything that this crate counts. The engine's own metrics are among it.
+#[derive(Debug)]
+pub struct ConsensusMetrics {
+    registry: Mutex<Registry>,
+    /// The engine's metrics.
+    pub(crate) engine: EngineMetrics,
+    /// The height being decided.
+    pub height: Gauge,
+    /// The round being tried.
+    pub round: Gauge,
+    /// Connected peers.
+    pub peers: Gauge,
+    /// Blocks committed.
+    pub committed: Counter,
+    /// Messages that this validator refused to sign, and abstained.
+    pub signing_refused: Counter,
+    /// Equivocations proven.
+    pub evidence: Counter,
+    /// Bytes sent, before TLS.
+    pub bytes_sent: Counter,
+    handshakes_failed: Family<Label, Counter>,
+    disconnects: Family<Label, Counter>,
+    messages_dropped: Family<Label, Counter>,
+    bytes_received: Family<Label, Counter>,
+    frames_received: Family<Label, Counter>,
+    outbound_dropped: Family<Label, Counter>,
+    blocks_rejected: Family<Label, Counter>,
+}
+
+impl Default for ConsensusMetrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("concordat_consensus")),
+            engine: EngineMetrics::new(),
+            height: Gauge::default(),
+            round: Gauge::default(),
+            peers: Gauge::default(),
+            committed: Counter::default(),
+            signing_refused: Counter::default(),
+            evidence: Counter::default(),
+            bytes_sent: Counter::default(),
+            handshakes_failed: Family::default(),
+            disconnects: Family::default(),
+            messages_dropped: Family::default(),
+            bytes_received: Family::default(),
+            frames_received: Family::default(),
+            outbound_dropped: Family::default(),
+            blocks_rejected: Family::default(),
+        };
+        metrics.register();
+        metrics.register_engine();
+        metrics
+    }
+}
+
+impl ConsensusMetrics {
+    fn add(&self, name: &str, help: &str, metric: impl Metric) {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
+    }
+
+    fn register(&self) {
+        self.add("height", "Height being decided", self.height.clone());
+        self.add("round", "Round being tried", self.round.clone());
+        self.add("peers", "Connected peers", self.peers.clone());
+        self.add("committed", "Blocks committed since the start", self.committed.clone());
+        self.add("signing_refused", "Messages this validator refused to sign", self.signing_refused.clone());
+        self.add("evidence", "Equivocations proven", self.evidence.clone());
+        self.add("bytes_sent", "Bytes sent to peers, before TLS", self.bytes_sent.clone());
+        self.add(
+            "handshakes_failed",
+            "Peer connections not established, by reason",
+            self.handshakes_failed.clone(),
+        );
+        self.add("disconnects", "Peer connections ended, by reason", self.disconnects.clone());
+        self.add("messages_dropped", "Messages of peers dropped, by reason", self.messages_dropped.clone());
+        self.add("bytes_received", "Bytes received from peers, by channel", self.bytes_received.clone());
+        self.add("frames_received", "Frames received from peers, by channel", self.frames_received.clone());
+        self.add(
+            "outbound_dropped",
+            "Messages not sent because a peer is slow, by channel",
+            self.outbound_dropped.clone(),
+        );
+        self.add("blocks_rejected", "Proposed blocks rejected, by reason", self.blocks_rejected.clone());
+    }
+
+    fn register_engine(&self) {
+        let engine = &self.engine;
+        self.add("engine_time_per_block_seconds", "Time per block", engine.time_per_block.clone());
+        self.add(
+            "engine_consensus_time_seconds",
+            "Time from proposal to decision",
+            engine.consensus_time.clone(),
+        );
+        self.add("engine_time_per_step_seconds", "Time per step", engine.time_per_step.clone());
+        self.add("engine_rounds", "Rounds needed per decision", engine.consensus_round.clone());
+        self.add("engine_signing_seconds", "Time to sign", engine.signature_signing_time.clone());
+        self.add(
+            "engine_verification_seconds",
+            "Time to check a signature",
+            engine.signature_verification_time.clone(),
+        );
+        self.add(
+            "engine_queue_heights",
+            "Future heights with buffered messages",
+            engine.queue_heights.clone(),
+        );
+        self.add("engine_queue_size", "Buffered messages of future heights", engine.queue_size.clone());
+        self.add(
+            "engine_safety_failure",
+            "1 if the engine stopped to stay safe",
+            engine.node_safety_failure.clone(),
+        );
+    }
+
+    /// All metrics in the Prometheus text format.
+    pub fn encode_prometheus(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+
+    /// Counts a connection that was not established.
+    pub(crate) fn handshake_failed(&self, reason: &'static str) {
+        self.handshakes_failed.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Counts a connection that ended.
+    pub(crate) fn disconnected(&self, reason: &'static str) {
+        self.disconnects.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Counts a peer's message that was not passed on.
+    pub(crate) fn dropped(&self, reason: &'static str) {
+        self.messages_dropped.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Counts a rejected block.
+    pub(crate) fn block_rejected(&self, reason: &'static str) {
+        self.blocks_rejected.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Counts a received frame.
+    pub(crate) fn received(&self, channel: Channel, bytes: usize) {
+        let label = [("channel", channel.name())];
+        self.frames_received.get_or_create(&label).inc();
+        self.bytes_received.get_or_create(&label).inc_by(bytes as u64);
+    }
+
+    /// Counts a message that was not sent.
+    pub(crate) fn outbound_dropped(&self, channel: Channel) {
+        self.outbound_dropped.get_or_create(&[("channel", channel.name())]).inc();
+    }
+}

@@ -1,0 +1,162 @@
+//! What peers' messages mean: checked here before the engine sees them, and sent for the engine.
+//!
+//! The engine buffers messages for future heights unverified and its mailbox has no bound, so everything
+//! that a peer could abuse is stopped before: unknown or bad signatures, senders that are no validators,
+//! heights far off. Checks run in each connection's own task; the engine only gets what passed.
+
+mod actor;
+mod evidence;
+mod gate;
+mod inbound;
+mod progress;
+mod requests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use arc_malachitebft_engine::network::{Multiaddr, NetworkEvent, Subscriber};
+use arc_malachitebft_network::Channel as EngineChannel;
+use arc_malachitebft_peer::PeerId;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+pub use self::evidence::Evidence;
+use self::requests::Requests;
+pub(crate) use self::{actor::NetworkActor, gate::Gate, progress::Progress};
+use crate::{
+    codec::BlockPart,
+    context::{Address, ConcordatContext, Height},
+    metrics::ConsensusMetrics,
+    signing::CachingVerifier,
+    transport::{Mesh, PeerIdentity},
+};
+
+type Event = NetworkEvent<ConcordatContext>;
+
+/// A message of another node's mempool.
+#[derive(Clone, Debug)]
+pub struct Gossip {
+    /// The peer that sent it.
+    pub from: Arc<PeerIdentity>,
+    /// The message.
+    pub message: Bytes,
+}
+
+/// The engine's actors that listen to the network, and what a new one must be told first.
+#[derive(Default)]
+struct Ports {
+    subscribers: Vec<Box<dyn Subscriber<Event>>>,
+    peers: BTreeMap<PeerId, Arc<PeerIdentity>>,
+}
+
+/// The network as consensus sees it.
+pub(crate) struct Network {
+    pub mesh: Mesh,
+    pub verifier: CachingVerifier,
+    pub progress: Progress,
+    pub metrics: Arc<ConsensusMetrics>,
+    /// This node's validator address, if it votes.
+    pub address: Option<Address>,
+    gate: Mutex<Gate>,
+    ports: Mutex<Ports>,
+    requests: Mutex<Requests>,
+    /// Statuses held back for a moment, by peer; see `inbound`.
+    held: Mutex<HashMap<PeerId, (Height, Height)>>,
+    parts: mpsc::Sender<(Arc<PeerIdentity>, BlockPart)>,
+    gossip: mpsc::Sender<Gossip>,
+    /// For tasks that outlive a call but must not keep the network alive.
+    this: Weak<Network>,
+    on_evidence: Box<dyn Fn(Evidence) + Send + Sync>,
+}
+
+impl Network {
+    /// A network that hands on block parts, gossip and evidence.
+    pub fn new(
+        mesh: Mesh,
+        verifier: CachingVerifier,
+        metrics: Arc<ConsensusMetrics>,
+        address: Option<Address>,
+        parts: mpsc::Sender<(Arc<PeerIdentity>, BlockPart)>,
+        gossip: mpsc::Sender<Gossip>,
+        on_evidence: Box<dyn Fn(Evidence) + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            mesh,
+            verifier,
+            progress: Progress::default(),
+            metrics,
+            address,
+            gate: Mutex::default(),
+            ports: Mutex::default(),
+            requests: Mutex::default(),
+            held: Mutex::default(),
+            parts,
+            gossip,
+            on_evidence,
+        })
+    }
+
+    /// What is admitted at present.
+    pub fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ports(&self) -> MutexGuard<'_, Ports> {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this node votes at the present height.
+    pub fn votes_now(&self) -> bool {
+        let Some(address) = self.address else { return false };
+        self.gate().validators().is_some_and(|set| set.get(&address).is_some())
+    }
+
+    /// Gives an event to the engine's actors. Their mailboxes have no bound, hence never block.
+    fn emit(&self, event: &Event) {
+        self.ports().emit(event);
+    }
+
+    /// Adds an actor, and tells it what it missed: the engine starts once it hears of a listening address.
+    fn subscribe(&self, subscriber: Box<dyn Subscriber<Event>>) {
+        let mut ports = self.ports();
+        subscriber.send(NetworkEvent::Listening(listening()));
+        for peer in ports.peers.keys() {
+            subscriber.send(NetworkEvent::PeerConnected(*peer));
+            subscriber.send(NetworkEvent::PeerSubscribed(*peer, EngineChannel::Sync));
+        }
+        ports.subscribers.push(subscriber);
+    }
+
+    /// Forgets the engine's actors, which are about to stop.
+    pub fn unsubscribe_all(&self) {
+        self.ports().subscribers.clear();
+    }
+
+    fn prove(&self, evidence: Option<Evidence>) {
+        if let Some(evidence) = evidence {
+            tracing::error!(%evidence, "Equivocation proven");
+            self.metrics.evidence.inc();
+            (self.on_evidence)(evidence);
+        }
+    }
+}
+
+impl Ports {
+    fn emit(&self, event: &Event) {
+        for subscriber in &self.subscribers {
+            subscriber.send(event.clone());
+        }
+    }
+}
+
+/// The engine wants an address in its own notation; nothing uses it.
+fn listening() -> Multiaddr {
+    "/memory/1".parse().unwrap_or_else(|_| Multiaddr::empty())
+}

@@ -1,0 +1,89 @@
+//! Sync requests under way, in both directions.
+
+use std::collections::HashMap;
+
+use arc_malachitebft_peer::PeerId;
+use arc_malachitebft_sync::{InboundRequestId, OutboundRequestId};
+
+/// Numbers and remembers requests.
+#[derive(Debug, Default)]
+pub struct Requests {
+    next: u64,
+    outbound: HashMap<u64, PeerId>,
+    inbound: HashMap<InboundRequestId, (PeerId, u64)>,
+}
+
+/// The engine's name for our request number `id`.
+pub fn outbound_id(id: u64) -> OutboundRequestId {
+    OutboundRequestId::new(id)
+}
+
+impl Requests {
+    /// Starts a request to a peer; returns its number.
+    pub fn start(&mut self, peer: PeerId) -> u64 {
+        self.next += 1;
+        self.outbound.insert(self.next, peer);
+        self.next
+    }
+
+    /// Ends our request `id` because this peer answered; `false` if it never got that request.
+    pub fn answered(&mut self, id: u64, by: &PeerId) -> bool {
+        let asked = self.outbound.get(&id) == Some(by);
+        asked && self.outbound.remove(&id).is_some()
+    }
+
+    /// Ends our request because the engine gave it up.
+    pub fn cancel(&mut self, id: &OutboundRequestId) {
+        self.outbound.retain(|open, _| outbound_id(*open) != *id);
+    }
+
+    /// Remembers a peer's request; returns the engine's name for it.
+    pub fn received(&mut self, peer: PeerId, id: u64) -> InboundRequestId {
+        let name = InboundRequestId::new(format!("{peer}/{id}"));
+        self.inbound.insert(name.clone(), (peer, id));
+        name
+    }
+
+    /// Ends a peer's request; returns who asked and the number the answer must carry.
+    pub fn finish(&mut self, id: &InboundRequestId) -> Option<(PeerId, u64)> {
+        self.inbound.remove(id)
+    }
+
+    /// Forgets a peer; returns our requests that it will not answer any more.
+    pub fn forget(&mut self, peer: &PeerId) -> Vec<u64> {
+        self.inbound.retain(|_, (from, _)| from != peer);
+        let lost: Vec<u64> = self.outbound.iter().filter(|(_, to)| *to == peer).map(|(id, _)| *id).collect();
+        self.outbound.retain(|_, to| to != peer);
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::peer_id_of_spki;
+
+    #[test]
+    fn only_the_asked_peer_can_answer_and_only_once() {
+        let (a, b) = (peer_id_of_spki(b"a"), peer_id_of_spki(b"b"));
+        let mut requests = Requests::default();
+        let id = requests.start(a);
+        assert!(!requests.answered(id, &b));
+        assert!(requests.answered(id, &a));
+        assert!(!requests.answered(id, &a));
+        let id = requests.start(a);
+        requests.cancel(&outbound_id(id));
+        assert!(!requests.answered(id, &a));
+    }
+
+    #[test]
+    fn peer_that_leaves_takes_its_requests_with_it() {
+        let (a, b) = (peer_id_of_spki(b"a"), peer_id_of_spki(b"b"));
+        let mut requests = Requests::default();
+        let id = requests.start(a);
+        requests.start(b);
+        let asked = requests.received(a, 9);
+        assert_eq!(requests.forget(&a), [id]);
+        assert_eq!(requests.finish(&asked), None);
+    }
+}

@@ -1,0 +1,395 @@
+//! The mesh: listens, dials every configured peer, and keeps one connection with each.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_malachitebft_peer::PeerId;
+use bytes::Bytes;
+use concordat_types::Role;
+use rand::Rng;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::{
+    MessageHandler, Misbehaviour, NodeIdentity, PeerAuthorizer, PeerIdentity,
+    connection::{self, Connection, Established, Handshake, MessageLimits},
+    frame::{Channel, PerChannel},
+    hello::{Hello, PROTOCOL_VERSION},
+    tls,
+};
+use crate::{config::ConsensusConfig, metrics::ConsensusMetrics};
+
+/// Why the mesh cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum MeshError {
+    /// The address cannot be listened on.
+    #[error("cannot listen for peers on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// The node's own certificate or key cannot be used.
+    #[error("the node's certificate or key cannot be used for TLS: {0}")]
+    Identity(#[from] rustls::Error),
+}
+
+struct Shared {
+    own_id: PeerId,
+    handshake: Handshake,
+    limits: MessageLimits,
+    connections: Mutex<HashMap<PeerId, Arc<Connection>>>,
+    /// Signals that `connections` changed.
+    changed: watch::Sender<()>,
+    stopped: watch::Sender<bool>,
+    half_open: Arc<Semaphore>,
+    next_number: AtomicU64,
+    metrics: Arc<ConsensusMetrics>,
+}
+
+/// The connections to all other nodes. Clones are handles to the same mesh.
+#[derive(Clone)]
+pub struct Mesh(Arc<Shared>);
+
+impl Mesh {
+    /// Binds the listening socket. Nothing is accepted or dialled before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// If the address is taken or the node's identity is unusable.
+    pub async fn bind(
+        config: &ConsensusConfig,
+        identity: &NodeIdentity,
+        authorizer: Arc<dyn PeerAuthorizer>,
+        metrics: Arc<ConsensusMetrics>,
+    ) -> Result<(Self, TcpListener), MeshError> {
+        let setup = tls::setup(identity, Arc::clone(&authorizer))?;
+        let address = config.listen;
+        let listen_error = |source| MeshError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let listen = listener.local_addr().map_err(listen_error)?;
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+            chain_id: config.chain_id.clone(),
+            genesis_hash: config.genesis_hash.to_vec(),
+            role: config.role.code().into(),
+            listen: listen.to_string(),
+        };
+        let handshake = Handshake {
+            connector: TlsConnector::from(setup.client),
+            acceptor: TlsAcceptor::from(setup.server),
+            authorizer,
+            hello,
+            timeout: config.transport.handshake_timeout,
+        };
+        let shared = Shared {
+            own_id: setup.own_id,
+            handshake,
+            limits: message_limits(config),
+            connections: Mutex::default(),
+            changed: watch::Sender::new(()),
+            stopped: watch::Sender::new(false),
+            half_open: Arc::new(Semaphore::new(config.transport.max_half_open)),
+            next_number: AtomicU64::new(0),
+            metrics,
+        };
+        Ok((Self(Arc::new(shared)), listener))
+    }
+
+    /// Starts accepting and dialling; `handler` receives what arrives.
+    pub fn run(&self, listener: TcpListener, peers: &[String], handler: Arc<dyn MessageHandler>) {
+        tokio::spawn(self.clone().accept_all(listener, Arc::clone(&handler)));
+        for address in peers {
+            tokio::spawn(self.clone().keep_dialling(address.clone(), Arc::clone(&handler)));
+        }
+    }
+
+    /// Our own peer id.
+    pub fn own_id(&self) -> PeerId {
+        self.0.own_id
+    }
+
+    /// Who is connected.
+    pub fn peers(&self) -> Vec<Arc<PeerIdentity>> {
+        let mut peers: Vec<_> = self.connections().values().map(|c| Arc::clone(&c.identity)).collect();
+        peers.sort_by_key(|peer| peer.peer_id);
+        peers
+    }
+
+    /// Waits until `enough` holds of the connected peers.
+    pub async fn wait_for_peers(&self, enough: impl Fn(&[Arc<PeerIdentity>]) -> bool) {
+        let mut changed = self.0.changed.subscribe();
+        while !enough(&self.peers()) && changed.changed().await.is_ok() {}
+    }
+
+    /// Queues a message for one peer; `false` if it is not connected or its queue is full.
+    pub fn send(&self, peer: &PeerId, channel: Channel, message: &Bytes) -> bool {
+        let connection = self.connections().get(peer).cloned();
+        connection.is_some_and(|connection| self.push(&connection, channel, message))
+    }
+
+    /// Queues a message for every peer of a role, or for all.
+    pub fn broadcast(&self, channel: Channel, message: &Bytes, to: Option<Role>) {
+        let connections: Vec<_> = self.connections().values().cloned().collect();
+        for connection in connections {
+            if to.is_none_or(|role| connection.identity.role == role) {
+                self.push(&connection, channel, message);
+            }
+        }
+    }
+
+    /// Judges every connected peer again; closes the connections of those that are no longer authorised.
+    pub fn recheck(&self) {
+        let connections: Vec<_> = self.connections().values().cloned().collect();
+        for connection in connections {
+            let verdict = tls::identify(self.0.handshake.authorizer.as_ref(), &connection.chain);
+            match verdict {
+                Ok(identity) if identity == *connection.identity => {}
+                Ok(identity) => {
+                    connection.close(Misbehaviour::new("reidentified", format!("is now {identity}")))
+                }
+                Err(reason) => connection.close(Misbehaviour::new("no_longer_authorised", reason)),
+            }
+        }
+    }
+
+    /// Closes a peer's connection.
+    pub fn disconnect(&self, peer: &PeerId, reason: Misbehaviour) {
+        if let Some(connection) = self.connections().get(peer) {
+            connection.close(reason);
+        }
+    }
+
+    /// Stops listening and dialling, and closes every connection.
+    pub fn shutdown(&self) {
+        self.0.stopped.send_replace(true);
+        for connection in self.connections().values() {
+            connection.close(Misbehaviour::new("shutdown", "this node is stopping"));
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<PeerId, Arc<Connection>>> {
+        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, connection: &Connection, channel: Channel, message: &Bytes) -> bool {
+        let taken = connection.outbox.push(channel, message).is_ok();
+        if !taken {
+            self.0.metrics.outbound_dropped(channel);
+            if channel == Channel::Consensus {
+                // A peer that lost a vote must not believe that it saw them all: it starts anew and syncs.
+                connection.close(Misbehaviour::new("slow", "its queue of votes is full"));
+            }
+        }
+        taken
+    }
+
+    async fn stopped(&self) {
+        let _ = self.0.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    async fn accept_all(self, listener: TcpListener, handler: Arc<dyn MessageHandler>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.stopped() => return,
+            };
+            match accepted {
+                Ok((tcp, from)) => self.answer(tcp, from, Arc::clone(&handler)),
+                Err(error) => {
+                    tracing::warn!(%error, "Cannot accept a peer connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn answer(&self, tcp: TcpStream, from: SocketAddr, handler: Arc<dyn MessageHandler>) {
+        let Ok(permit) = Arc::clone(&self.0.half_open).try_acquire_owned() else {
+            self.0.metrics.handshake_failed("too_many_half_open");
+            return;
+        };
+        let mesh = self.clone();
+        tokio::spawn(async move {
+            let established = mesh.0.handshake.accept(tcp).await;
+            drop(permit);
+            match established {
+                Ok(established) => mesh.serve(established, handler).await,
+                Err(failure) => {
+                    tracing::warn!(%from, %failure, "Peer connection refused");
+                    mesh.0.metrics.handshake_failed(failure.kind);
+                }
+            }
+        });
+    }
+
+    /// Keeps a connection to one configured address, whoever dials.
+    async fn keep_dialling(self, address: String, handler: Arc<dyn MessageHandler>) {
+        let mut failures = 0u32;
+        loop {
+            let attempt = tokio::select! {
+                attempt = self.0.handshake.dial(&address) => attempt,
+                () = self.stopped() => return,
+            };
+            match attempt {
+                Ok(established) => {
+                    failures = 0;
+                    let peer = established.identity.peer_id;
+                    self.serve(established, Arc::clone(&handler)).await;
+                    tokio::select! {
+                        () = self.wait_until_gone(&peer) => {}
+                        () = self.stopped() => return,
+                    }
+                }
+                Err(failure) => {
+                    if failures == 0 || failure.kind != "dial" {
+                        tracing::info!(%address, %failure, "Peer not reached");
+                    }
+                    self.0.metrics.handshake_failed(failure.kind);
+                    failures = failures.saturating_add(1);
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff(failures, self.0.limits.transport.max_backoff)) => {}
+                () = self.stopped() => return,
+            }
+        }
+    }
+
+    async fn wait_until_gone(&self, peer: &PeerId) {
+        let mut changed = self.0.changed.subscribe();
+        while self.connections().contains_key(peer) && changed.changed().await.is_ok() {}
+    }
+
+    /// Runs an established connection to its end, if it may stay.
+    async fn serve(&self, established: Established, handler: Arc<dyn MessageHandler>) {
+        let number = self.0.next_number.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection::new(number, &established, &self.0.limits));
+        if let Err(refusal) = self.register(&connection, handler.as_ref()) {
+            if refusal.kind != "duplicate" {
+                tracing::warn!(peer = %connection.identity, %refusal, "Peer connection refused");
+                self.0.metrics.handshake_failed(refusal.kind);
+            }
+            return;
+        }
+        let (limits, metrics) = (self.0.limits.clone(), Arc::clone(&self.0.metrics));
+        let reason = connection::run(
+            Arc::clone(&connection),
+            established.stream,
+            Arc::clone(&handler),
+            limits,
+            metrics,
+        )
+        .await;
+        self.deregister(&connection, &reason, handler.as_ref());
+    }
+
+    fn register(&self, new: &Arc<Connection>, handler: &dyn MessageHandler) -> Result<(), Misbehaviour> {
+        let peer = new.identity.peer_id;
+        if peer == self.0.own_id {
+            return Err(Misbehaviour::new(
+                "self",
+                "it has this node's own key: a node must not list itself, nor share its key",
+            ));
+        }
+        let mut connections = self.connections();
+        // Checked under the lock, so that no connection slips in behind `shutdown`.
+        if *self.0.stopped.borrow() {
+            return Err(Misbehaviour::new("duplicate", "this node is stopping"));
+        }
+        match connections.get(&peer) {
+            Some(old) if !self.replaces(new, old) => {
+                return Err(Misbehaviour::new("duplicate", "another connection with this peer is preferred"));
+            }
+            Some(old) => {
+                old.close(Misbehaviour::new("duplicate", "replaced by a newer connection"));
+                handler.disconnected(&old.identity);
+            }
+            None if connections.len() >= self.0.limits.transport.max_peers => {
+                return Err(Misbehaviour::new("too_many_peers", "all places are taken"));
+            }
+            None => tracing::info!(peer = %new.identity, "Peer connected"),
+        }
+        connections.insert(peer, Arc::clone(new));
+        handler.connected(&new.identity);
+        self.0.metrics.peers.set(connections.len() as i64);
+        drop(connections);
+        self.0.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Of two connections in opposite directions both sides keep the one dialled by the lower peer id; of
+    /// two in the same direction the newer one, since the dialler knows that the older is dead.
+    fn replaces(&self, new: &Connection, old: &Connection) -> bool {
+        let lower_dials = self.0.own_id < new.identity.peer_id;
+        new.dialled == old.dialled || new.dialled == lower_dials
+    }
+
+    fn deregister(&self, gone: &Arc<Connection>, reason: &Misbehaviour, handler: &dyn MessageHandler) {
+        let mut connections = self.connections();
+        let current = connections.get(&gone.identity.peer_id).is_some_and(|c| c.number == gone.number);
+        if current {
+            connections.remove(&gone.identity.peer_id);
+            handler.disconnected(&gone.identity);
+            tracing::info!(peer = %gone.identity, %reason, "Peer disconnected");
+            self.0.metrics.disconnected(reason.kind);
+            self.0.metrics.peers.set(connections.len() as i64);
+        }
+        drop(connections);
+        self.0.changed.send_replace(());
+    }
+}
+
+/// Quick first retries, then doubling, with up to half taken off at random so that nodes do not dial in step.
+fn backoff(failures: u32, max: Duration) -> Duration {
+    let full = Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(max);
+    full.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+fn message_limits(config: &ConsensusConfig) -> MessageLimits {
+    const KIB: usize = 1024;
+    let message = |channel| match channel {
+        Channel::Control => 0,
+        Channel::Consensus => 512 * KIB,
+        Channel::Parts => 2 * super::MAX_FRAME_BYTES,
+        Channel::Sync => config.max_response_bytes() + 64 * KIB,
+        Channel::Gossip => config.transport.max_gossip_bytes,
+    };
+    let queue = |channel| match channel {
+        Channel::Control => 64 * KIB,
+        Channel::Consensus => 4 * KIB * KIB,
+        Channel::Parts => config.max_block_bytes.saturating_mul(4) + KIB * KIB,
+        Channel::Sync => config.max_response_bytes().saturating_mul(6),
+        Channel::Gossip => config.transport.gossip_queue_bytes,
+    };
+    MessageLimits {
+        message_bytes: PerChannel::from_fn(message),
+        queue_bytes: PerChannel::from_fn(queue),
+        transport: config.transport.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_starts_quick_and_is_capped() {
+        let max = Duration::from_secs(5);
+        assert!(backoff(0, max) <= Duration::from_millis(50));
+        for failures in [10, 100, u32::MAX] {
+            let wait = backoff(failures, max);
+            assert!(wait <= max && wait >= max / 2, "{wait:?}");
+        }
+    }
+}

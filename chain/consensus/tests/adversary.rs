@@ -1,0 +1,324 @@
+//! Peers that are not what they should be, against a real node over TLS.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::sync::Arc;
+
+use arc_malachitebft_core_consensus::SignedConsensusMsg;
+use arc_malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};
+use arc_malachitebft_signing_ed25519::Signature;
+use concordat_consensus::{
+    Address, BlockId, BlockTime, NodeIdentity,
+    codec::encode_consensus,
+    context::{Height, Vote},
+    signing::SignBytes,
+    transport::{MAX_FRAME_BYTES, PROTOCOL_VERSION},
+};
+use concordat_types::Role;
+use ed25519_zebra::SigningKey;
+use prost::Message;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    sign::{CertifiedKey, SingleCertAndKey},
+    version::TLS13,
+};
+use support::*;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// The greeting, written down independently.
+#[derive(Clone, PartialEq, Message)]
+struct Greeting {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(string, tag = "2")]
+    chain_id: String,
+    #[prost(bytes = "vec", tag = "3")]
+    genesis_hash: Vec<u8>,
+    #[prost(uint32, tag = "4")]
+    role: u32,
+    #[prost(string, tag = "5")]
+    listen: String,
+}
+
+fn greeting(role: Role) -> Greeting {
+    Greeting {
+        version: PROTOCOL_VERSION,
+        chain_id: CHAIN.into(),
+        genesis_hash: GENESIS.to_vec(),
+        role: role.code().into(),
+        listen: String::new(),
+    }
+}
+
+#[derive(Debug)]
+struct TrustEveryone;
+
+impl ServerCertVerifier for TrustEveryone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+async fn connect(node: &Running, identity: Option<&NodeIdentity>) -> TlsStream<TcpStream> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TrustEveryone));
+    let mut config = match identity {
+        // Unlike rustls' usual way, this does not check that key and certificate belong together.
+        Some(identity) => {
+            let key = aws_lc_rs::sign::any_supported_type(&identity.key).unwrap();
+            let pair = Arc::new(CertifiedKey::new(identity.chain.clone(), key));
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+        }
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"concordat/1".to_vec()];
+    let tcp = TcpStream::connect(node.handle.listen_addr()).await.unwrap();
+    let name = ServerName::try_from("anything").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
+}
+
+fn frame(channel: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_be_bytes().to_vec();
+    bytes.push(channel);
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// Connects, greets and sends; returns the open stream.
+async fn send(
+    node: &Running,
+    identity: &NodeIdentity,
+    greeting: Greeting,
+    bytes: &[u8],
+) -> TlsStream<TcpStream> {
+    let mut stream = connect(node, Some(identity)).await;
+    let greeting = frame(0, &greeting.encode_to_vec());
+    // The node may close before it has read everything.
+    let _ = stream.write_all(&[greeting.as_slice(), bytes].concat()).await;
+    let _ = stream.flush().await;
+    stream
+}
+
+/// Waits until the node closes the connection.
+async fn closed(mut stream: TlsStream<TcpStream>) {
+    let mut sink = Vec::new();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), stream.read_to_end(&mut sink)).await;
+    assert!(ended.is_ok(), "the node did not close the connection");
+}
+
+async fn counted(node: &Running, counter: &str, reason: &str) {
+    let line = format!("concordat_consensus_{counter}_total{{reason=\"{reason}\"}}");
+    eventually(&line, || node.handle.encode_prometheus().contains(&line)).await;
+}
+
+fn vote(
+    seed: u8,
+    height: u64,
+    hash: u8,
+) -> SignedMessage<concordat_consensus::context::ConcordatContext, Vote> {
+    let seed = [seed; 32];
+    let id = BlockId { hash: [hash; 32], parts_total: 1, parts_hash: [1; 32], time: BlockTime::default() };
+    let vote = Vote {
+        vote_type: VoteType::Prevote,
+        height: Height(height),
+        round: Round::new(0),
+        value: NilOrVal::Val(id),
+        validator: Address::of_public_key(&public_key(&seed)),
+    };
+    let signature = SigningKey::from(seed).sign(&SignBytes::new(CHAIN).vote(&vote)).to_bytes();
+    SignedMessage::new(vote, Signature::from_bytes(signature))
+}
+
+fn vote_frame(seed: u8, height: u64, hash: u8) -> Vec<u8> {
+    frame(1, &encode_consensus(&SignedConsensusMsg::Vote(vote(seed, height, hash))).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_certificates_are_refused_and_counted() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+
+    let stranger = certificate("stranger");
+    closed(send(&node, &stranger, greeting(Role::Validator), b"").await).await;
+    counted(&node, "handshakes_failed", "certificate").await;
+
+    // An admitted organisation's certificate, but a person's.
+    let operator = certificate("operator");
+    registry.admit(&operator, "bank-1", Role::Operator);
+    closed(send(&node, &operator, greeting(Role::Operator), b"").await).await;
+
+    closed(connect(&node, None).await).await;
+    let line = "concordat_consensus_handshakes_failed_total{reason=\"certificate\"} 3";
+    eventually("all three", || node.handle.encode_prometheus().contains(line)).await;
+    assert!(node.handle.status().peers.is_empty());
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_else_s_certificate_is_useless_without_its_key() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let thief = NodeIdentity { chain: homes[1].identity.chain.clone(), key: certificate("thief").key };
+    closed(send(&node, &thief, greeting(Role::Validator), b"").await).await;
+    counted(&node, "handshakes_failed", "certificate").await;
+    assert!(node.handle.status().peers.is_empty());
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_other_chains_versions_and_roles_are_refused_and_counted() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let right = greeting(Role::Validator);
+    let cases = [
+        (Greeting { chain_id: "other-chain".into(), ..right.clone() }, "chain"),
+        (Greeting { genesis_hash: vec![9; 32], ..right.clone() }, "genesis"),
+        (Greeting { version: PROTOCOL_VERSION + 1, ..right.clone() }, "version"),
+        (Greeting { role: Role::Observer.code().into(), ..right.clone() }, "role"),
+    ];
+    for (greeting, reason) in cases {
+        closed(send(&node, &homes[1].identity, greeting, b"").await).await;
+        counted(&node, "handshakes_failed", reason).await;
+    }
+    assert!(node.handle.status().peers.is_empty());
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_frames_end_the_connection_and_are_counted() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let identity = &homes[1].identity;
+    let oversized = [&((MAX_FRAME_BYTES + 1) as u32).to_be_bytes()[..], &[1]].concat();
+    let unknown_channel = frame(9, b"x");
+    let second_greeting = frame(0, &greeting(Role::Validator).encode_to_vec());
+    for (bytes, reason) in [
+        (oversized, "frame"),
+        (unknown_channel, "frame"),
+        (second_greeting, "frame"),
+        (frame(1, b"garbage"), "malformed"),
+        (frame(2, b"garbage"), "malformed"),
+        (frame(3, b"garbage"), "malformed"),
+        (frame(0, b"").repeat(20_000), "flood"),
+    ] {
+        closed(send(&node, identity, greeting(Role::Validator), &bytes).await).await;
+        counted(&node, "disconnects", reason).await;
+    }
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutated_votes_never_get_through() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let good = vote_frame(2, 1, 1);
+    for at in (5..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        let mut stream = send(&node, &homes[1].identity, greeting(Role::Validator), &bad).await;
+        let _ = stream.shutdown().await;
+        closed(stream).await;
+    }
+    assert!(homes[0].ledger.evidence.lock().unwrap().is_empty());
+    assert_eq!(node.handle.status().height, 0, "no mutated vote woke the node");
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consensus_messages_of_others_than_validators_are_refused() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let observer = observer(&registry, &homes[0]);
+    let vote = vote_frame(2, 1, 1);
+    closed(send(&node, &observer.identity, greeting(Role::Observer), &vote).await).await;
+    counted(&node, "disconnects", "not_a_validator").await;
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_signatures_strangers_and_far_heights_are_counted_by_reason() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let identity = &homes[1].identity;
+    let mut forged = vote(2, 1, 1);
+    forged.message.round = Round::new(1);
+    let forged = frame(1, &encode_consensus(&SignedConsensusMsg::Vote(forged)).unwrap());
+    closed(send(&node, identity, greeting(Role::Validator), &forged).await).await;
+    counted(&node, "disconnects", "bad_signature").await;
+
+    // What an honest node might send too is dropped, and the connection stays.
+    let bytes = [vote_frame(2, 1000, 1), vote_frame(77, 1, 1), vote_frame(2, 0, 1)].concat();
+    let stream = send(&node, identity, greeting(Role::Validator), &bytes).await;
+    for reason in ["height_ahead", "unknown_validator", "height_behind"] {
+        counted(&node, "messages_dropped", reason).await;
+    }
+    eventually("still connected", || node.handle.status().peers.len() == 1).await;
+    drop(stream);
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equivocation_is_proven_once_and_replays_are_harmless() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let (first, second) = (vote_frame(2, 1, 1), vote_frame(2, 1, 2));
+    let bytes = [first.clone(), first.clone(), second.clone(), second, first].concat();
+    let stream = send(&node, &homes[1].identity, greeting(Role::Validator), &bytes).await;
+    eventually("evidence", || !homes[0].ledger.evidence.lock().unwrap().is_empty()).await;
+    eventually("the vote woke the node", || node.handle.status().height == 1).await;
+    let evidence = homes[0].ledger.evidence.lock().unwrap().clone();
+    assert_eq!(evidence.len(), 1);
+    assert_eq!(evidence[0].validator(), Address::of_public_key(&public_key(&[2; 32])));
+    assert!(node.handle.encode_prometheus().contains("concordat_consensus_evidence_total 1"));
+    drop(stream);
+    node.handle.shutdown().await;
+}

@@ -1,0 +1,196 @@
+//! Four validators in one process, over real TCP and mutual TLS.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use concordat_types::{Role, commit::verify_commit};
+use support::*;
+use tendermint::{Time, block::signed_header::SignedHeader, validator::Set};
+use tendermint_light_client_verifier::{
+    ProdVerifier, Verdict, Verifier,
+    options::Options,
+    types::{TrustThreshold, TrustedBlockState, UntrustedBlockState},
+};
+
+/// Everyone has the same chain, and each commit verifies: strictly, and for the independent light client.
+fn check_chains(homes: &[Home], height: u64) {
+    let first = &homes[0].ledger;
+    let set: &Set = first.validators.comet();
+    let mut trusted: Option<Committed> = None;
+    for number in 1..=height {
+        let committed = first.at(number);
+        for home in homes {
+            assert_eq!(home.ledger.at(number).id, committed.id, "{} forked at {number}", home.name);
+            let commit = &home.ledger.at(number).commit;
+            verify_commit(commit, CHAIN, number, &committed.id, &first.validators).unwrap();
+        }
+        if let Some(trusted) = &trusted {
+            light_client_accepts(trusted, &committed, set);
+        }
+        trusted = Some(committed);
+    }
+}
+
+fn light_client_accepts(trusted: &Committed, next: &Committed, set: &Set) {
+    let signed_header = SignedHeader::new(next.block.header.clone(), next.commit.clone()).unwrap();
+    let untrusted =
+        UntrustedBlockState { signed_header: &signed_header, validators: set, next_validators: Some(set) };
+    let header = &trusted.block.header;
+    let trusted = TrustedBlockState {
+        chain_id: &header.chain_id,
+        header_time: header.time,
+        height: header.height,
+        next_validators: set,
+        next_validators_hash: header.next_validators_hash,
+    };
+    let options = Options {
+        trust_threshold: TrustThreshold::TWO_THIRDS,
+        trusting_period: Duration::from_secs(3600),
+        clock_drift: Duration::from_secs(5),
+    };
+    let verdict = ProdVerifier::default().verify_update_header(untrusted, trusted, &options, Time::now());
+    assert_eq!(verdict, Verdict::Success);
+}
+
+fn run_until(homes: &[Home], height: u64) {
+    for home in homes {
+        home.ledger.run_until(height);
+    }
+}
+
+async fn all_reach(homes: &[Home], height: u64) {
+    for home in homes {
+        home.ledger.reaches(height).await;
+    }
+}
+
+async fn stop(running: Vec<Running>) {
+    for node in running {
+        node.handle.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_validators_agree_and_every_commit_verifies() {
+    log();
+    let (registry, homes) = validators(4, 200_000);
+    let running = start_all(&registry, &homes).await;
+    run_until(&homes, 20);
+    all_reach(&homes, 20).await;
+    check_chains(&homes, 20);
+    let status = running[0].handle.status();
+    assert_eq!(status.peers.len(), 3);
+    assert!(running[0].handle.encode_prometheus().contains("concordat_consensus_committed_total 20"));
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn network_survives_a_stopped_validator_which_catches_up_later() {
+    log();
+    let (registry, homes) = validators(4, 1000);
+    let mut running = start_all(&registry, &homes).await;
+    run_until(&homes, 5);
+    all_reach(&homes, 5).await;
+
+    running.pop().unwrap().handle.shutdown().await;
+    run_until(&homes[..3], 15);
+    all_reach(&homes[..3], 15).await;
+    assert!(homes[3].ledger.tip() < 15);
+
+    // The network is idle now; the one that returns must notice by itself what it missed.
+    let returned = homes[3].start(&registry, addresses(&running)).await;
+    homes[3].ledger.reaches(15).await;
+    running.push(returned);
+    run_until(&homes, 25);
+    all_reach(&homes, 25).await;
+    check_chains(&homes, 25);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_network_restarts_where_it_stopped() {
+    log();
+    let (registry, homes) = validators(4, 1000);
+    for height in [5, 10] {
+        let running = start_all(&registry, &homes).await;
+        run_until(&homes, height);
+        all_reach(&homes, height).await;
+        stop(running).await;
+    }
+    check_chains(&homes, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn observer_follows_without_voting() {
+    log();
+    let (registry, mut homes) = validators(4, 1000);
+    let mut running = start_all(&registry, &homes).await;
+    run_until(&homes, 5);
+    all_reach(&homes, 5).await;
+    let observer = observer(&registry, &homes[0]);
+    running.push(observer.start(&registry, addresses(&running)).await);
+    observer.ledger.reaches(5).await;
+    run_until(&homes, 12);
+    observer.ledger.reaches(12).await;
+    homes.push(observer);
+    check_chains(&homes, 12);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_network_burns_no_heights_or_rounds_until_one_node_wakes_it() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let running = start_all(&registry, &homes).await;
+    run_until(&homes, 3);
+    all_reach(&homes, 3).await;
+    let position = |node: &Running| (node.handle.status().height, node.handle.status().round);
+    let before: Vec<_> = running.iter().map(position).collect();
+    // That nothing happens can only be seen by waiting: several times as long as a propose timeout.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after: Vec<_> = running.iter().map(position).collect();
+    assert_eq!(before, after);
+    assert!(homes.iter().all(|home| home.ledger.tip() == 3));
+    // One node with something to do wakes the others.
+    homes[2].ledger.run_until(4);
+    all_reach(&homes, 4).await;
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_reaches_the_validators() {
+    log();
+    let (registry, homes) = validators(2, 0);
+    let mut running = start_all(&registry, &homes).await;
+    eventually("both are connected", || running[0].handle.status().peers.len() == 1).await;
+    running[0].handle.broadcast_gossip(&Bytes::from_static(b"a transaction"));
+    let gossip = running[1].gossip.recv().await.unwrap();
+    assert_eq!(gossip.message, "a transaction");
+    assert_eq!(gossip.from.org.as_str(), "bank-0");
+    assert_eq!(gossip.from.role, Role::Validator);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked_node_is_disconnected_after_the_next_block() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let running = start_all(&registry, &homes).await;
+    run_until(&homes, 2);
+    all_reach(&homes, 2).await;
+    registry.revoke(&homes[3].identity);
+    run_until(&homes[..3], 6);
+    all_reach(&homes[..3], 6).await;
+    eventually("it is gone", || running[..3].iter().all(|node| node.handle.status().peers.len() == 2)).await;
+    assert!(
+        running[0]
+            .handle
+            .encode_prometheus()
+            .contains("disconnects_total{reason=\"no_longer_authorised\"} 1")
+    );
+    stop(running).await;
+}

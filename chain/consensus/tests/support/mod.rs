@@ -1,0 +1,369 @@
+//! A small ledger in memory and nodes around it, over real TCP and TLS on loopback.
+
+#![allow(dead_code, missing_docs, reason = "shared by several test programs")]
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use concordat_consensus::{
+    AppError, Application, AuthorizedNode, BlockId, BlockTime, ConsensusBlock, ConsensusConfig,
+    ConsensusHandle, ConsensusSigner, DecidedBlock, Evidence, Gossip, LocalSigner, NextHeight, NodeIdentity,
+    Origin, PeerAuthorizer, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet,
+    Verdict, default_timeouts, start,
+};
+use concordat_types::{
+    B256, Block, ChainParams, OrgId, Role,
+    block::{HeaderContext, block_id, empty_hash},
+    commit::verify_commit,
+};
+use openssl::{
+    asn1::Asn1Time,
+    ec::{EcGroup, EcKey},
+    hash::MessageDigest,
+    nid::Nid,
+    pkey::PKey,
+    x509::{X509, X509Name},
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tendermint::block::Commit;
+use tokio::sync::{mpsc, watch};
+
+pub const CHAIN: &str = "test-chain";
+pub const GENESIS: [u8; 32] = [7; 32];
+
+/// Waits for a condition; panics when it does not come true in a minute.
+pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let patient = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        while !condition() {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), patient).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// A self-signed P-256 certificate; who it belongs to is known by its bytes.
+pub fn certificate(name: &str) -> NodeIdentity {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut subject = X509Name::builder().unwrap();
+    subject.append_entry_by_text("CN", name).unwrap();
+    let subject = subject.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&subject).unwrap();
+    builder.set_issuer_name(&subject).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(10).unwrap()).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    let der = CertificateDer::from(builder.build().to_der().unwrap());
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.private_key_to_pkcs8().unwrap()));
+    NodeIdentity { chain: vec![der], key }
+}
+
+/// Knows certificates by their bytes; can forget them.
+#[derive(Default)]
+pub struct Registry(Mutex<BTreeMap<Vec<u8>, AuthorizedNode>>);
+
+impl Registry {
+    pub fn admit(&self, identity: &NodeIdentity, org: &str, role: Role) {
+        let org: OrgId = org.parse().unwrap();
+        let node = AuthorizedNode { common_name: format!("node.{org}"), org, role, not_after: u64::MAX };
+        self.0.lock().unwrap().insert(identity.chain[0].to_vec(), node);
+    }
+
+    pub fn revoke(&self, identity: &NodeIdentity) {
+        self.0.lock().unwrap().remove(identity.chain[0].as_ref());
+    }
+}
+
+impl PeerAuthorizer for Registry {
+    fn authorize(&self, chain_der: &[&[u8]]) -> Result<AuthorizedNode, String> {
+        let leaf = chain_der.first().ok_or("no certificate")?;
+        self.0.lock().unwrap().get(*leaf).cloned().ok_or_else(|| "the certificate is not admitted".into())
+    }
+}
+
+/// What a committed height left behind.
+#[derive(Clone)]
+pub struct Committed {
+    pub block: Block,
+    pub id: tendermint::block::Id,
+    pub commit: Commit,
+    pub stored: StoredBlock,
+}
+
+/// A ledger in memory. It outlives its node, like a disk.
+pub struct Ledger {
+    pub validators: concordat_types::ValidatorSet,
+    pub chain: Mutex<BTreeMap<u64, Committed>>,
+    undecided: Mutex<Vec<ConsensusBlock>>,
+    pub evidence: Mutex<Vec<Evidence>>,
+    pub block_bytes: usize,
+    /// Heights above this are not started on our own account.
+    limit: watch::Sender<u64>,
+    tip: watch::Sender<u64>,
+}
+
+impl Ledger {
+    pub fn new(validators: concordat_types::ValidatorSet, block_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            validators,
+            chain: Mutex::default(),
+            undecided: Mutex::default(),
+            evidence: Mutex::default(),
+            block_bytes,
+            limit: watch::Sender::new(0),
+            tip: watch::Sender::new(0),
+        })
+    }
+
+    pub fn run_until(&self, height: u64) {
+        self.limit.send_replace(height);
+    }
+
+    pub fn tip(&self) -> u64 {
+        *self.tip.borrow()
+    }
+
+    pub async fn reaches(&self, height: u64) {
+        let mut tip = self.tip.subscribe();
+        let waiting = tip.wait_for(|tip| *tip >= height);
+        let reached = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        assert!(reached.is_ok(), "height {height} was not reached, only {}", self.tip());
+    }
+
+    pub fn at(&self, height: u64) -> Committed {
+        self.chain.lock().unwrap()[&height].clone()
+    }
+
+    fn next(&self, height: u64) -> NextHeight {
+        let active =
+            self.validators.validators().iter().map(|v| concordat_consensus::Address(v.address())).collect();
+        let validators = ValidatorSet::of(&self.validators, &ProposerOrder { active }).unwrap();
+        NextHeight { height, validators, timeouts: default_timeouts() }
+    }
+
+    fn check(&self, block: &ConsensusBlock) -> Result<(), String> {
+        let decoded = Block::decode(&block.bytes).map_err(|error| error.to_string())?;
+        if decoded.height() != block.height {
+            return Err("wrong height".into());
+        }
+        let Some(last) = self.chain.lock().unwrap().get(&(block.height - 1)).cloned() else { return Ok(()) };
+        if decoded.header.last_block_id != Some(last.id) {
+            return Err("does not follow the last block".into());
+        }
+        let commit = decoded.last_commit.ok_or("no commit")?;
+        verify_commit(&commit, CHAIN, block.height - 1, &last.id, &self.validators)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn identity_of(bytes: &[u8]) -> Result<(Block, tendermint::block::Id, BlockId), AppError> {
+    let block = Block::decode(bytes).map_err(AppError::new)?;
+    let id = block_id(&block, bytes).map_err(AppError::new)?;
+    let time = block.header.time;
+    let ours = BlockId {
+        hash: id.hash.as_bytes().try_into().unwrap(),
+        parts_total: id.part_set_header.total,
+        parts_hash: id.part_set_header.hash.as_bytes().try_into().unwrap(),
+        time: BlockTime {
+            seconds: time.unix_timestamp(),
+            nanos: (time.unix_timestamp_nanos() % 1_000_000_000) as u32,
+        },
+    };
+    Ok((block, id, ours))
+}
+
+#[async_trait]
+impl Application for Ledger {
+    async fn start(&self) -> Result<NextHeight, AppError> {
+        Ok(self.next(self.tip() + 1))
+    }
+
+    async fn wait_to_start(&self, height: u64) {
+        let _ = self.limit.subscribe().wait_for(|limit| *limit >= height).await;
+    }
+
+    async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
+        let last = self.chain.lock().unwrap().get(&(request.height - 1)).cloned();
+        let last_commit = request.last_commit.or(last.as_ref().map(|last| last.commit.clone()));
+        let mut tx = format!("block {} of {}", request.height, request.proposer).into_bytes();
+        tx.resize(self.block_bytes.max(tx.len()), 1);
+        let txs = vec![concordat_types::Bytes::from(tx)];
+        let context = HeaderContext {
+            chain_id: CHAIN,
+            height: request.height,
+            last_block_id: last.map(|last| last.id),
+            validators: &self.validators,
+            next_validators: &self.validators,
+            params: &ChainParams::default(),
+            app_hash: B256::ZERO,
+            last_results_hash: empty_hash(),
+        };
+        let last_commit = last_commit.filter(|_| request.height > 1);
+        let header = context
+            .header(tendermint::Time::now(), request.proposer.0, &txs, last_commit.as_ref())
+            .map_err(AppError::new)?;
+        let bytes = Bytes::from(Block { header, txs, last_commit }.encode());
+        Ok(ProposedBlock { id: identity_of(&bytes)?.2, bytes })
+    }
+
+    fn identify(&self, bytes: &Bytes) -> Result<BlockId, AppError> {
+        identity_of(bytes).map(|(_, _, id)| id)
+    }
+
+    async fn validate(&self, block: Arc<ConsensusBlock>, _origin: Origin) -> Verdict {
+        match self.check(&block) {
+            Ok(()) => Verdict::Valid,
+            Err(reason) => Verdict::Invalid { reason },
+        }
+    }
+
+    async fn commit(&self, decided: DecidedBlock) -> Result<NextHeight, AppError> {
+        let height = decided.block.height;
+        assert_eq!(height, self.tip() + 1, "commits come in order, once");
+        let (block, id, _) = identity_of(&decided.block.bytes)?;
+        let stored = StoredBlock { bytes: decided.block.bytes.clone(), certificate: decided.certificate };
+        let committed = Committed { block, id, commit: decided.commit, stored };
+        self.chain.lock().unwrap().insert(height, committed);
+        self.undecided.lock().unwrap().retain(|block| block.height > height);
+        self.tip.send_replace(height);
+        Ok(self.next(height + 1))
+    }
+
+    async fn store_undecided(&self, block: Arc<ConsensusBlock>) -> Result<(), AppError> {
+        self.undecided.lock().unwrap().push((*block).clone());
+        Ok(())
+    }
+
+    async fn load_undecided(&self, height: u64) -> Result<Vec<ConsensusBlock>, AppError> {
+        let undecided = self.undecided.lock().unwrap();
+        Ok(undecided.iter().filter(|block| block.height == height).cloned().collect())
+    }
+
+    async fn decided(&self, height: u64) -> Result<Option<StoredBlock>, AppError> {
+        Ok(self.chain.lock().unwrap().get(&height).map(|committed| committed.stored.clone()))
+    }
+
+    async fn earliest_height(&self) -> u64 {
+        1
+    }
+
+    fn on_evidence(&self, evidence: Evidence) {
+        self.evidence.lock().unwrap().push(evidence);
+    }
+}
+
+/// What a node leaves when it stops, and is started from again.
+pub struct Home {
+    pub name: String,
+    pub seed: [u8; 32],
+    pub identity: NodeIdentity,
+    pub role: Role,
+    pub ledger: Arc<Ledger>,
+    pub dir: tempfile::TempDir,
+}
+
+/// A running node.
+pub struct Running {
+    pub handle: ConsensusHandle,
+    pub gossip: mpsc::Receiver<Gossip>,
+}
+
+impl Home {
+    pub fn config(&self, peers: Vec<String>) -> ConsensusConfig {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let mut config = ConsensusConfig::new(CHAIN, GENESIS, listen, self.role, self.wal_dir());
+        config.peers = peers;
+        config.connect_wait = Duration::from_millis(500);
+        config
+    }
+
+    pub fn wal_dir(&self) -> PathBuf {
+        self.dir.path().join("wal")
+    }
+
+    pub async fn start(&self, registry: &Arc<Registry>, peers: Vec<String>) -> Running {
+        let signer = (self.role == Role::Validator).then(|| {
+            Arc::new(LocalSigner::open(self.seed, &self.dir.path().join("guard")).unwrap())
+                as Arc<dyn ConsensusSigner>
+        });
+        let registry: Arc<dyn PeerAuthorizer> = Arc::clone(registry) as _;
+        let app: Arc<dyn Application> = Arc::clone(&self.ledger) as _;
+        let (handle, gossip) =
+            start(self.config(peers), self.identity.clone(), registry, app, signer).await.unwrap();
+        Running { handle, gossip }
+    }
+}
+
+/// Homes of validators of equal power, one per organisation, and the registry that admits them.
+pub fn validators(count: u8, block_bytes: usize) -> (Arc<Registry>, Vec<Home>) {
+    let registry = Arc::new(Registry::default());
+    let seeds: Vec<[u8; 32]> = (1..=count).map(|n| [n; 32]).collect();
+    let members = seeds
+        .iter()
+        .enumerate()
+        .map(|(index, seed)| concordat_types::Validator {
+            org: org(index).parse().unwrap(),
+            public_key: public_key(seed),
+            power: 1,
+        })
+        .collect();
+    let set = concordat_types::ValidatorSet::new(members).unwrap();
+    let homes = seeds
+        .iter()
+        .enumerate()
+        .map(|(index, seed)| {
+            let identity = certificate(&org(index));
+            registry.admit(&identity, &org(index), Role::Validator);
+            let ledger = Ledger::new(set.clone(), block_bytes);
+            let dir = tempfile::tempdir().unwrap();
+            Home { name: org(index), seed: *seed, identity, role: Role::Validator, ledger, dir }
+        })
+        .collect();
+    (registry, homes)
+}
+
+pub fn observer(registry: &Registry, like: &Home) -> Home {
+    let identity = certificate("observer");
+    registry.admit(&identity, "regulator", Role::Observer);
+    let ledger = Ledger::new(like.ledger.validators.clone(), 0);
+    let dir = tempfile::tempdir().unwrap();
+    Home { name: "observer".into(), seed: [0; 32], identity, role: Role::Observer, ledger, dir }
+}
+
+pub fn org(index: usize) -> String {
+    format!("bank-{index}")
+}
+
+pub fn public_key(seed: &[u8; 32]) -> [u8; 32] {
+    ed25519_zebra::VerificationKey::from(&ed25519_zebra::SigningKey::from(*seed)).into()
+}
+
+/// Starts nodes one after the other; each dials those before it.
+pub async fn start_all(registry: &Arc<Registry>, homes: &[Home]) -> Vec<Running> {
+    let mut running: Vec<Running> = Vec::new();
+    for home in homes {
+        let node = home.start(registry, addresses(&running)).await;
+        running.push(node);
+    }
+    running
+}
+
+pub fn addresses(running: &[Running]) -> Vec<String> {
+    running.iter().map(|node| node.handle.listen_addr().to_string()).collect()
+}
+
+pub fn log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+}
