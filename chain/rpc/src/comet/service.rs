@@ -1,0 +1,166 @@
+//! Running calls, and reading the chain for them.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use concordat_state::{Store, StoreError, Tip};
+use concordat_types::{Genesis, ValidatorSet};
+use prost::Message as _;
+use serde_json::{Value, json};
+use tendermint::block::{Commit, Id};
+use tendermint_proto::v0_38::types as pb;
+
+use super::{
+    args::Args,
+    methods::{self, Handler},
+};
+use crate::{
+    Limits, NodeApi,
+    edge::Service,
+    jsonrpc::{Call, RpcError, RpcResult},
+};
+
+/// The CometBFT interface.
+pub(crate) struct Comet {
+    pub(super) api: Arc<dyn NodeApi>,
+    pub(super) store: Store,
+    pub(super) limits: Limits,
+    pub(super) genesis: Arc<Genesis>,
+    /// Height of the first block.
+    pub(super) initial_height: u64,
+    /// The genesis document in CometBFT's form, made once.
+    pub(super) genesis_json: OnceLock<String>,
+}
+
+/// A failure of the store as clients are told of it.
+pub(super) fn store_error(error: StoreError) -> RpcError {
+    match error {
+        StoreError::Pruned { .. } | StoreError::Future { .. } => RpcError::server(error.to_string()),
+        other => RpcError::internal(other),
+    }
+}
+
+impl Comet {
+    pub fn new(api: Arc<dyn NodeApi>, store: Store, limits: Limits) -> Self {
+        let initial_height = store.initial_height().ok().flatten().unwrap_or(1);
+        Self { genesis: api.genesis(), api, store, limits, initial_height, genesis_json: OnceLock::new() }
+    }
+
+    /// Runs a method with parameters that are read already.
+    pub async fn run(self: Arc<Self>, method: &'static methods::Method, args: Args) -> RpcResult {
+        let limit = self.limits.request_timeout_ms.max(self.limits.broadcast_commit_timeout_ms);
+        let work = async {
+            match method.handler {
+                Handler::Memory(handler) => handler(&self, &args),
+                Handler::Blocking(handler) => {
+                    let this = Arc::clone(&self);
+                    let task = tokio::task::spawn_blocking(move || handler(&this, &args));
+                    task.await.unwrap_or_else(|failure| Err(RpcError::internal(failure)))
+                }
+                Handler::Submit(handler) => handler(Arc::clone(&self), args).await,
+                Handler::Subscription => {
+                    Err(RpcError::server("subscriptions need a WebSocket connection: use /websocket"))
+                }
+            }
+        };
+        match tokio::time::timeout(Duration::from_millis(limit), work).await {
+            Ok(result) => result,
+            Err(_) => Err(RpcError::timeout(limit)),
+        }
+    }
+
+    /// The newest committed block.
+    pub fn tip(&self) -> Result<Tip, RpcError> {
+        let tip = self.store.latest().filter(|tip| tip.height >= self.initial_height);
+        tip.ok_or_else(|| RpcError::server("there is no block yet"))
+    }
+
+    /// The height that a `height` parameter names; without one the newest, up to `ahead` above it.
+    pub fn height(&self, args: &Args, ahead: u64) -> Result<u64, RpcError> {
+        let tip = self.tip()?.height;
+        let Some(height) = args.integer("height")?.filter(|height| *height != 0) else { return Ok(tip) };
+        let height = u64::try_from(height)
+            .map_err(|_| RpcError::server(format!("height must be greater than 0, but got {height}")))?;
+        let highest = tip.saturating_add(ahead);
+        if height > highest {
+            return Err(RpcError::server(format!(
+                "height {height} must be less than or equal to the current blockchain height {highest}"
+            )));
+        }
+        if height < self.initial_height {
+            let lowest = self.initial_height;
+            return Err(RpcError::server(format!(
+                "height {height} is not available, lowest height is {lowest}"
+            )));
+        }
+        Ok(height)
+    }
+
+    /// The id of a committed block: the next header carries it, or at the tip its commit.
+    pub fn block_id(&self, height: u64) -> Result<Id, RpcError> {
+        let next = self.store.header(height.saturating_add(1)).map_err(store_error)?;
+        match next.and_then(|header| header.last_block_id) {
+            Some(id) => Ok(id),
+            None => self.seen_commit(height).map(|commit| commit.block_id),
+        }
+    }
+
+    /// The commit by which this node saw the block decided.
+    pub fn seen_commit(&self, height: u64) -> Result<Commit, RpcError> {
+        let bytes = self.store.seen_commit(height).map_err(store_error)?;
+        let bytes =
+            bytes.ok_or_else(|| RpcError::server(format!("the commit of height {height} is not kept")))?;
+        let decoded = pb::Commit::decode(bytes.as_slice()).map_err(RpcError::internal)?;
+        Commit::try_from(decoded).map_err(RpcError::internal)
+    }
+
+    /// The validators in force at a height.
+    pub fn validators_at(&self, height: u64) -> Result<ValidatorSet, RpcError> {
+        let bytes = self.store.validators(height).map_err(store_error)?;
+        let bytes = bytes
+            .ok_or_else(|| RpcError::server(format!("no validator set is known for height {height}")))?;
+        ValidatorSet::decode(&bytes).map_err(RpcError::internal)
+    }
+
+    /// The protocol version of the newest block.
+    pub fn app_version(&self) -> u64 {
+        let tip = self.store.latest().map_or(0, |tip| tip.height);
+        let header = self.store.header(tip).ok().flatten();
+        header.map_or(self.genesis.params.protocol_version, |header| header.version.app)
+    }
+}
+
+impl Service for Comet {
+    const INTERFACE: &'static str = "cometbft";
+
+    async fn call(self: Arc<Self>, call: Call) -> RpcResult {
+        let Some(method) = methods::find(&call.method) else {
+            return Err(RpcError::method_not_found(&call.method));
+        };
+        let args = Args::from_json(call.params, method.params)?;
+        self.run(method, args).await
+    }
+
+    fn label(&self, method: &str) -> &'static str {
+        methods::find(method).map_or("unknown", |method| method.name)
+    }
+
+    fn index(&self) -> Value {
+        let show = |method: &methods::Method| json!({ "method": method.name, "params": method.params, "summary": method.summary });
+        methods::METHODS.iter().map(show).collect()
+    }
+
+    /// CometBFT names the kind of an error in `message` and its cause in `data`.
+    fn dress(error: RpcError) -> RpcError {
+        let (code, kind) = match error.code {
+            RpcError::PARSE => (RpcError::PARSE, "Parse error. Invalid JSON"),
+            RpcError::INVALID_REQUEST => (RpcError::INVALID_REQUEST, "Invalid Request"),
+            RpcError::METHOD_NOT_FOUND => (RpcError::METHOD_NOT_FOUND, "Method not found"),
+            RpcError::INVALID_PARAMS => (RpcError::INVALID_PARAMS, "Invalid params"),
+            _ => (RpcError::INTERNAL, "Internal error"),
+        };
+        RpcError::new(code, kind).with_data(Value::String(error.message))
+    }
+}

@@ -1,0 +1,182 @@
+//! WebSocket connections: calls, answered as they finish, and pushed events.
+
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Payload},
+};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use futures::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
+use tokio::sync::watch;
+
+use super::{Edge, answer, serve::SubscribableService};
+use crate::jsonrpc::{Call, Reply, RpcResult};
+
+/// Calls of one connection that run at the same time; a client that sends more waits.
+const MAX_IN_FLIGHT: usize = 64;
+/// A client that takes this long to take a message is cut off.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a quiet client is asked whether it is there; it has as long to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// An answer in the making; `None` in the end where there is nothing to answer.
+type Work = LocalBoxFuture<'static, Option<Vec<u8>>>;
+
+/// What one connection remembers: its subscriptions.
+pub(crate) trait Session: Sized + 'static {
+    /// Something to tell subscribers of.
+    type Event;
+
+    /// Answers a call that concerns the subscriptions; `None` for all others.
+    fn subscribe(&mut self, call: &Call) -> Option<RpcResult>;
+
+    /// Waits for an event. Nothing is lost when the future is dropped.
+    fn receive(&mut self) -> impl Future<Output = Self::Event>;
+
+    /// What to push because of an event.
+    fn push(&mut self, event: Self::Event) -> impl Future<Output = Vec<String>>;
+}
+
+/// Opens a connection.
+pub(crate) async fn open<S: SubscribableService>(
+    request: HttpRequest,
+    payload: Payload,
+    edge: Data<Arc<Edge<S>>>,
+) -> Result<HttpResponse, actix_web::Error> {
+    if let Err(refusal) = edge.admit(&request) {
+        return Ok(edge.refuse(&refusal));
+    }
+    let (response, sender, messages) = actix_ws::handle(&request, payload)?;
+    let limit = edge.limits.body_bytes;
+    let messages = messages.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
+    let edge = Arc::clone(edge.get_ref());
+    let session = S::session(&edge);
+    let client = request.peer_addr().map(|peer| peer.ip());
+    let closing = edge.closing.clone();
+    let connection = Connection { client, request, edge, sender, session, closing };
+    actix_web::rt::spawn(connection.run(messages));
+    Ok(response)
+}
+
+struct Connection<S: SubscribableService> {
+    edge: Arc<Edge<S>>,
+    /// Kept for the certificate behind it.
+    request: HttpRequest,
+    client: Option<IpAddr>,
+    sender: actix_ws::Session,
+    session: S::Session,
+    /// Changes when the node stops.
+    closing: watch::Receiver<()>,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client went away, or cannot be reached.
+    Gone,
+    /// We end it, and say why.
+    Because(CloseCode, &'static str),
+}
+
+impl<S: SubscribableService> Connection<S> {
+    async fn run(mut self, messages: AggregatedMessageStream) {
+        self.edge.metrics.socket_opened(S::INTERFACE);
+        let end = self.serve(messages).await;
+        self.edge.metrics.socket_closed(S::INTERFACE);
+        if let Err(End::Because(code, why)) = end {
+            // The client may be gone already; then there is nobody to tell.
+            let _ = self.sender.close(Some(CloseReason { code, description: Some(why.into()) })).await;
+        }
+    }
+
+    async fn serve(&mut self, mut messages: AggregatedMessageStream) -> Result<(), End> {
+        let mut in_flight: FuturesUnordered<Work> = FuturesUnordered::new();
+        let mut ping = tokio::time::interval(PING_INTERVAL);
+        let mut heard = true;
+        loop {
+            tokio::select! {
+                biased;
+                Some(answer) = in_flight.next() => {
+                    if let Some(answer) = answer {
+                        self.send(into_text(answer)).await?;
+                    }
+                }
+                message = messages.recv(), if in_flight.len() < MAX_IN_FLIGHT => {
+                    heard = true;
+                    if let Some(work) = self.take(message).await? {
+                        in_flight.push(work);
+                    }
+                }
+                event = self.session.receive() => {
+                    self.check_certificate()?;
+                    for text in self.session.push(event).await {
+                        self.send(text).await?;
+                    }
+                }
+                _ = self.closing.changed() => {
+                    return Err(End::Because(CloseCode::Away, "the node is stopping"));
+                }
+                _ = ping.tick() => {
+                    if !std::mem::take(&mut heard) {
+                        return Err(End::Gone);
+                    }
+                    self.sender.ping(b"").await.map_err(|_| End::Gone)?;
+                }
+            }
+        }
+    }
+
+    /// Takes a message in; the work that it asks for, if any.
+    async fn take(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+    ) -> Result<Option<Work>, End> {
+        let too_large = End::Because(CloseCode::Size, "message exceeds the limit");
+        match message {
+            Some(Ok(AggregatedMessage::Text(text))) => self.begin(text.as_bytes()).map(Some),
+            Some(Ok(AggregatedMessage::Binary(bytes))) => self.begin(&bytes).map(Some),
+            Some(Ok(AggregatedMessage::Ping(payload))) => {
+                self.sender.pong(&payload).await.map_err(|_| End::Gone)?;
+                Ok(None)
+            }
+            Some(Ok(AggregatedMessage::Pong(_))) => Ok(None),
+            Some(Err(ProtocolError::Overflow)) => Err(too_large),
+            Some(Ok(AggregatedMessage::Close(_))) => Err(End::Because(CloseCode::Normal, "")),
+            None | Some(Err(_)) => Err(End::Gone),
+        }
+    }
+
+    fn begin(&mut self, message: &[u8]) -> Result<Work, End> {
+        self.check_certificate()?;
+        let body = match answer::accept(&self.edge, self.client, message) {
+            Ok(body) => body,
+            Err(refusal) => {
+                self.edge.count(&refusal);
+                let error = S::dress(refusal.error());
+                let text = Reply::refusal(error).encode(self.edge.limits.response_bytes);
+                return Ok(Box::pin(std::future::ready(Some(text))));
+            }
+        };
+        let plan = answer::plan::<S>(body, |call| self.session.subscribe(call));
+        Ok(Box::pin(answer::run(Arc::clone(&self.edge), plan)))
+    }
+
+    fn check_certificate(&self) -> Result<(), End> {
+        self.edge.check_certificate(&self.request).map_err(|refusal| {
+            self.edge.count(&refusal);
+            End::Because(CloseCode::Policy, "client certificate no longer accepted")
+        })
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), End> {
+        match tokio::time::timeout(SEND_TIMEOUT, self.sender.text(text)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+}
+
+/// JSON is UTF-8.
+fn into_text(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}

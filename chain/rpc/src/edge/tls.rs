@@ -1,0 +1,255 @@
+//! TLS with client certificates, for organisations' applications.
+//!
+//! TLS 1.3 alone. Which certificates may connect is not decided here but by a [`ClientAuthorizer`], since
+//! the chain's registry knows who is admitted. An open connection is judged anew when the registry changes.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::{dev::Extensions, rt::net::TcpStream};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
+    server::{
+        ClientHello, ResolvesServerCert,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+    version::TLS13,
+};
+
+use super::RpcMetrics;
+
+/// What TLS listeners need: who we are, and who may come.
+#[derive(Clone)]
+pub struct TlsEdge {
+    /// The certificate to show.
+    pub identity: Arc<ServerIdentity>,
+    /// Who may connect.
+    pub authorizer: Arc<dyn ClientAuthorizer>,
+}
+
+/// Decides which client certificates may connect.
+pub trait ClientAuthorizer: Send + Sync + 'static {
+    /// Judges a chain of DER certificates, leaf first, as of now. That the client holds the leaf's key is
+    /// checked elsewhere.
+    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<(), ClientRefusal>;
+
+    /// Changes whenever a judgement may change: with the registry, and now and then with time, since
+    /// certificates expire. Open connections are then judged anew before their next call and before the next
+    /// event pushed to them.
+    fn generation(&self) -> u64;
+}
+
+/// Why a certificate may not connect. Goes to the log, never to the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientRefusal(pub String);
+
+/// The certificate that TLS listeners show. It can be replaced while they run.
+#[derive(Debug)]
+pub struct ServerIdentity {
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl ServerIdentity {
+    /// From a chain, leaf first, and the leaf's key. An error says that the two do not belong together, or
+    /// that the key is of a kind that TLS does not take.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Error> {
+        Ok(Self { current: RwLock::new(certified(chain, key)?) })
+    }
+
+    /// Shows another certificate to connections from now on, after a renewal.
+    pub fn replace(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<(), Error> {
+        let certified = certified(chain, key)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, Error> {
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new)
+}
+
+/// Hands the current certificate to rustls.
+#[derive(Debug)]
+struct CurrentIdentity(Arc<ServerIdentity>);
+
+impl ResolvesServerCert for CurrentIdentity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Asks the authorizer during the handshake.
+struct AuthorizingVerifier {
+    authorizer: Arc<dyn ClientAuthorizer>,
+    metrics: Arc<RpcMetrics>,
+    provider: Arc<CryptoProvider>,
+    interface: &'static str,
+}
+
+impl fmt::Debug for AuthorizingVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizingVerifier").field("interface", &self.interface).finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for AuthorizingVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // Admitted CAs come and go, and their list is nobody's business.
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let chain: Vec<CertificateDer<'_>> =
+            std::iter::once(end_entity.clone()).chain(intermediates.iter().cloned()).collect();
+        match self.authorizer.authorize(&chain) {
+            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Err(refusal) => {
+                self.metrics.observe_refused(self.interface, "certificate");
+                tracing::info!(interface = self.interface, reason = %refusal, "client certificate refused");
+                Err(Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not offered".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The TLS side of a listener.
+pub(crate) fn server_config(
+    tls: &TlsEdge,
+    metrics: Arc<RpcMetrics>,
+    interface: &'static str,
+) -> Result<ServerConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = AuthorizingVerifier {
+        authorizer: Arc::clone(&tls.authorizer),
+        metrics,
+        provider: Arc::clone(&provider),
+        interface,
+    };
+    Ok(ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(CurrentIdentity(Arc::clone(&tls.identity)))))
+}
+
+/// The certificate behind a connection, and when it was judged.
+pub(crate) struct TlsPeer {
+    chain: Vec<CertificateDer<'static>>,
+    judged: AtomicU64,
+}
+
+impl TlsPeer {
+    fn new(chain: &[CertificateDer<'_>], generation: u64) -> Self {
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        Self { chain, judged: AtomicU64::new(generation) }
+    }
+
+    /// Judges the certificate anew if something has changed since.
+    pub fn recheck(&self, authorizer: &dyn ClientAuthorizer) -> Result<(), ClientRefusal> {
+        let generation = authorizer.generation();
+        if self.judged.load(Ordering::Acquire) == generation {
+            return Ok(());
+        }
+        authorizer.authorize(&self.chain)?;
+        self.judged.store(generation, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Remembers the certificate of a new connection. It is judged again at the first call: a session resumed
+/// from a ticket was not judged in its handshake, and the registry may have changed meanwhile.
+pub(crate) fn remember_peer(authorizer: &dyn ClientAuthorizer, connection: &dyn Any, data: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    if let Some(chain) = stream.get_ref().1.peer_certificates() {
+        data.insert(TlsPeer::new(chain, authorizer.generation().wrapping_sub(1)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    struct Switch {
+        open: AtomicBool,
+        generation: AtomicU64,
+        asked: AtomicU64,
+    }
+
+    impl ClientAuthorizer for Switch {
+        fn authorize(&self, _: &[CertificateDer<'_>]) -> Result<(), ClientRefusal> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            match self.open.load(Ordering::Relaxed) {
+                true => Ok(()),
+                false => Err(ClientRefusal("revoked".into())),
+            }
+        }
+
+        fn generation(&self) -> u64 {
+            self.generation.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn an_open_connection_is_judged_anew_only_when_the_registry_changed() {
+        let switch =
+            Switch { open: AtomicBool::new(true), generation: AtomicU64::new(7), asked: AtomicU64::new(0) };
+        let peer = TlsPeer::new(&[], 7);
+        assert_eq!(peer.recheck(&switch), Ok(()));
+        assert_eq!(switch.asked.load(Ordering::Relaxed), 0);
+        switch.generation.store(8, Ordering::Relaxed);
+        assert_eq!(peer.recheck(&switch), Ok(()));
+        assert_eq!(peer.recheck(&switch), Ok(()));
+        assert_eq!(switch.asked.load(Ordering::Relaxed), 1);
+        switch.open.store(false, Ordering::Relaxed);
+        switch.generation.store(9, Ordering::Relaxed);
+        assert_eq!(peer.recheck(&switch), Err(ClientRefusal("revoked".into())));
+        assert_eq!(peer.recheck(&switch), Err(ClientRefusal("revoked".into())));
+    }
+}

@@ -1,0 +1,126 @@
+//! Running calls: which method, on which kind of thread, for how long.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use alloy_primitives::B256;
+use concordat_state::Store;
+use concordat_types::Genesis;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::{
+    args::Args,
+    chain::Recent,
+    filters::Filters,
+    methods::{self, Handler, Work},
+};
+use crate::{
+    Limits, NodeApi,
+    edge::Service,
+    jsonrpc::{Call, RpcError, RpcResult},
+};
+
+/// The Ethereum interface.
+pub(crate) struct Eth {
+    pub(super) store: Store,
+    pub(super) api: Arc<dyn NodeApi>,
+    pub(super) limits: Limits,
+    pub(super) genesis: Arc<Genesis>,
+    /// The genesis document's hash, which stands for block 0.
+    pub(super) genesis_hash: B256,
+    /// Height of the genesis state, one below the first block.
+    pub(super) genesis_height: u64,
+    pub(super) filters: Mutex<Filters>,
+    pub(super) recent: Recent,
+    disabled: Vec<String>,
+    executions: Arc<Semaphore>,
+}
+
+impl Eth {
+    pub fn new(api: Arc<dyn NodeApi>, store: Store, limits: Limits, disabled: Vec<String>) -> Self {
+        let genesis = api.genesis();
+        let initial_height = store.initial_height().ok().flatten().unwrap_or(1);
+        Self {
+            genesis_hash: genesis.hash(),
+            genesis_height: initial_height.saturating_sub(1),
+            filters: Mutex::new(Filters::new(limits.filters, Duration::from_millis(limits.filter_idle_ms))),
+            executions: Arc::new(Semaphore::new(limits.concurrent_calls)),
+            store,
+            api,
+            limits,
+            genesis,
+            recent: Recent::default(),
+            disabled,
+        }
+    }
+
+    /// Whether a method is offered here.
+    fn offers(&self, name: &str) -> bool {
+        methods::find(name).is_some()
+            && !self.disabled.iter().any(|pattern| methods::pattern_matches(pattern, name))
+    }
+
+    async fn run(self: &Arc<Self>, call: Call) -> RpcResult {
+        let Some(method) = methods::find(&call.method).filter(|_| self.offers(&call.method)) else {
+            return Err(RpcError::method_not_found(&call.method));
+        };
+        let args = Args::new(call.params, method.params.len())?;
+        let limit = self.limits.request_timeout_ms;
+        let work = async {
+            match method.handler {
+                Handler::Memory(handler) => handler(self, &args),
+                Handler::Blocking(work, handler) => self.run_blocking(work, handler, args).await,
+                Handler::Submit(handler) => handler(Arc::clone(self), args).await,
+                Handler::Subscription => Err(RpcError::new(
+                    RpcError::METHOD_NOT_FOUND,
+                    "notifications not supported: subscriptions need a WebSocket connection",
+                )),
+            }
+        };
+        match tokio::time::timeout(Duration::from_millis(limit), work).await {
+            Ok(result) => result,
+            Err(_) => Err(RpcError::timeout(limit)),
+        }
+    }
+
+    /// Runs a handler where it may block. The permit of an execution is given back when the code has ended,
+    /// not when the client gives up, so that abandoned calls cannot pile up.
+    async fn run_blocking(self: &Arc<Self>, work: Work, handler: methods::Sync, args: Args) -> RpcResult {
+        let permit = match work {
+            Work::Read => None,
+            Work::Execute => Some(
+                Arc::clone(&self.executions)
+                    .acquire_owned()
+                    .await
+                    .map_err(|_| RpcError::server("the node is stopping"))?,
+            ),
+        };
+        let this = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            handler(&this, &args)
+        });
+        task.await.unwrap_or_else(|failure| Err(RpcError::internal(failure)))
+    }
+}
+
+impl Service for Eth {
+    const INTERFACE: &'static str = "ethereum";
+
+    async fn call(self: Arc<Self>, call: Call) -> RpcResult {
+        self.run(call).await
+    }
+
+    fn label(&self, method: &str) -> &'static str {
+        methods::find(method).map_or("unknown", |method| method.name)
+    }
+
+    fn index(&self) -> Value {
+        let offered = methods::METHODS.iter().filter(|method| self.offers(method.name));
+        let show = |method: &methods::Method| json!({ "method": method.name, "params": method.params, "summary": method.summary });
+        offered.map(show).collect()
+    }
+}

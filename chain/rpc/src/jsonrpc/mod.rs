@@ -1,0 +1,14 @@
+//! JSON-RPC 2.0, the parts that both interfaces share: requests, batches, answers and their limits.
+//!
+//! Everything here is pure: bytes in, values out.
+
+mod error;
+mod request;
+mod response;
+
+pub(crate) use error::RpcError;
+pub(crate) use request::{Body, Call, Params, parse_body};
+pub(crate) use response::{Reply, reply_batch};
+
+/// What a method answers.
+pub(crate) type RpcResult = Result<serde_json::Value, RpcError>;

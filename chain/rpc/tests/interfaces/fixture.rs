@@ -1,0 +1,405 @@
+//! A chain of three blocks with real headers, signatures and commits, and a pretended node around it.
+
+use std::sync::{Arc, Mutex};
+
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, Log, Signature, TxKind, keccak256};
+use async_trait::async_trait;
+use concordat_core::{AccountState, TxInvalid};
+use concordat_rpc::*;
+use concordat_state::{CommitBatch, GenesisBatch, Store, StoreOptions, ValidatorsFrom};
+use concordat_types::{
+    Block, ChainParams, ChangeSet, Genesis, Receipt, Role, SignedTx, StateKey, Validator, ValidatorSet,
+    VerifiedTx,
+    block::{HeaderContext, block_id, empty_hash},
+    genesis::{GenesisPart, GenesisValidator},
+    receipt::{Outcome, results_hash},
+    tx::InstitutionalTx,
+};
+use prost::Message as _;
+use secp256k1::{Message, SECP256K1, SecretKey};
+use tempfile::TempDir;
+use tendermint::{
+    Time,
+    block::{Commit, CommitSig},
+    chain, vote,
+};
+use tokio::sync::broadcast;
+
+pub const EVM_CHAIN: u64 = 1337;
+pub const CHAIN: &str = "concordat-test";
+/// Returns its slot 0.
+pub const READER: Address = Address::repeat_byte(0xa1);
+/// Reverts with its call data.
+pub const REVERTER: Address = Address::repeat_byte(0xa2);
+/// An invalid instruction.
+pub const BROKEN: Address = Address::repeat_byte(0xa3);
+pub const TOPIC: B256 = B256::repeat_byte(0x77);
+
+/// The servers, and what stands behind them.
+pub struct Fixture {
+    pub node: Arc<FakeNode>,
+    pub store: Store,
+    pub servers: RpcServers,
+    pub eth: std::net::SocketAddr,
+    pub comet: std::net::SocketAddr,
+    pub registry: prometheus::Registry,
+    chain: Mutex<Chain>,
+    _directory: TempDir,
+}
+
+impl Fixture {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut RpcConfig)) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Store::open(directory.path(), &StoreOptions::default()).unwrap();
+        let (chain, node) = (Chain::begin(&store), Arc::new(FakeNode::new()));
+        let registry = prometheus::Registry::new();
+        let parts = RpcParts {
+            api: Arc::<FakeNode>::clone(&node),
+            store: store.clone(),
+            metrics: Arc::new(RpcMetrics::register(&registry).unwrap()),
+            tls: None,
+        };
+        let mut config = RpcConfig {
+            ethereum: Some(ListenerConfig::loopback(0)),
+            cometbft: Some(ListenerConfig::loopback(0)),
+            workers: 1,
+            ..RpcConfig::default()
+        };
+        change(&mut config);
+        let servers = serve(config, parts).await.unwrap();
+        let (eth, comet) = (servers.ethereum().unwrap(), servers.cometbft().unwrap());
+        let fixture = Self {
+            node,
+            store,
+            servers,
+            eth,
+            comet,
+            registry,
+            chain: Mutex::new(chain),
+            _directory: directory,
+        };
+        fixture.commit(vec![transfer(0), legacy(1), institutional()]);
+        fixture.commit(vec![]);
+        fixture.commit(vec![transfer(2)]);
+        fixture
+    }
+
+    /// Commits a block of these transactions and tells the subscribers.
+    pub fn commit(&self, txs: Vec<Bytes>) -> Arc<CommittedBlock> {
+        let block = Arc::new(self.chain.lock().unwrap().commit(&self.store, txs));
+        // Nobody may be listening.
+        let _ = self.node.blocks.send(Arc::clone(&block));
+        block
+    }
+}
+
+struct Chain {
+    height: u64,
+    last: Option<(Commit, tendermint::block::Id)>,
+    app_hash: B256,
+    results: tendermint::Hash,
+}
+
+fn validator_key() -> ed25519_zebra::SigningKey {
+    ed25519_zebra::SigningKey::from([7; 32])
+}
+
+pub fn validators() -> ValidatorSet {
+    let public_key = ed25519_zebra::VerificationKey::from(&validator_key()).into();
+    ValidatorSet::new(vec![Validator { org: "bank-a".parse().unwrap(), public_key, power: 10 }]).unwrap()
+}
+
+fn genesis_changes() -> ChangeSet {
+    let contracts: [(Address, &[u8]); 3] = [
+        (READER, &[0x5f, 0x54, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]),
+        (REVERTER, &[0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xfd]),
+        (BROKEN, &[0xfe]),
+    ];
+    let mut changes = ChangeSet::new();
+    for (address, code) in contracts {
+        let account = AccountState { nonce: 1, code_hash: Some(keccak256(code)) };
+        changes.insert(StateKey::account(address), Some(account.encode()));
+        changes.insert(StateKey::code(keccak256(code)), Some(code.to_vec()));
+    }
+    changes.insert(StateKey::storage(READER, B256::ZERO), Some(vec![5]));
+    changes
+}
+
+impl Chain {
+    fn begin(store: &Store) -> Self {
+        let sets = [ValidatorsFrom { height: 1, encoded: validators().encode() }];
+        let genesis = GenesisBatch {
+            chain_id: CHAIN,
+            initial_height: 1,
+            time_ms: 1_700_000_000_000,
+            changes: &genesis_changes(),
+            validators: &sets,
+        };
+        let app_hash = store.init_genesis(&genesis).unwrap().state_root;
+        Self { height: 0, last: None, app_hash, results: empty_hash() }
+    }
+
+    fn commit(&mut self, store: &Store, txs: Vec<Bytes>) -> CommittedBlock {
+        self.height += 1;
+        let (set, params) = (validators(), ChainParams::default());
+        let context = HeaderContext {
+            chain_id: CHAIN,
+            height: self.height,
+            last_block_id: self.last.as_ref().map(|(_, id)| *id),
+            validators: &set,
+            next_validators: &set,
+            params: &params,
+            app_hash: self.app_hash,
+            last_results_hash: self.results,
+        };
+        let last_commit = self.last.take().map(|(commit, _)| commit);
+        let time = Time::from_unix_timestamp(1_700_000_000 + i64::try_from(self.height).unwrap(), 5).unwrap();
+        let header = context.header(time, set.validators()[0].address(), &txs, last_commit.as_ref()).unwrap();
+        let receipts: Vec<Receipt> = txs.iter().map(receipt).collect();
+        let block = Block { header, txs, last_commit };
+        let id = block_id(&block, &block.encode()).unwrap();
+        let commit = sign_commit(&block, id);
+        let mut changes = ChangeSet::new();
+        let count = AccountState { nonce: self.height, code_hash: None };
+        changes.insert(StateKey::account(sender()), Some(count.encode()));
+        let seen = tendermint_proto::v0_38::types::Commit::from(commit.clone()).encode_to_vec();
+        let committed = store.commit(&CommitBatch {
+            block: &block,
+            block_hash: block.hash(),
+            receipts: &receipts,
+            changes: &changes,
+            seen_commit: &seen,
+            validators: &[],
+            notes: &[],
+        });
+        self.app_hash = committed.unwrap().state_root;
+        self.results = results_hash(&receipts);
+        self.last = Some((commit, id));
+        CommittedBlock { hash: block.hash(), block, receipts }
+    }
+}
+
+fn sign_commit(block: &Block, id: tendermint::block::Id) -> Commit {
+    let address = tendermint::account::Id::new(validators().validators()[0].address());
+    let vote = vote::Vote {
+        vote_type: vote::Type::Precommit,
+        height: block.header.height,
+        round: 0u16.into(),
+        block_id: Some(id),
+        timestamp: Some(block.header.time),
+        validator_address: address,
+        validator_index: 0u32.try_into().unwrap(),
+        signature: None,
+        extension: vec![],
+        extension_signature: None,
+    };
+    let bytes = vote.clone().into_signable_vec(CHAIN.parse::<chain::Id>().unwrap());
+    let signature: [u8; 64] = validator_key().sign(&bytes).into();
+    let signed = CommitSig::BlockIdFlagCommit {
+        validator_address: address,
+        timestamp: block.header.time,
+        signature: Some(signature.as_slice().try_into().unwrap()),
+    };
+    Commit { height: block.header.height, round: 0u16.into(), block_id: id, signatures: vec![signed] }
+}
+
+/// The first of a block succeeds with a log, legacy ones revert, institutional ones are refused.
+fn receipt(raw: &Bytes) -> Receipt {
+    let tx = SignedTx::parse(raw.clone()).unwrap();
+    let outcome = match tx.tx_type() {
+        2 => Outcome::Success,
+        0 => Outcome::Reverted,
+        _ => Outcome::CertificateExpired,
+    };
+    let log = Log::new_unchecked(READER, vec![TOPIC], Bytes::from_static(b"data"));
+    Receipt {
+        tx_hash: tx.hash(),
+        tx_type: tx.tx_type(),
+        sender: sender(),
+        outcome,
+        gas_limit: tx.gas_limit(),
+        gas_used: if outcome.refused() { 0 } else { 30_000 },
+        contract_address: None,
+        logs: if outcome.succeeded() { vec![log] } else { vec![] },
+        output: if outcome == Outcome::Reverted { Bytes::from_static(&[1, 2]) } else { Bytes::new() },
+    }
+}
+
+fn sign_hash(hash: B256) -> Signature {
+    let key = SecretKey::from_byte_array([0x42; 32]).unwrap();
+    let (id, rs) = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(hash.0), &key).serialize_compact();
+    Signature::from_bytes_and_parity(&rs, i32::from(id) != 0)
+}
+
+/// The account of all transactions here.
+pub fn sender() -> Address {
+    SignedTx::parse(transfer(0)).unwrap().verify(EVM_CHAIN).unwrap().sender()
+}
+
+pub fn transfer(nonce: u64) -> Bytes {
+    let tx = TxEip1559 {
+        chain_id: EVM_CHAIN,
+        nonce,
+        gas_limit: 60_000,
+        max_fee_per_gas: 2,
+        max_priority_fee_per_gas: 1,
+        to: TxKind::Call(READER),
+        input: Bytes::from_static(&[0xa9, 0x05, 0x9c, 0xbb]),
+        ..Default::default()
+    };
+    let signature = sign_hash(tx.signature_hash());
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
+pub fn legacy(nonce: u64) -> Bytes {
+    let tx = TxLegacy {
+        chain_id: Some(EVM_CHAIN),
+        nonce,
+        gas_price: 3,
+        gas_limit: 70_000,
+        to: TxKind::Call(REVERTER),
+        ..Default::default()
+    };
+    let signature = sign_hash(tx.signature_hash());
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
+fn institutional() -> Bytes {
+    let tx = InstitutionalTx {
+        chain_id: EVM_CHAIN,
+        nonce: 0,
+        gas_limit: 80_000,
+        to: TxKind::Create,
+        input: Bytes::from_static(&[0xfe]),
+        first_height: 1,
+        last_height: 9,
+        public_key: FixedBytes::repeat_byte(3),
+        signature: FixedBytes::repeat_byte(4),
+    };
+    tx.encode_envelope()
+}
+
+/// A node with a pool and without consensus.
+pub struct FakeNode {
+    pub blocks: broadcast::Sender<Arc<CommittedBlock>>,
+    pub pending: broadcast::Sender<Arc<VerifiedTx>>,
+    pub pool: Mutex<Vec<PoolTx>>,
+    pub catching_up: std::sync::atomic::AtomicBool,
+    genesis: Arc<Genesis>,
+}
+
+impl FakeNode {
+    fn new() -> Self {
+        let part = GenesisPart {
+            organisation: "bank-a".parse().unwrap(),
+            name: "Bank A".into(),
+            ca_certificates: vec!["PEM".into()],
+            roles: [Role::Operator, Role::Validator].into(),
+            validators: vec![GenesisValidator {
+                node_certificate: "PEM".into(),
+                consensus_certificate: "PEM".into(),
+                address: "127.0.0.1:1".into(),
+                power: 10,
+            }],
+        };
+        let genesis =
+            Genesis::assemble(CHAIN, EVM_CHAIN, 1_700_000_000, ChainParams::default(), vec![part]).unwrap();
+        Self {
+            blocks: broadcast::channel(16).0,
+            pending: broadcast::channel(16).0,
+            pool: Mutex::default(),
+            catching_up: false.into(),
+            genesis: Arc::new(genesis),
+        }
+    }
+}
+
+#[async_trait]
+impl NodeApi for FakeNode {
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        let tx = Arc::new(SignedTx::parse(raw)?.verify(EVM_CHAIN)?);
+        if self.pool_tx(&tx.hash()).is_some() {
+            return Err(SubmitError::AlreadyKnown);
+        }
+        if tx.nonce() < 3 {
+            return Err(TxInvalid::NonceTooLow { next: 3, tx: tx.nonce() }.into());
+        }
+        self.pool.lock().unwrap().push(PoolTx { tx: Arc::clone(&tx), executable: tx.nonce() < 10 });
+        let _ = self.pending.send(Arc::clone(&tx));
+        Ok(tx.hash())
+    }
+
+    fn pool_tx(&self, hash: &B256) -> Option<PoolTx> {
+        self.pool.lock().unwrap().iter().find(|waiting| waiting.tx.hash() == *hash).cloned()
+    }
+
+    fn pool_txs_of(&self, sender: &Address) -> Vec<PoolTx> {
+        self.pool.lock().unwrap().iter().filter(|waiting| waiting.tx.sender() == *sender).cloned().collect()
+    }
+
+    fn pool_content(&self, limit: usize) -> Vec<PoolTx> {
+        self.pool.lock().unwrap().iter().take(limit).cloned().collect()
+    }
+
+    fn pool_status(&self) -> PoolStatus {
+        let pool = self.pool.lock().unwrap();
+        let pending = pool.iter().filter(|waiting| waiting.executable).count() as u64;
+        PoolStatus { pending, queued: pool.len() as u64 - pending, bytes: 1 }
+    }
+
+    fn pending_nonce(&self, sender: &Address) -> Option<u64> {
+        self.pool_txs_of(sender)
+            .iter()
+            .filter(|waiting| waiting.executable)
+            .map(|waiting| waiting.tx.nonce() + 1)
+            .max()
+    }
+
+    fn subscribe_blocks(&self) -> broadcast::Receiver<Arc<CommittedBlock>> {
+        self.blocks.subscribe()
+    }
+
+    fn subscribe_pending(&self) -> broadcast::Receiver<Arc<VerifiedTx>> {
+        self.pending.subscribe()
+    }
+
+    fn sync_status(&self) -> SyncStatus {
+        let catching_up = self.catching_up.load(std::sync::atomic::Ordering::Relaxed);
+        SyncStatus { catching_up, starting_height: 1, highest_height: 9 }
+    }
+
+    fn peers(&self) -> Vec<PeerInfo> {
+        vec![PeerInfo {
+            node_id: [2; 20],
+            organisation: "bank-b".parse().unwrap(),
+            moniker: "bank-b-1".into(),
+            address: Some("127.0.0.1:26656".parse().unwrap()),
+            outbound: true,
+        }]
+    }
+
+    fn node_info(&self) -> NodeInfo {
+        NodeInfo {
+            node_id: [1; 20],
+            organisation: "bank-a".parse().unwrap(),
+            moniker: "bank-a-1".into(),
+            listen_address: "127.0.0.1:26656".into(),
+            client_version: "concordat/v0.1.0".into(),
+            consensus_key: Some(ed25519_zebra::VerificationKey::from(&validator_key()).into()),
+        }
+    }
+
+    fn consensus(&self) -> ConsensusView {
+        ConsensusView { height: 4, round: 0, proposer: Some(validators().validators()[0].address()) }
+    }
+
+    fn genesis(&self) -> Arc<Genesis> {
+        Arc::clone(&self.genesis)
+    }
+}

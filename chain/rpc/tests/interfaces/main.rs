@@ -1,0 +1,11 @@
+//! Both interfaces over real sockets, on a chain of three signed blocks and a pretended node.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod client;
+mod cometbft;
+mod edges;
+mod ethereum;
+mod fixture;
+mod mutation;
+mod sockets;
+mod tls;

@@ -1,0 +1,207 @@
+//! TLS with client certificates.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use concordat_rpc::*;
+use concordat_state::{Store, StoreOptions};
+use openssl::{
+    asn1::Asn1Time,
+    bn::BigNum,
+    ec::{EcGroup, EcKey},
+    hash::MessageDigest,
+    nid::Nid,
+    pkey::PKey,
+    x509::{X509Builder, X509NameBuilder, extension::SubjectAlternativeName},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    client::{JSON, exchange, post_request},
+    fixture::Fixture,
+};
+
+type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// A self-signed P-256 certificate.
+fn self_signed(name: &str) -> Identity {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut subject = X509NameBuilder::new().unwrap();
+    subject.append_entry_by_text("CN", name).unwrap();
+    let subject = subject.build();
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    builder.set_subject_name(&subject).unwrap();
+    builder.set_issuer_name(&subject).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    let names =
+        SubjectAlternativeName::new().dns("localhost").build(&builder.x509v3_context(None, None)).unwrap();
+    builder.append_extension(names).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    let certificate = CertificateDer::from(builder.build().to_der().unwrap());
+    (certificate, PrivatePkcs8KeyDer::from(key.private_key_to_pkcs8().unwrap()).into())
+}
+
+/// Lets one certificate in, until it is shut.
+struct Door {
+    known: CertificateDer<'static>,
+    open: AtomicBool,
+    generation: AtomicU64,
+}
+
+impl ClientAuthorizer for Door {
+    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<(), ClientRefusal> {
+        match chain.first() == Some(&self.known) && self.open.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(ClientRefusal("not admitted".into())),
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+}
+
+impl Door {
+    fn shut(&self) {
+        self.open.store(false, Ordering::Relaxed);
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Guarded {
+    /// Store and node.
+    _behind: Fixture,
+    servers: RpcServers,
+    identity: Arc<ServerIdentity>,
+    door: Arc<Door>,
+    server: CertificateDer<'static>,
+    client: Identity,
+}
+
+async fn guarded() -> Guarded {
+    let behind = Fixture::start().await;
+    let ((server, key), client) = (self_signed("server"), self_signed("client"));
+    let identity = Arc::new(ServerIdentity::new(vec![server.clone()], key).unwrap());
+    let door = Arc::new(Door { known: client.0.clone(), open: true.into(), generation: 1.into() });
+    let parts = RpcParts {
+        api: Arc::<crate::fixture::FakeNode>::clone(&behind.node),
+        store: behind.store.clone(),
+        metrics: Arc::new(RpcMetrics::register(&prometheus::Registry::new()).unwrap()),
+        tls: Some(TlsEdge { identity: Arc::clone(&identity), authorizer: Arc::<Door>::clone(&door) }),
+    };
+    let listener = ListenerConfig { plaintext: false, ..ListenerConfig::loopback(0) };
+    let config = RpcConfig { ethereum: Some(listener), workers: 1, ..RpcConfig::default() };
+    let servers = serve(config, parts).await.unwrap();
+    Guarded { _behind: behind, servers, identity, door, server, client }
+}
+
+impl Guarded {
+    /// Connects with a certificate, trusting `server`.
+    async fn connect(
+        &self,
+        client: Option<&Identity>,
+        server: &CertificateDer<'static>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(server.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match client {
+            Some((certificate, key)) => {
+                builder.with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let stream = TcpStream::connect(self.servers.ethereum().unwrap()).await?;
+        TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
+    }
+
+    /// Whether a call gets an answer at all.
+    async fn is_served(&self, client: Option<&Identity>) -> bool {
+        let Ok(mut stream) = self.connect(client, &self.server).await else { return false };
+        let request =
+            post_request("bank-a.example", JSON, br#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#);
+        // In TLS 1.3 a client learns of its refusal when it reads.
+        if stream.write_all(&request).await.is_err() {
+            return false;
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).contains("0x539")
+    }
+}
+
+#[tokio::test]
+async fn only_certificates_that_the_authorizer_knows_are_served() {
+    let guarded = guarded().await;
+    assert!(guarded.is_served(Some(&guarded.client)).await);
+    assert!(!guarded.is_served(Some(&self_signed("client"))).await);
+    assert!(!guarded.is_served(None).await);
+    guarded.door.shut();
+    assert!(!guarded.is_served(Some(&guarded.client)).await);
+}
+
+#[tokio::test]
+async fn an_open_connection_is_refused_once_its_holder_is_expelled() {
+    let guarded = guarded().await;
+    let mut stream = guarded.connect(Some(&guarded.client), &guarded.server).await.unwrap();
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+    let kept =
+        String::from_utf8(post_request("localhost", JSON, body)).unwrap().replace("close", "keep-alive");
+    stream.write_all(kept.as_bytes()).await.unwrap();
+    let mut first = vec![0; 4096];
+    let read = stream.read(&mut first).await.unwrap();
+    assert!(String::from_utf8_lossy(&first[..read]).starts_with("HTTP/1.1 200"));
+    guarded.door.shut();
+    let refused = exchange(&mut stream, &post_request("localhost", JSON, body)).await;
+    assert_eq!(refused.status, 403);
+    assert!(!String::from_utf8_lossy(&refused.body).contains("not admitted"), "reasons stay in the log");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_new_connections() {
+    let guarded = guarded().await;
+    let (renewed, key) = self_signed("server");
+    assert!(guarded.connect(Some(&guarded.client), &renewed).await.is_err());
+    guarded.identity.replace(vec![renewed.clone()], key).unwrap();
+    assert!(guarded.connect(Some(&guarded.client), &renewed).await.is_ok());
+    let (other, _) = self_signed("other");
+    assert!(
+        guarded.identity.replace(vec![other], self_signed("server").1).is_err(),
+        "key of another certificate"
+    );
+}
+
+#[tokio::test]
+async fn plaintext_beyond_loopback_is_never_served() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let behind = Fixture::start().await;
+    let parts = RpcParts {
+        api: Arc::<crate::fixture::FakeNode>::clone(&behind.node),
+        store: Store::open(directory.path(), &StoreOptions::default()).unwrap(),
+        metrics: Arc::new(RpcMetrics::register(&prometheus::Registry::new()).unwrap()),
+        tls: None,
+    };
+    let open = ListenerConfig { address: "0.0.0.0:0".parse().unwrap(), ..ListenerConfig::loopback(0) };
+    let config = RpcConfig { cometbft: Some(open), ..RpcConfig::default() };
+    let refused = serve(config, parts).await.unwrap_err();
+    assert!(matches!(refused, ServeError::Config(ConfigError::PlaintextBeyondLoopback { .. })), "{refused}");
+}
