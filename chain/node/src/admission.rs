@@ -1,0 +1,312 @@
+//! The pool's doors: transactions come in from applications and from peers, signatures are checked once.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use alloy_rlp::{Decodable as _, Encodable as _};
+use concordat_core::{BlockEnv, ExecError, TxInvalid};
+use concordat_rpc::{PoolStatus, PoolTx, SubmitError};
+use concordat_state::{State, Store};
+use concordat_types::{Address, B256, Bytes, SignedTx, VerifiedTx, tx::TxError};
+use rayon::prelude::*;
+use tokio::sync::{Notify, broadcast, mpsc};
+
+use crate::{
+    ledger::lock,
+    metrics::NodeMetrics,
+    pool::{Budget, Pool, PoolLimits},
+};
+
+/// The most transactions in one gossip message.
+const GOSSIP_BATCH: usize = 256;
+
+/// The most bytes in one gossip message.
+const GOSSIP_BYTES: usize = 512 * 1024;
+
+/// Transactions that wait to be told to the peers; more are told when they are repeated.
+const OUTBOX: usize = 16_384;
+
+/// What waits this long is told to the peers again: one of them may have been away.
+const REPEAT_AFTER: Duration = Duration::from_secs(2);
+
+/// Followers of pending transactions that are further behind than this miss some.
+const PENDING_BUFFERED: usize = 8_192;
+
+/// The pool and its doors.
+pub struct TxPool {
+    pool: Mutex<Pool>,
+    /// What the next block will be executed in, and the state that it starts from.
+    next: Mutex<Option<Next>>,
+    chain_id: u64,
+    gas_limit: u64,
+    protocol_version: u64,
+    store: Store,
+    work: Notify,
+    pending: broadcast::Sender<Arc<VerifiedTx>>,
+    outbox: mpsc::Sender<Arc<VerifiedTx>>,
+    metrics: Arc<NodeMetrics>,
+}
+
+#[derive(Clone)]
+struct Next {
+    state: State,
+    env: BlockEnv,
+}
+
+impl TxPool {
+    /// An empty pool, and what it wants told to the peers.
+    pub fn new(
+        limits: PoolLimits,
+        store: Store,
+        genesis: &concordat_types::Genesis,
+        metrics: Arc<NodeMetrics>,
+    ) -> (Arc<Self>, mpsc::Receiver<Arc<VerifiedTx>>) {
+        let (outbox, told) = mpsc::channel(OUTBOX);
+        let pool = Self {
+            pool: Mutex::new(Pool::new(limits)),
+            next: Mutex::new(None),
+            chain_id: genesis.evm_chain_id,
+            gas_limit: genesis.params.block_gas_limit,
+            protocol_version: genesis.params.protocol_version,
+            store,
+            work: Notify::new(),
+            pending: broadcast::Sender::new(PENDING_BUFFERED),
+            outbox,
+            metrics,
+        };
+        (Arc::new(pool), told)
+    }
+
+    /// Takes a transaction from an application.
+    pub fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        let result = self.admit(raw);
+        self.metrics.submitted(&result);
+        let tx = result?;
+        let hash = tx.hash();
+        // A full outbox is no loss: what waits is told again.
+        let _ = self.outbox.try_send(tx);
+        Ok(hash)
+    }
+
+    fn admit(&self, raw: Bytes) -> Result<Arc<VerifiedTx>, SubmitError> {
+        let tx = SignedTx::parse(raw)?;
+        if lock(&self.pool).get(&tx.hash()).is_some() {
+            return Err(SubmitError::AlreadyKnown);
+        }
+        let tx = Arc::new(tx.verify(self.chain_id)?);
+        self.insert(tx.clone())?;
+        Ok(tx)
+    }
+
+    /// Asks the state, then the pool.
+    fn insert(&self, tx: Arc<VerifiedTx>) -> Result<(), SubmitError> {
+        let Next { state, env } = self.next()?;
+        let admission = concordat_core::admission(&state, &tx, &env).map_err(|error| match error {
+            ExecError::Invalid(invalid) => SubmitError::Invalid(invalid),
+            other => SubmitError::Unavailable(other.to_string()),
+        })?;
+        let mut pool = lock(&self.pool);
+        pool.insert(tx.clone(), admission.state_nonce, Instant::now())?;
+        let size = pool.size();
+        drop(pool);
+        self.metrics.pool(size);
+        self.work.notify_waiters();
+        // Nobody listening is no error.
+        let _ = self.pending.send(tx);
+        Ok(())
+    }
+
+    fn next(&self) -> Result<Next, SubmitError> {
+        lock(&self.next).clone().ok_or_else(|| SubmitError::Unavailable("the node is starting".into()))
+    }
+
+    /// Takes what a peer tells: a list of raw transactions. Wrong ones are counted, not answered.
+    pub fn receive(&self, message: &[u8]) -> Result<(), alloy_rlp::Error> {
+        let mut rest = message;
+        let raws = Vec::<Bytes>::decode(&mut rest)?;
+        if raws.len() > GOSSIP_BATCH {
+            return Err(alloy_rlp::Error::Custom("too many transactions in one message"));
+        }
+        let parsed: Vec<SignedTx> = raws.into_iter().filter_map(|raw| self.or_count(SignedTx::parse(raw))).collect();
+        let unknown: Vec<SignedTx> = {
+            let pool = lock(&self.pool);
+            parsed.into_iter().filter(|tx| pool.get(&tx.hash()).is_none()).collect()
+        };
+        let verified: Vec<Result<VerifiedTx, TxError>> =
+            unknown.into_par_iter().map(|tx| tx.verify(self.chain_id)).collect();
+        for tx in verified {
+            if let Some(tx) = self.or_count(tx) {
+                // Stale, known or out of room: nothing to say to the peer.
+                let _ = self.insert(Arc::new(tx));
+            }
+        }
+        Ok(())
+    }
+
+    fn or_count<T>(&self, result: Result<T, TxError>) -> Option<T> {
+        if result.is_err() {
+            self.metrics.gossip_refused.inc();
+        }
+        result.ok()
+    }
+
+    /// Resolves once the next block would find something.
+    pub async fn wait_for_work(&self) {
+        loop {
+            let notified = self.work.notified();
+            if lock(&self.pool).has_executable() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Known transactions of a block, by place.
+    pub fn lookup(&self, raws: &[Bytes]) -> Vec<Option<Arc<VerifiedTx>>> {
+        let hashes: Vec<B256> = raws.iter().map(alloy_primitives::keccak256).collect();
+        let pool = lock(&self.pool);
+        hashes.iter().map(|hash| pool.get(hash).cloned()).collect()
+    }
+
+    /// Checks on all cores what [`Self::lookup`] did not know. An error names the place.
+    pub fn verify_missing(
+        &self,
+        raws: &[Bytes],
+        known: Vec<Option<Arc<VerifiedTx>>>,
+    ) -> Result<Vec<Arc<VerifiedTx>>, (usize, TxError)> {
+        let verify = |(index, (raw, known)): (usize, (&Bytes, Option<Arc<VerifiedTx>>))| match known {
+            Some(tx) => Ok(tx),
+            None => SignedTx::parse(raw.clone())
+                .and_then(|tx| tx.verify(self.chain_id))
+                .map(Arc::new)
+                .map_err(|error| (index, error)),
+        };
+        raws.par_iter().zip(known).enumerate().map(verify).collect()
+    }
+
+    /// What the next block should try.
+    pub fn select(&self, budget: Budget) -> Vec<Arc<VerifiedTx>> {
+        lock(&self.pool).select(budget)
+    }
+
+    /// Drops a transaction that cannot stand in the next block. One that is merely early stays.
+    pub fn drop_impossible(&self, tx: &VerifiedTx, reason: &TxInvalid) {
+        if matches!(reason, TxInvalid::NonceTooHigh { .. } | TxInvalid::GasAboveBlock { .. } | TxInvalid::NotYetValid { .. }) {
+            return;
+        }
+        tracing::debug!(hash = %tx.hash(), %reason, "dropped from the pool");
+        lock(&self.pool).remove(&tx.hash());
+    }
+
+    /// Follows a committed block: its transactions leave, and the next block's environment is set.
+    pub fn block_committed(&self, next_nonces: &[(Address, u64)], next_height: u64, seconds: u64) {
+        self.set_next(next_height, seconds);
+        let mut pool = lock(&self.pool);
+        pool.committed(next_nonces.iter().copied());
+        let expired = pool.expire(Instant::now());
+        let size = pool.size();
+        drop(pool);
+        self.metrics.pool(size);
+        if expired > 0 {
+            tracing::info!(expired, "transactions waited too long and were dropped");
+        }
+    }
+
+    /// Sets what admission is judged by: the state at the tip and the next block's environment.
+    pub fn set_next(&self, height: u64, time_secs: u64) {
+        let env = BlockEnv {
+            chain_id: self.chain_id,
+            height,
+            time_secs,
+            gas_limit: self.gas_limit,
+            protocol_version: self.protocol_version,
+        };
+        match self.store.state() {
+            Ok(state) => *lock(&self.next) = Some(Next { state, env }),
+            Err(error) => {
+                tracing::error!(%error, "the pool takes nothing until the state can be read");
+                *lock(&self.next) = None;
+            }
+        }
+    }
+
+    /// Follows transactions as they enter.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<VerifiedTx>> {
+        self.pending.subscribe()
+    }
+
+    /// A waiting transaction.
+    pub fn view(&self, hash: &B256) -> Option<PoolTx> {
+        lock(&self.pool).view(hash)
+    }
+
+    /// A sender's waiting transactions.
+    pub fn of_sender(&self, sender: &Address) -> Vec<PoolTx> {
+        lock(&self.pool).of_sender(sender)
+    }
+
+    /// At most `limit` waiting transactions.
+    pub fn content(&self, limit: usize) -> Vec<PoolTx> {
+        lock(&self.pool).content(limit)
+    }
+
+    /// How full the pool is.
+    pub fn status(&self) -> PoolStatus {
+        lock(&self.pool).status()
+    }
+
+    /// The nonce after a sender's executable transactions.
+    pub fn pending_nonce(&self, sender: &Address) -> Option<u64> {
+        lock(&self.pool).pending_nonce(sender)
+    }
+
+    /// What has waited long enough to be told again.
+    fn to_repeat(&self) -> Vec<Arc<VerifiedTx>> {
+        let Some(then) = Instant::now().checked_sub(REPEAT_AFTER) else { return Vec::new() };
+        lock(&self.pool).waiting_since(then, GOSSIP_BATCH)
+    }
+}
+
+/// Tells the peers what the applications of this node submitted, until the pool is gone. What arrives
+/// while a message is being sent goes into the next one.
+pub async fn tell_peers(
+    pool: Arc<TxPool>,
+    mut outbox: mpsc::Receiver<Arc<VerifiedTx>>,
+    broadcast: impl Fn(bytes::Bytes),
+) {
+    let mut repeat = tokio::time::interval(REPEAT_AFTER);
+    let mut batch = Vec::with_capacity(GOSSIP_BATCH);
+    loop {
+        tokio::select! {
+            count = outbox.recv_many(&mut batch, GOSSIP_BATCH) => if count == 0 { return },
+            _ = repeat.tick() => batch.extend(pool.to_repeat()),
+        }
+        encode_batches(&batch).into_iter().for_each(&broadcast);
+        batch.clear();
+    }
+}
+
+/// RLP lists of raw transactions, each within the limits of one message.
+fn encode_batches(txs: &[Arc<VerifiedTx>]) -> Vec<bytes::Bytes> {
+    let mut messages = Vec::new();
+    let (mut batch, mut size) = (Vec::new(), 0);
+    let mut flush = |batch: &mut Vec<Bytes>| {
+        if !batch.is_empty() {
+            let mut out = Vec::new();
+            std::mem::take(batch).encode(&mut out);
+            messages.push(bytes::Bytes::from(out));
+        }
+    };
+    for tx in txs {
+        if size + tx.raw().len() > GOSSIP_BYTES || batch.len() >= GOSSIP_BATCH {
+            flush(&mut batch);
+            size = 0;
+        }
+        size += tx.raw().len();
+        batch.push(tx.raw().clone());
+    }
+    flush(&mut batch);
+    messages
+}

@@ -1,0 +1,70 @@
+//! Who may connect: the chain's own registry decides, at the tip, by block time or by the clock, whichever
+//! is later.
+//!
+//! Block time alone would stand still on a node that is cut off, and let an expired certificate in.
+
+use std::{
+    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use concordat_consensus::{AuthorizedNode, PeerAuthorizer};
+use concordat_core::Registry;
+use concordat_rpc::{ClientAuthorizer, ClientRefusal};
+use rustls::pki_types::CertificateDer;
+
+use crate::ledger::Ledger;
+
+/// Decides by the registry at the tip.
+pub struct RegistryAuthorizer {
+    ledger: Arc<Ledger>,
+    generation: AtomicU64,
+}
+
+impl RegistryAuthorizer {
+    /// An authorizer over a ledger.
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, generation: AtomicU64::new(0) }
+    }
+
+    /// Says that the registry may have changed: open connections are judged again.
+    pub fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Unix seconds at which certificates are judged.
+    fn now(&self) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        clock.max(u64::try_from(self.ledger.tip().time.unix_timestamp()).unwrap_or(0))
+    }
+
+    fn registry(&self) -> Result<Registry<concordat_state::State>, String> {
+        self.ledger.store().state().map(Registry::new).map_err(|error| error.to_string())
+    }
+}
+
+impl PeerAuthorizer for RegistryAuthorizer {
+    fn authorize(&self, chain_der: &[&[u8]]) -> Result<AuthorizedNode, String> {
+        let identity =
+            self.registry()?.authorize_node(chain_der, self.now()).map_err(|error| error.to_string())?;
+        Ok(AuthorizedNode {
+            org: identity.org,
+            role: identity.role,
+            common_name: identity.common_name,
+            not_after: identity.not_after,
+        })
+    }
+}
+
+impl ClientAuthorizer for RegistryAuthorizer {
+    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<(), ClientRefusal> {
+        let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
+        let registry = self.registry().map_err(ClientRefusal)?;
+        registry.authorize_client(&chain, self.now()).map_err(|error| ClientRefusal(error.to_string()))?;
+        Ok(())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,258 @@
+//! The ledger behind consensus: builds, judges and commits blocks.
+//!
+//! One [`Ledger`] per node. Decisions are made by pure crates (`concordat-core` executes, `concordat-types`
+//! hashes and checks commits); this module reads the store, keeps what was executed until it is decided,
+//! and commits once, atomically.
+
+mod activity;
+pub mod application;
+mod build;
+mod judge;
+mod settle;
+mod tip;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use concordat_core::{BlockEnv, BlockOutcome, ExecError};
+use concordat_rpc::CommittedBlock;
+use concordat_state::{Store, StoreError};
+use concordat_types::{Address, B256, Block, Genesis, VerifiedTx, block::BlockError, commit::CommitError};
+use tokio::sync::{broadcast, watch};
+
+pub use tip::Tip;
+
+use crate::{admission::TxPool, metrics::NodeMetrics};
+
+/// How many executed but undecided blocks are kept. A round executes one; a few rounds may be under way.
+const EXECUTED_KEPT: usize = 8;
+
+/// A follower of committed blocks that is further behind than this misses some, and is told so.
+const BLOCKS_BUFFERED: usize = 256;
+
+/// A block and what it does, known before it is decided.
+pub struct Executed {
+    hash: B256,
+    block: Block,
+    outcome: BlockOutcome,
+    /// The nonce that each transaction's sender needs next.
+    next_nonces: Vec<(Address, u64)>,
+}
+
+impl Executed {
+    fn new(
+        hash: B256,
+        block: Block,
+        outcome: BlockOutcome,
+        txs: impl IntoIterator<Item = Arc<VerifiedTx>>,
+    ) -> Self {
+        let next_nonces =
+            txs.into_iter().map(|tx| (tx.sender(), tx.nonce().saturating_add(1))).collect();
+        Self { hash, block, outcome, next_nonces }
+    }
+}
+
+/// The ledger.
+pub struct Ledger {
+    store: Store,
+    genesis: Arc<Genesis>,
+    pool: Arc<TxPool>,
+    metrics: Arc<NodeMetrics>,
+    tip: watch::Sender<Arc<Tip>>,
+    executed: Mutex<VecDeque<Arc<Executed>>>,
+    blocks: broadcast::Sender<Arc<CommittedBlock>>,
+    evidence: Mutex<VecDeque<String>>,
+}
+
+/// What went wrong in the ledger. None of these is a verdict on a block.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Execution could not go on.
+    #[error(transparent)]
+    Execution(#[from] ExecError),
+    /// A block of ours is malformed.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// The store holds something that we did not write.
+    #[error("the store's {what} at height {height} is damaged: {reason}; check it with `concordat db check`")]
+    Damaged {
+        /// What was read.
+        what: &'static str,
+        /// At which height.
+        height: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The genesis document on disk is not the one that the ledger was started with.
+    #[error("the ledger in the data folder belongs to chain {stored:?} with genesis {have}, but genesis.json says {want:?} with {expected}; use the folder or the document of the right chain")]
+    OtherGenesis {
+        /// Chain id of the store.
+        stored: String,
+        /// Genesis hash of the store.
+        have: String,
+        /// Chain id of the document.
+        want: String,
+        /// Hash of the document.
+        expected: B256,
+    },
+    /// The genesis document describes no state.
+    #[error("genesis: {0}")]
+    Genesis(#[from] concordat_core::GenesisStateError),
+    /// A task of ours ended early.
+    #[error("the node is stopping")]
+    Stopping,
+    /// The network decided a block that we find invalid: never go on.
+    #[error("the network decided block {height}, which this node finds invalid: {reason}; stop and compare versions before anything else")]
+    DecidedInvalid {
+        /// Its height.
+        height: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a block breaks the rules.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidBlock {
+    /// Not a block, or not consistent in itself.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// A header field differs from what the chain so far demands.
+    #[error("header differs from what follows from the chain: {0}")]
+    Header(String),
+    /// The time does not grow, or is too far from ours.
+    #[error("block time {0}")]
+    Time(String),
+    /// The commit of the previous block does not hold.
+    #[error("last commit: {0}")]
+    LastCommit(#[from] CommitError),
+    /// A transaction may not stand in a block.
+    #[error("transaction {index}: {reason}")]
+    Transaction {
+        /// Its place.
+        index: usize,
+        /// Why not.
+        reason: String,
+    },
+    /// Too large for this chain.
+    #[error("{size} bytes exceed the chain's limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The chain's limit.
+        limit: u64,
+    },
+}
+
+/// A failed judgement: either the block's fault or ours.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The block breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBlock),
+    /// We could not judge.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Ledger {
+    /// Opens the ledger in `store`, making the genesis state if the store is empty.
+    pub fn open(
+        store: Store,
+        genesis: Arc<Genesis>,
+        pool: Arc<TxPool>,
+        metrics: Arc<NodeMetrics>,
+    ) -> Result<Self, LedgerError> {
+        settle::start_or_match_genesis(&store, &genesis)?;
+        let tip = Arc::new(Tip::load(&store, &genesis)?);
+        metrics.height.set(tip.height as i64);
+        Ok(Self {
+            store,
+            genesis,
+            pool,
+            metrics,
+            tip: watch::Sender::new(tip),
+            executed: Mutex::default(),
+            blocks: broadcast::Sender::new(BLOCKS_BUFFERED),
+            evidence: Mutex::default(),
+        })
+    }
+
+    /// The newest committed block and what follows from it.
+    pub fn tip(&self) -> Arc<Tip> {
+        self.tip.borrow().clone()
+    }
+
+    /// Follows the tip.
+    pub fn watch_tip(&self) -> watch::Receiver<Arc<Tip>> {
+        self.tip.subscribe()
+    }
+
+    /// Follows committed blocks.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<CommittedBlock>> {
+        self.blocks.subscribe()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The genesis document.
+    pub fn genesis(&self) -> &Arc<Genesis> {
+        &self.genesis
+    }
+
+    /// The environment in which a block of `height` at `time` executes.
+    pub fn env(&self, height: u64, time: tendermint::Time) -> BlockEnv {
+        BlockEnv {
+            chain_id: self.genesis.evm_chain_id,
+            height,
+            time_secs: u64::try_from(time.unix_timestamp()).unwrap_or(0),
+            gas_limit: self.genesis.params.block_gas_limit,
+            protocol_version: self.genesis.params.protocol_version,
+        }
+    }
+
+    fn remember(&self, executed: Arc<Executed>) {
+        let mut kept = lock(&self.executed);
+        if kept.iter().any(|other| other.hash == executed.hash) {
+            return;
+        }
+        if kept.len() >= EXECUTED_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(executed);
+    }
+
+    fn remembered(&self, hash: &B256) -> Option<Arc<Executed>> {
+        lock(&self.executed).iter().find(|executed| executed.hash == *hash).cloned()
+    }
+
+    /// Signatures of a block's transactions: from the pool where it knows them, checked on all cores
+    /// otherwise.
+    fn verify_transactions(&self, block: &Block) -> Result<Vec<Arc<VerifiedTx>>, InvalidBlock> {
+        let known = self.pool.lookup(&block.txs);
+        let unknown = self.pool.verify_missing(&block.txs, known);
+        unknown.map_err(|(index, error)| InvalidBlock::Transaction { index, reason: error.to_string() })
+    }
+}
+
+/// Locks, even after a panic elsewhere: everything behind our locks is replaced whole, never half.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Observes how long `work` takes, in seconds.
+fn timed<T>(histogram: &prometheus::Histogram, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    histogram.observe(start.elapsed().as_secs_f64());
+    result
+}

@@ -1,0 +1,199 @@
+//! The ledger as consensus sees it: a thin asynchronous shell over [`Ledger`].
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use concordat_consensus::{
+    Address, AppError, Application, BlockId, BlockTime, ConsensusBlock, DecidedBlock, Evidence, NextHeight,
+    Origin, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, Validator, ValidatorSet, Verdict,
+    default_timeouts,
+};
+use concordat_types::{Block, block::part_set_header};
+use tendermint::Time;
+
+use super::{JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock};
+
+/// How long after a block that changed the state the next one may wait for transactions. The next header
+/// is what proves that change, so it must not wait for the next payment.
+const PROOF_BLOCK_DELAY: Duration = Duration::from_millis(100);
+
+/// Evidence that is kept for those who ask; more is only counted.
+const EVIDENCE_KEPT: usize = 64;
+
+/// [`Ledger`] behind consensus' boundary.
+pub struct LedgerApplication(pub Arc<Ledger>);
+
+impl LedgerApplication {
+    /// Runs blocking work of the ledger away from the asynchronous threads.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let ledger = self.0.clone();
+        let joined = tokio::task::spawn_blocking(move || work(&ledger)).await;
+        joined.unwrap_or(Err(LedgerError::Stopping)).map_err(AppError::new)
+    }
+
+    /// When the next block is due even if there is nothing to put into it.
+    fn due(&self, tip: &Tip) -> Instant {
+        let interval = Duration::from_millis(self.0.genesis.params.empty_block_interval_ms);
+        tip.committed_at + if tip.changed_state { PROOF_BLOCK_DELAY.min(interval) } else { interval }
+    }
+}
+
+#[async_trait]
+impl Application for LedgerApplication {
+    async fn start(&self) -> Result<NextHeight, AppError> {
+        next_height(&self.0.tip())
+    }
+
+    async fn wait_to_start(&self, _height: u64) {
+        let due = self.due(&self.0.tip());
+        tokio::select! {
+            () = self.0.pool.wait_for_work() => {}
+            () = tokio::time::sleep_until(due.into()) => {}
+        }
+    }
+
+    async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
+        let now = to_time(SystemTime::now());
+        let ProposalRequest { height, proposer, last_commit, .. } = request;
+        let built =
+            self.blocking(move |ledger| ledger.build(height, proposer.0, last_commit, now)).await?;
+        let id = block_id(&built.executed.block, built.parts);
+        Ok(ProposedBlock { id, bytes: built.bytes.into() })
+    }
+
+    fn identify(&self, bytes: &Bytes) -> Result<BlockId, AppError> {
+        let block = Block::decode(bytes).map_err(AppError::new)?;
+        Ok(block_id(&block, part_set_header(bytes).map_err(AppError::new)?))
+    }
+
+    async fn validate(&self, block: Arc<ConsensusBlock>, origin: Origin) -> Verdict {
+        let about = match origin {
+            Origin::Proposal { received_at } => Circumstances {
+                proposer: Some(block.proposer.0),
+                received_at: Some(to_time(received_at)),
+            },
+            Origin::Reproposal | Origin::Synced => Circumstances { proposer: None, received_at: None },
+        };
+        let ledger = self.0.clone();
+        let judged = tokio::task::spawn_blocking(move || ledger.judge(&block.bytes, about)).await;
+        match judged {
+            Ok(Ok(_)) => Verdict::Valid,
+            Ok(Err(JudgeError::Invalid(reason))) => {
+                self.0.metrics.blocks_refused.inc();
+                Verdict::Invalid { reason: reason.to_string() }
+            }
+            // A validator that cannot judge does not vote for the block.
+            Ok(Err(JudgeError::Ledger(error))) => {
+                tracing::error!(%error, "a proposal could not be judged");
+                Verdict::Invalid { reason: format!("this node could not judge it: {error}") }
+            }
+            Err(error) => Verdict::Invalid { reason: format!("this node could not judge it: {error}") },
+        }
+    }
+
+    async fn commit(&self, decided: DecidedBlock) -> Result<NextHeight, AppError> {
+        let tip = self.blocking(move |ledger| ledger.settle(&decided)).await?;
+        next_height(&tip)
+    }
+
+    async fn store_undecided(&self, block: Arc<ConsensusBlock>) -> Result<(), AppError> {
+        let bytes = encode_undecided(&block);
+        self.blocking(move |ledger| {
+            Ok(ledger.store.put_undecided(block.height, &block.id.hash.into(), &bytes)?)
+        })
+        .await
+    }
+
+    async fn load_undecided(&self, height: u64) -> Result<Vec<ConsensusBlock>, AppError> {
+        let stored = self.blocking(move |ledger| Ok(ledger.store.undecided_at(height)?)).await?;
+        let decode = |(_, bytes): (_, Vec<u8>)| self.decode_undecided(height, &bytes);
+        Ok(stored.into_iter().filter_map(decode).collect())
+    }
+
+    async fn decided(&self, height: u64) -> Result<Option<StoredBlock>, AppError> {
+        self.blocking(move |ledger| {
+            if height > ledger.tip().height {
+                return Ok(None);
+            }
+            let block = match ledger.store.block(height) {
+                Ok(Some(block)) => block,
+                Ok(None) | Err(concordat_state::StoreError::Pruned { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let certificate = ledger.certificate(height)?;
+            Ok(Some(StoredBlock { bytes: block.encode().into(), certificate: certificate.into() }))
+        })
+        .await
+    }
+
+    async fn earliest_height(&self) -> u64 {
+        self.0.store.initial_height().ok().flatten().unwrap_or(1)
+    }
+
+    fn on_evidence(&self, evidence: Evidence) {
+        self.0.metrics.equivocations.inc();
+        tracing::error!(?evidence, "a validator signed two conflicting messages; keep this for the committee");
+        let mut kept = lock(&self.0.evidence);
+        if kept.len() < EVIDENCE_KEPT {
+            kept.push_back(format!("{evidence:?}"));
+        }
+    }
+}
+
+impl LedgerApplication {
+    /// `round ‖ proposer ‖ block`, as [`encode_undecided`] wrote it.
+    fn decode_undecided(&self, height: u64, stored: &[u8]) -> Option<ConsensusBlock> {
+        let (round, rest) = stored.split_first_chunk::<4>()?;
+        let (proposer, body) = rest.split_first_chunk::<20>()?;
+        let bytes = Bytes::copy_from_slice(body);
+        let id = self.identify(&bytes).ok()?;
+        let (round, proposer) = (u32::from_be_bytes(*round), Address(*proposer));
+        Some(ConsensusBlock { height, round, proposer, id, bytes })
+    }
+}
+
+fn encode_undecided(block: &ConsensusBlock) -> Vec<u8> {
+    let mut out = Vec::with_capacity(24 + block.bytes.len());
+    out.extend_from_slice(&block.round.to_be_bytes());
+    out.extend_from_slice(&block.proposer.0);
+    out.extend_from_slice(&block.bytes);
+    out
+}
+
+fn block_id(block: &Block, parts: tendermint::block::parts::Header) -> BlockId {
+    let time = block.header.time;
+    let nanos = time.unix_timestamp_nanos().rem_euclid(1_000_000_000);
+    BlockId {
+        hash: block.hash().0,
+        parts_total: parts.total,
+        parts_hash: concordat_types::block::to_b256(parts.hash).0,
+        time: BlockTime { seconds: time.unix_timestamp(), nanos: u32::try_from(nanos).unwrap_or(0) },
+    }
+}
+
+/// The height after `tip` in the engine's terms.
+fn next_height(tip: &Tip) -> Result<NextHeight, AppError> {
+    let members = tip.validators.validators().iter();
+    let members = members
+        .map(|v| Validator::new(v.org.as_str(), v.public_key, v.power))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(AppError::new)?;
+    let active = tip.activity.active(&tip.validators).into_iter().map(Address).collect();
+    let validators = ValidatorSet::new(members, &ProposerOrder { active }).map_err(AppError::new)?;
+    Ok(NextHeight { height: tip.next_height(), validators, timeouts: default_timeouts() })
+}
+
+/// A clock's reading as block time, in whole milliseconds.
+fn to_time(at: SystemTime) -> Time {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let nanos = since.subsec_millis() * 1_000_000;
+    Time::from_unix_timestamp(seconds, nanos).unwrap_or_else(|_| Time::unix_epoch())
+}

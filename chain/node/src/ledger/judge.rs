@@ -1,0 +1,139 @@
+//! Judging a proposed block: everything that a correct proposer must have done.
+
+use std::{sync::Arc, time::Duration};
+
+use concordat_core::{BlockExecutor, ExecError};
+use concordat_types::{
+    B256, Block,
+    block::HeaderContext,
+    commit::verify_commit,
+    validator::ConsensusAddress,
+};
+use tendermint::{Time, block::Header};
+
+use super::{Executed, InvalidBlock, JudgeError, Ledger, LedgerError, Tip, timed};
+
+/// What besides the block itself its validity depends on.
+pub(super) struct Circumstances {
+    /// Who proposes it in this round, if it must be the block's own proposer.
+    pub(super) proposer: Option<ConsensusAddress>,
+    /// When a fresh proposal arrived, by our clock.
+    pub(super) received_at: Option<Time>,
+}
+
+impl Ledger {
+    /// Checks and executes an encoded block for the next height. What is found is kept for the commit.
+    pub(super) fn judge(&self, bytes: &[u8], about: Circumstances) -> Result<Arc<Executed>, JudgeError> {
+        let limit = self.genesis.params.block_max_bytes;
+        if bytes.len() as u64 > limit {
+            return Err(InvalidBlock::TooLarge { size: bytes.len(), limit }.into());
+        }
+        let block = Block::decode(bytes).map_err(InvalidBlock::from)?;
+        let hash = block.hash();
+        let tip = self.tip();
+        check_against_chain(&block, &tip.context(&self.genesis), &about)?;
+        check_time(&block.header, &tip, about.received_at, &self.genesis.params)?;
+        if let Some(known) = self.remembered(&hash) {
+            return Ok(known);
+        }
+        check_last_commit(&block, &tip, &self.genesis.chain_id)?;
+        let executed = timed(&self.metrics.execute_seconds, || self.execute(block, hash))?;
+        self.remember(executed.clone());
+        Ok(executed)
+    }
+
+    /// Executes a block on top of the tip.
+    fn execute(&self, block: Block, hash: B256) -> Result<Arc<Executed>, JudgeError> {
+        let txs = self.verify_transactions(&block)?;
+        let env = self.env(block.height(), block.header.time);
+        let reader = self.store.state().map_err(LedgerError::from)?;
+        let ours = |error: ExecError| JudgeError::Ledger(error.into());
+        let mut executor = BlockExecutor::new(reader, env).map_err(|e| ours(e.into()))?;
+        for (index, tx) in txs.iter().enumerate() {
+            match executor.execute(tx) {
+                Ok(_) => {}
+                Err(ExecError::Invalid(reason)) => {
+                    return Err(InvalidBlock::Transaction { index, reason: reason.to_string() }.into());
+                }
+                Err(error) => return Err(ours(error)),
+            }
+        }
+        let outcome = executor.finish().map_err(ours)?;
+        Ok(Arc::new(Executed::new(hash, block, outcome, txs)))
+    }
+}
+
+/// The header is exactly what the chain so far and the block's own content give.
+fn check_against_chain(
+    block: &Block,
+    context: &HeaderContext<'_>,
+    about: &Circumstances,
+) -> Result<(), InvalidBlock> {
+    let have = &block.header;
+    let proposer = ConsensusAddress::try_from(have.proposer_address.as_bytes())
+        .map_err(|_| InvalidBlock::Header("proposer_address is no address".into()))?;
+    if context.validators.by_address(&proposer).is_none() {
+        return Err(InvalidBlock::Header("proposer_address is no validator of this height".into()));
+    }
+    if about.proposer.is_some_and(|expected| expected != proposer) {
+        return Err(InvalidBlock::Header("proposer_address is not this round's proposer".into()));
+    }
+    let want = context.header(have.time, proposer, &block.txs, block.last_commit.as_ref())?;
+    if *have == want { Ok(()) } else { Err(InvalidBlock::Header(differences(have, &want))) }
+}
+
+/// Names the fields in which two headers differ.
+fn differences(have: &Header, want: &Header) -> String {
+    let fields = [
+        ("version", have.version == want.version),
+        ("chain_id", have.chain_id == want.chain_id),
+        ("height", have.height == want.height),
+        ("last_block_id", have.last_block_id == want.last_block_id),
+        ("last_commit_hash", have.last_commit_hash == want.last_commit_hash),
+        ("data_hash", have.data_hash == want.data_hash),
+        ("validators_hash", have.validators_hash == want.validators_hash),
+        ("next_validators_hash", have.next_validators_hash == want.next_validators_hash),
+        ("consensus_hash", have.consensus_hash == want.consensus_hash),
+        ("app_hash", have.app_hash == want.app_hash),
+        ("last_results_hash", have.last_results_hash == want.last_results_hash),
+        ("evidence_hash", have.evidence_hash == want.evidence_hash),
+    ];
+    let names: Vec<&str> = fields.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+/// Time grows with every block; a fresh proposal's time is also close to ours (CometBFT ADR 071).
+fn check_time(
+    header: &Header,
+    tip: &Tip,
+    received_at: Option<Time>,
+    params: &concordat_types::ChainParams,
+) -> Result<(), InvalidBlock> {
+    if !header.time.after(tip.time) {
+        return Err(InvalidBlock::Time(format!("{} is not after the previous block's {}", header.time, tip.time)));
+    }
+    let Some(received) = received_at else { return Ok(()) };
+    let precision = Duration::from_millis(params.clock_precision_ms);
+    let delay = Duration::from_millis(params.message_delay_ms);
+    let earliest = header.time.checked_sub(precision).unwrap_or(header.time);
+    let latest = header.time.checked_add(precision + delay).unwrap_or(header.time);
+    if received.before(earliest) || received.after(latest) {
+        return Err(InvalidBlock::Time(format!(
+            "{} is too far from this node's {received}; check both clocks (NTP)",
+            header.time
+        )));
+    }
+    Ok(())
+}
+
+fn check_last_commit(block: &Block, tip: &Tip, chain_id: &str) -> Result<(), InvalidBlock> {
+    match (&block.last_commit, &tip.commit, &tip.last_validators) {
+        (None, None, _) => Ok(()),
+        (Some(commit), Some(seen), Some(validators)) => {
+            verify_commit(commit, chain_id, tip.height, &seen.block_id, validators)?;
+            Ok(())
+        }
+        (Some(_), _, _) => Err(InvalidBlock::Header("the first block carries a commit".into())),
+        (None, _, _) => Err(InvalidBlock::Header("the block carries no commit of the one before".into())),
+    }
+}

@@ -1,0 +1,121 @@
+//! Committing: one atomic, durable write per block, then telling everyone.
+
+use std::sync::Arc;
+
+use concordat_consensus::DecidedBlock;
+use concordat_core::genesis_state;
+use concordat_rpc::CommittedBlock;
+use concordat_state::{CommitBatch, GenesisBatch, Store, ValidatorsFrom};
+use concordat_types::{Genesis, receipt::results_hash};
+
+use super::{
+    Executed, JudgeError, Ledger, LedgerError, Tip,
+    judge::Circumstances,
+    lock, timed,
+    tip::{damaged, encode_commit},
+};
+
+/// The first block's height.
+const INITIAL_HEIGHT: u64 = 1;
+
+/// The store's note that holds the hash of the genesis document.
+const GENESIS_NOTE: &str = "genesis";
+
+/// The store's note that holds the engine's certificate of a height.
+pub(super) fn certificate_note(height: u64) -> String {
+    format!("certificate/{height:020}")
+}
+
+/// Writes the genesis state into an empty store; otherwise makes sure that it is this genesis'.
+pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result<(), LedgerError> {
+    let expected = genesis.hash();
+    if let Some(stored) = store.chain_id()? {
+        let have = store.note(GENESIS_NOTE)?.unwrap_or_default();
+        if stored == genesis.chain_id && have == expected.as_slice() {
+            return Ok(());
+        }
+        let (have, want) = (alloy_primitives::hex::encode_prefixed(have), genesis.chain_id.clone());
+        return Err(LedgerError::OtherGenesis { stored, have, want, expected });
+    }
+    let state = genesis_state(genesis)?;
+    let encoded = state.validators.encode();
+    store.put_note(GENESIS_NOTE, expected.as_slice())?;
+    store.init_genesis(&GenesisBatch {
+        chain_id: &genesis.chain_id,
+        initial_height: INITIAL_HEIGHT,
+        time_ms: u64::try_from(genesis.genesis_time).unwrap_or(0).saturating_mul(1_000),
+        changes: &state.changes,
+        validators: &[ValidatorsFrom { height: INITIAL_HEIGHT, encoded }],
+    })?;
+    Ok(())
+}
+
+impl Ledger {
+    /// Commits a decided block and moves the tip.
+    pub(super) fn settle(&self, decided: &DecidedBlock) -> Result<Arc<Tip>, LedgerError> {
+        let executed = self.executed_or_execute(decided)?;
+        let Executed { hash, block, outcome, .. } = &*executed;
+        let seen_commit = encode_commit(&decided.commit);
+        let announced = outcome.validators.clone();
+        // CometBFT: what block H decides about validators takes effect at H + 2.
+        let validators: Vec<ValidatorsFrom> = announced
+            .iter()
+            .map(|set| ValidatorsFrom { height: block.height() + 2, encoded: set.encode() })
+            .collect();
+        let note = certificate_note(block.height());
+        let committed = timed(&self.metrics.commit_seconds, || {
+            self.store.commit(&CommitBatch {
+                block,
+                block_hash: *hash,
+                receipts: &outcome.receipts,
+                changes: &outcome.changes,
+                seen_commit: &seen_commit,
+                validators: &validators,
+                notes: &[(&note, Some(decided.certificate.to_vec()))],
+            })
+        })?;
+        let tip = Arc::new(self.tip().advance(
+            block,
+            *hash,
+            decided.commit.clone(),
+            committed.state_root,
+            results_hash(&outcome.receipts),
+            announced,
+        ));
+        self.announce(&executed, tip.clone());
+        Ok(tip)
+    }
+
+    fn executed_or_execute(&self, decided: &DecidedBlock) -> Result<Arc<Executed>, LedgerError> {
+        if let Some(known) = self.remembered(&decided.block.id.hash.into()) {
+            return Ok(known);
+        }
+        // After a crash, or when catching up: two thirds decided it, so it is valid or we are wrong.
+        let about = Circumstances { proposer: None, received_at: None };
+        self.judge(&decided.block.bytes, about).map_err(|error| match error {
+            JudgeError::Ledger(error) => error,
+            JudgeError::Invalid(reason) => {
+                LedgerError::DecidedInvalid { height: decided.block.height, reason: reason.to_string() }
+            }
+        })
+    }
+
+    fn announce(&self, executed: &Executed, tip: Arc<Tip>) {
+        let Executed { hash, block, outcome, next_nonces } = executed;
+        lock(&self.executed).clear();
+        self.metrics.block_committed(block, &outcome.receipts, &tip);
+        let seconds = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
+        self.pool.block_committed(next_nonces, tip.next_height(), seconds);
+        self.tip.send_replace(tip);
+        let committed =
+            CommittedBlock { block: block.clone(), hash: *hash, receipts: outcome.receipts.clone() };
+        // Nobody listening is no error.
+        let _ = self.blocks.send(Arc::new(committed));
+    }
+
+    /// The engine's certificate of a height, for peers that catch up.
+    pub(super) fn certificate(&self, height: u64) -> Result<Vec<u8>, LedgerError> {
+        let note = self.store.note(&certificate_note(height))?;
+        note.ok_or_else(|| damaged("certificate", height, "missing"))
+    }
+}

@@ -1,0 +1,152 @@
+//! The node's own metrics, all under `concordat_`.
+
+use concordat_rpc::SubmitError;
+use concordat_types::{B256, Block, Receipt};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use crate::ledger::Tip;
+
+/// Buckets from a tenth of a millisecond to three seconds.
+const SECONDS: [f64; 12] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0];
+
+/// The node's own metrics.
+pub struct NodeMetrics {
+    /// Height of the newest committed block.
+    pub height: IntGauge,
+    /// Time spent executing and building proposals.
+    pub build_seconds: Histogram,
+    /// Time spent executing others' proposals.
+    pub execute_seconds: Histogram,
+    /// Time spent in the durable commit.
+    pub commit_seconds: Histogram,
+    /// Proposals that broke a rule.
+    pub blocks_refused: IntCounter,
+    /// Conflicting messages signed by one validator.
+    pub equivocations: IntCounter,
+    /// Malformed or wrongly signed transactions that peers told.
+    pub gossip_refused: IntCounter,
+    /// Days until a certificate expires, by file.
+    pub certificate_days_left: IntGaugeVec,
+    block_interval_seconds: Histogram,
+    block_transactions: IntCounter,
+    outcomes: IntCounterVec,
+    gas_used: IntCounter,
+    block_time: IntGauge,
+    pool_transactions: IntGauge,
+    pool_bytes: IntGauge,
+    submissions: IntCounterVec,
+    last_block: std::sync::Mutex<Option<std::time::Instant>>,
+}
+
+impl NodeMetrics {
+    /// Makes the metrics and registers them.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let make = Maker(registry);
+        Ok(Self {
+            height: make.gauge("height", "Height of the newest committed block.")?,
+            build_seconds: make.histogram("build_seconds", "Time to build a proposal, execution included.")?,
+            execute_seconds: make.histogram("execute_seconds", "Time to execute a proposal of another node.")?,
+            commit_seconds: make.histogram("commit_seconds", "Time of the durable commit of a block.")?,
+            blocks_refused: make.counter("blocks_refused_total", "Proposals that broke a rule.")?,
+            equivocations: make.counter("equivocations_total", "Conflicting messages of one validator.")?,
+            gossip_refused: make
+                .counter("gossip_refused_total", "Malformed or wrongly signed transactions from peers.")?,
+            certificate_days_left: make.gauges(
+                "certificate_days_left",
+                "Days until a certificate of this node expires.",
+                &["certificate"],
+            )?,
+            block_interval_seconds: make
+                .histogram("block_interval_seconds", "Time between two commits on this node.")?,
+            block_transactions: make.counter("transactions_total", "Committed transactions.")?,
+            outcomes: make.counters("outcomes_total", "Committed transactions by outcome.", &["outcome"])?,
+            gas_used: make.counter("gas_used_total", "Gas of committed transactions.")?,
+            block_time: make.gauge("block_time_seconds", "Time of the newest block, Unix seconds.")?,
+            pool_transactions: make.gauge("pool_transactions", "Transactions that wait for a block.")?,
+            pool_bytes: make.gauge("pool_bytes", "Bytes of waiting transactions.")?,
+            submissions: make.counters(
+                "submissions_total",
+                "Transactions submitted by applications, by what the pool said.",
+                &["result"],
+            )?,
+            last_block: std::sync::Mutex::new(None),
+        })
+    }
+
+    /// Counts a committed block.
+    pub fn block_committed(&self, block: &Block, receipts: &[Receipt], tip: &Tip) {
+        self.height.set(i64::try_from(tip.height).unwrap_or(i64::MAX));
+        self.block_time.set(tip.time.unix_timestamp());
+        self.block_transactions.inc_by(block.txs.len() as u64);
+        self.gas_used.inc_by(receipts.iter().map(|receipt| receipt.gas_used).sum());
+        for receipt in receipts {
+            let label = format!("{:?}", receipt.outcome).to_lowercase();
+            self.outcomes.with_label_values(&[&label]).inc();
+        }
+        let before = crate::ledger::lock(&self.last_block).replace(tip.committed_at);
+        if let Some(before) = before {
+            self.block_interval_seconds
+                .observe(tip.committed_at.saturating_duration_since(before).as_secs_f64());
+        }
+    }
+
+    /// Counts a submission.
+    pub fn submitted<T>(&self, result: &Result<T, SubmitError>) {
+        let label = match result {
+            Ok(_) => "accepted",
+            Err(SubmitError::Transaction(_)) => "malformed",
+            Err(SubmitError::Invalid(reason)) => reason.kind(),
+            Err(SubmitError::AlreadyKnown) => "already_known",
+            Err(SubmitError::NonceTooFar { .. }) => "nonce_too_far",
+            Err(SubmitError::NonceHeld { .. }) => "nonce_held",
+            Err(SubmitError::PoolFull { .. } | SubmitError::SenderFull { .. }) => "full",
+            Err(SubmitError::Unavailable(_)) => "unavailable",
+        };
+        self.submissions.with_label_values(&[label]).inc();
+    }
+
+    /// Shows how full the pool is: transactions and bytes.
+    pub fn pool(&self, (transactions, bytes): (usize, usize)) {
+        self.pool_transactions.set(transactions as i64);
+        self.pool_bytes.set(bytes as i64);
+    }
+}
+
+/// Makes and registers metrics.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn add<T: prometheus::core::Collector + Clone + 'static>(&self, metric: T) -> prometheus::Result<T> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?)
+    }
+}
+
+/// The first 20 bytes of a public key's fingerprint, as CometBFT names nodes.
+pub fn node_id(spki_sha256: &B256) -> [u8; 20] {
+    let mut id = [0; 20];
+    id.iter_mut().zip(spki_sha256).for_each(|(to, from)| *to = *from);
+    id
+}

@@ -1,0 +1,301 @@
+//! The transaction pool: what waits for a block, fair between senders.
+//!
+//! Pure bookkeeping: no clock, no locks, no state reads. Callers pass the time and what the state said.
+//!
+//! - One transaction per sender and nonce; with no fees, nothing can outbid the first that came.
+//! - A sender's transactions leave in the order of their nonces; senders take turns, so that one sender's
+//!   flood delays others by one transaction, not by all of its own.
+//! - Calls of system contracts (identity, later governance and orders) go first.
+//! - Everything is bounded: in count, in bytes, per sender, in distance from the next nonce, in time.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use concordat_rpc::{PoolStatus, PoolTx, SubmitError};
+use concordat_types::{Address, B256, VerifiedTx};
+use serde::{Deserialize, Serialize};
+
+/// Bounds of the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolLimits {
+    /// Most transactions in total.
+    pub transactions: usize,
+    /// Most bytes in total.
+    pub bytes: usize,
+    /// Most transactions of one sender, which is also how far a nonce may lie ahead.
+    pub per_sender: usize,
+    /// A transaction that waits longer than this is dropped, in milliseconds.
+    pub lifetime_ms: u64,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { transactions: 50_000, bytes: 64 * 1024 * 1024, per_sender: 4_096, lifetime_ms: 3_600_000 }
+    }
+}
+
+/// How much a block may take from the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Bytes of all transactions together.
+    pub bytes: usize,
+    /// Sum of all gas limits; the executor's count of gas used decides in the end.
+    pub gas: u64,
+    /// Transactions.
+    pub transactions: usize,
+}
+
+struct Entry {
+    tx: Arc<VerifiedTx>,
+    entered: Instant,
+}
+
+#[derive(Default)]
+struct Sender {
+    /// The nonce that the state expects next.
+    next: u64,
+    waiting: BTreeMap<u64, Entry>,
+}
+
+impl Sender {
+    /// How many of the waiting ones follow the state's nonce without a gap.
+    fn executable(&self) -> usize {
+        let run = self.waiting.keys().zip(self.next..);
+        run.take_while(|(nonce, expected)| **nonce == *expected).count()
+    }
+}
+
+/// The pool.
+pub struct Pool {
+    limits: PoolLimits,
+    senders: HashMap<Address, Sender>,
+    hashes: HashMap<B256, (Address, u64)>,
+    /// Senders in the order of their turns. Every key of `senders` stands here exactly once.
+    turns: VecDeque<Address>,
+    bytes: usize,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits) -> Self {
+        Self { limits, senders: HashMap::new(), hashes: HashMap::new(), turns: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Puts a transaction in, whose sender's next nonce in the state is `state_nonce`.
+    pub fn insert(
+        &mut self,
+        tx: Arc<VerifiedTx>,
+        state_nonce: u64,
+        now: Instant,
+    ) -> Result<(), SubmitError> {
+        self.check_room(&tx, state_nonce)?;
+        let (sender, nonce, hash, size) = (tx.sender(), tx.nonce(), tx.hash(), tx.raw().len());
+        let account = self.senders.entry(sender).or_insert_with(|| {
+            self.turns.push_back(sender);
+            Sender::default()
+        });
+        account.next = account.next.max(state_nonce);
+        account.waiting.insert(nonce, Entry { tx, entered: now });
+        self.hashes.insert(hash, (sender, nonce));
+        self.bytes += size;
+        Ok(())
+    }
+
+    fn check_room(&self, tx: &VerifiedTx, state_nonce: u64) -> Result<(), SubmitError> {
+        if self.hashes.contains_key(&tx.hash()) {
+            return Err(SubmitError::AlreadyKnown);
+        }
+        let (have, limit) = (self.hashes.len(), self.limits.transactions);
+        if have >= limit || self.bytes + tx.raw().len() > self.limits.bytes {
+            return Err(SubmitError::PoolFull { have: have as u64, limit: limit as u64 });
+        }
+        let account = self.senders.get(&tx.sender());
+        let next = account.map_or(state_nonce, |account| account.next.max(state_nonce));
+        let window = self.limits.per_sender as u64;
+        if tx.nonce() < next {
+            return Err(concordat_core::TxInvalid::NonceTooLow { next, tx: tx.nonce() }.into());
+        }
+        if tx.nonce() - next >= window {
+            return Err(SubmitError::NonceTooFar { have: tx.nonce(), next, window });
+        }
+        if let Some(holder) = account.and_then(|account| account.waiting.get(&tx.nonce())) {
+            return Err(SubmitError::NonceHeld { nonce: tx.nonce(), by: holder.tx.hash() });
+        }
+        match account.map(|account| account.waiting.len()) {
+            Some(have) if have >= self.limits.per_sender => {
+                Err(SubmitError::SenderFull { sender: tx.sender(), have: have as u64, limit: window })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the next block should try, in order: system calls first, then senders in turns. Whoever was
+    /// served goes to the end of the queue for the next block.
+    pub fn select(&mut self, budget: Budget) -> Vec<Arc<VerifiedTx>> {
+        let mut selection = Selection { budget, chosen: Vec::new(), taken: HashMap::new() };
+        for urgent in [true, false] {
+            self.fill(&mut selection, urgent);
+        }
+        let served = selection.taken;
+        let (last, first): (Vec<_>, Vec<_>) = self.turns.drain(..).partition(|a| served.contains_key(a));
+        self.turns.extend(first.into_iter().chain(last));
+        selection.chosen
+    }
+
+    /// Goes round the senders until none has anything more that fits.
+    fn fill(&self, selection: &mut Selection, urgent: bool) {
+        let mut active: VecDeque<&Address> = self.turns.iter().collect();
+        while let Some(address) = active.pop_front() {
+            let Some(account) = self.senders.get(address) else { continue };
+            let taken = selection.taken.get(address).copied().unwrap_or(0);
+            let Some(entry) = account.waiting.get(&account.next.saturating_add(taken)) else { continue };
+            if urgent && !is_urgent(&entry.tx) {
+                continue;
+            }
+            if selection.take(*address, &entry.tx) {
+                active.push_back(address);
+            }
+        }
+    }
+
+    /// Drops what a committed block holds, and what its senders' new nonces make stale.
+    pub fn committed(&mut self, nonces: impl IntoIterator<Item = (Address, u64)>) {
+        for (sender, next) in nonces {
+            let Some(account) = self.senders.get_mut(&sender) else { continue };
+            account.next = account.next.max(next);
+            let keep = account.waiting.split_off(&account.next);
+            let gone = std::mem::replace(&mut account.waiting, keep);
+            self.forget(gone.into_values());
+        }
+        self.drop_empty();
+    }
+
+    /// Drops one transaction that turned out impossible. Those of higher nonces wait for another in its place.
+    pub fn remove(&mut self, hash: &B256) {
+        let Some(&(sender, nonce)) = self.hashes.get(hash) else { return };
+        let gone = self.senders.get_mut(&sender).and_then(|account| account.waiting.remove(&nonce));
+        self.forget(gone.into_iter());
+        self.drop_empty();
+    }
+
+    /// Drops what has waited too long. Returns how many those were.
+    pub fn expire(&mut self, now: Instant) -> usize {
+        let lifetime = Duration::from_millis(self.limits.lifetime_ms);
+        let old = |entry: &Entry| now.saturating_duration_since(entry.entered) > lifetime;
+        let hashes: Vec<B256> = self
+            .senders
+            .values()
+            .flat_map(|account| account.waiting.values().filter(|entry| old(entry)))
+            .map(|entry| entry.tx.hash())
+            .collect();
+        hashes.iter().for_each(|hash| self.remove(hash));
+        hashes.len()
+    }
+
+    fn forget(&mut self, gone: impl Iterator<Item = Entry>) {
+        for entry in gone {
+            self.hashes.remove(&entry.tx.hash());
+            self.bytes -= entry.tx.raw().len();
+        }
+    }
+
+    fn drop_empty(&mut self) {
+        self.senders.retain(|_, account| !account.waiting.is_empty());
+        self.turns.retain(|address| self.senders.contains_key(address));
+    }
+
+    /// The verified transaction of a hash, so that nobody checks its signature twice.
+    pub fn get(&self, hash: &B256) -> Option<&Arc<VerifiedTx>> {
+        let (sender, nonce) = self.hashes.get(hash)?;
+        Some(&self.senders.get(sender)?.waiting.get(nonce)?.tx)
+    }
+
+    /// Whether the next block would find anything.
+    pub fn has_executable(&self) -> bool {
+        self.senders.values().any(|account| account.waiting.contains_key(&account.next))
+    }
+
+    /// The nonce after the sender's executable transactions; `None` if there are none.
+    pub fn pending_nonce(&self, sender: &Address) -> Option<u64> {
+        let account = self.senders.get(sender)?;
+        match account.executable() {
+            0 => None,
+            run => Some(account.next.saturating_add(run as u64)),
+        }
+    }
+
+    /// A waiting transaction, for those who ask.
+    pub fn view(&self, hash: &B256) -> Option<PoolTx> {
+        let (sender, nonce) = self.hashes.get(hash)?;
+        let account = self.senders.get(sender)?;
+        let end = account.next.saturating_add(account.executable() as u64);
+        Some(PoolTx { tx: account.waiting.get(nonce)?.tx.clone(), executable: *nonce < end })
+    }
+
+    /// A sender's waiting transactions by nonce.
+    pub fn of_sender(&self, sender: &Address) -> Vec<PoolTx> {
+        let Some(account) = self.senders.get(sender) else { return Vec::new() };
+        let end = account.next.saturating_add(account.executable() as u64);
+        let view = |(nonce, entry): (&u64, &Entry)| PoolTx { tx: entry.tx.clone(), executable: *nonce < end };
+        account.waiting.iter().map(view).collect()
+    }
+
+    /// At most `limit` of all waiting transactions.
+    pub fn content(&self, limit: usize) -> Vec<PoolTx> {
+        self.senders.keys().flat_map(|sender| self.of_sender(sender)).take(limit).collect()
+    }
+
+    /// What has waited since before `then`, for being told to the peers again.
+    pub fn waiting_since(&self, then: Instant, limit: usize) -> Vec<Arc<VerifiedTx>> {
+        let entries = self.senders.values().flat_map(|account| account.waiting.values());
+        entries.filter(|entry| entry.entered <= then).take(limit).map(|entry| entry.tx.clone()).collect()
+    }
+
+    /// Transactions and bytes in the pool.
+    pub fn size(&self) -> (usize, usize) {
+        (self.hashes.len(), self.bytes)
+    }
+
+    /// How full the pool is.
+    pub fn status(&self) -> PoolStatus {
+        let pending = self.senders.values().map(Sender::executable).sum::<usize>();
+        PoolStatus {
+            pending: pending as u64,
+            queued: self.hashes.len().saturating_sub(pending) as u64,
+            bytes: self.bytes as u64,
+        }
+    }
+}
+
+/// A block's transactions while they are chosen.
+struct Selection {
+    budget: Budget,
+    chosen: Vec<Arc<VerifiedTx>>,
+    taken: HashMap<Address, u64>,
+}
+
+impl Selection {
+    /// Takes the transaction if it fits. A sender whose transaction does not fit is done for this block.
+    fn take(&mut self, sender: Address, tx: &Arc<VerifiedTx>) -> bool {
+        let (size, gas) = (tx.raw().len(), tx.gas_limit());
+        if size > self.budget.bytes || gas > self.budget.gas || self.chosen.len() >= self.budget.transactions {
+            return false;
+        }
+        self.budget.bytes -= size;
+        self.budget.gas -= gas;
+        self.chosen.push(tx.clone());
+        *self.taken.entry(sender).or_default() += 1;
+        true
+    }
+}
+
+fn is_urgent(tx: &VerifiedTx) -> bool {
+    tx.kind().to().is_some_and(concordat_core::is_system)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718;
+use concordat_types::SignedTx;
+use alloy_primitives::{Signature, TxKind};
+use proptest::prelude::*;
+use secp256k1::{Message, SECP256K1, SecretKey};
+
+use super::*;
+
+const BUDGET: Budget = Budget { bytes: 1 << 20, gas: 300_000_000, transactions: 5_000 };
+
+fn tx_to(to: Address, sender: u8, nonce: u64) -> Arc<VerifiedTx> {
+    let tx = TxEip1559 { chain_id: 1, nonce, gas_limit: 60_000, to: TxKind::Call(to), ..Default::default() };
+    let key = SecretKey::from_byte_array([sender; 32]).unwrap();
+    let digest = Message::from_digest(tx.signature_hash().0);
+    let (id, rs) = SECP256K1.sign_ecdsa_recoverable(digest, &key).serialize_compact();
+    let signature = Signature::from_bytes_and_parity(&rs, i32::from(id) != 0);
+    let raw = TxEnvelope::from(tx.into_signed(signature)).encoded_2718();
+    Arc::new(SignedTx::parse(raw.into()).unwrap().verify(1).unwrap())
+}
+
+fn tx(sender: u8, nonce: u64) -> Arc<VerifiedTx> {
+    tx_to(Address::repeat_byte(0xee), sender, nonce)
+}
+
+fn pool() -> Pool {
+    Pool::new(PoolLimits { transactions: 100, bytes: 1 << 20, per_sender: 10, lifetime_ms: 1_000 })
+}
+
+fn filled(txs: &[(u8, u64)]) -> Pool {
+    let mut pool = pool();
+    for (sender, nonce) in txs {
+        pool.insert(tx(*sender, *nonce), 0, Instant::now()).unwrap();
+    }
+    pool
+}
+
+fn order(txs: &[Arc<VerifiedTx>], senders: &[u8]) -> Vec<(u8, u64)> {
+    let name = |a: Address| *senders.iter().find(|s| tx(**s, 0).sender() == a).unwrap();
+    txs.iter().map(|tx| (name(tx.sender()), tx.nonce())).collect()
+}
+
+#[test]
+fn senders_take_turns_and_nonces_keep_their_order() {
+    let mut pool = filled(&[(1, 1), (1, 0), (1, 2), (2, 0), (3, 0), (3, 1)]);
+    let chosen = order(&pool.select(BUDGET), &[1, 2, 3]);
+    assert_eq!(chosen, [(1, 0), (2, 0), (3, 0), (1, 1), (3, 1), (1, 2)]);
+}
+
+#[test]
+fn who_was_served_comes_last_in_the_next_block() {
+    let mut pool = filled(&[(1, 0), (1, 1), (2, 0)]);
+    let one = Budget { transactions: 1, ..BUDGET };
+    assert_eq!(order(&pool.select(one), &[1, 2]), [(1, 0)]);
+    assert_eq!(order(&pool.select(one), &[1, 2]), [(2, 0)]);
+}
+
+#[test]
+fn calls_of_system_contracts_overtake_a_flood() {
+    let mut pool = filled(&[(1, 0), (1, 1), (2, 0)]);
+    pool.insert(tx_to(concordat_core::IDENTITY_REGISTRY, 3, 0), 0, Instant::now()).unwrap();
+    assert_eq!(order(&pool.select(BUDGET), &[1, 2, 3])[0], (3, 0));
+}
+
+#[test]
+fn a_gap_holds_back_what_follows_it_until_it_is_filled() {
+    let mut pool = filled(&[(1, 0), (1, 2)]);
+    assert_eq!(order(&pool.select(BUDGET), &[1]), [(1, 0)]);
+    assert_eq!(pool.pending_nonce(&tx(1, 0).sender()), Some(1));
+    assert_eq!(pool.status(), PoolStatus { pending: 1, queued: 1, bytes: pool.bytes as u64 });
+    pool.insert(tx(1, 1), 0, Instant::now()).unwrap();
+    assert_eq!(pool.pending_nonce(&tx(1, 0).sender()), Some(3));
+}
+
+#[test]
+fn a_block_takes_no_more_than_its_budget() {
+    let mut pool = filled(&[(1, 0), (1, 1), (2, 0)]);
+    let size = tx(1, 0).raw().len();
+    assert_eq!(pool.select(Budget { bytes: size, ..BUDGET }).len(), 1);
+    assert_eq!(pool.select(Budget { gas: 120_000, ..BUDGET }).len(), 2);
+}
+
+#[test]
+fn what_a_block_holds_and_what_became_stale_leaves_the_pool() {
+    let mut pool = filled(&[(1, 0), (1, 1), (1, 2), (2, 0)]);
+    pool.committed([(tx(1, 0).sender(), 2)]);
+    assert!(pool.get(&tx(1, 1).hash()).is_none());
+    assert!(pool.get(&tx(1, 2).hash()).is_some());
+    pool.committed([(tx(1, 0).sender(), 3), (tx(2, 0).sender(), 1)]);
+    assert_eq!(pool.status(), PoolStatus::default());
+    assert!(pool.turns.is_empty() && !pool.has_executable());
+}
+
+#[test]
+fn every_bound_refuses_by_name() {
+    let now = Instant::now();
+    let mut pool = filled(&[(1, 0)]);
+    assert!(matches!(pool.insert(tx(1, 0), 0, now), Err(SubmitError::AlreadyKnown)));
+    let other = tx_to(Address::ZERO, 1, 0);
+    assert!(matches!(pool.insert(other, 0, now), Err(SubmitError::NonceHeld { nonce: 0, .. })));
+    assert!(matches!(pool.insert(tx(1, 10), 0, now), Err(SubmitError::NonceTooFar { .. })));
+    assert!(matches!(pool.insert(tx(2, 3), 4, now), Err(SubmitError::Invalid(_))));
+    pool.limits.transactions = 1;
+    assert!(matches!(pool.insert(tx(2, 0), 0, now), Err(SubmitError::PoolFull { have: 1, limit: 1 })));
+    pool.limits.transactions = 100;
+    pool.limits.bytes = pool.bytes;
+    assert!(matches!(pool.insert(tx(2, 0), 0, now), Err(SubmitError::PoolFull { .. })));
+}
+
+#[test]
+fn a_full_sender_does_not_keep_others_out() {
+    let now = Instant::now();
+    let mut pool = filled(&(0..10).map(|nonce| (1, nonce)).collect::<Vec<_>>());
+    assert!(pool.insert(tx(1, 10), 0, now).is_err());
+    pool.insert(tx(2, 0), 0, now).unwrap();
+}
+
+#[test]
+fn what_waits_too_long_is_dropped() {
+    let mut pool = filled(&[(1, 0), (1, 5)]);
+    assert_eq!(pool.expire(Instant::now()), 0);
+    assert_eq!(pool.expire(Instant::now() + Duration::from_secs(2)), 2);
+    assert_eq!(pool.status(), PoolStatus::default());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn books_always_balance(acts in proptest::collection::vec((0u8..4, 1u8..4, 0u64..6), 1..60)) {
+        let mut pool = pool();
+        for (act, sender, nonce) in acts {
+            match act {
+                0 | 1 => drop(pool.insert(tx(sender, nonce), 0, Instant::now())),
+                2 => pool.committed([(tx(sender, 0).sender(), nonce)]),
+                _ => pool.remove(&tx(sender, nonce).hash()),
+            }
+            let waiting: Vec<_> = pool.senders.values().flat_map(|s| s.waiting.values()).collect();
+            prop_assert_eq!(waiting.len(), pool.hashes.len());
+            prop_assert_eq!(waiting.iter().map(|e| e.tx.raw().len()).sum::<usize>(), pool.bytes);
+            prop_assert_eq!(pool.turns.len(), pool.senders.len());
+            prop_assert_eq!(pool.select(BUDGET).len() as u64, pool.status().pending);
+        }
+    }
+}

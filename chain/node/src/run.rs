@@ -1,0 +1,349 @@
+//! Starting and stopping a node.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use concordat_consensus::{
+    ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, NodeIdentity,
+};
+use concordat_pki_verify::Certificate;
+use concordat_rpc::{NodeInfo, RpcMetrics, RpcParts, RpcServers, ServerIdentity, TlsEdge};
+use concordat_state::{Store, StoreOptions};
+use concordat_types::{Genesis, OrgId, Role};
+use prometheus::Registry;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::Serialize;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    NodeConfig,
+    admission::{self, TxPool},
+    api::Api,
+    authorizer::RegistryAuthorizer,
+    ledger::{Ledger, LedgerError, application::LedgerApplication},
+    metrics::{NodeMetrics, node_id},
+    operations::{self, Operations, OperationsServer},
+};
+
+/// The keys and certificates of a node, read and decrypted by the caller.
+pub struct NodeKeys {
+    /// The node's TLS certificate chain (DER, leaf first) and its key (PKCS#8 DER).
+    pub node_chain: Vec<Vec<u8>>,
+    /// Its key.
+    pub node_key: PrivateKeyDer<'static>,
+    /// Seed of the Ed25519 key that signs votes; validators only.
+    pub consensus_seed: Option<[u8; 32]>,
+    /// What TLS interfaces show to applications.
+    pub server: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+/// Where a running node listens.
+#[derive(Clone, Debug, Serialize)]
+pub struct Endpoints {
+    /// The mesh.
+    pub p2p: SocketAddr,
+    /// Ethereum JSON-RPC.
+    pub ethereum: Option<SocketAddr>,
+    /// CometBFT RPC.
+    pub cometbft: Option<SocketAddr>,
+    /// Health and metrics.
+    pub operations: SocketAddr,
+}
+
+/// Why a node does not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The certificate is none, or not that of a node.
+    #[error("{what}: {reason}")]
+    Identity {
+        /// Which file or key.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] concordat_state::StoreError),
+    /// The double-sign guard.
+    #[error(transparent)]
+    Guard(#[from] concordat_consensus::signing::GuardError),
+    /// Consensus does not start.
+    #[error(transparent)]
+    Consensus(#[from] concordat_consensus::StartError),
+    /// An interface does not start.
+    #[error(transparent)]
+    Rpc(#[from] concordat_rpc::ServeError),
+    /// The operations interface does not start.
+    #[error("cannot listen on {address} for operations: {source}; choose another operations.listen")]
+    Operations {
+        /// Where it should.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data folder cannot be made.
+    #[error("cannot create {path}: {source}")]
+    Data {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Metrics could not be registered: a mistake of ours.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Consensus ended: the node must not pretend to work.
+    #[error("consensus stopped: {0}")]
+    Failed(String),
+}
+
+/// A node that runs.
+pub struct RunningNode {
+    endpoints: Endpoints,
+    consensus: Arc<ConsensusHandle>,
+    ledger: Arc<Ledger>,
+    rpc: RpcServers,
+    operations: OperationsServer,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Who this node is, as its certificate says.
+struct Identity {
+    certificate: Certificate,
+    org: OrgId,
+    role: Role,
+}
+
+/// Starts a node. Call it inside a multi-threaded tokio runtime.
+pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Result<RunningNode, NodeError> {
+    let identity = Identity::read(&keys)?;
+    let genesis = Arc::new(genesis);
+    let registry = concordat_monitoring::registry(HashMap::new())?;
+    let metrics = Arc::new(NodeMetrics::register(&registry)?);
+    watch_expiry(&metrics, &identity.certificate);
+
+    let (ledger, pool, told) = open_ledger(config, &genesis, &metrics).await?;
+    let authorizer = Arc::new(RegistryAuthorizer::new(ledger.clone()));
+    let signer = open_signer(config, &identity, &keys)?;
+    let consensus_key = signer.as_ref().map(|signer| signer.public_key());
+
+    let (consensus, gossip) = start_consensus(config, &genesis, &identity, &keys, &authorizer, &ledger, signer).await?;
+    let consensus = Arc::new(consensus);
+    let tasks = spawn_tasks(&ledger, &pool, &consensus, &authorizer, gossip, told);
+
+    let info = NodeInfo {
+        node_id: node_id(&identity.certificate.spki_sha256().into()),
+        organisation: identity.org,
+        moniker: identity.certificate.common_name().to_owned(),
+        listen_address: consensus.listen_addr().to_string(),
+        client_version: concat!("concordat/v", env!("CARGO_PKG_VERSION")).to_owned(),
+        consensus_key,
+    };
+    let starting_height = ledger.tip().height;
+    let api = Arc::new(Api { ledger: ledger.clone(), pool, consensus: consensus.clone(), info, starting_height });
+    let (rpc, operations) =
+        serve(config, keys, api, &registry, authorizer, consensus_key.is_some()).await?;
+    let endpoints = Endpoints {
+        p2p: consensus.listen_addr(),
+        ethereum: rpc.ethereum(),
+        cometbft: rpc.cometbft(),
+        operations: operations.address,
+    };
+    Ok(RunningNode { endpoints, consensus, ledger, rpc, operations, tasks })
+}
+
+impl RunningNode {
+    /// Where it listens.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The height of the newest committed block.
+    pub fn height(&self) -> u64 {
+        self.ledger.tip().height
+    }
+
+    /// Resolves when consensus has ended for good: the process must end too.
+    pub async fn failed(&self) -> NodeError {
+        NodeError::Failed(self.consensus.failed().await.to_string())
+    }
+
+    /// Stops in order: interfaces first, so that no receipt is promised, then consensus, which finishes a
+    /// commit under way.
+    pub async fn stop(self) {
+        self.rpc.stop().await;
+        self.operations.stop().await;
+        self.consensus.shutdown().await;
+        for task in &self.tasks {
+            task.abort();
+        }
+        tracing::info!(height = self.ledger.tip().height, "stopped");
+    }
+}
+
+impl Identity {
+    fn read(keys: &NodeKeys) -> Result<Self, NodeError> {
+        let what = "identity.certificate";
+        let wrong = |reason: String| NodeError::Identity { what, reason };
+        let leaf = keys.node_chain.first().ok_or_else(|| wrong("the file holds no certificate".into()))?;
+        let certificate = Certificate::parse(leaf).map_err(|e| wrong(e.to_string()))?;
+        let role = certificate.role().ok_or_else(|| wrong("it is a CA's certificate".into()))?;
+        let org = certificate.org().clone();
+        if role.holder() != concordat_types::Holder::Node {
+            return Err(wrong(format!("its role is {role}; a node needs validator, observer or audit-node")));
+        }
+        Ok(Self { certificate, org, role })
+    }
+}
+
+async fn open_ledger(
+    config: &NodeConfig,
+    genesis: &Arc<Genesis>,
+    metrics: &Arc<NodeMetrics>,
+) -> Result<(Arc<Ledger>, Arc<TxPool>, mpsc::Receiver<Arc<concordat_types::VerifiedTx>>), NodeError> {
+    let path = config.data.join("ledger");
+    std::fs::create_dir_all(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
+    let options = StoreOptions {
+        block_cache_bytes: config.store.block_cache_mib << 20,
+        write_buffer_bytes: config.store.write_buffer_mib << 20,
+        ..StoreOptions::default()
+    };
+    let (genesis, metrics, limits) = (genesis.clone(), metrics.clone(), config.pool.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = Store::open(&path, &options)?;
+        let (pool, told) = TxPool::new(limits, store.clone(), &genesis, metrics.clone());
+        let ledger = Ledger::open(store, genesis, pool.clone(), metrics)?;
+        let tip = ledger.tip();
+        pool.set_next(tip.next_height(), u64::try_from(tip.time.unix_timestamp()).unwrap_or(0));
+        Ok((Arc::new(ledger), pool, told))
+    });
+    opened.await.unwrap_or(Err(NodeError::Ledger(LedgerError::Stopping)))
+}
+
+fn open_signer(
+    config: &NodeConfig,
+    identity: &Identity,
+    keys: &NodeKeys,
+) -> Result<Option<Arc<dyn ConsensusSigner>>, NodeError> {
+    let what = "identity.consensus_key";
+    match (identity.role, keys.consensus_seed) {
+        (Role::Validator, Some(seed)) => {
+            let signer = LocalSigner::open(seed, &config.data.join("last-signed"))?;
+            Ok(Some(Arc::new(signer)))
+        }
+        (Role::Validator, None) => {
+            Err(NodeError::Identity { what, reason: "a validator needs one; none is configured".into() })
+        }
+        (role, Some(_)) => Err(NodeError::Identity {
+            what,
+            reason: format!("this node's certificate says {role}, which never votes; remove the key"),
+        }),
+        (_, None) => Ok(None),
+    }
+}
+
+async fn start_consensus(
+    config: &NodeConfig,
+    genesis: &Genesis,
+    identity: &Identity,
+    keys: &NodeKeys,
+    authorizer: &Arc<RegistryAuthorizer>,
+    ledger: &Arc<Ledger>,
+    signer: Option<Arc<dyn ConsensusSigner>>,
+) -> Result<(ConsensusHandle, mpsc::Receiver<Gossip>), NodeError> {
+    let wal = config.data.join("wal");
+    std::fs::create_dir_all(&wal).map_err(|source| NodeError::Data { path: wal.clone(), source })?;
+    let mut settings = ConsensusConfig::new(
+        genesis.chain_id.clone(),
+        genesis.hash().0,
+        config.p2p.listen,
+        identity.role,
+        wal,
+    );
+    settings.peers = config.p2p.peers.clone();
+    settings.max_block_bytes = usize::try_from(genesis.params.block_max_bytes).unwrap_or(usize::MAX);
+    let node = NodeIdentity {
+        chain: keys.node_chain.iter().cloned().map(CertificateDer::from).collect(),
+        key: keys.node_key.clone_key(),
+    };
+    let application = Arc::new(LedgerApplication(ledger.clone()));
+    Ok(concordat_consensus::start(settings, node, authorizer.clone(), application, signer).await?)
+}
+
+/// What runs beside consensus: gossip out, gossip in, and telling the doors about new blocks.
+fn spawn_tasks(
+    ledger: &Arc<Ledger>,
+    pool: &Arc<TxPool>,
+    consensus: &Arc<ConsensusHandle>,
+    authorizer: &Arc<RegistryAuthorizer>,
+    mut gossip: mpsc::Receiver<Gossip>,
+    told: mpsc::Receiver<Arc<concordat_types::VerifiedTx>>,
+) -> Vec<JoinHandle<()>> {
+    let handle = consensus.clone();
+    let out = admission::tell_peers(pool.clone(), told, move |message| handle.broadcast_gossip(&message));
+    let receiver = pool.clone();
+    let inward = async move {
+        while let Some(Gossip { from, message }) = gossip.recv().await {
+            let pool = receiver.clone();
+            let received = tokio::task::spawn_blocking(move || pool.receive(&message)).await;
+            if let Ok(Err(error)) = received {
+                tracing::warn!(peer = %from.common_name, org = %from.org, %error, "malformed gossip");
+            }
+        }
+    };
+    let (authorizer, mut tip) = (authorizer.clone(), ledger.watch_tip());
+    let doors = async move {
+        while tip.changed().await.is_ok() {
+            authorizer.changed();
+        }
+    };
+    vec![tokio::spawn(out), tokio::spawn(inward), tokio::spawn(doors)]
+}
+
+async fn serve(
+    config: &NodeConfig,
+    keys: NodeKeys,
+    api: Arc<Api>,
+    registry: &Registry,
+    authorizer: Arc<RegistryAuthorizer>,
+    validator: bool,
+) -> Result<(RpcServers, OperationsServer), NodeError> {
+    let tls = match keys.server {
+        None => None,
+        Some((chain, key)) => {
+            let what = "identity.server_certificate";
+            let identity = ServerIdentity::new(chain, key)
+                .map_err(|e| NodeError::Identity { what, reason: e.to_string() })?;
+            Some(TlsEdge { identity: Arc::new(identity), authorizer })
+        }
+    };
+    let parts = RpcParts {
+        api: api.clone(),
+        store: api.ledger.store().clone(),
+        metrics: Arc::new(RpcMetrics::register(registry)?),
+        tls,
+    };
+    let rpc = concordat_rpc::serve(config.rpc.to_rpc(), parts).await?;
+    let address = config.operations.listen;
+    let operations = operations::serve(address, Operations { api, registry: registry.clone(), validator })
+        .map_err(|source| NodeError::Operations { address, source })?;
+    Ok((rpc, operations))
+}
+
+/// Shows how long the node's certificate lasts, and warns in time.
+fn watch_expiry(metrics: &NodeMetrics, certificate: &Certificate) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let left = certificate.not_after().saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
+    let days = left.div_euclid(86_400);
+    metrics.certificate_days_left.with_label_values(&["node"]).set(days);
+    if days < 30 {
+        tracing::warn!(days, "this node's certificate expires soon; renew it with `concordat pki renew`");
+    }
+}
