@@ -1,0 +1,29 @@
+# The commands of the README. Everything else is `cargo` and `target/release/concordat --help`.
+
+SHELL := bash
+.DELETE_ON_ERROR:
+.PHONY: help setup build demo test lint bench chaos fuzz clean-demo
+
+# One target folder for tests, demo and bench, kept between runs and clones.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/concordat/target
+export CARGO_TERM_COLOR ?= never
+CONCORDAT = $(CARGO_TARGET_DIR)/release/concordat
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Install what building and testing need and is missing (Debian and Ubuntu)
+	@scripts/setup
+
+build: setup ## Build the program
+	cargo build --release --locked -p concordat-cli
+
+demo: build ## Four banks' validators on this machine, step by step; ONCE=1 ends after the story
+	@ONCE=$(ONCE) scripts/demo $(CONCORDAT)
+
+test: setup ## Every test
+	@scripts/test
+
+lint: setup ## Formatting and lints
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- --deny warnings

@@ -1,0 +1,129 @@
+//! `concordat account`: enrol a certificate, renew it, look an account up.
+
+use std::path::{Path, PathBuf};
+
+use alloy_primitives::{Address, Bytes, TxKind};
+use alloy_sol_types::SolCall as _;
+use clap::{Args, Subcommand};
+use concordat_core::{IDENTITY_REGISTRY, abi::IIdentityRegistry};
+use eyre::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, NodeArgs},
+    keys::{self, KeyArgs},
+    output,
+    transaction::{self, Act},
+};
+
+/// Subcommands of `concordat account`.
+#[derive(Subcommand)]
+pub enum AccountCommand {
+    /// Present a certificate on chain: the account's first act.
+    Enrol(CertificateArgs),
+    /// Present a renewed certificate of the same key.
+    Renew(CertificateArgs),
+    /// Print the address of a key.
+    Address(KeyArgs),
+    /// What the registry knows of an account.
+    Show {
+        /// The account.
+        address: Address,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Submit an authority's CRL; its revocations bind from the next transaction on.
+    SubmitCrl {
+        #[command(flatten)]
+        key: KeyArgs,
+        /// The CRL, PEM or DER.
+        #[arg(long, value_name = "FILE")]
+        crl: PathBuf,
+        /// PEM chain of the authority that signed it, root left out; the issuing authority's for most.
+        #[arg(long, value_name = "FILE")]
+        issuer: PathBuf,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// A certificate, its key, and where to send it.
+#[derive(Args)]
+pub struct CertificateArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// PEM chain of the certificate, leaf first, root left out.
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Runs `concordat account`.
+pub fn run(command: AccountCommand, json: bool) -> Result<()> {
+    match command {
+        AccountCommand::Enrol(args) => present(&args, enrol_call(&args.certificate)?, "enrolled", json),
+        AccountCommand::Renew(args) => {
+            let chain = read_chain(&args.certificate)?;
+            present(&args, IIdentityRegistry::renewCall { chain }.abi_encode(), "renewed", json)
+        }
+        AccountCommand::Address(key) => {
+            let address = keys::address(&key.open()?)?;
+            output::show(json, &json!({ "address": address }), |_| address.to_string())
+        }
+        AccountCommand::Show { address, node } => {
+            let account = lookup(&node.connect()?, address)?;
+            output::show(json, &account, |account| format!("{account:#}"))
+        }
+        AccountCommand::SubmitCrl { key, crl, issuer, node } => {
+            let bytes = std::fs::read(&crl)?;
+            let crl = concordat_pki_authority::pem::decode(concordat_pki_authority::pem::CRL, &bytes)?;
+            let call = IIdentityRegistry::submitCrlCall { crl: crl.into(), issuerChain: read_chain(&issuer)? };
+            let receipt = send(&node.connect()?, &key, call.abi_encode())?;
+            output::show(json, &receipt, |_| "the CRL is accepted; it binds from now on".into())
+        }
+    }
+}
+
+/// The call data that enrols the certificate in a PEM file.
+pub fn enrol_call(certificate: &Path) -> Result<Vec<u8>> {
+    Ok(IIdentityRegistry::enrolCall { chain: read_chain(certificate)? }.abi_encode())
+}
+
+fn read_chain(path: &Path) -> Result<Vec<Bytes>> {
+    Ok(keys::certificates(path)?.into_iter().map(Bytes::from).collect())
+}
+
+fn present(args: &CertificateArgs, call: Vec<u8>, done: &str, json: bool) -> Result<()> {
+    let receipt = send(&args.node.connect()?, &args.key, call)?;
+    let said = json!({ "address": receipt["from"], "block": receipt["blockNumber"], "transaction": receipt["transactionHash"] });
+    output::show(json, &said, |said| {
+        format!("{done}: account {} in block {}", text(&said["address"]), text(&said["block"]))
+    })
+}
+
+fn send(client: &Client, key: &KeyArgs, call: Vec<u8>) -> Result<Value> {
+    let act = Act { to: TxKind::Call(IDENTITY_REGISTRY), input: call.into(), gas: None };
+    transaction::execute(client, &key.open()?, &act)
+}
+
+fn lookup(client: &Client, address: Address) -> Result<Value> {
+    let call = IIdentityRegistry::accountCall { account: address }.abi_encode();
+    let request = json!({ "to": IDENTITY_REGISTRY, "input": Bytes::from(call) });
+    let output: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
+    let found = IIdentityRegistry::accountCall::abi_decode_returns(&output)?;
+    Ok(json!({
+        "address": address,
+        "organisation": found.organisation,
+        "role": found.role,
+        "commonName": found.commonName,
+        "notBefore": found.notBefore,
+        "notAfter": found.notAfter,
+        "enrolledHeight": found.enrolledHeight,
+        "active": found.active,
+    }))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}

@@ -1,0 +1,83 @@
+//! `concordat`: one program for operators, members, regulators and developers.
+//!
+//! Human output by default, `--json` for machines. Exit codes: 0 done, 1 failed, 2 wrong usage,
+//! 3 verified and found wrong.
+//!
+//! It must never hold logic of its own about validity: it asks the crates and the node.
+
+// A command-line program prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod account;
+mod client;
+mod contract;
+mod db;
+mod genesis;
+mod keys;
+mod net;
+mod node;
+mod output;
+mod pki;
+mod transaction;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The consortium ledger: identities, nodes, transactions, proofs.
+#[derive(Parser)]
+#[command(name = "concordat", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    /// Print one JSON document instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Certificates and keys of an organisation.
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
+    /// The document that starts a chain: make a part, assemble all parts, compare the hash.
+    #[command(subcommand)]
+    Genesis(genesis::GenesisCommand),
+    /// Run a node.
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// A network of real processes on this machine, to try things out.
+    #[command(subcommand)]
+    Net(net::NetCommand),
+    /// Accounts: enrol a certificate, renew it, look one up.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Contracts: deploy, call, send.
+    #[command(subcommand)]
+    Contract(contract::ContractCommand),
+    /// Verify blocks, receipts and state with independent verifiers; trusts no node.
+    Verify(verify::VerifyArgs),
+    /// The ledger's database: check, statistics, pruning, snapshots. The node must be stopped.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    let done = match cli.command {
+        Command::Pki(command) => pki::run(command, json),
+        Command::Genesis(command) => genesis::run(command, json),
+        Command::Node(command) => node::run(command, json),
+        Command::Net(command) => net::run(command, json),
+        Command::Account(command) => account::run(command, json),
+        Command::Contract(command) => contract::run(command, json),
+        Command::Verify(args) => verify::run(args, json),
+        Command::Db(command) => db::run(command, json),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failure(&error, json),
+    }
+}

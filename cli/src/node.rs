@@ -1,0 +1,145 @@
+//! `concordat node`: write a configuration, run a node.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Subcommand;
+use concordat_node::{NodeConfig, NodeKeys, RunningNode, config::TEMPLATE};
+use concordat_pki_authority::PrivateKey;
+use concordat_types::Genesis;
+use eyre::{Result, WrapErr as _, bail, eyre};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{keys, output};
+
+/// Threads of the node's asynchronous runtime.
+const RUNTIME_THREADS: usize = 2;
+
+/// Subcommands of `concordat node`.
+#[derive(Subcommand)]
+pub enum NodeCommand {
+    /// Write a documented configuration file into a folder.
+    Init {
+        /// The node's folder.
+        #[arg(long, default_value = ".")]
+        home: PathBuf,
+    },
+    /// Run a node until SIGTERM or Ctrl-C.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = "concordat.toml")]
+        config: PathBuf,
+    },
+}
+
+/// Runs `concordat node`.
+pub fn run(command: NodeCommand, json: bool) -> Result<()> {
+    match command {
+        NodeCommand::Init { home } => init(&home, json),
+        NodeCommand::Run { config } => run_node(&config, json),
+    }
+}
+
+fn init(home: &Path, json: bool) -> Result<()> {
+    fs::create_dir_all(home).wrap_err_with(|| home.display().to_string())?;
+    let file = home.join("concordat.toml");
+    if file.exists() {
+        bail!("{} exists already; edit it, or choose another --home", file.display());
+    }
+    fs::write(&file, TEMPLATE)?;
+    output::show(json, &json!({ "config": file }), |_| {
+        format!(
+            "wrote {}\nNext: put genesis.json, node.crt, node.key, consensus.key and passphrase beside it \
+             (docs/operator.md), then `concordat node run --config {}`",
+            file.display(),
+            file.display()
+        )
+    })
+}
+
+fn run_node(path: &Path, json: bool) -> Result<()> {
+    let config = NodeConfig::load(path)?;
+    concordat_monitoring::init_log(&config.log.filter, config.log.format)?;
+    // Several crates bring TLS; all use this one implementation.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| eyre!("another TLS provider was installed first"))?;
+    let text = fs::read_to_string(&config.genesis)
+        .wrap_err_with(|| format!("genesis {}", config.genesis.display()))?;
+    let genesis = Genesis::from_json(&text).wrap_err_with(|| config.genesis.display().to_string())?;
+    let keys = read_keys(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let node = concordat_node::start(&config, genesis, keys).await?;
+        announce(&node, json)?;
+        until_told(node).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    ended
+}
+
+fn announce(node: &RunningNode, json: bool) -> Result<()> {
+    let endpoints = node.endpoints();
+    tracing::info!(
+        p2p = %endpoints.p2p,
+        ethereum = ?endpoints.ethereum,
+        cometbft = ?endpoints.cometbft,
+        operations = %endpoints.operations,
+        height = node.height(),
+        "running"
+    );
+    if json {
+        println!("{}", serde_json::to_string(endpoints)?);
+    }
+    Ok(())
+}
+
+/// Runs until a signal, or until consensus ends for good.
+async fn until_told(node: RunningNode) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        error = node.failed() => Some(error),
+    };
+    node.stop().await;
+    match failure {
+        None => Ok(()),
+        Some(error) => Err(error.into()),
+    }
+}
+
+fn read_keys(config: &NodeConfig) -> Result<NodeKeys> {
+    let identity = &config.identity;
+    let passphrase = keys::passphrase(Some(&identity.passphrase_file), "passphrase")?;
+    let open = |path: &Path| {
+        PrivateKey::read(path, &passphrase).wrap_err_with(|| format!("key {}", path.display()))
+    };
+    let tls_key = |path: &Path| -> Result<PrivateKeyDer<'static>> {
+        Ok(PrivatePkcs8KeyDer::from(open(path)?.to_pkcs8_der()?.to_vec()).into())
+    };
+    let node_chain = keys::certificates(&identity.certificate)?;
+    let consensus_seed = match &identity.consensus_key {
+        Some(path) => Some(*open(path)?.raw_secret()?),
+        None => None,
+    };
+    let server = match (&identity.server_certificate, &identity.server_key) {
+        (Some(chain), Some(key)) => {
+            let chain = keys::certificates(chain)?.into_iter().map(CertificateDer::from).collect();
+            Some((chain, tls_key(key)?))
+        }
+        (None, None) => None,
+        _ => bail!("identity.server_certificate and identity.server_key go together; one is missing"),
+    };
+    let node_key = tls_key(&identity.key)?;
+    Ok(NodeKeys { node_chain, node_key, consensus_seed, server })
+}

@@ -1,0 +1,129 @@
+//! Building and signing transactions, with either curve.
+
+use std::time::Duration;
+
+use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, Signature, TxKind};
+use concordat_pki_authority::PrivateKey;
+use concordat_types::tx::InstitutionalTx;
+use eyre::{Result, WrapErr as _, bail, eyre};
+use openssl::ecdsa::EcdsaSig;
+use secp256k1::{Message, SECP256K1, SecretKey};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, quantity},
+    keys,
+};
+
+/// How long to wait for a block.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many heights an institutional transaction stays valid if nothing else is said.
+const WINDOW_HEIGHTS: u64 = 600;
+
+/// What to send.
+pub struct Act {
+    /// The callee, or the creation of a contract.
+    pub to: TxKind,
+    /// Call data or init code.
+    pub input: Bytes,
+    /// Gas; estimated if absent.
+    pub gas: Option<u64>,
+}
+
+/// What a transaction needs to know of the chain.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The sender's next nonce.
+    pub nonce: u64,
+    /// Gas that it may use.
+    pub gas: u64,
+    /// The newest height.
+    pub height: u64,
+}
+
+/// Signs and submits, and waits for the receipt. A receipt that says "failed" is an error.
+pub fn execute(client: &Client, key: &PrivateKey, act: &Act) -> Result<Value> {
+    let sender = keys::address(key)?;
+    let gas = match act.gas {
+        Some(gas) => gas,
+        None => estimate(client, sender, act)?,
+    };
+    let place =
+        Place { chain_id: client.chain_id()?, nonce: client.nonce(sender)?, gas, height: client.height()? };
+    let hash = client.submit(&sign(key, act, place)?)?;
+    let receipt = client.wait_for(hash, PATIENCE)?;
+    if receipt["status"] == json!("0x1") {
+        return Ok(receipt);
+    }
+    let outcome = receipt["concordatOutcome"].to_string();
+    bail!("transaction {hash} is in block {} but failed: {outcome}", quantity(&receipt["blockNumber"])?)
+}
+
+fn estimate(client: &Client, from: Address, act: &Act) -> Result<u64> {
+    let call = json!({ "from": from, "to": act.to.to(), "input": act.input });
+    let needed = quantity(&client.call("eth_estimateGas", json!([call]))?)?;
+    // The state may have moved when the transaction runs.
+    Ok(needed.saturating_add(needed / 5))
+}
+
+/// The signed bytes.
+pub fn sign(key: &PrivateKey, act: &Act, place: Place) -> Result<Bytes> {
+    if keys::is_ethereum(key) {
+        let secret = SecretKey::from_byte_array(*key.raw_secret()?)?;
+        return Ok(sign_ethereum(&secret, act, place));
+    }
+    let Some(public_key) = uncompressed(key) else { bail!("an Ed25519 key signs votes, not transactions") };
+    let tx = InstitutionalTx {
+        chain_id: place.chain_id,
+        nonce: place.nonce,
+        gas_limit: place.gas,
+        to: act.to,
+        input: act.input.clone(),
+        first_height: place.height,
+        last_height: place.height.saturating_add(WINDOW_HEIGHTS),
+        public_key,
+        signature: FixedBytes::ZERO,
+    };
+    let signature = fixed_signature(&key.sign(&tx.signing_bytes())?)?;
+    Ok(tx.with_signature(signature).encode_envelope())
+}
+
+/// An EIP-1559 transaction, signed.
+pub fn sign_ethereum(secret: &SecretKey, act: &Act, place: Place) -> Bytes {
+    let tx = TxEip1559 {
+        chain_id: place.chain_id,
+        nonce: place.nonce,
+        gas_limit: place.gas,
+        to: act.to,
+        input: act.input.clone(),
+        ..TxEip1559::default()
+    };
+    let digest = Message::from_digest(tx.signature_hash().0);
+    let (id, compact) = SECP256K1.sign_ecdsa_recoverable(digest, secret).serialize_compact();
+    let signature = Signature::from_bytes_and_parity(&compact, i32::from(id) != 0);
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
+fn uncompressed(key: &PrivateKey) -> Option<FixedBytes<64>> {
+    match key.public() {
+        concordat_pki_verify::SubjectKey::P256(point) => Some(FixedBytes(*point)),
+        _ => None,
+    }
+}
+
+/// `r ‖ s` of a DER signature.
+fn fixed_signature(der: &[u8]) -> Result<[u8; 64]> {
+    let signature = EcdsaSig::from_der(der).wrap_err("the key made no ECDSA signature")?;
+    let words = [signature.r().to_vec_padded(32)?, signature.s().to_vec_padded(32)?].concat();
+    words.try_into().map_err(|_| eyre!("a P-256 signature has 64 bytes"))
+}
+
+/// The hash in a receipt.
+pub fn hash_of(receipt: &Value) -> Result<B256> {
+    Ok(serde_json::from_value(receipt["transactionHash"].clone())?)
+}

@@ -1,0 +1,246 @@
+//! A light client: from the genesis document to any height, over untrusted answers.
+
+use std::time::Duration;
+
+use concordat_core::genesis_state;
+use concordat_types::{Genesis, Validator, ValidatorSet, commit::verify_commit};
+use eyre::{Result, WrapErr as _, eyre};
+use serde_json::{Value, json};
+use tendermint::{Time, block::signed_header::SignedHeader, validator};
+use tendermint_light_client_verifier::{
+    ProdVerifier, Verdict, Verifier as _,
+    options::Options,
+    types::{TrustThreshold, TrustedBlockState, UntrustedBlockState},
+};
+
+use crate::{client::Client, output::FoundWrong};
+
+/// Validators hold their keys as institutions: there is no unbonding after which old keys are worthless.
+const TRUSTING_PERIOD: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// How far the checking machine's clock may be behind.
+const CLOCK_DRIFT: Duration = Duration::from_secs(30);
+
+/// Validators of one page of CometBFT RPC; a set of at most 128 needs two.
+const PER_PAGE: u64 = 100;
+
+/// A header with its commit and the validators around it.
+#[derive(Clone)]
+pub struct LightBlock {
+    /// Header and commit.
+    pub signed: SignedHeader,
+    validators: validator::Set,
+    next_validators: validator::Set,
+}
+
+/// The light client.
+pub struct LightClient {
+    comet: Client,
+    chain_id: String,
+    trusted: LightBlock,
+    /// Headers verified so far.
+    pub headers_verified: u64,
+    /// Signatures checked so far.
+    pub signatures_checked: u64,
+}
+
+impl LightClient {
+    /// Verifies the first block against the validators in the genesis document.
+    pub fn start(genesis: &Genesis, url: &str) -> Result<Self> {
+        let expected = genesis_state(genesis)?.validators;
+        let comet = Client::local(url);
+        let first = fetch(&comet, 1)?;
+        let mut client = Self {
+            comet,
+            chain_id: genesis.chain_id.clone(),
+            trusted: first.clone(),
+            headers_verified: 0,
+            signatures_checked: 0,
+        };
+        if first.signed.header.validators_hash != expected.hash() {
+            return Err(wrong("block 1 is not signed by the validators of this genesis document"));
+        }
+        let next = expected.comet().clone();
+        // The genesis validators stand for a block 0 that announced them.
+        let origin = TrustedBlockState {
+            chain_id: &first.signed.header.chain_id.clone(),
+            header_time: Time::from_unix_timestamp(genesis.genesis_time, 0)?,
+            height: 0u32.into(),
+            next_validators_hash: next.hash(),
+            next_validators: &next,
+        };
+        if first.signed.header.chain_id.as_str() != genesis.chain_id {
+            return Err(wrong(format!("the node serves chain {}", first.signed.header.chain_id)));
+        }
+        match verdict(&first, origin) {
+            Verdict::Success => client.accept(first)?,
+            other => return Err(wrong(format!("block 1: {other:?}"))),
+        }
+        Ok(client)
+    }
+
+    /// Height and hash of the newest verified header.
+    pub fn trusted(&self) -> (u64, String) {
+        let header = &self.trusted.signed.header;
+        (header.height.value(), header.hash().to_string())
+    }
+
+    /// The node's word on its newest height. Nothing depends on its truth.
+    pub fn newest_height(&self) -> Result<u64> {
+        let status = self.comet.call("status", json!({}))?;
+        integer(&status["sync_info"]["latest_block_height"])
+    }
+
+    /// The node's interface, for what is then verified.
+    pub fn comet(&self) -> &Client {
+        &self.comet
+    }
+
+    /// Verifies a header and, if needed, some on the way to it: when too few of the trusted validators
+    /// signed it, half the distance is tried first.
+    pub fn advance_to(&mut self, target: u64, every: bool) -> Result<()> {
+        if every {
+            for height in self.trusted().0 + 1..=target {
+                self.step(height)?;
+            }
+            return Ok(());
+        }
+        let mut goals = vec![target];
+        while let Some(goal) = goals.last().copied() {
+            let (at, _) = self.trusted();
+            if goal <= at {
+                goals.pop();
+                continue;
+            }
+            match self.try_step(goal)? {
+                Verdict::Success => drop(goals.pop()),
+                Verdict::NotEnoughTrust(_) if goal > at + 1 => goals.push(at + (goal - at) / 2),
+                other => return Err(wrong(format!("block {goal}: {other:?}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// A header at a height, verified. Heights below the trusted one are verified from the start again by
+    /// their hashes: the chain of `last_block_id`.
+    pub fn header_at(&mut self, height: u64) -> Result<SignedHeader> {
+        let (at, _) = self.trusted();
+        if height >= at {
+            self.advance_to(height, false)?;
+            return Ok(self.trusted.signed.clone());
+        }
+        let mut above = self.trusted.signed.clone();
+        for below in (height..at).rev() {
+            let block = fetch(&self.comet, below)?.signed;
+            let named = above.header.last_block_id.map(|id| id.hash);
+            if named != Some(block.header.hash()) {
+                return Err(wrong(format!("block {below} is not the one that block {} follows", below + 1)));
+            }
+            self.headers_verified += 1;
+            above = block;
+        }
+        Ok(above)
+    }
+
+    fn step(&mut self, height: u64) -> Result<()> {
+        match self.try_step(height)? {
+            Verdict::Success => Ok(()),
+            other => Err(wrong(format!("block {height}: {other:?}"))),
+        }
+    }
+
+    fn try_step(&mut self, height: u64) -> Result<Verdict> {
+        let block = fetch(&self.comet, height)?;
+        let header = &self.trusted.signed.header;
+        let trusted = TrustedBlockState {
+            chain_id: &header.chain_id,
+            header_time: header.time,
+            height: header.height,
+            next_validators: &self.trusted.next_validators,
+            next_validators_hash: header.next_validators_hash,
+        };
+        let verdict = verdict(&block, trusted);
+        if matches!(verdict, Verdict::Success) {
+            self.accept(block)?;
+        }
+        Ok(verdict)
+    }
+
+    /// The full audit on top of the light client's: every place of the commit.
+    fn accept(&mut self, block: LightBlock) -> Result<()> {
+        let commit = &block.signed.commit;
+        let height = block.signed.header.height.value();
+        let set = own_set(&block.validators)?;
+        if commit.block_id.hash != block.signed.header.hash() {
+            return Err(wrong(format!("block {height}: the commit is of another header")));
+        }
+        verify_commit(commit, &self.chain_id, height, &commit.block_id, &set)
+            .map_err(|error| wrong(format!("block {height}: {error}")))?;
+        self.headers_verified += 1;
+        self.signatures_checked += commit.signatures.iter().filter(|s| s.is_commit()).count() as u64;
+        self.trusted = block;
+        Ok(())
+    }
+}
+
+fn verdict(block: &LightBlock, trusted: TrustedBlockState<'_>) -> Verdict {
+    let untrusted = UntrustedBlockState {
+        signed_header: &block.signed,
+        validators: &block.validators,
+        next_validators: Some(&block.next_validators),
+    };
+    let options = Options {
+        trust_threshold: TrustThreshold::default(),
+        trusting_period: TRUSTING_PERIOD,
+        clock_drift: CLOCK_DRIFT,
+    };
+    ProdVerifier::default().verify_update_header(untrusted, trusted, &options, Time::now())
+}
+
+fn fetch(comet: &Client, height: u64) -> Result<LightBlock> {
+    let commit = comet.call("commit", json!({ "height": height.to_string() }))?;
+    let signed: SignedHeader = serde_json::from_value(commit["signed_header"].clone())
+        .wrap_err_with(|| format!("the node's commit of block {height} is malformed"))?;
+    Ok(LightBlock {
+        signed,
+        validators: fetch_validators(comet, height)?,
+        next_validators: fetch_validators(comet, height + 1)?,
+    })
+}
+
+fn fetch_validators(comet: &Client, height: u64) -> Result<validator::Set> {
+    let mut validators = Vec::new();
+    for page in 1u64.. {
+        let asked = json!({ "height": height.to_string(), "page": page.to_string(), "per_page": PER_PAGE.to_string() });
+        let answer = comet.call("validators", asked)?;
+        let found: Vec<validator::Info> = serde_json::from_value(answer["validators"].clone())
+            .wrap_err_with(|| format!("the node's validators of height {height} are malformed"))?;
+        let none = found.is_empty();
+        validators.extend(found);
+        if none || validators.len() as u64 >= integer(&answer["total"])? {
+            break;
+        }
+    }
+    Ok(validator::Set::without_proposer(validators))
+}
+
+/// The set in our own form, for the full audit. Organisations do not matter there.
+fn own_set(set: &validator::Set) -> Result<ValidatorSet> {
+    let member = |info: &validator::Info| -> Result<Validator> {
+        let public_key = info.pub_key.ed25519().ok_or_else(|| wrong("a validator's key is not Ed25519"))?;
+        let public_key: [u8; 32] = public_key.as_bytes().try_into()?;
+        Ok(Validator { org: "unnamed".parse()?, public_key, power: info.power() })
+    };
+    Ok(ValidatorSet::new(set.validators().iter().map(member).collect::<Result<_>>()?)?)
+}
+
+/// CometBFT writes integers as text.
+pub fn integer(value: &Value) -> Result<u64> {
+    let text = value.as_str().ok_or_else(|| eyre!("the node answered {value} for a number"))?;
+    text.parse().wrap_err_with(|| format!("the node answered {text:?} for a number"))
+}
+
+/// Verification failed: exit code 3.
+pub fn wrong(text: impl Into<String>) -> eyre::Report {
+    FoundWrong(text.into()).into()
+}

@@ -1,0 +1,280 @@
+//! A network of real processes for end-to-end tests: started, killed, restarted, asked.
+//!
+//! Nothing of ours is replaced here: the program is the one that users run, the keys and certificates are
+//! made by its own commands, and nodes die by SIGKILL.
+
+// A harness panics where a test would fail.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take before a test fails. Generous: tests never assert speed.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The program under test.
+pub fn program() -> PathBuf {
+    match std::env::var_os("CONCORDAT") {
+        Some(path) => path.into(),
+        // target/release/deps/<test> → target/release/concordat
+        None => std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("concordat"),
+    }
+}
+
+/// Runs the program and gives its JSON answer. Panics with both outputs if it fails.
+pub fn concordat(args: &[&str]) -> Value {
+    let output = run(args);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "concordat {args:?} failed: {out}{err}");
+    serde_json::from_str(&out).unwrap_or_else(|e| panic!("concordat {args:?} printed no JSON ({e}): {out}"))
+}
+
+/// Runs the program with `--json`, whatever comes of it.
+pub fn run(args: &[&str]) -> Output {
+    Command::new(program()).arg("--json").args(args).stdin(Stdio::null()).output().expect("the program runs")
+}
+
+/// A local network. Dropping it kills every node and removes its folder.
+pub struct Network {
+    folder: TempDir,
+    /// `network.json`.
+    pub info: Value,
+    nodes: Vec<Option<Child>>,
+}
+
+/// Ports are handed out from here on, so that networks of one test process do not collide.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+
+/// A base port with `count` free ports above it.
+fn free_ports(count: u16) -> u16 {
+    // Each process starts elsewhere, below the range from which the system picks ports for clients.
+    let own = 10_000 + (std::process::id() % 200) as u16 * 100;
+    let _ = NEXT_PORT.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
+    for _ in 0..200 {
+        let base = NEXT_PORT.fetch_add(count, Ordering::SeqCst);
+        let free = (base..base + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        if free {
+            return base;
+        }
+    }
+    panic!("no {count} free ports on loopback");
+}
+
+impl Network {
+    /// Makes and starts a network.
+    pub fn start(validators: usize) -> Self {
+        Self::start_with(validators, &[])
+    }
+
+    /// Makes and starts a network with further arguments of `concordat net init`.
+    pub fn start_with(validators: usize, more: &[&str]) -> Self {
+        let mut network = Self::init(validators, more);
+        for node in 0..validators {
+            network.start_node(node);
+        }
+        for node in 0..validators {
+            network.wait_for_height(node, 1);
+        }
+        network
+    }
+
+    /// Makes a network without starting it.
+    pub fn init(validators: usize, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("net");
+        let port = free_ports(u16::try_from(validators).unwrap() * 10).to_string();
+        let count = validators.to_string();
+        let mut args = vec!["net", "init", "--home", home.to_str().unwrap(), "--validators", &count];
+        args.extend(["--base-port", &port]);
+        args.extend(more);
+        let info = concordat(&args);
+        Self { folder, info, nodes: (0..validators).map(|_| None).collect() }
+    }
+
+    /// The network's folder.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("net")
+    }
+
+    /// The description of a node.
+    pub fn node(&self, node: usize) -> &Value {
+        &self.info["nodes"][node]
+    }
+
+    /// The folder of a node.
+    pub fn node_folder(&self, node: usize) -> PathBuf {
+        Path::new(self.node(node)["config"].as_str().unwrap()).parent().unwrap().to_owned()
+    }
+
+    /// The URL of a node's interface: `ethereum`, `cometbft` or `operations`.
+    pub fn url(&self, node: usize, interface: &str) -> String {
+        self.node(node)[interface].as_str().unwrap().to_owned()
+    }
+
+    /// The description of an account, such as `bank-a/operator`.
+    pub fn account(&self, name: &str) -> &Value {
+        let accounts = self.info["accounts"].as_array().unwrap();
+        accounts.iter().find(|account| account["name"] == name).unwrap_or_else(|| panic!("no account {name}"))
+    }
+
+    /// Starts a node that is down.
+    pub fn start_node(&mut self, node: usize) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.node(node)["log"].as_str().unwrap())
+            .unwrap();
+        let child = Command::new(program())
+            .args(["node", "run", "--config", self.node(node)["config"].as_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.nodes[node] = Some(child);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, node: usize) {
+        let mut child = self.nodes[node].take().expect("the node runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn terminate(&mut self, node: usize) -> Option<i32> {
+        let mut child = self.nodes[node].take().expect("the node runs");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None if Instant::now() > until => panic!("node {node} ignores SIGTERM"),
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// The node's log so far.
+    pub fn log(&self, node: usize) -> String {
+        std::fs::read_to_string(self.node(node)["log"].as_str().unwrap()).unwrap_or_default()
+    }
+
+    /// Calls an Ethereum method of a node.
+    pub fn eth(&self, node: usize, method: &str, params: Value) -> Result<Value, Value> {
+        call(&self.url(node, "ethereum"), method, params)
+    }
+
+    /// Calls a CometBFT method of a node.
+    pub fn comet(&self, node: usize, method: &str, params: Value) -> Result<Value, Value> {
+        call(&self.url(node, "cometbft"), method, params)
+    }
+
+    /// A node's height; `None` while it does not answer.
+    pub fn height(&self, node: usize) -> Option<u64> {
+        let height = self.eth(node, "eth_blockNumber", json!([])).ok()?;
+        u64::from_str_radix(height.as_str()?.trim_start_matches("0x"), 16).ok()
+    }
+
+    /// Waits until a node has reached a height.
+    pub fn wait_for_height(&self, node: usize, height: u64) {
+        let what = format!("node {node} at height {height}");
+        self.wait(&what, || self.height(node).is_some_and(|have| have >= height));
+    }
+
+    /// Waits for a condition. Panics with every node's log if it does not come.
+    pub fn wait(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !condition() {
+            if Instant::now() > until {
+                for node in 0..self.nodes.len() {
+                    let log = self.log(node);
+                    let lines: Vec<&str> = log.lines().collect();
+                    let tail = &lines[lines.len().saturating_sub(25)..];
+                    eprintln!("--- node {node}\n{}", tail.join("\n"));
+                }
+                panic!("waited {} s in vain for: {what}", PATIENCE.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Enrols an account through a node.
+    pub fn enrol(&self, name: &str, node: usize) -> Value {
+        let account = self.account(name);
+        let certificate = account["certificate"].as_str().unwrap().to_owned();
+        self.with_key(name, node, &["account", "enrol", "--certificate", &certificate])
+    }
+
+    /// Runs a command of the program with an account's key and a node's interface.
+    pub fn with_key(&self, name: &str, node: usize, args: &[&str]) -> Value {
+        let output = self.try_with_key(name, node, args);
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{args:?} as {name} failed: {out}");
+        serde_json::from_str(&out).unwrap()
+    }
+
+    /// As [`Self::with_key`], whatever comes of it.
+    pub fn try_with_key(&self, name: &str, node: usize, args: &[&str]) -> Output {
+        let account = self.account(name);
+        let url = self.url(node, "ethereum");
+        let passphrase = self.info["passphrase_file"].as_str().unwrap();
+        let mut all: Vec<&str> = args.to_vec();
+        all.extend(["--key", account["key"].as_str().unwrap()]);
+        all.extend(["--passphrase-file", passphrase, "--rpc", &url]);
+        run(&all)
+    }
+
+    /// `concordat verify` against a node.
+    pub fn verify(&self, node: usize, more: &[&str]) -> Value {
+        let genesis = self.info["genesis"].as_str().unwrap();
+        let url = self.url(node, "cometbft");
+        let mut args = vec!["verify", "--genesis", genesis, "--comet", &url];
+        args.extend(more);
+        concordat(&args)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for child in self.nodes.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// One JSON-RPC call over HTTP. The error is the JSON-RPC error object, or a text if nobody answers.
+pub fn call(url: &str, method: &str, params: Value) -> Result<Value, Value> {
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(15)))
+        .http_status_as_error(false)
+        .build()
+        .into();
+    let answer: Value = agent
+        .post(url)
+        .send_json(&request)
+        .and_then(|mut response| response.body_mut().read_json())
+        .map_err(|e| json!(e.to_string()))?;
+    match answer.get("error") {
+        Some(error) if !error.is_null() => Err(error.clone()),
+        _ => Ok(answer["result"].clone()),
+    }
+}
+
+/// The body of a plain GET.
+pub fn get(url: &str) -> (u16, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut response = agent.get(url).call().unwrap_or_else(|e| panic!("{url}: {e}"));
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}

@@ -1,0 +1,142 @@
+//! The dependency edges and the purity rules of ARCHITECTURE.md hold.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Each crate and the crates of ours that it may use. A crate that stands here may stand nowhere else.
+const EDGES: &[(&str, &[&str])] = &[
+    ("chain/types", &[]),
+    ("pki/verify", &["types"]),
+    ("chain/core", &["types", "pki-verify"]),
+    ("chain/state", &["types"]),
+    ("chain/consensus", &["types", "pki-verify"]),
+    ("chain/rpc", &["types", "core", "state"]),
+    ("monitoring", &[]),
+    ("chain/node", &["types", "core", "state", "consensus", "rpc", "pki-verify", "monitoring"]),
+    ("pki/authority", &["types", "pki-verify"]),
+    (
+        "cli",
+        &["types", "core", "state", "consensus", "rpc", "node", "pki-verify", "pki-authority", "monitoring"],
+    ),
+    ("tests", &[]),
+];
+
+/// Crates that run inside block execution.
+const PURE: &[&str] = &["chain/types", "pki/verify", "chain/core"];
+
+/// What a pure crate must not depend on.
+const IMPURE_CRATES: &[&str] = &["tokio", "openssl", "rand", "rustls", "rocksdb", "actix-web", "tracing", "ureq"];
+
+/// What the code of a pure crate must not name, outside of its tests.
+const IMPURE_NAMES: &[&str] = &[
+    "std::fs", "std::net", "std::env", "std::process", "std::thread", "SystemTime", "Instant", "HashMap",
+    "HashSet", " f32", " f64", "println!", "tokio::",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    let file = root().join(folder).join("Cargo.toml");
+    fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display())).parse().unwrap()
+}
+
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let manifest = manifest(folder);
+    let table = manifest.get("dependencies").and_then(|d| d.as_table()).cloned().unwrap_or_default();
+    table.keys().cloned().collect()
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The code of a file without comments and without its test module.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = production.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_crate_of_the_workspace_has_its_place_in_the_architecture() {
+    let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let members: BTreeSet<String> = workspace["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(members, EDGES.iter().map(|(folder, _)| (*folder).to_owned()).collect());
+}
+
+#[test]
+fn crates_use_only_the_crates_that_they_may() {
+    let mut wrong = BTreeMap::new();
+    for (folder, allowed) in EDGES {
+        let allowed: BTreeSet<String> = allowed.iter().map(|name| format!("concordat-{name}")).collect();
+        let ours = dependencies(folder).into_iter().filter(|name| name.starts_with("concordat-"));
+        let beyond: Vec<String> = ours.filter(|name| !allowed.contains(name)).collect();
+        if !beyond.is_empty() {
+            wrong.insert(*folder, beyond);
+        }
+    }
+    assert!(wrong.is_empty(), "edges that ARCHITECTURE.md does not allow: {wrong:?}");
+}
+
+#[test]
+fn only_the_state_crate_touches_the_database() {
+    for (folder, _) in EDGES.iter().filter(|(folder, _)| *folder != "chain/state") {
+        assert!(!dependencies(folder).contains("rocksdb"), "{folder} depends on rocksdb");
+    }
+}
+
+#[test]
+fn pure_crates_depend_on_nothing_impure() {
+    for folder in PURE {
+        let found: Vec<String> =
+            dependencies(folder).into_iter().filter(|name| IMPURE_CRATES.contains(&name.as_str())).collect();
+        assert!(found.is_empty(), "{folder} depends on {found:?}");
+    }
+}
+
+#[test]
+fn pure_crates_name_no_clock_file_socket_environment_randomness_or_unordered_map() {
+    let mut wrong = Vec::new();
+    for folder in PURE {
+        let mut files = Vec::new();
+        rust_files(&root().join(folder).join("src"), &mut files);
+        for file in files.iter().filter(|file| !file.ends_with("tests.rs") && !is_test_folder(file)) {
+            let code = code(file);
+            let named = IMPURE_NAMES.iter().filter(|name| code.contains(**name));
+            wrong.extend(named.map(|name| format!("{} names {name}", file.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn is_test_folder(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str() == "tests")
+}
+
+#[test]
+fn every_crate_says_what_it_is_for() {
+    for (folder, _) in EDGES {
+        let src = root().join(folder).join("src");
+        let file = [src.join("lib.rs"), src.join("main.rs")].into_iter().find(|file| file.exists()).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! ") && text.lines().next().unwrap().len() > 20, "{folder} has no `//!`");
+    }
+}
