@@ -100,8 +100,9 @@ fn show_values(json: bool, function: &Function, answer: &Bytes) -> Result<()> {
     if function.outputs.is_empty() {
         return output::show(json, &json!({ "output": answer }), |_| answer.to_string());
     }
-    let values = function.abi_decode_output(answer).wrap_err("the answer is not what the function returns")?;
-    let texts: Vec<String> = values.iter().map(|value| value_text(value)).collect();
+    let values =
+        function.abi_decode_output(answer).wrap_err("the answer is not what the function returns")?;
+    let texts: Vec<String> = values.iter().map(value_text).collect();
     output::show(json, &json!({ "output": answer, "values": texts }), |_| texts.join("\n"))
 }
 
@@ -116,7 +117,9 @@ fn value_text(value: &alloy_dyn_abi::DynSolValue) -> String {
         V::Array(items) | V::FixedArray(items) | V::Tuple(items) => {
             format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(", "))
         }
-        other => other.abi_encode_packed().iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}")),
+        other => {
+            other.abi_encode_packed().iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        }
     }
 }
 
@@ -136,9 +139,12 @@ pub fn init_code(artefact: &Path, arguments: &[String]) -> Result<Bytes> {
     let text = fs::read_to_string(artefact).wrap_err_with(|| artefact.display().to_string())?;
     let artefact: Value = serde_json::from_str(&text).wrap_err("not a JSON artefact")?;
     let abi: JsonAbi = serde_json::from_value(artefact["abi"].clone()).wrap_err("artefact has no `abi`")?;
-    let code = [&artefact["bytecode"], &artefact["bytecode"]["object"], &artefact["evm"]["bytecode"]["object"]];
-    let code = code.iter().find_map(|code| code.as_str()).ok_or_else(|| eyre!("artefact has no `bytecode`"))?;
-    let mut code = hex::decode(code.trim_start_matches("0x")).wrap_err("`bytecode` is no hex; link its libraries first")?;
+    let code =
+        [&artefact["bytecode"], &artefact["bytecode"]["object"], &artefact["evm"]["bytecode"]["object"]];
+    let code =
+        code.iter().find_map(|code| code.as_str()).ok_or_else(|| eyre!("artefact has no `bytecode`"))?;
+    let mut code = hex::decode(code.trim_start_matches("0x"))
+        .wrap_err("`bytecode` is no hex; link its libraries first")?;
     match abi.constructor() {
         Some(constructor) => {
             let types: Vec<String> = constructor.inputs.iter().map(|input| input.ty.clone()).collect();

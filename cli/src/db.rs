@@ -3,11 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use concordat_state::{CheckLevel, Prune, Store, StoreOptions};
+use concordat_node::ledger::import_snapshot;
+use concordat_state::{CheckLevel, Prune, Store, StoreOptions, snapshot::Manifest};
+use concordat_types::Genesis;
 use eyre::{Result, WrapErr as _};
 use serde_json::json;
 
-use crate::output::{self, FoundWrong};
+use crate::{
+    output::{self, FoundWrong},
+    verify::LightClient,
+};
 
 /// Subcommands of `concordat db`.
 #[derive(Subcommand)]
@@ -25,6 +30,16 @@ pub enum DbCommand {
         #[command(flatten)]
         at: DataArgs,
     },
+    /// Write the state at the newest height into a folder, for a new node to join from.
+    Export {
+        #[command(flatten)]
+        at: DataArgs,
+        /// The folder; must be empty or absent.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Fill an empty node's database from an exported state, verified against a running network.
+    Import(ImportArgs),
     /// Drop the history of old heights. Headers and commits always stay.
     Prune {
         #[command(flatten)]
@@ -36,6 +51,22 @@ pub enum DbCommand {
         #[arg(long, value_name = "HEIGHTS")]
         keep_bodies: Option<u64>,
     },
+}
+
+/// Arguments of `concordat db import`.
+#[derive(Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    at: DataArgs,
+    /// The exported folder.
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The genesis document, compared with the other members.
+    #[arg(long, value_name = "FILE")]
+    genesis: PathBuf,
+    /// CometBFT RPC of any node: its headers are verified from the genesis document on.
+    #[arg(long, value_name = "URL")]
+    comet: String,
 }
 
 /// Where the database is.
@@ -65,9 +96,43 @@ pub fn run(command: DbCommand, json: bool) -> Result<()> {
             output::show(json, &report, |report| format!("sound: {report:#?}"))
         }
         DbCommand::Stats { at } => output::show(json, &at.open()?.stats()?, |stats| format!("{stats:#?}")),
+        DbCommand::Export { at, out } => {
+            let manifest = at.open()?.export_snapshot(&out)?;
+            output::show(json, &manifest, |manifest| {
+                format!(
+                    "exported {} keys after block {}, state root {}; check the importing side with `concordat db import`",
+                    manifest.keys, manifest.height, manifest.state_root
+                )
+            })
+        }
+        DbCommand::Import(args) => import(&args, json),
         DbCommand::Prune { at, keep_history, keep_bodies } => {
             let report = at.open()?.prune(Prune { keep_history, keep_bodies })?;
             output::show(json, &json!(report), |_| format!("pruned: {report:#?}"))
         }
     }
+}
+
+/// Verifies the header after the snapshot's height with the light client, then everything else against it.
+fn import(args: &ImportArgs, json: bool) -> Result<()> {
+    let manifest = std::fs::read_to_string(args.from.join("manifest.json"))
+        .wrap_err_with(|| format!("no snapshot in {}", args.from.display()))?;
+    let claimed: Manifest =
+        serde_json::from_str(&manifest).wrap_err("the snapshot's manifest is malformed")?;
+    let genesis = Genesis::from_json(&std::fs::read_to_string(&args.genesis)?)?;
+    output::progress(
+        json,
+        format!("verifying header {} from the genesis document on ...", claimed.height + 1),
+    );
+    let mut client = LightClient::start(&genesis, &args.comet)?;
+    let next = client.header_at(claimed.height + 1)?.header;
+    let path = args.at.data.join("ledger");
+    std::fs::create_dir_all(&path)?;
+    let store = Store::open(&path, &StoreOptions::default())?;
+    output::progress(json, format!("importing {} keys ...", claimed.keys));
+    let height = import_snapshot(&args.from, &store, &genesis, &next)?;
+    let said = json!({ "height": height, "state_root": claimed.state_root, "keys": claimed.keys });
+    output::show(json, &said, |_| {
+        format!("the node stands at block {height}; start it, and it syncs the rest")
+    })
 }

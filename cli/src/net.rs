@@ -25,6 +25,9 @@ pub struct NetArgs {
     /// How many banks, each with one validator.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     validators: u8,
+    /// How many further nodes follow without voting.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=16))]
+    observers: u8,
     /// The network's folder.
     #[arg(long, value_name = "DIR", default_value = ".concordat-net")]
     home: PathBuf,

@@ -15,7 +15,7 @@ use eyre::{Result, WrapErr as _, bail};
 use serde::Serialize;
 
 use crate::output;
-use light::LightClient;
+pub use light::LightClient;
 
 /// Arguments of `concordat verify`.
 #[derive(Args)]
@@ -92,7 +92,8 @@ pub fn run(args: VerifyArgs, json: bool) -> Result<()> {
 
 impl VerifyArgs {
     fn keys(&self) -> Result<Vec<StateKey>> {
-        let mut keys: Vec<StateKey> = self.account.iter().map(|address| StateKey::account(*address)).collect();
+        let mut keys: Vec<StateKey> =
+            self.account.iter().map(|address| StateKey::account(*address)).collect();
         if let Some([contract, slot]) = self.storage.as_deref() {
             let contract: Address = contract.parse().wrap_err("CONTRACT is no address")?;
             keys.push(StateKey::storage(contract, parse_slot(slot)?));

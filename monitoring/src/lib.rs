@@ -25,7 +25,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter is none.
-    #[error("log filter {filter:?} is not understood: {reason}; use a level such as info, or target=level pairs")]
+    #[error(
+        "log filter {filter:?} is not understood: {reason}; use a level such as info, or target=level pairs"
+    )]
     Filter {
         /// What was given.
         filter: String,
@@ -44,7 +46,7 @@ pub fn init_log(filter: &str, format: LogFormat) -> Result<(), LogError> {
     let directives = if filter.contains("malachite") {
         filter.to_owned()
     } else {
-        format!("{filter},informalsystems_malachitebft=warn,arc_malachitebft=warn,ractor=warn")
+        format!("{filter},arc_malachitebft=warn,arc_malachitebft_engine::node=error,ractor=warn")
     };
     let env = EnvFilter::builder()
         .parse(&directives)

@@ -129,7 +129,8 @@ impl TxPool {
         if raws.len() > GOSSIP_BATCH {
             return Err(alloy_rlp::Error::Custom("too many transactions in one message"));
         }
-        let parsed: Vec<SignedTx> = raws.into_iter().filter_map(|raw| self.or_count(SignedTx::parse(raw))).collect();
+        let parsed: Vec<SignedTx> =
+            raws.into_iter().filter_map(|raw| self.or_count(SignedTx::parse(raw))).collect();
         let unknown: Vec<SignedTx> = {
             let pool = lock(&self.pool);
             parsed.into_iter().filter(|tx| pool.get(&tx.hash()).is_none()).collect()
@@ -193,7 +194,10 @@ impl TxPool {
 
     /// Drops a transaction that cannot stand in the next block. One that is merely early stays.
     pub fn drop_impossible(&self, tx: &VerifiedTx, reason: &TxInvalid) {
-        if matches!(reason, TxInvalid::NonceTooHigh { .. } | TxInvalid::GasAboveBlock { .. } | TxInvalid::NotYetValid { .. }) {
+        if matches!(
+            reason,
+            TxInvalid::NonceTooHigh { .. } | TxInvalid::GasAboveBlock { .. } | TxInvalid::NotYetValid { .. }
+        ) {
             return;
         }
         tracing::debug!(hash = %tx.hash(), %reason, "dropped from the pool");

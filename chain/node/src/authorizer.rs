@@ -4,7 +4,10 @@
 //! Block time alone would stand still on a node that is cut off, and let an expired certificate in.
 
 use std::{
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 

@@ -7,6 +7,7 @@
 mod activity;
 pub mod application;
 mod build;
+mod join;
 mod judge;
 mod settle;
 mod tip;
@@ -23,6 +24,7 @@ use concordat_state::{Store, StoreError};
 use concordat_types::{Address, B256, Block, Genesis, VerifiedTx, block::BlockError, commit::CommitError};
 use tokio::sync::{broadcast, watch};
 
+pub use join::{JoinError, import_snapshot};
 pub use tip::Tip;
 
 use crate::{admission::TxPool, metrics::NodeMetrics};
@@ -49,8 +51,7 @@ impl Executed {
         outcome: BlockOutcome,
         txs: impl IntoIterator<Item = Arc<VerifiedTx>>,
     ) -> Self {
-        let next_nonces =
-            txs.into_iter().map(|tx| (tx.sender(), tx.nonce().saturating_add(1))).collect();
+        let next_nonces = txs.into_iter().map(|tx| (tx.sender(), tx.nonce().saturating_add(1))).collect();
         Self { hash, block, outcome, next_nonces }
     }
 }
@@ -90,7 +91,9 @@ pub enum LedgerError {
         reason: String,
     },
     /// The genesis document on disk is not the one that the ledger was started with.
-    #[error("the ledger in the data folder belongs to chain {stored:?} with genesis {have}, but genesis.json says {want:?} with {expected}; use the folder or the document of the right chain")]
+    #[error(
+        "the ledger in the data folder belongs to chain {stored:?} with genesis {have}, but genesis.json says {want:?} with {expected}; use the folder or the document of the right chain"
+    )]
     OtherGenesis {
         /// Chain id of the store.
         stored: String,
@@ -108,7 +111,9 @@ pub enum LedgerError {
     #[error("the node is stopping")]
     Stopping,
     /// The network decided a block that we find invalid: never go on.
-    #[error("the network decided block {height}, which this node finds invalid: {reason}; stop and compare versions before anything else")]
+    #[error(
+        "the network decided block {height}, which this node finds invalid: {reason}; stop and compare versions before anything else"
+    )]
     DecidedInvalid {
         /// Its height.
         height: u64,

@@ -36,6 +36,7 @@ pub struct NodeMetrics {
     block_time: IntGauge,
     pool_transactions: IntGauge,
     pool_bytes: IntGauge,
+    store: IntGaugeVec,
     submissions: IntCounterVec,
     last_block: std::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -46,8 +47,10 @@ impl NodeMetrics {
         let make = Maker(registry);
         Ok(Self {
             height: make.gauge("height", "Height of the newest committed block.")?,
-            build_seconds: make.histogram("build_seconds", "Time to build a proposal, execution included.")?,
-            execute_seconds: make.histogram("execute_seconds", "Time to execute a proposal of another node.")?,
+            build_seconds: make
+                .histogram("build_seconds", "Time to build a proposal, execution included.")?,
+            execute_seconds: make
+                .histogram("execute_seconds", "Time to execute a proposal of another node.")?,
             commit_seconds: make.histogram("commit_seconds", "Time of the durable commit of a block.")?,
             blocks_refused: make.counter("blocks_refused_total", "Proposals that broke a rule.")?,
             equivocations: make.counter("equivocations_total", "Conflicting messages of one validator.")?,
@@ -66,6 +69,11 @@ impl NodeMetrics {
             block_time: make.gauge("block_time_seconds", "Time of the newest block, Unix seconds.")?,
             pool_transactions: make.gauge("pool_transactions", "Transactions that wait for a block.")?,
             pool_bytes: make.gauge("pool_bytes", "Bytes of waiting transactions.")?,
+            store: make.gauges(
+                "store",
+                "The database: state keys, bytes on disk and in memory.",
+                &["what"],
+            )?,
             submissions: make.counters(
                 "submissions_total",
                 "Transactions submitted by applications, by what the pool said.",
@@ -105,6 +113,20 @@ impl NodeMetrics {
             Err(SubmitError::Unavailable(_)) => "unavailable",
         };
         self.submissions.with_label_values(&[label]).inc();
+    }
+
+    /// Shows what the database holds. Asked for at every scrape: it costs microseconds.
+    pub fn store(&self, stats: &concordat_state::Stats) {
+        let rows = [
+            ("keys", stats.keys),
+            ("tree_bytes", stats.tree_bytes),
+            ("write_buffer_bytes", stats.write_buffer_bytes),
+            ("block_cache_bytes", stats.block_cache_bytes),
+            ("disk_bytes", stats.disk_bytes),
+        ];
+        for (what, value) in rows {
+            self.store.with_label_values(&[what]).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 
     /// Shows how full the pool is: transactions and bytes.

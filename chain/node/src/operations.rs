@@ -9,12 +9,13 @@ use concordat_rpc::NodeApi;
 use prometheus::Registry;
 use serde_json::json;
 
-use crate::api::Api;
+use crate::{api::Api, metrics::NodeMetrics};
 
 /// What the routes answer from.
 pub struct Operations {
     pub(crate) api: Arc<Api>,
     pub(crate) registry: Registry,
+    pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) validator: bool,
 }
 
@@ -79,6 +80,9 @@ async fn readyz(state: web::Data<Operations>) -> HttpResponse {
 }
 
 async fn metrics(state: web::Data<Operations>) -> HttpResponse {
+    if let Ok(stats) = state.api.ledger.store().stats() {
+        state.metrics.store(&stats);
+    }
     let mut text = concordat_monitoring::encode(&state.registry);
     text.push_str(&state.api.consensus.encode_prometheus());
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)

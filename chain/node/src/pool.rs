@@ -86,12 +86,7 @@ impl Pool {
     }
 
     /// Puts a transaction in, whose sender's next nonce in the state is `state_nonce`.
-    pub fn insert(
-        &mut self,
-        tx: Arc<VerifiedTx>,
-        state_nonce: u64,
-        now: Instant,
-    ) -> Result<(), SubmitError> {
+    pub fn insert(&mut self, tx: Arc<VerifiedTx>, state_nonce: u64, now: Instant) -> Result<(), SubmitError> {
         self.check_room(&tx, state_nonce)?;
         let (sender, nonce, hash, size) = (tx.sender(), tx.nonce(), tx.hash(), tx.raw().len());
         let account = self.senders.entry(sender).or_insert_with(|| {
@@ -282,7 +277,8 @@ impl Selection {
     /// Takes the transaction if it fits. A sender whose transaction does not fit is done for this block.
     fn take(&mut self, sender: Address, tx: &Arc<VerifiedTx>) -> bool {
         let (size, gas) = (tx.raw().len(), tx.gas_limit());
-        if size > self.budget.bytes || gas > self.budget.gas || self.chosen.len() >= self.budget.transactions {
+        if size > self.budget.bytes || gas > self.budget.gas || self.chosen.len() >= self.budget.transactions
+        {
             return false;
         }
         self.budget.bytes -= size;

@@ -134,7 +134,8 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
     let signer = open_signer(config, &identity, &keys)?;
     let consensus_key = signer.as_ref().map(|signer| signer.public_key());
 
-    let (consensus, gossip) = start_consensus(config, &genesis, &identity, &keys, &authorizer, &ledger, signer).await?;
+    let (consensus, gossip) =
+        start_consensus(config, &genesis, &identity, &keys, &authorizer, &ledger, signer).await?;
     let consensus = Arc::new(consensus);
     let tasks = spawn_tasks(&ledger, &pool, &consensus, &authorizer, gossip, told);
 
@@ -147,9 +148,10 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
         consensus_key,
     };
     let starting_height = ledger.tip().height;
-    let api = Arc::new(Api { ledger: ledger.clone(), pool, consensus: consensus.clone(), info, starting_height });
+    let api =
+        Arc::new(Api { ledger: ledger.clone(), pool, consensus: consensus.clone(), info, starting_height });
     let (rpc, operations) =
-        serve(config, keys, api, &registry, authorizer, consensus_key.is_some()).await?;
+        serve(config, keys, api, (&registry, metrics), authorizer, consensus_key.is_some()).await?;
     let endpoints = Endpoints {
         p2p: consensus.listen_addr(),
         ethereum: rpc.ethereum(),
@@ -311,7 +313,7 @@ async fn serve(
     config: &NodeConfig,
     keys: NodeKeys,
     api: Arc<Api>,
-    registry: &Registry,
+    (registry, metrics): (&Registry, Arc<NodeMetrics>),
     authorizer: Arc<RegistryAuthorizer>,
     validator: bool,
 ) -> Result<(RpcServers, OperationsServer), NodeError> {
@@ -332,8 +334,9 @@ async fn serve(
     };
     let rpc = concordat_rpc::serve(config.rpc.to_rpc(), parts).await?;
     let address = config.operations.listen;
-    let operations = operations::serve(address, Operations { api, registry: registry.clone(), validator })
-        .map_err(|source| NodeError::Operations { address, source })?;
+    let operations =
+        operations::serve(address, Operations { api, registry: registry.clone(), metrics, validator })
+            .map_err(|source| NodeError::Operations { address, source })?;
     Ok((rpc, operations))
 }
 

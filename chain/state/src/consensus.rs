@@ -11,12 +11,13 @@ use crate::{
 impl Store {
     /// Keeps a proposed block until its height is decided.
     ///
-    /// It survives the end of the process, but is not synced to the disk: after a power cut a node that
-    /// voted for a lost block fetches it from its peers, and a sync here would delay every vote.
+    /// Synced: the engine's own log holds block ids only. If a power cut at one site took the only copies
+    /// of a block that more than a third are locked on, nobody could propose it again, and no other block
+    /// could win.
     pub fn put_undecided(&self, height: u64, hash: &B256, bytes: &[u8]) -> Result<(), StoreError> {
         let mut batch = self.db().batch();
         batch.put(Table::Undecided, undecided_key(height, hash), bytes);
-        self.writer()?.write(batch, Durability::Buffered)
+        self.writer()?.write(batch, Durability::Synced)
     }
 
     /// The proposed block with this height and hash.

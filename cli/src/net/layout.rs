@@ -72,6 +72,8 @@ pub struct Node {
     pub name: String,
     /// Its organisation.
     pub organisation: OrgId,
+    /// Validator or observer.
+    pub role: Role,
     /// Its configuration.
     pub config: PathBuf,
     /// Its log.
@@ -117,12 +119,20 @@ impl Network {
 
     /// Writes `network.json`, whole or not at all.
     pub fn save(&self, home: &Path) -> Result<()> {
-        Ok(files::write(&home.join("network.json"), serde_json::to_string_pretty(self)?.as_bytes(), 0o644, true)?)
+        Ok(files::write(
+            &home.join("network.json"),
+            serde_json::to_string_pretty(self)?.as_bytes(),
+            0o644,
+            true,
+        )?)
     }
 
     /// A table for people.
     pub fn describe(&self) -> String {
-        let mut out = format!("chain {} (EIP-155 id {})\ngenesis {}\n\n", self.chain_id, self.evm_chain_id, self.genesis_hash);
+        let mut out = format!(
+            "chain {} (EIP-155 id {})\ngenesis {}\n\n",
+            self.chain_id, self.evm_chain_id, self.genesis_hash
+        );
         for node in &self.nodes {
             out.push_str(&format!(
                 "{:<12} {:<8} Ethereum {}  CometBFT {}  operations {}\n",
@@ -155,6 +165,10 @@ pub fn create(args: &NetArgs, json: bool) -> Result<Network> {
         parts.push(part);
         nodes.push(node);
         accounts.extend(own);
+    }
+    for index in 0..args.observers {
+        output::progress(json, format!("observer-{}", u16::from(index) + 1));
+        nodes.push(maker.observer(index)?);
     }
     let params =
         ChainParams { empty_block_interval_ms: args.empty_block_interval_ms, ..ChainParams::default() };
@@ -210,14 +224,12 @@ impl Maker<'_> {
         files::create_dir(&folder)?;
         let mut authority = Authority::create(bank, &AuthorityOptions::default(), self.now)?;
         authority.save(&folder.join("ca"), &self.passphrase)?;
-        let node = self.node(bank, index)?;
-        let node_folder = node.config.parent().ok_or_else(|| eyre!("a node has a folder"))?.to_owned();
-        let sans = [San::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)), San::Dns("localhost".into())];
-        let tls = Holder { role: Role::Validator, key_type: KeyType::P256, name: &node.name, sans: &sans };
+        let node = self.node(bank, Role::Validator, index)?;
+        let node_certificate = self.certify_node(&mut authority, &node)?;
         let voter = format!("{} votes", node.name);
         let votes = Holder { role: Role::Consensus, key_type: KeyType::Ed25519, name: &voter, sans: &[] };
-        let (_, node_certificate) = self.issue(&mut authority, &tls, &node_folder.join("node"))?;
-        let (_, consensus_certificate) = self.issue(&mut authority, &votes, &node_folder.join("consensus"))?;
+        let stem = node.config.with_file_name("consensus");
+        let (_, consensus_certificate) = self.issue(&mut authority, &votes, &stem)?;
         let mut accounts = Vec::new();
         for (name, role, key_type) in ACCOUNTS {
             accounts.push(self.account(&mut authority, &folder, name, role, key_type)?);
@@ -237,14 +249,36 @@ impl Maker<'_> {
         Ok((part, node, accounts))
     }
 
-    fn node(&self, bank: &OrgId, index: u8) -> Result<Node> {
-        let name = format!("validator-{}", u16::from(index) + 1);
+    /// An observer: banks take turns in running one.
+    fn observer(&self, index: u8) -> Result<Node> {
+        let bank: OrgId = format!("bank-{}", letters(index % self.args.validators)).parse()?;
+        let ca = self.home.join("organisations").join(bank.as_str()).join("ca");
+        let node = self.node(&bank, Role::Observer, index)?;
+        self.certify_node(&mut Authority::open(&ca, &self.passphrase)?, &node)?;
+        Ok(node)
+    }
+
+    /// The node's TLS key and certificate.
+    fn certify_node(&self, authority: &mut Authority, node: &Node) -> Result<String> {
+        let sans = [San::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)), San::Dns("localhost".into())];
+        let holder = Holder { role: node.role, key_type: KeyType::P256, name: &node.name, sans: &sans };
+        let (_, chain) = self.issue(authority, &holder, &node.config.with_file_name("node"))?;
+        Ok(chain)
+    }
+
+    fn node(&self, bank: &OrgId, role: Role, index: u8) -> Result<Node> {
+        let name = format!("{role}-{}", u16::from(index) + 1);
+        let place = match role {
+            Role::Validator => u16::from(index),
+            _ => u16::from(self.args.validators) + u16::from(index),
+        };
         let folder = self.home.join("nodes").join(&name);
         files::create_dir(&folder)?;
-        let port = |offset: u16| self.args.base_port.checked_add(u16::from(index) * 10 + offset);
+        let port = |offset: u16| self.args.base_port.checked_add(place * 10 + offset);
         let port = |offset| port(offset).ok_or_else(|| eyre!("--base-port is too high for so many nodes"));
         Ok(Node {
             organisation: bank.clone(),
+            role,
             config: folder.join("concordat.toml"),
             log: folder.join("node.log"),
             p2p: SocketAddr::from((Ipv4Addr::LOCALHOST, port(0)?)),
@@ -286,7 +320,12 @@ impl Maker<'_> {
         let secret = match key_type {
             KeyType::Secp256k1 => {
                 let file = stem.with_extension("secret");
-                files::write(&file, format!("0x{}", hex::encode(*key.raw_secret()?)).as_bytes(), 0o600, false)?;
+                files::write(
+                    &file,
+                    format!("0x{}", hex::encode(*key.raw_secret()?)).as_bytes(),
+                    0o600,
+                    false,
+                )?;
                 Some(file)
             }
             _ => None,
@@ -306,11 +345,16 @@ impl Maker<'_> {
     fn configure(&self, node: &Node, index: u16, genesis: &Path, nodes: &[Node]) -> Result<()> {
         let mut config: Table = toml::from_str(concordat_node::config::TEMPLATE)?;
         let text = |path: &Path| Value::String(path.display().to_string());
-        let local = |offset: u16| Value::String(format!("127.0.0.1:{}", self.args.base_port + index * 10 + offset));
+        let local =
+            |offset: u16| Value::String(format!("127.0.0.1:{}", self.args.base_port + index * 10 + offset));
         config["genesis"] = text(genesis);
         config["identity"]["passphrase_file"] = text(&self.home.join("passphrase"));
         config["p2p"]["listen"] = local(0);
-        let others = nodes.iter().filter(|other| other.name != node.name);
+        if node.role != Role::Validator {
+            config["identity"].as_table_mut().and_then(|identity| identity.remove("consensus_key"));
+        }
+        // Observers connect to validators; nobody needs to connect to observers.
+        let others = nodes.iter().filter(|other| other.name != node.name && other.role == Role::Validator);
         config["p2p"]["peers"] =
             Value::Array(others.map(|other| Value::String(other.p2p.to_string())).collect());
         config["rpc"]["ethereum"]["address"] = local(1);

@@ -105,7 +105,11 @@ fn wait_for_blocks(network: &Network, nodes: &mut Nodes) -> Result<()> {
             }
             if Instant::now() > until {
                 let log = log_tail(network, &node.name);
-                bail!("no block after {} s; the end of {}'s log:\n{log}", START_PATIENCE.as_secs(), node.name);
+                bail!(
+                    "no block after {} s; the end of {}'s log:\n{log}",
+                    START_PATIENCE.as_secs(),
+                    node.name
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -62,8 +62,7 @@ impl Application for LedgerApplication {
     async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
         let now = to_time(SystemTime::now());
         let ProposalRequest { height, proposer, last_commit, .. } = request;
-        let built =
-            self.blocking(move |ledger| ledger.build(height, proposer.0, last_commit, now)).await?;
+        let built = self.blocking(move |ledger| ledger.build(height, proposer.0, last_commit, now)).await?;
         let id = block_id(&built.executed.block, built.parts);
         Ok(ProposedBlock { id, bytes: built.bytes.into() })
     }
@@ -75,10 +74,9 @@ impl Application for LedgerApplication {
 
     async fn validate(&self, block: Arc<ConsensusBlock>, origin: Origin) -> Verdict {
         let about = match origin {
-            Origin::Proposal { received_at } => Circumstances {
-                proposer: Some(block.proposer.0),
-                received_at: Some(to_time(received_at)),
-            },
+            Origin::Proposal { received_at } => {
+                Circumstances { proposer: Some(block.proposer.0), received_at: Some(to_time(received_at)) }
+            }
             Origin::Reproposal | Origin::Synced => Circumstances { proposer: None, received_at: None },
         };
         let ledger = self.0.clone();
@@ -134,12 +132,15 @@ impl Application for LedgerApplication {
     }
 
     async fn earliest_height(&self) -> u64 {
-        self.0.store.initial_height().ok().flatten().unwrap_or(1)
+        self.0.store.body_floor()
     }
 
     fn on_evidence(&self, evidence: Evidence) {
         self.0.metrics.equivocations.inc();
-        tracing::error!(?evidence, "a validator signed two conflicting messages; keep this for the committee");
+        tracing::error!(
+            ?evidence,
+            "a validator signed two conflicting messages; keep this for the committee"
+        );
         let mut kept = lock(&self.0.evidence);
         if kept.len() < EVIDENCE_KEPT {
             kept.push_back(format!("{evidence:?}"));

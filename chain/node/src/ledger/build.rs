@@ -50,11 +50,7 @@ impl Ledger {
     }
 
     /// Executes what the pool offers; what turns out impossible at its place leaves the pool.
-    fn fill(
-        &self,
-        tip: &Tip,
-        time: Time,
-    ) -> Result<(Vec<Arc<VerifiedTx>>, BlockOutcome), LedgerError> {
+    fn fill(&self, tip: &Tip, time: Time) -> Result<(Vec<Arc<VerifiedTx>>, BlockOutcome), LedgerError> {
         let params = &self.genesis.params;
         let bytes = usize::try_from(params.block_max_bytes).unwrap_or(usize::MAX);
         let budget = Budget {

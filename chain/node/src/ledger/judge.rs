@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use concordat_core::{BlockExecutor, ExecError};
 use concordat_types::{
-    B256, Block,
-    block::HeaderContext,
-    commit::verify_commit,
-    validator::ConsensusAddress,
+    B256, Block, block::HeaderContext, commit::verify_commit, validator::ConsensusAddress,
 };
 use tendermint::{Time, block::Header};
 
@@ -110,7 +107,10 @@ fn check_time(
     params: &concordat_types::ChainParams,
 ) -> Result<(), InvalidBlock> {
     if !header.time.after(tip.time) {
-        return Err(InvalidBlock::Time(format!("{} is not after the previous block's {}", header.time, tip.time)));
+        return Err(InvalidBlock::Time(format!(
+            "{} is not after the previous block's {}",
+            header.time, tip.time
+        )));
     }
     let Some(received) = received_at else { return Ok(()) };
     let precision = Duration::from_millis(params.clock_precision_ms);

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The first block's height.
-const INITIAL_HEIGHT: u64 = 1;
+pub(super) const INITIAL_HEIGHT: u64 = 1;
 
 /// The store's note that holds the hash of the genesis document.
 const GENESIS_NOTE: &str = "genesis";
@@ -39,7 +39,7 @@ pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result
     }
     let state = genesis_state(genesis)?;
     let encoded = state.validators.encode();
-    store.put_note(GENESIS_NOTE, expected.as_slice())?;
+    note_genesis(store, genesis)?;
     store.init_genesis(&GenesisBatch {
         chain_id: &genesis.chain_id,
         initial_height: INITIAL_HEIGHT,
@@ -48,6 +48,11 @@ pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result
         validators: &[ValidatorsFrom { height: INITIAL_HEIGHT, encoded }],
     })?;
     Ok(())
+}
+
+/// Binds the store to a genesis document.
+pub(super) fn note_genesis(store: &Store, genesis: &Genesis) -> Result<(), LedgerError> {
+    Ok(store.put_note(GENESIS_NOTE, genesis.hash().as_slice())?)
 }
 
 impl Ledger {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use concordat_state::Store;
-use prost::Message as _;
 use concordat_types::{B256, Block, Genesis, ValidatorSet, block::HeaderContext, receipt::results_hash};
+use prost::Message as _;
 use tendermint::{Hash, Time, block::Commit};
 use tendermint_proto::v0_38::types as pb;
 
@@ -44,7 +44,6 @@ impl Tip {
         let stored = store.latest().ok_or_else(|| damaged("tip", 0, "the store has no genesis state"))?;
         let height = stored.height;
         let header = if height == 0 { None } else { store.header(height)? };
-        let receipts = store.receipts(height)?.unwrap_or_default();
         let previous_root = height.checked_sub(1).map(|h| store.state_root(h)).transpose()?.flatten();
         let time = match &header {
             Some(header) => header.time,
@@ -57,7 +56,7 @@ impl Tip {
             time,
             commit: read_commit(store, height)?,
             state_root: stored.state_root,
-            results_hash: results_hash(&receipts),
+            results_hash: read_results_hash(store, height)?,
             last_validators: header.is_some().then(|| read_validators(store, height)).transpose()?,
             validators: read_validators(store, height + 1)?,
             next_validators: read_validators(store, height + 2)?,
@@ -124,10 +123,24 @@ pub(super) fn encode_commit(commit: &Commit) -> Vec<u8> {
     pb::Commit::from(commit.clone()).encode_to_vec()
 }
 
-fn read_commit(store: &Store, height: u64) -> Result<Option<Commit>, LedgerError> {
+pub(super) fn read_commit(store: &Store, height: u64) -> Result<Option<Commit>, LedgerError> {
     let Some(bytes) = store.seen_commit(height)? else { return Ok(None) };
     let raw = pb::Commit::decode(bytes.as_slice()).map_err(|e| damaged("commit", height, e))?;
     Commit::try_from(raw).map(Some).map_err(|e| damaged("commit", height, e))
+}
+
+/// The store's note that holds the results' hash of the block that a snapshot was taken after.
+pub(super) fn results_note(height: u64) -> String {
+    format!("results/{height:020}")
+}
+
+/// From the receipts; a node that joined from a snapshot has none of that block, but was told the hash.
+fn read_results_hash(store: &Store, height: u64) -> Result<Hash, LedgerError> {
+    if let Some(told) = store.note(&results_note(height))? {
+        let hash = told.try_into().map_err(|_| damaged("results hash", height, "not 32 bytes"))?;
+        return Ok(Hash::Sha256(hash));
+    }
+    Ok(results_hash(&store.receipts(height)?.unwrap_or_default()))
 }
 
 pub(super) fn read_validators(store: &Store, height: u64) -> Result<ValidatorSet, LedgerError> {

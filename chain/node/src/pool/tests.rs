@@ -1,7 +1,7 @@
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
-use concordat_types::SignedTx;
 use alloy_primitives::{Signature, TxKind};
+use concordat_types::SignedTx;
 use proptest::prelude::*;
 use secp256k1::{Message, SECP256K1, SecretKey};
 

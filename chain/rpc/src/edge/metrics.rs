@@ -23,22 +23,22 @@ impl RpcMetrics {
         let metrics = Self {
             requests: IntCounterVec::new(
                 Opts::new(
-                    "concordat_rpc_requests_total",
+                    "rpc_requests_total",
                     "RPC calls answered, by interface, method and result",
                 ),
                 &["interface", "method", "result"],
             )?,
             seconds: HistogramVec::new(
-                HistogramOpts::new("concordat_rpc_request_seconds", "Time to answer an RPC call")
+                HistogramOpts::new("rpc_request_seconds", "Time to answer an RPC call")
                     .buckets(LATENCY_BUCKETS.to_vec()),
                 &["interface", "method"],
             )?,
             refused: IntCounterVec::new(
-                Opts::new("concordat_rpc_refused_total", "RPC requests refused at the edge, by reason"),
+                Opts::new("rpc_refused_total", "RPC requests refused at the edge, by reason"),
                 &["interface", "reason"],
             )?,
             sockets: IntGaugeVec::new(
-                Opts::new("concordat_rpc_websockets", "Open WebSocket connections"),
+                Opts::new("rpc_websockets", "Open WebSocket connections"),
                 &["interface"],
             )?,
         };

@@ -122,10 +122,10 @@ async fn everything_is_counted_under_a_bounded_set_of_labels() {
     get(fixture.comet, "/health").await;
     let text = prometheus::TextEncoder::new().encode_to_string(&fixture.registry.gather()).unwrap();
     for line in [
-        r#"concordat_rpc_requests_total{interface="ethereum",method="eth_chainId",result="ok"} 1"#,
-        r#"concordat_rpc_requests_total{interface="ethereum",method="unknown",result="error"} 2"#,
-        r#"concordat_rpc_requests_total{interface="cometbft",method="health",result="ok"} 1"#,
-        r#"concordat_rpc_refused_total{interface="ethereum",reason="malformed"} 1"#,
+        r#"rpc_requests_total{interface="ethereum",method="eth_chainId",result="ok"} 1"#,
+        r#"rpc_requests_total{interface="ethereum",method="unknown",result="error"} 2"#,
+        r#"rpc_requests_total{interface="cometbft",method="health",result="ok"} 1"#,
+        r#"rpc_refused_total{interface="ethereum",reason="malformed"} 1"#,
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
