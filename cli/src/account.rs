@@ -78,7 +78,8 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
         AccountCommand::SubmitCrl { key, crl, issuer, node } => {
             let bytes = std::fs::read(&crl)?;
             let crl = concordat_pki_authority::pem::decode(concordat_pki_authority::pem::CRL, &bytes)?;
-            let call = IIdentityRegistry::submitCrlCall { crl: crl.into(), issuerChain: read_chain(&issuer)? };
+            let call =
+                IIdentityRegistry::submitCrlCall { crl: crl.into(), issuerChain: read_chain(&issuer)? };
             let receipt = send(&node.connect()?, &key, call.abi_encode())?;
             output::show(json, &receipt, |_| "the CRL is accepted; it binds from now on".into())
         }

@@ -60,12 +60,14 @@ impl NodeArgs {
             config = config.root_certs(RootCerts::new_with_certs(&roots));
         }
         if let (Some(certificate), Some(key)) = (&self.client_certificate, &self.client_key) {
-            let passphrase = crate::keys::passphrase(self.client_passphrase_file.as_deref(), "client key's passphrase")?;
+            let passphrase =
+                crate::keys::passphrase(self.client_passphrase_file.as_deref(), "client key's passphrase")?;
             let key = concordat_pki_authority::PrivateKey::read(key, &passphrase)?;
             let der = key.to_pkcs8_der()?;
             let pem = concordat_pki_authority::pem::encode("PRIVATE KEY", &der);
             let key = PrivateKey::from_pem(pem.as_bytes())?;
-            config = config.client_cert(Some(ClientCert::new_with_certs(&read_certificates(certificate)?, key)));
+            config =
+                config.client_cert(Some(ClientCert::new_with_certs(&read_certificates(certificate)?, key)));
         }
         Ok(config.build())
     }
@@ -113,8 +115,9 @@ impl Client {
             .wrap_err_with(|| format!("cannot reach the node at {}", self.url))?;
         let status = response.status();
         let body = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
-        serde_json::from_str(&body)
-            .wrap_err_with(|| format!("{} answered {status}: {}", self.url, body.chars().take(200).collect::<String>()))
+        serde_json::from_str(&body).wrap_err_with(|| {
+            format!("{} answered {status}: {}", self.url, body.chars().take(200).collect::<String>())
+        })
     }
 
     /// The chain's EIP-155 id.

@@ -47,8 +47,9 @@ pub enum DbCommand {
         /// Heights whose past state stays readable.
         #[arg(long, value_name = "HEIGHTS")]
         keep_history: u64,
-        /// Heights whose transactions and receipts stay; absent: all.
-        #[arg(long, value_name = "HEIGHTS")]
+        /// Heights whose transactions and receipts stay, at least 16: the newest say which validators are active.
+        /// Absent: all.
+        #[arg(long, value_name = "HEIGHTS", value_parser = clap::value_parser!(u64).range(16..))]
         keep_bodies: Option<u64>,
     },
 }

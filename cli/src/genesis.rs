@@ -1,6 +1,11 @@
 //! `concordat genesis`: each organisation makes its part, anyone assembles them, all compare one hash.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::{SystemTime, UNIX_EPOCH}};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use clap::{Args, Subcommand};
 use concordat_core::genesis_state;
@@ -103,7 +108,8 @@ fn part(args: PartArgs, json: bool) -> Result<()> {
         validators: args.validators,
     };
     fs::write(&args.out, serde_json::to_string_pretty(&part)?)?;
-    let said = json!({ "organisation": part.organisation, "validators": part.validators.len(), "file": args.out });
+    let said =
+        json!({ "organisation": part.organisation, "validators": part.validators.len(), "file": args.out });
     output::show(json, &said, |_| {
         format!("wrote {}; send it to whoever assembles the genesis", args.out.display())
     })

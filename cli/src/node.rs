@@ -73,10 +73,8 @@ fn run_node(path: &Path, json: bool) -> Result<()> {
         .wrap_err_with(|| format!("genesis {}", config.genesis.display()))?;
     let genesis = Genesis::from_json(&text).wrap_err_with(|| config.genesis.display().to_string())?;
     let keys = read_keys(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_THREADS)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build()?;
     let ended = runtime.block_on(async {
         let node = concordat_node::start(&config, genesis, keys).await?;
         announce(&node, json)?;
@@ -121,9 +119,8 @@ async fn until_told(node: RunningNode) -> Result<()> {
 fn read_keys(config: &NodeConfig) -> Result<NodeKeys> {
     let identity = &config.identity;
     let passphrase = keys::passphrase(Some(&identity.passphrase_file), "passphrase")?;
-    let open = |path: &Path| {
-        PrivateKey::read(path, &passphrase).wrap_err_with(|| format!("key {}", path.display()))
-    };
+    let open =
+        |path: &Path| PrivateKey::read(path, &passphrase).wrap_err_with(|| format!("key {}", path.display()));
     let tls_key = |path: &Path| -> Result<PrivateKeyDer<'static>> {
         Ok(PrivatePkcs8KeyDer::from(open(path)?.to_pkcs8_der()?.to_vec()).into())
     };

@@ -111,8 +111,12 @@ pub enum Origin {
         /// When its last part arrived.
         received_at: SystemTime,
     },
-    /// Proposed again with the proof that two thirds accepted it before: its time was judged then.
-    Reproposal,
+    /// Said to be proposed again, because two thirds accepted it before. The sender's word alone: its time
+    /// may be old, but must not be ahead of ours, and any validator may have made it first.
+    Reproposal {
+        /// When it arrived.
+        received_at: SystemTime,
+    },
     /// Already decided by the network; we are catching up.
     Synced,
 }
@@ -125,6 +129,11 @@ pub enum Verdict {
     /// The block breaks a rule.
     Invalid {
         /// Which rule, for the log.
+        reason: String,
+    },
+    /// This node cannot tell now: its store failed, or it is stopping. Not the block's fault.
+    Undecidable {
+        /// Why, for the log.
         reason: String,
     },
 }

@@ -194,7 +194,7 @@ impl ConsensusHandle {
 }
 
 /// How much gossip may wait for the node, in messages.
-const GOSSIP_BACKLOG: usize = 1024;
+const GOSSIP_BACKLOG: usize = 64;
 /// How many block parts may wait for assembly.
 const PARTS_BACKLOG: usize = 256;
 /// How many messages the engine's sync port holds for a slow sync actor; the default of 10 loses decisions.

@@ -22,6 +22,16 @@ pub mod network;
 pub mod signing;
 pub mod transport;
 
+/// What the simulation in `tests/` drives without sockets and threads. No part of the interface.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::{
+        host::{Assembly, Blocks, Claim, Known, Step, parts},
+        network::{Gate, Place},
+        signing::{EngineSigner, is_abstention},
+    };
+}
+
 pub use arc_malachitebft_core_types::LinearTimeouts;
 pub use arc_malachitebft_peer::PeerId;
 

@@ -6,10 +6,7 @@
 //! Invariant: the hash maps here are only looked up; whatever leaves in an order leaves in that of a
 //! `BTreeMap`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{Address, B256, Bytes, ChangeSet, ReadError, StateKey, StateReader, U256};
@@ -72,7 +69,7 @@ pub(crate) struct Overlay<R> {
     accounts: AddressMap<CachedAccount>,
     code: B256Map<Bytecode>,
     new_code: BTreeMap<B256, Bytes>,
-    block_hashes: HashMap<u64, B256>,
+    block_hashes: BTreeMap<u64, B256>,
     rows: BTreeMap<RowKey, CachedRow>,
     standings: AddressMap<Option<Arc<Standing>>>,
     events: Vec<IdentityEvent>,
@@ -89,7 +86,7 @@ impl<R: StateReader> Overlay<R> {
             accounts: AddressMap::default(),
             code: B256Map::default(),
             new_code: BTreeMap::new(),
-            block_hashes: HashMap::new(),
+            block_hashes: BTreeMap::new(),
             rows: BTreeMap::new(),
             standings: AddressMap::default(),
             events: Vec::new(),

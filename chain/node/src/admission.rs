@@ -204,6 +204,11 @@ impl TxPool {
         lock(&self.pool).remove(&tx.hash());
     }
 
+    /// Drops a transaction, whatever it is.
+    pub fn remove(&self, hash: &B256) {
+        lock(&self.pool).remove(hash);
+    }
+
     /// Follows a committed block: its transactions leave, and the next block's environment is set.
     pub fn block_committed(&self, next_nonces: &[(Address, u64)], next_height: u64, seconds: u64) {
         self.set_next(next_height, seconds);
@@ -268,8 +273,9 @@ impl TxPool {
 
     /// What has waited long enough to be told again.
     fn to_repeat(&self) -> Vec<Arc<VerifiedTx>> {
-        let Some(then) = Instant::now().checked_sub(REPEAT_AFTER) else { return Vec::new() };
-        lock(&self.pool).waiting_since(then, GOSSIP_BATCH)
+        let now = Instant::now();
+        let Some(then) = now.checked_sub(REPEAT_AFTER) else { return Vec::new() };
+        lock(&self.pool).to_repeat(then, now, GOSSIP_BATCH)
     }
 }
 

@@ -4,10 +4,7 @@
 //! Block time alone would stand still on a node that is cut off, and let an expired certificate in.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -21,18 +18,17 @@ use crate::ledger::Ledger;
 /// Decides by the registry at the tip.
 pub struct RegistryAuthorizer {
     ledger: Arc<Ledger>,
-    generation: AtomicU64,
 }
 
 impl RegistryAuthorizer {
     /// An authorizer over a ledger.
     pub fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, generation: AtomicU64::new(0) }
+        Self { ledger }
     }
 
-    /// Says that the registry may have changed: open connections are judged again.
-    pub fn changed(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+    /// Changes with every change of identities, and every minute, because certificates expire.
+    fn generation(&self) -> u64 {
+        self.ledger.identity_generation().wrapping_mul(1 << 32).wrapping_add(self.now() / 60)
     }
 
     /// Unix seconds at which certificates are judged.
@@ -57,6 +53,10 @@ impl PeerAuthorizer for RegistryAuthorizer {
             not_after: identity.not_after,
         })
     }
+
+    fn generation(&self) -> u64 {
+        Self::generation(self)
+    }
 }
 
 impl ClientAuthorizer for RegistryAuthorizer {
@@ -68,6 +68,6 @@ impl ClientAuthorizer for RegistryAuthorizer {
     }
 
     fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Relaxed)
+        Self::generation(self)
     }
 }

@@ -14,7 +14,10 @@ mod tip;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -66,6 +69,7 @@ pub struct Ledger {
     executed: Mutex<VecDeque<Arc<Executed>>>,
     blocks: broadcast::Sender<Arc<CommittedBlock>>,
     evidence: Mutex<VecDeque<String>>,
+    identity_generation: AtomicU64,
 }
 
 /// What went wrong in the ledger. None of these is a verdict on a block.
@@ -107,9 +111,17 @@ pub enum LedgerError {
     /// The genesis document describes no state.
     #[error("genesis: {0}")]
     Genesis(#[from] concordat_core::GenesisStateError),
-    /// A task of ours ended early.
-    #[error("the node is stopping")]
-    Stopping,
+    /// A task of ours ended early: a panic, or the node is stopping.
+    #[error("a task of the ledger ended early: {0}")]
+    Task(String),
+    /// Asked to build on a block that is not the tip.
+    #[error("asked to build block {asked}, but the tip is {tip}")]
+    NotNext {
+        /// The height asked for.
+        asked: u64,
+        /// The tip's height.
+        tip: u64,
+    },
     /// The network decided a block that we find invalid: never go on.
     #[error(
         "the network decided block {height}, which this node finds invalid: {reason}; stop and compare versions before anything else"
@@ -186,6 +198,7 @@ impl Ledger {
             executed: Mutex::default(),
             blocks: broadcast::Sender::new(BLOCKS_BUFFERED),
             evidence: Mutex::default(),
+            identity_generation: AtomicU64::new(0),
         })
     }
 
@@ -194,9 +207,14 @@ impl Ledger {
         self.tip.borrow().clone()
     }
 
-    /// Follows the tip.
-    pub fn watch_tip(&self) -> watch::Receiver<Arc<Tip>> {
-        self.tip.subscribe()
+    /// Changes whenever a block changed identities: certificates, revocations, validators.
+    pub fn identity_generation(&self) -> u64 {
+        self.identity_generation.load(Ordering::SeqCst)
+    }
+
+    /// Evidence of validators that signed conflicting messages, as this node saw it.
+    pub fn evidence(&self) -> Vec<String> {
+        lock(&self.evidence).iter().cloned().collect()
     }
 
     /// Follows committed blocks.

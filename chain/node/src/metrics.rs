@@ -27,8 +27,7 @@ pub struct NodeMetrics {
     pub equivocations: IntCounter,
     /// Malformed or wrongly signed transactions that peers told.
     pub gossip_refused: IntCounter,
-    /// Days until a certificate expires, by file.
-    pub certificate_days_left: IntGaugeVec,
+    certificate_days_left: IntGaugeVec,
     block_interval_seconds: Histogram,
     block_transactions: IntCounter,
     outcomes: IntCounterVec,
@@ -113,6 +112,14 @@ impl NodeMetrics {
             Err(SubmitError::Unavailable(_)) => "unavailable",
         };
         self.submissions.with_label_values(&[label]).inc();
+    }
+
+    /// Shows how many days the node's certificates last, judged now.
+    pub fn certificates(&self, expiries: &[(&'static str, i64)], now_secs: i64) {
+        for (name, not_after) in expiries {
+            let days = not_after.saturating_sub(now_secs).div_euclid(86_400);
+            self.certificate_days_left.with_label_values(&[name]).set(days);
+        }
     }
 
     /// Shows what the database holds. Asked for at every scrape: it costs microseconds.

@@ -2,21 +2,28 @@
 //!
 //! Served in plaintext: it shows no secret and takes no order.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
+use concordat_consensus::PeerIdentity;
 use concordat_rpc::NodeApi;
+use concordat_types::{OrgId, Role};
 use prometheus::Registry;
 use serde_json::json;
 
-use crate::{api::Api, metrics::NodeMetrics};
+use crate::{api::Api, ledger::Tip, metrics::NodeMetrics};
 
 /// What the routes answer from.
 pub struct Operations {
     pub(crate) api: Arc<Api>,
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<NodeMetrics>,
-    pub(crate) validator: bool,
+    /// The earliest expiry of each certificate path of this node, in Unix seconds.
+    pub(crate) expiries: Vec<(&'static str, i64)>,
 }
 
 /// The running interface.
@@ -42,6 +49,7 @@ pub fn serve(listen: SocketAddr, operations: Operations) -> std::io::Result<Oper
             .route("/healthz", web::get().to(healthz))
             .route("/readyz", web::get().to(readyz))
             .route("/metrics", web::get().to(metrics))
+            .route("/evidence", web::get().to(evidence))
     })
     .workers(1)
     .disable_signals()
@@ -63,23 +71,44 @@ async fn healthz() -> HttpResponse {
 async fn readyz(state: web::Data<Operations>) -> HttpResponse {
     let sync = state.api.sync_status();
     let tip = state.api.ledger.tip();
-    let others = tip.validators.validators().len().saturating_sub(1);
-    let connected = state.api.consensus.status().peers.len();
-    // Tolerating f of 3f + 1, a validator needs 2f others.
-    let needed = if state.validator { others.div_ceil(3) * 2 } else { usize::from(others > 0) };
-    let ready = !sync.catching_up && connected >= needed.min(others);
+    let peers = state.api.consensus.status().peers;
+    let (power, total) = (reachable_power(&state.api, &tip, &peers), tip.validators.total_power());
+    // Without more than two thirds of the power in reach, nothing that this node takes can become final.
+    let quorum = u128::from(power) * 3 > u128::from(total) * 2;
+    let ready = !sync.catching_up && quorum;
     let body = json!({
         "ready": ready,
         "height": tip.height,
         "catching_up": sync.catching_up,
         "highest_known_height": sync.highest_height,
-        "peers": connected,
-        "peers_needed": needed.min(others),
+        "peers": peers.len(),
+        "reachable_power": power,
+        "total_power": total,
     });
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
+/// The power of the validators that are connected, this node's own included. An organisation's validators
+/// are taken as connected when one of its validator nodes is.
+fn reachable_power(api: &Api, tip: &Tip, peers: &[Arc<PeerIdentity>]) -> u64 {
+    let own = api.info.consensus_key;
+    let connected = |org: &OrgId| peers.iter().any(|p| p.role == Role::Validator && p.org == *org);
+    let validators = tip.validators.validators().iter();
+    validators.filter(|v| own == Some(v.public_key) || connected(&v.org)).map(|v| v.power).sum()
+}
+
+pub(crate) fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Conflicting messages that this node has seen validators sign, both with their signatures.
+async fn evidence(state: web::Data<Operations>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "evidence": state.api.ledger.evidence() }))
+}
+
 async fn metrics(state: web::Data<Operations>) -> HttpResponse {
+    state.metrics.certificates(&state.expiries, unix_now());
     if let Ok(stats) = state.api.ledger.store().stats() {
         state.metrics.store(&stats);
     }

@@ -52,6 +52,8 @@ pub struct Budget {
 struct Entry {
     tx: Arc<VerifiedTx>,
     entered: Instant,
+    /// When the peers were last told.
+    told: Instant,
 }
 
 #[derive(Default)]
@@ -94,7 +96,7 @@ impl Pool {
             Sender::default()
         });
         account.next = account.next.max(state_nonce);
-        account.waiting.insert(nonce, Entry { tx, entered: now });
+        account.waiting.insert(nonce, Entry { tx, entered: now, told: now });
         self.hashes.insert(hash, (sender, nonce));
         self.bytes += size;
         Ok(())
@@ -181,14 +183,16 @@ impl Pool {
     pub fn expire(&mut self, now: Instant) -> usize {
         let lifetime = Duration::from_millis(self.limits.lifetime_ms);
         let old = |entry: &Entry| now.saturating_duration_since(entry.entered) > lifetime;
-        let hashes: Vec<B256> = self
-            .senders
-            .values()
-            .flat_map(|account| account.waiting.values().filter(|entry| old(entry)))
-            .map(|entry| entry.tx.hash())
-            .collect();
-        hashes.iter().for_each(|hash| self.remove(hash));
-        hashes.len()
+        let mut gone = Vec::new();
+        for account in self.senders.values_mut() {
+            gone.extend(account.waiting.extract_if(.., |_, entry| old(entry)).map(|(_, entry)| entry));
+        }
+        let count = gone.len();
+        self.forget(gone.into_iter());
+        if count > 0 {
+            self.drop_empty();
+        }
+        count
     }
 
     fn forget(&mut self, gone: impl Iterator<Item = Entry>) {
@@ -244,10 +248,24 @@ impl Pool {
         self.senders.keys().flat_map(|sender| self.of_sender(sender)).take(limit).collect()
     }
 
-    /// What has waited since before `then`, for being told to the peers again.
-    pub fn waiting_since(&self, then: Instant, limit: usize) -> Vec<Arc<VerifiedTx>> {
-        let entries = self.senders.values().flat_map(|account| account.waiting.values());
-        entries.filter(|entry| entry.entered <= then).take(limit).map(|entry| entry.tx.clone()).collect()
+    /// What has waited since before `then` and was not told since, for being told to the peers again:
+    /// executable ones first. Each call gives others until all have been told.
+    pub fn to_repeat(&mut self, then: Instant, now: Instant, limit: usize) -> Vec<Arc<VerifiedTx>> {
+        let mut due: Vec<(u64, &mut Entry)> = self
+            .senders
+            .values_mut()
+            .flat_map(|account| {
+                let next = account.next;
+                account.waiting.iter_mut().map(move |(nonce, entry)| (nonce - next, entry))
+            })
+            .filter(|(_, entry)| entry.told <= then)
+            .collect();
+        due.sort_by_key(|(ahead, _)| *ahead);
+        let tell = |(_, entry): (u64, &mut Entry)| {
+            entry.told = now;
+            entry.tx.clone()
+        };
+        due.into_iter().take(limit).map(tell).collect()
     }
 
     /// Transactions and bytes in the pool.

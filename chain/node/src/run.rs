@@ -1,11 +1,6 @@
 //! Starting and stopping a node.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use concordat_consensus::{
     ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, NodeIdentity,
@@ -127,7 +122,7 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
     let genesis = Arc::new(genesis);
     let registry = concordat_monitoring::registry(HashMap::new())?;
     let metrics = Arc::new(NodeMetrics::register(&registry)?);
-    watch_expiry(&metrics, &identity.certificate);
+    let expiries = expiries(&keys)?;
 
     let (ledger, pool, told) = open_ledger(config, &genesis, &metrics).await?;
     let authorizer = Arc::new(RegistryAuthorizer::new(ledger.clone()));
@@ -137,7 +132,7 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
     let (consensus, gossip) =
         start_consensus(config, &genesis, &identity, &keys, &authorizer, &ledger, signer).await?;
     let consensus = Arc::new(consensus);
-    let tasks = spawn_tasks(&ledger, &pool, &consensus, &authorizer, gossip, told);
+    let tasks = spawn_tasks(&pool, &consensus, gossip, told);
 
     let info = NodeInfo {
         node_id: node_id(&identity.certificate.spki_sha256().into()),
@@ -150,8 +145,7 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
     let starting_height = ledger.tip().height;
     let api =
         Arc::new(Api { ledger: ledger.clone(), pool, consensus: consensus.clone(), info, starting_height });
-    let (rpc, operations) =
-        serve(config, keys, api, (&registry, metrics), authorizer, consensus_key.is_some()).await?;
+    let (rpc, operations) = serve(config, keys, api, (&registry, metrics), authorizer, expiries).await?;
     let endpoints = Endpoints {
         p2p: consensus.listen_addr(),
         ethereum: rpc.ethereum(),
@@ -226,7 +220,7 @@ async fn open_ledger(
         pool.set_next(tip.next_height(), u64::try_from(tip.time.unix_timestamp()).unwrap_or(0));
         Ok((Arc::new(ledger), pool, told))
     });
-    opened.await.unwrap_or(Err(NodeError::Ledger(LedgerError::Stopping)))
+    opened.await.unwrap_or(Err(NodeError::Ledger(LedgerError::Task("opening the ledger".into()))))
 }
 
 fn open_signer(
@@ -279,12 +273,10 @@ async fn start_consensus(
     Ok(concordat_consensus::start(settings, node, authorizer.clone(), application, signer).await?)
 }
 
-/// What runs beside consensus: gossip out, gossip in, and telling the doors about new blocks.
+/// What runs beside consensus: gossip out and gossip in.
 fn spawn_tasks(
-    ledger: &Arc<Ledger>,
     pool: &Arc<TxPool>,
     consensus: &Arc<ConsensusHandle>,
-    authorizer: &Arc<RegistryAuthorizer>,
     mut gossip: mpsc::Receiver<Gossip>,
     told: mpsc::Receiver<Arc<concordat_types::VerifiedTx>>,
 ) -> Vec<JoinHandle<()>> {
@@ -300,13 +292,7 @@ fn spawn_tasks(
             }
         }
     };
-    let (authorizer, mut tip) = (authorizer.clone(), ledger.watch_tip());
-    let doors = async move {
-        while tip.changed().await.is_ok() {
-            authorizer.changed();
-        }
-    };
-    vec![tokio::spawn(out), tokio::spawn(inward), tokio::spawn(doors)]
+    vec![tokio::spawn(out), tokio::spawn(inward)]
 }
 
 async fn serve(
@@ -315,7 +301,7 @@ async fn serve(
     api: Arc<Api>,
     (registry, metrics): (&Registry, Arc<NodeMetrics>),
     authorizer: Arc<RegistryAuthorizer>,
-    validator: bool,
+    expiries: Vec<(&'static str, i64)>,
 ) -> Result<(RpcServers, OperationsServer), NodeError> {
     let tls = match keys.server {
         None => None,
@@ -335,18 +321,31 @@ async fn serve(
     let rpc = concordat_rpc::serve(config.rpc.to_rpc(), parts).await?;
     let address = config.operations.listen;
     let operations =
-        operations::serve(address, Operations { api, registry: registry.clone(), metrics, validator })
+        operations::serve(address, Operations { api, registry: registry.clone(), metrics, expiries })
             .map_err(|source| NodeError::Operations { address, source })?;
     Ok((rpc, operations))
 }
 
-/// Shows how long the node's certificate lasts, and warns in time.
-fn watch_expiry(metrics: &NodeMetrics, certificate: &Certificate) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let left = certificate.not_after().saturating_sub(i64::try_from(now).unwrap_or(i64::MAX));
-    let days = left.div_euclid(86_400);
-    metrics.certificate_days_left.with_label_values(&["node"]).set(days);
-    if days < 30 {
-        tracing::warn!(days, "this node's certificate expires soon; renew it with `concordat pki renew`");
+/// When the node's certificates expire: the earliest of each path, in Unix seconds. Warns in time.
+fn expiries(keys: &NodeKeys) -> Result<Vec<(&'static str, i64)>, NodeError> {
+    let server: Vec<Vec<u8>> =
+        keys.server.iter().flat_map(|(chain, _)| chain).map(|der| der.as_ref().to_vec()).collect();
+    let mut found = Vec::new();
+    for (what, chain) in [("node", &keys.node_chain), ("server", &server)] {
+        let wrong = |reason: String| NodeError::Identity { what, reason };
+        let path = chain.iter().map(|der| Certificate::parse(der).map(|c| c.not_after()));
+        let path = path.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(e.to_string()))?;
+        found.extend(path.into_iter().min().map(|not_after| (what, not_after)));
     }
+    for (certificate, not_after) in &found {
+        let days = not_after.saturating_sub(operations::unix_now()).div_euclid(86_400);
+        if days < 30 {
+            tracing::warn!(
+                certificate,
+                days,
+                "a certificate expires soon; renew it with `concordat pki renew`"
+            );
+        }
+    }
+    Ok(found)
 }

@@ -68,6 +68,9 @@ pub enum BlockError {
         /// What the content gives.
         want: String,
     },
+    /// Right in content, but not in the one encoding that we write.
+    #[error("the block is not in canonical encoding: unknown or reordered fields")]
+    NotCanonical,
     /// Evidence in blocks is not part of this protocol version.
     #[error("the block carries evidence, which this protocol version does not take")]
     Evidence,
@@ -115,6 +118,10 @@ impl Block {
         let txs = raw.data.unwrap_or_default().txs.into_iter().map(Bytes::from).collect();
         let block = Self { header, txs, last_commit };
         block.check_content_hashes()?;
+        // The block id covers these very bytes; other bytes of the same block would be another id.
+        if block.encode() != bytes {
+            return Err(BlockError::NotCanonical);
+        }
         Ok(block)
     }
 
@@ -314,6 +321,14 @@ mod tests {
             Block::decode(&swapped.encode()),
             Err(BlockError::Inconsistent { field: "last_commit_hash", .. })
         ));
+    }
+
+    #[test]
+    fn only_one_encoding_of_a_block_is_accepted() {
+        let mut bytes = block(vec![Bytes::from_static(b"one")], None).encode();
+        // Field 15, a varint: protobuf readers skip what they do not know.
+        bytes.extend([0x78, 0x01]);
+        assert_eq!(Block::decode(&bytes), Err(BlockError::NotCanonical));
     }
 
     #[test]

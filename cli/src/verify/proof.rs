@@ -11,7 +11,7 @@ use prost_ics23::Message as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tendermint::merkle::simple_hash_from_byte_vectors;
+use tendermint::{block::Header, merkle::simple_hash_from_byte_vectors};
 use tendermint_proto::v0_38::abci::ExecTxResult;
 
 use super::light::{LightClient, integer, wrong};
@@ -79,6 +79,11 @@ fn signed_root(
     if holds(proof, &own, key, value) {
         return Ok((height, own));
     }
+    Ok((height + 1, next_header(client, height)?.app_hash.as_bytes().to_vec()))
+}
+
+/// The header after block `height`, which signs its state and its results. It may still have to come.
+fn next_header(client: &mut LightClient, height: u64) -> Result<Header> {
     let until = Instant::now() + NEXT_HEADER_PATIENCE;
     while client.newest_height()? <= height {
         if Instant::now() > until {
@@ -86,8 +91,7 @@ fn signed_root(
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let next = client.header_at(height + 1)?.header.app_hash.as_bytes().to_vec();
-    Ok((height + 1, next))
+    Ok(client.header_at(height + 1)?.header)
 }
 
 fn holds(proof: &CommitmentProof, root: &[u8], key: &StateKey, value: &[u8]) -> bool {
@@ -120,7 +124,7 @@ pub fn transaction(client: &mut LightClient, hash: B256) -> Result<TransactionPr
     let results = list(&results["txs_results"]).iter().map(result).collect::<Result<Vec<_>>>()?;
     let leaves: Vec<Vec<u8>> = results.iter().map(prost::Message::encode_to_vec).collect();
     let root = simple_hash_from_byte_vectors::<Sha256>(&leaves);
-    let next = client.header_at(height + 1)?.header;
+    let next = next_header(client, height)?;
     if next.last_results_hash.map(to_b256) != Some(root.into()) {
         return Err(wrong(format!("the results of block {height} are not those that the next header names")));
     }

@@ -23,11 +23,17 @@ pub const PART_BYTES: usize = 60 * 1024;
 /// What a stream of parts claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
+    /// The height the block is proposed for.
     pub height: Height,
+    /// The round it is proposed in.
     pub round: Round,
+    /// The round of its polka if it is proposed again, else nil.
     pub valid_round: Round,
+    /// Who proposes it in that round.
     pub proposer: Address,
+    /// Its identity.
     pub block_id: BlockId,
+    /// The size of the encoded block, in bytes.
     pub total_bytes: u64,
 }
 
@@ -66,6 +72,7 @@ pub enum Step {
 }
 
 impl Assembly {
+    /// Assembles blocks up to this size, in bytes.
     pub fn new(max_block_bytes: usize) -> Self {
         Self { max_block_bytes, partial: HashMap::new() }
     }

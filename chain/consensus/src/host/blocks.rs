@@ -5,10 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use concordat_types::OrgId;
+
 use crate::{
     application::{ConsensusBlock, Verdict},
     context::BlockId,
 };
+
+/// Who brought a block: an organisation's validator, or `None` for this node and for decided blocks.
+pub type Sender = Option<OrgId>;
 
 /// A known block.
 #[derive(Clone, Debug)]
@@ -19,12 +24,15 @@ pub struct Known {
     pub verdict: Option<Verdict>,
     /// Whether the ledger has it on disk.
     pub stored: bool,
+    /// Who brought it.
+    sender: Sender,
 }
 
-/// The most undecided blocks kept per height: a few rounds' worth.
-pub const MAX_BLOCKS: usize = 16;
-/// The most blocks kept per round: more than one means that its proposer misbehaves.
-const MAX_BLOCKS_PER_ROUND: usize = 2;
+/// The most undecided blocks kept per height and sender. A sender over its quota loses its own blocks, never
+/// another's: otherwise one member could fill the space that the honest block needs.
+pub const MAX_BLOCKS_PER_SENDER: usize = 8;
+/// How far from the present round a block may be proposed to be looked at.
+pub const MAX_ROUNDS_AWAY: u32 = 10;
 
 /// Blocks of the present height and the next.
 #[derive(Debug, Default)]
@@ -45,16 +53,23 @@ impl Blocks {
         self.known.values().filter(|known| known.block.height == height).cloned().collect()
     }
 
-    /// Adds a block unless it is known; `false` if there are too many of its height.
-    pub fn insert(&mut self, block: Arc<ConsensusBlock>, verdict: Option<Verdict>) -> bool {
-        let siblings = || self.known.values().filter(|known| known.block.height == block.height);
-        let full = siblings().count() >= MAX_BLOCKS
-            || siblings().filter(|known| known.block.round == block.round).count() >= MAX_BLOCKS_PER_ROUND;
-        if full && !self.known.contains_key(&block.id) {
-            return false;
+    /// Adds a block unless it is known. Where its sender has too many at that height, its worst one goes.
+    pub fn insert(&mut self, block: Arc<ConsensusBlock>, verdict: Option<Verdict>, sender: Sender) {
+        if self.known.contains_key(&block.id) {
+            return;
         }
-        self.known.entry(block.id).or_insert(Known { block, verdict, stored: false });
-        true
+        let siblings = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.block.height == block.height && known.sender == sender);
+        if siblings.clone().count() >= MAX_BLOCKS_PER_SENDER {
+            // Valid blocks go last: the engine may ask for them. Those of old rounds go first.
+            let worst = siblings
+                .min_by_key(|(_, known)| (known.verdict == Some(Verdict::Valid), known.block.round))
+                .map(|(id, _)| *id);
+            worst.map(|id| self.known.remove(&id));
+        }
+        self.known.insert(block.id, Known { block, verdict, stored: false, sender });
     }
 
     /// Notes the ledger's verdict.
@@ -71,9 +86,13 @@ impl Blocks {
         }
     }
 
-    /// Whether the block is brought to the engine's notice in this round for the first time.
-    pub fn first_delivery(&mut self, id: &BlockId, round: u32) -> bool {
-        self.delivered.len() < 64 * MAX_BLOCKS && self.delivered.insert((*id, round))
+    /// Whether the block is brought to the engine's notice in this round for the first time. `now` is the
+    /// present round: rounds far from it do not count, so that what is remembered stays bounded.
+    pub fn first_delivery(&mut self, id: &BlockId, round: u32, now: u32) -> bool {
+        let near = |round: u32| round.abs_diff(now) <= MAX_ROUNDS_AWAY;
+        let known = &self.known;
+        self.delivered.retain(|(id, round)| near(*round) && known.contains_key(id));
+        near(round) && self.delivered.insert((*id, round))
     }
 
     /// Forgets everything below `height`.
@@ -101,32 +120,58 @@ mod tests {
         })
     }
 
-    #[test]
-    fn number_of_blocks_is_bounded_and_pruned() {
-        let mut blocks = Blocks::default();
-        let accepted = (0..100).filter(|byte| blocks.insert(block(5, u32::from(*byte), *byte), None)).count();
-        assert_eq!(accepted, MAX_BLOCKS);
-        assert!(blocks.insert(block(6, 0, 200), None));
-        assert!(blocks.first_delivery(&block(5, 0, 0).id, 0));
-        assert!(!blocks.first_delivery(&block(5, 0, 0).id, 0));
-        blocks.prune(6);
-        assert!(blocks.at(5).is_empty());
-        assert_eq!(blocks.at(6).len(), 1);
-        assert!(blocks.delivered.is_empty());
+    fn bank(name: &str) -> Sender {
+        Some(name.parse().unwrap())
     }
 
     #[test]
-    fn proposer_gets_two_blocks_per_round_at_most() {
+    fn sender_over_its_quota_loses_its_own_blocks_and_nobody_else_s() {
         let mut blocks = Blocks::default();
-        let accepted = (0..100).filter(|byte| blocks.insert(block(5, 3, *byte), None)).count();
-        assert_eq!(accepted, MAX_BLOCKS_PER_ROUND);
-        assert!(blocks.insert(block(5, 4, 200), None));
+        blocks.insert(block(5, 0, 200), None, bank("bank-b"));
+        for byte in 0..100 {
+            blocks.insert(block(5, u32::from(byte), byte), None, bank("bank-a"));
+        }
+        assert_eq!(blocks.at(5).len(), MAX_BLOCKS_PER_SENDER + 1);
+        assert!(blocks.get(&block(5, 0, 200).id).is_some());
+        assert!(blocks.get(&block(5, 99, 99).id).is_some(), "the newest is kept");
+    }
+
+    #[test]
+    fn valid_blocks_outlive_others_of_their_sender() {
+        let mut blocks = Blocks::default();
+        blocks.insert(block(5, 0, 0), Some(Verdict::Valid), bank("bank-a"));
+        for byte in 1..100 {
+            blocks.insert(block(5, u32::from(byte), byte), None, bank("bank-a"));
+        }
+        assert!(blocks.get(&block(5, 0, 0).id).is_some());
+    }
+
+    #[test]
+    fn deliveries_are_bounded_to_rounds_near_the_present_one() {
+        let mut blocks = Blocks::default();
+        blocks.insert(block(5, 0, 0), None, bank("bank-a"));
+        let id = block(5, 0, 0).id;
+        let delivered = (0..1_000).filter(|round| blocks.first_delivery(&id, *round, 0)).count();
+        assert_eq!(delivered as u32, MAX_ROUNDS_AWAY + 1);
+        assert!(!blocks.first_delivery(&id, 3, 0), "a second time");
+        assert!(blocks.first_delivery(&id, 500, 495), "rounds go on");
+        assert!(blocks.delivered.len() <= 1);
+    }
+
+    #[test]
+    fn decided_heights_are_forgotten() {
+        let mut blocks = Blocks::default();
+        blocks.insert(block(5, 0, 0), None, None);
+        blocks.insert(block(6, 0, 1), None, None);
+        blocks.prune(6);
+        assert!(blocks.at(5).is_empty());
+        assert_eq!(blocks.at(6).len(), 1);
     }
 
     #[test]
     fn bodies_are_not_printed() {
         let mut blocks = Blocks::default();
-        blocks.insert(block(5, 0, 1), None);
+        blocks.insert(block(5, 0, 1), None, None);
         let printed = format!("{blocks:?}");
         assert!(!printed.contains("secret") && printed.contains("11 bytes"), "{printed}");
     }

@@ -33,7 +33,7 @@ impl Host {
             Ok(blocks) => {
                 let mut state = self.state();
                 for block in blocks {
-                    state.blocks.insert(Arc::new(block), None);
+                    state.blocks.insert(Arc::new(block), None, None);
                 }
             }
             Err(source) => return self.fail(EngineFailure::Start { source }),
@@ -95,7 +95,7 @@ impl Host {
         let block = self.decided_block(&certificate, &validators).await?;
         let inconsistent =
             |error: &dyn std::fmt::Display| EngineFailure::Inconsistent { height, reason: error.to_string() };
-        let complete = self.network.gate().complete(certificate.clone());
+        let complete = self.network.gate().complete(certificate.clone(), &validators);
         let commit = commit_from_certificate(&complete, &validators).map_err(|e| inconsistent(&e))?;
         let encoded = encode_certificate(&complete).map_err(|e| inconsistent(&e))?;
         let decided = DecidedBlock {
@@ -125,7 +125,7 @@ impl Host {
         self.network.metrics.committed.inc();
         self.network.gate().advance(Height(next.height), next.validators.clone());
         // The block may have revoked somebody.
-        self.network.mesh.recheck();
+        self.network.mesh.recheck_if_changed();
     }
 
     /// The decided block, with the round and the proposer that the decision names.

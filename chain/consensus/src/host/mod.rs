@@ -21,8 +21,11 @@ use arc_malachitebft_core_types::{Round, Validity, ValueOrigin};
 use arc_malachitebft_engine::consensus::{ConsensusMsg, ConsensusRef};
 use tokio::sync::watch;
 
-use self::blocks::Blocks;
 pub(crate) use self::{actor::HostActor, assembly::assemble};
+pub use self::{
+    assembly::{Assembly, Claim, Step, parts},
+    blocks::{Blocks, Known},
+};
 use crate::{
     EngineFailure,
     application::{AppError, Application, ConsensusBlock, NextHeight},

@@ -79,7 +79,7 @@ impl Host {
         let block =
             ConsensusBlock { height: height.0, round, proposer, id: proposed.id, bytes: proposed.bytes };
         let block = Arc::new(block);
-        self.state().blocks.insert(Arc::clone(&block), Some(Verdict::Valid));
+        self.state().blocks.insert(Arc::clone(&block), Some(Verdict::Valid), None);
         Some(block)
     }
 
@@ -89,7 +89,7 @@ impl Host {
         if certificate.height.0.checked_add(1) != Some(height.0) {
             return None;
         }
-        let certificate = self.network.gate().complete(certificate);
+        let certificate = self.network.gate().complete(certificate, &validators);
         commit_from_certificate(&certificate, &validators).ok()
     }
 
@@ -142,31 +142,20 @@ impl Host {
         let Some(round) = claim.round.as_u32() else { return };
         let Claim { height: Height(height), proposer, block_id: id, .. } = claim;
         let block = Arc::new(ConsensusBlock { height, round, proposer, id, bytes });
-        if !self.state().blocks.insert(Arc::clone(&block), None) {
-            self.network.metrics.block_rejected("too_many");
-            return;
-        }
+        self.state().blocks.insert(Arc::clone(&block), None, Some(peer.org.clone()));
         self.consider(claim, block);
     }
 
-    /// Judges a block, unless its height has not started: then that happens when it does.
+    /// Judges a block, unless its height has not started: then that happens when it does. Early blocks stay
+    /// in memory only: nobody has voted for them, and a disk would be an invitation to fill it.
     fn consider(self: &Arc<Self>, claim: Claim, block: Arc<ConsensusBlock>) {
         let Some(round) = claim.round.as_u32() else { return };
         let mut state = self.state();
-        let live = state.position.height == claim.height.0;
-        if live && state.blocks.first_delivery(&claim.block_id, round) {
+        let (live, now) = (state.position.height == claim.height.0, state.position.round);
+        if live && state.blocks.first_delivery(&claim.block_id, round, now) {
             let host = Arc::clone(self);
             let proposed = ConsensusBlock { round, proposer: claim.proposer, ..(*block).clone() };
             self.spawn(host.judge(Arc::new(proposed), claim.valid_round));
-        } else if !live {
-            drop(state);
-            // A later height: at least keep it safe, so that it is there after a crash.
-            let host = Arc::clone(self);
-            self.spawn(async move {
-                if let Err(error) = host.store(&block).await {
-                    tracing::warn!(%error, "Early block not stored");
-                }
-            });
         }
     }
 
@@ -187,10 +176,11 @@ impl Host {
     }
 
     async fn judge(self: Arc<Self>, block: Arc<ConsensusBlock>, valid_round: Round) {
+        let received_at = SystemTime::now();
         let origin = if valid_round.is_defined() {
-            Origin::Reproposal
+            Origin::Reproposal { received_at }
         } else {
-            Origin::Proposal { received_at: SystemTime::now() }
+            Origin::Proposal { received_at }
         };
         // The engine's log only holds the id, so it must not hear of a block that is not on disk.
         let (stored, verdict) = tokio::join!(self.store(&block), self.verdict(&block, origin));
@@ -204,6 +194,10 @@ impl Host {
                 tracing::warn!(?block, proposer = %block.proposer, reason, "Proposed block is invalid");
                 self.network.metrics.block_rejected("invalid");
                 Validity::Invalid
+            }
+            Verdict::Undecidable { reason } => {
+                tracing::error!(?block, reason, "Proposed block could not be judged; not voting for it");
+                return;
             }
         };
         self.deliver(&block, valid_round, validity);
@@ -219,14 +213,17 @@ impl Host {
         Ok(())
     }
 
-    /// The ledger's verdict; a block once found valid stays so.
+    /// The ledger's verdict; a block once found valid stays so. That is safe whatever the origin was: they
+    /// differ only in whether an old time is refused, and an old time harms nobody.
     pub(super) async fn verdict(&self, block: &Arc<ConsensusBlock>, origin: Origin) -> Verdict {
         let before = self.state().blocks.get(&block.id).and_then(|known| known.verdict.clone());
         if before == Some(Verdict::Valid) {
             return Verdict::Valid;
         }
         let verdict = self.app.validate(Arc::clone(block), origin).await;
-        self.state().blocks.judge(&block.id, verdict.clone());
+        if !matches!(verdict, Verdict::Undecidable { .. }) {
+            self.state().blocks.judge(&block.id, verdict.clone());
+        }
         verdict
     }
 }

@@ -75,7 +75,7 @@ impl Host {
         let Ok(id) = self.identify(bytes.clone()).await else { return SyncedValueOutcome::PeerFault };
         let Some(number) = round.as_u32() else { return SyncedValueOutcome::PeerFault };
         let block = Arc::new(ConsensusBlock { height: height.0, round: number, proposer, id, bytes });
-        self.state().blocks.insert(Arc::clone(&block), None);
+        self.state().blocks.insert(Arc::clone(&block), None, None);
         if self.network.votes_now() {
             // A validator's log will name the block after a crash, so it must be there.
             if let Err(error) = self.store(&block).await {
@@ -85,6 +85,10 @@ impl Host {
         }
         let validity = match self.verdict(&block, Origin::Synced).await {
             Verdict::Valid => Validity::Valid,
+            Verdict::Undecidable { reason } => {
+                tracing::error!(%height, reason, "Synced block could not be judged; trying again");
+                return SyncedValueOutcome::LocalTransientError;
+            }
             Verdict::Invalid { reason } => {
                 tracing::error!(
                     %height, reason,

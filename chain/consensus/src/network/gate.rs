@@ -77,11 +77,19 @@ impl Gate {
     }
 
     /// The certificate with the precommits that arrived since it was made.
-    pub fn complete(&self, mut certificate: CommitCertificate) -> CommitCertificate {
+    ///
+    /// Only of members of `validators`, the height's own set: votes that came early were checked against
+    /// the set before it.
+    pub fn complete(
+        &self,
+        mut certificate: CommitCertificate,
+        validators: &ValidatorSet,
+    ) -> CommitCertificate {
         let Some(record) = self.records.get(&certificate.height) else { return certificate };
         for vote in record.precommits(certificate.round.as_i64(), &certificate.value_id) {
             let address = vote.message.validator;
-            if certificate.commit_signatures.iter().all(|signature| signature.address != address) {
+            let missing = certificate.commit_signatures.iter().all(|signature| signature.address != address);
+            if missing && validators.validators().iter().any(|member| member.address() == address) {
                 certificate.commit_signatures.push(CommitSignature::new(address, vote.signature));
             }
         }

@@ -23,8 +23,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use self::evidence::Evidence;
+#[doc(hidden)]
+pub use self::gate::{Gate, Place};
 use self::requests::Requests;
-pub(crate) use self::{actor::NetworkActor, gate::Gate, progress::Progress};
+pub(crate) use self::{actor::NetworkActor, progress::Progress};
 use crate::{
     codec::BlockPart,
     context::{Address, ConcordatContext, Height},

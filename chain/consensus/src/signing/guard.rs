@@ -8,6 +8,7 @@
 //! synced; a record whose checksum fails stops the start.
 
 use std::{
+    cmp::Ordering,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -50,6 +51,24 @@ pub struct LastSigned {
 impl LastSigned {
     fn position(&self) -> (u64, u32, SignStep) {
         (self.height, self.round, self.step)
+    }
+
+    /// Whether a message may be signed after this one. Gives the signature to use again if it is the same
+    /// message at the same step.
+    ///
+    /// # Errors
+    /// If the message conflicts with what was signed.
+    pub fn permits(
+        &self,
+        (height, round, step): (u64, u32, SignStep),
+        message_hash: &[u8; 32],
+    ) -> Result<Option<[u8; 64]>, GuardError> {
+        match (height, round, step).cmp(&self.position()) {
+            Ordering::Greater => Ok(None),
+            Ordering::Equal if *message_hash == self.message_hash => Ok(Some(self.signature)),
+            Ordering::Equal => Err(GuardError::Conflict { height, round, step }),
+            Ordering::Less => Err(GuardError::Regression { height, round, step, last: self.position() }),
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -197,15 +216,10 @@ impl SignGuard {
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Result<[u8; 64], GuardError> {
         let message_hash: [u8; 32] = Sha256::digest(message).into();
-        if let Some(last) = &self.last {
-            match (height, round, step).cmp(&last.position()) {
-                std::cmp::Ordering::Greater => {}
-                std::cmp::Ordering::Equal if message_hash == last.message_hash => return Ok(last.signature),
-                std::cmp::Ordering::Equal => return Err(GuardError::Conflict { height, round, step }),
-                std::cmp::Ordering::Less => {
-                    return Err(GuardError::Regression { height, round, step, last: last.position() });
-                }
-            }
+        if let Some(last) = &self.last
+            && let Some(again) = last.permits((height, round, step), &message_hash)?
+        {
+            return Ok(again);
         }
         let record = LastSigned { height, round, step, message_hash, signature: sign(message) };
         self.write(&record).map_err(|source| GuardError::Io { path: self.path.clone(), source })?;

@@ -6,7 +6,8 @@ mod sign_bytes;
 mod signer;
 mod verifier;
 
-pub(crate) use self::signer::{EngineSigner, is_abstention};
+#[doc(hidden)]
+pub use self::signer::{EngineSigner, is_abstention};
 pub use self::{
     commit::{CommitError, commit_from_certificate},
     guard::{GuardError, LastSigned, SignGuard, SignStep},

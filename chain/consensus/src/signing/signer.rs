@@ -110,15 +110,19 @@ impl ConsensusSigner for LocalSigner {
 const ABSTENTION: [u8; 64] = [0; 64];
 
 /// Whether this signature stands for an abstention.
-pub(crate) fn is_abstention(signature: &Signature) -> bool {
+pub fn is_abstention(signature: &Signature) -> bool {
     signature.to_bytes() == ABSTENTION
 }
 
 /// What the engine signs with.
-pub(crate) struct EngineSigner {
+pub struct EngineSigner {
+    /// Holds the key.
     pub signer: Arc<dyn ConsensusSigner>,
+    /// What is signed.
     pub sign_bytes: SignBytes,
+    /// Told of each signature, so that it needs no check.
     pub verifier: CachingVerifier,
+    /// Counts refusals.
     pub metrics: Arc<ConsensusMetrics>,
 }
 

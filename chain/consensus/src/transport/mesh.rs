@@ -55,6 +55,8 @@ struct Shared {
     stopped: watch::Sender<bool>,
     half_open: Arc<Semaphore>,
     next_number: AtomicU64,
+    /// The authoriser's generation at which all peers were last judged.
+    judged_at: AtomicU64,
     metrics: Arc<ConsensusMetrics>,
 }
 
@@ -101,6 +103,7 @@ impl Mesh {
             stopped: watch::Sender::new(false),
             half_open: Arc::new(Semaphore::new(config.transport.max_half_open)),
             next_number: AtomicU64::new(0),
+            judged_at: AtomicU64::default(),
             metrics,
         };
         Ok((Self(Arc::new(shared)), listener))
@@ -145,6 +148,15 @@ impl Mesh {
             if to.is_none_or(|role| connection.identity.role == role) {
                 self.push(&connection, channel, message);
             }
+        }
+    }
+
+    /// Judges every connected peer again if the authoriser's verdicts may have changed. A full check of every
+    /// peer after every block would cost more than the block.
+    pub fn recheck_if_changed(&self) {
+        let generation = self.0.handshake.authorizer.generation();
+        if self.0.judged_at.swap(generation, Ordering::SeqCst) != generation {
+            self.recheck();
         }
     }
 

@@ -50,6 +50,9 @@ pub trait PeerAuthorizer: Send + Sync + 'static {
     /// # Errors
     /// Why the peer is refused: for this node's log, and never sent to the peer.
     fn authorize(&self, chain_der: &[&[u8]]) -> Result<AuthorizedNode, String>;
+
+    /// Changes when verdicts may have changed: then every open connection is judged again.
+    fn generation(&self) -> u64;
 }
 
 /// Who is at the other end of a connection.

@@ -89,6 +89,12 @@ impl PeerAuthorizer for Registry {
         let leaf = chain_der.first().ok_or("no certificate")?;
         self.0.lock().unwrap().get(*leaf).cloned().ok_or_else(|| "the certificate is not admitted".into())
     }
+
+    /// Always new: every commit judges every peer again.
+    fn generation(&self) -> u64 {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+    }
 }
 
 /// What a committed height left behind.

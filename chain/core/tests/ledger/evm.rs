@@ -202,6 +202,9 @@ impl StateReader for Broken<'_> {
     }
 }
 
+/// Which keys of a state cannot be read.
+type KeyFilter = fn(&[u8]) -> bool;
+
 #[test]
 fn an_unreadable_state_is_no_verdict_on_a_transaction() {
     let mut net = Consortium::new();
@@ -210,7 +213,7 @@ fn an_unreadable_state_is_no_verdict_on_a_transaction() {
     let call = operator.sign(&Say::call(probe, &Probe::onlyEnrolledCall {}));
     let view = operator.sign_at(&Say::registry(&registry::organisationsCall {}), call.nonce());
     // Accounts, slots, code, the sender's entry, and rows that only the system call reads.
-    let failures: [(&VerifiedTx, fn(&[u8]) -> bool); 5] = [
+    let failures: [(&VerifiedTx, KeyFilter); 5] = [
         (&call, |key| key[0] == 0x01),
         (&call, |key| key[0] == 0x02),
         (&call, |key| key[0] == 0x03),

@@ -21,6 +21,10 @@ use super::{JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock};
 /// is what proves that change, so it must not wait for the next payment.
 const PROOF_BLOCK_DELAY: Duration = Duration::from_millis(100);
 
+/// The part of the proposal timeout that building may take: the others must receive and execute the block
+/// in the rest.
+const BUILD_SHARE: u32 = 4;
+
 /// Evidence that is kept for those who ask; more is only counted.
 const EVIDENCE_KEPT: usize = 64;
 
@@ -35,7 +39,7 @@ impl LedgerApplication {
     ) -> Result<T, AppError> {
         let ledger = self.0.clone();
         let joined = tokio::task::spawn_blocking(move || work(&ledger)).await;
-        joined.unwrap_or(Err(LedgerError::Stopping)).map_err(AppError::new)
+        joined.unwrap_or_else(|error| Err(LedgerError::Task(error.to_string()))).map_err(AppError::new)
     }
 
     /// When the next block is due even if there is nothing to put into it.
@@ -61,8 +65,11 @@ impl Application for LedgerApplication {
 
     async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
         let now = to_time(SystemTime::now());
-        let ProposalRequest { height, proposer, last_commit, .. } = request;
-        let built = self.blocking(move |ledger| ledger.build(height, proposer.0, last_commit, now)).await?;
+        let ProposalRequest { height, proposer, last_commit, timeout, .. } = request;
+        let deadline = Instant::now() + timeout / BUILD_SHARE;
+        let built = self
+            .blocking(move |ledger| ledger.build(height, proposer.0, last_commit, (now, deadline)))
+            .await?;
         let id = block_id(&built.executed.block, built.parts);
         Ok(ProposedBlock { id, bytes: built.bytes.into() })
     }
@@ -75,9 +82,10 @@ impl Application for LedgerApplication {
     async fn validate(&self, block: Arc<ConsensusBlock>, origin: Origin) -> Verdict {
         let about = match origin {
             Origin::Proposal { received_at } => {
-                Circumstances { proposer: Some(block.proposer.0), received_at: Some(to_time(received_at)) }
+                Circumstances::Fresh { proposer: block.proposer.0, now: to_time(received_at) }
             }
-            Origin::Reproposal | Origin::Synced => Circumstances { proposer: None, received_at: None },
+            Origin::Reproposal { received_at } => Circumstances::Again { now: to_time(received_at) },
+            Origin::Synced => Circumstances::Decided,
         };
         let ledger = self.0.clone();
         let judged = tokio::task::spawn_blocking(move || ledger.judge(&block.bytes, about)).await;
@@ -87,12 +95,8 @@ impl Application for LedgerApplication {
                 self.0.metrics.blocks_refused.inc();
                 Verdict::Invalid { reason: reason.to_string() }
             }
-            // A validator that cannot judge does not vote for the block.
-            Ok(Err(JudgeError::Ledger(error))) => {
-                tracing::error!(%error, "a proposal could not be judged");
-                Verdict::Invalid { reason: format!("this node could not judge it: {error}") }
-            }
-            Err(error) => Verdict::Invalid { reason: format!("this node could not judge it: {error}") },
+            Ok(Err(JudgeError::Ledger(error))) => Verdict::Undecidable { reason: error.to_string() },
+            Err(error) => Verdict::Undecidable { reason: error.to_string() },
         }
     }
 

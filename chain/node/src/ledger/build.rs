@@ -1,6 +1,9 @@
 //! Building a block to propose.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use concordat_core::{BlockExecutor, BlockOutcome, ExecError};
 use concordat_types::{Block, Bytes, VerifiedTx, block::part_set_header, validator::ConsensusAddress};
@@ -23,20 +26,21 @@ pub(super) struct Built {
 }
 
 impl Ledger {
-    /// Builds the next block from the pool. `now` is this node's clock.
+    /// Builds the next block from the pool. `now` is this node's clock; at `deadline` the block is as full as it
+    /// gets.
     pub(super) fn build(
         &self,
         height: u64,
         proposer: ConsensusAddress,
         late_commit: Option<Commit>,
-        now: Time,
+        (now, deadline): (Time, Instant),
     ) -> Result<Built, LedgerError> {
         let tip = self.tip();
         if tip.next_height() != height {
-            return Err(LedgerError::Stopping);
+            return Err(LedgerError::NotNext { asked: height, tip: tip.height });
         }
         let time = next_time(&tip, now);
-        let (chosen, outcome) = timed(&self.metrics.build_seconds, || self.fill(&tip, time))?;
+        let (chosen, outcome) = timed(&self.metrics.build_seconds, || self.fill(&tip, time, deadline))?;
         let txs: Vec<Bytes> = chosen.iter().map(|tx| tx.raw().clone()).collect();
         let last_commit = late_commit.or_else(|| tip.commit.clone());
         let context = tip.context(&self.genesis);
@@ -50,7 +54,12 @@ impl Ledger {
     }
 
     /// Executes what the pool offers; what turns out impossible at its place leaves the pool.
-    fn fill(&self, tip: &Tip, time: Time) -> Result<(Vec<Arc<VerifiedTx>>, BlockOutcome), LedgerError> {
+    fn fill(
+        &self,
+        tip: &Tip,
+        time: Time,
+        deadline: Instant,
+    ) -> Result<(Vec<Arc<VerifiedTx>>, BlockOutcome), LedgerError> {
         let params = &self.genesis.params;
         let bytes = usize::try_from(params.block_max_bytes).unwrap_or(usize::MAX);
         let budget = Budget {
@@ -62,10 +71,19 @@ impl Ledger {
         let mut executor = BlockExecutor::new(self.store.state()?, env).map_err(ExecError::from)?;
         let mut txs = Vec::new();
         for tx in self.pool.select(budget) {
+            if Instant::now() >= deadline {
+                break;
+            }
             match executor.execute(&tx) {
                 Ok(_) => txs.push(tx),
                 Err(ExecError::Invalid(reason)) => self.pool.drop_impossible(&tx, &reason),
-                Err(error) => return Err(error.into()),
+                Err(error @ ExecError::State(_)) => return Err(error.into()),
+                Err(error) => {
+                    // A fault of ours that this transaction shows. Without it the next round can go on.
+                    tracing::error!(hash = %tx.hash(), %error, "dropped a transaction that execution fails on");
+                    self.pool.remove(&tx.hash());
+                    return Err(error.into());
+                }
             }
         }
         Ok((txs, executor.finish()?))

@@ -11,11 +11,23 @@ use tendermint::{Time, block::Header};
 use super::{Executed, InvalidBlock, JudgeError, Ledger, LedgerError, Tip, timed};
 
 /// What besides the block itself its validity depends on.
-pub(super) struct Circumstances {
-    /// Who proposes it in this round, if it must be the block's own proposer.
-    pub(super) proposer: Option<ConsensusAddress>,
-    /// When a fresh proposal arrived, by our clock.
-    pub(super) received_at: Option<Time>,
+#[derive(Clone, Copy)]
+pub(super) enum Circumstances {
+    /// Proposed for the first time, by this round's proposer.
+    Fresh {
+        /// Who proposes in this round.
+        proposer: ConsensusAddress,
+        /// This node's clock when it arrived.
+        now: Time,
+    },
+    /// Said to be proposed again: another validator may have made it, some time ago. That is the sender's
+    /// word, so a time ahead of ours is refused all the same: it would make every later honest time wrong.
+    Again {
+        /// This node's clock when it arrived.
+        now: Time,
+    },
+    /// Decided by the network.
+    Decided,
 }
 
 impl Ledger {
@@ -28,8 +40,8 @@ impl Ledger {
         let block = Block::decode(bytes).map_err(InvalidBlock::from)?;
         let hash = block.hash();
         let tip = self.tip();
-        check_against_chain(&block, &tip.context(&self.genesis), &about)?;
-        check_time(&block.header, &tip, about.received_at, &self.genesis.params)?;
+        check_against_chain(&block, &tip.context(&self.genesis), about)?;
+        check_time(&block.header, &tip, about, &self.genesis.params)?;
         if let Some(known) = self.remembered(&hash) {
             return Ok(known);
         }
@@ -64,7 +76,7 @@ impl Ledger {
 fn check_against_chain(
     block: &Block,
     context: &HeaderContext<'_>,
-    about: &Circumstances,
+    about: Circumstances,
 ) -> Result<(), InvalidBlock> {
     let have = &block.header;
     let proposer = ConsensusAddress::try_from(have.proposer_address.as_bytes())
@@ -72,7 +84,7 @@ fn check_against_chain(
     if context.validators.by_address(&proposer).is_none() {
         return Err(InvalidBlock::Header("proposer_address is no validator of this height".into()));
     }
-    if about.proposer.is_some_and(|expected| expected != proposer) {
+    if matches!(about, Circumstances::Fresh { proposer: expected, .. } if expected != proposer) {
         return Err(InvalidBlock::Header("proposer_address is not this round's proposer".into()));
     }
     let want = context.header(have.time, proposer, &block.txs, block.last_commit.as_ref())?;
@@ -99,11 +111,12 @@ fn differences(have: &Header, want: &Header) -> String {
     names.join(", ")
 }
 
-/// Time grows with every block; a fresh proposal's time is also close to ours (CometBFT ADR 071).
+/// Time grows with every block; a fresh proposal's time is also close to ours (CometBFT ADR 071), and no
+/// proposal's is ahead of it.
 fn check_time(
     header: &Header,
     tip: &Tip,
-    received_at: Option<Time>,
+    about: Circumstances,
     params: &concordat_types::ChainParams,
 ) -> Result<(), InvalidBlock> {
     if !header.time.after(tip.time) {
@@ -112,14 +125,18 @@ fn check_time(
             header.time, tip.time
         )));
     }
-    let Some(received) = received_at else { return Ok(()) };
+    let (now, may_be_old) = match about {
+        Circumstances::Fresh { now, .. } => (now, false),
+        Circumstances::Again { now } => (now, true),
+        Circumstances::Decided => return Ok(()),
+    };
     let precision = Duration::from_millis(params.clock_precision_ms);
     let delay = Duration::from_millis(params.message_delay_ms);
     let earliest = header.time.checked_sub(precision).unwrap_or(header.time);
     let latest = header.time.checked_add(precision + delay).unwrap_or(header.time);
-    if received.before(earliest) || received.after(latest) {
+    if now.before(earliest) || (now.after(latest) && !may_be_old) {
         return Err(InvalidBlock::Time(format!(
-            "{} is too far from this node's {received}; check both clocks (NTP)",
+            "{} is too far from this node's {now}; check both clocks (NTP)",
             header.time
         )));
     }

@@ -1,6 +1,6 @@
 //! Committing: one atomic, durable write per block, then telling everyone.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use concordat_consensus::DecidedBlock;
 use concordat_core::genesis_state;
@@ -96,8 +96,7 @@ impl Ledger {
             return Ok(known);
         }
         // After a crash, or when catching up: two thirds decided it, so it is valid or we are wrong.
-        let about = Circumstances { proposer: None, received_at: None };
-        self.judge(&decided.block.bytes, about).map_err(|error| match error {
+        self.judge(&decided.block.bytes, Circumstances::Decided).map_err(|error| match error {
             JudgeError::Ledger(error) => error,
             JudgeError::Invalid(reason) => {
                 LedgerError::DecidedInvalid { height: decided.block.height, reason: reason.to_string() }
@@ -112,6 +111,9 @@ impl Ledger {
         let seconds = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
         self.pool.block_committed(next_nonces, tip.next_height(), seconds);
         self.tip.send_replace(tip);
+        if !outcome.identity_events.is_empty() {
+            self.identity_generation.fetch_add(1, Ordering::SeqCst);
+        }
         let committed =
             CommittedBlock { block: block.clone(), hash: *hash, receipts: outcome.receipts.clone() };
         // Nobody listening is no error.

@@ -123,6 +123,17 @@ fn what_waits_too_long_is_dropped() {
     assert_eq!(pool.status(), PoolStatus::default());
 }
 
+#[test]
+fn all_that_waits_is_told_again_in_turns_executable_ones_first() {
+    let mut pool = filled(&[(1, 0), (1, 1), (2, 5), (3, 0)]);
+    let later = Instant::now() + Duration::from_secs(10);
+    let first = order(&pool.to_repeat(later, later + Duration::from_secs(1), 3), &[1, 2, 3]);
+    assert!(!first.contains(&(2, 5)), "{first:?}");
+    let rest = order(&pool.to_repeat(later, later + Duration::from_secs(1), 3), &[1, 2, 3]);
+    assert_eq!(rest, [(2, 5)]);
+    assert!(pool.to_repeat(later, later, 3).is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
