@@ -3,9 +3,6 @@
 //! Nothing of ours is replaced here: the program is the one that users run, the keys and certificates are
 //! made by its own commands, and nodes die by SIGKILL.
 
-// A harness panics where a test would fail.
-#![allow(clippy::panic, clippy::unwrap_used)]
-
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -14,8 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::{Address, Bytes};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub mod chain;
+pub mod liar;
+pub mod token;
+pub mod wallet;
+
+pub use wallet::Wallet;
 
 /// How long anything may take before a test fails. Generous: tests never assert speed.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -42,7 +47,8 @@ pub fn run(args: &[&str]) -> Output {
     Command::new(program()).arg("--json").args(args).stdin(Stdio::null()).output().expect("the program runs")
 }
 
-/// A local network. Dropping it kills every node and removes its folder.
+/// A local network. Dropping it kills every node and removes its folder; with `CONCORDAT_KEEP` set, the
+/// folder of a failed test stays.
 pub struct Network {
     folder: TempDir,
     /// `network.json`.
@@ -94,6 +100,8 @@ impl Network {
         let count = validators.to_string();
         let mut args = vec!["net", "init", "--home", home.to_str().unwrap(), "--validators", &count];
         args.extend(["--base-port", &port]);
+        let filter = std::env::var("CONCORDAT_LOG").unwrap_or_else(|_| "info".into());
+        args.extend(["--log", &filter]);
         args.extend(more);
         let info = concordat(&args);
         Self { folder, info, nodes: (0..validators).map(|_| None).collect() }
@@ -123,6 +131,16 @@ impl Network {
     pub fn account(&self, name: &str) -> &Value {
         let accounts = self.info["accounts"].as_array().unwrap();
         accounts.iter().find(|account| account["name"] == name).unwrap_or_else(|| panic!("no account {name}"))
+    }
+
+    /// The address of an account.
+    pub fn address(&self, name: &str) -> Address {
+        self.account(name)["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// How many nodes there are.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Starts a node that is down.
@@ -179,6 +197,37 @@ impl Network {
         call(&self.url(node, "cometbft"), method, params)
     }
 
+    /// Submits a signed transaction; its hash, or the node's error.
+    pub fn submit(&self, node: usize, raw: &Bytes) -> Result<String, Value> {
+        let hash = self.eth(node, "eth_sendRawTransaction", json!([raw]))?;
+        Ok(hash.as_str().unwrap().to_owned())
+    }
+
+    /// Submits a signed transaction and waits for its receipt.
+    pub fn execute(&self, node: usize, raw: &Bytes) -> Value {
+        let hash = self.submit(node, raw).unwrap_or_else(|e| panic!("node {node} refuses: {e}"));
+        self.wait_for_receipt(node, &hash)
+    }
+
+    /// Waits until a node gives the receipt of a transaction.
+    pub fn wait_for_receipt(&self, node: usize, hash: &str) -> Value {
+        let mut receipt = Value::Null;
+        self.wait(&format!("receipt of {hash} on node {node}"), || {
+            receipt = self.eth(node, "eth_getTransactionReceipt", json!([hash])).unwrap_or_default();
+            !receipt.is_null()
+        });
+        receipt
+    }
+
+    /// A node's metric, all its series added up; zero if there is none.
+    pub fn metric(&self, node: usize, name: &str) -> f64 {
+        let (_, text) = get(&format!("{}/metrics", self.url(node, "operations")));
+        let series = text
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
     /// A node's height; `None` while it does not answer.
     pub fn height(&self, node: usize) -> Option<u64> {
         let height = self.eth(node, "eth_blockNumber", json!([])).ok()?;
@@ -197,10 +246,12 @@ impl Network {
         while !condition() {
             if Instant::now() > until {
                 for node in 0..self.nodes.len() {
+                    let state = self.comet(node, "consensus_state", json!({}));
+                    eprintln!("--- node {node}: {}", state.unwrap_or_else(|e| e));
                     let log = self.log(node);
                     let lines: Vec<&str> = log.lines().collect();
                     let tail = &lines[lines.len().saturating_sub(25)..];
-                    eprintln!("--- node {node}\n{}", tail.join("\n"));
+                    eprintln!("{}", tail.join("\n"));
                 }
                 panic!("waited {} s in vain for: {what}", PATIENCE.as_secs());
             }
@@ -213,6 +264,11 @@ impl Network {
         let account = self.account(name);
         let certificate = account["certificate"].as_str().unwrap().to_owned();
         self.with_key(name, node, &["account", "enrol", "--certificate", &certificate])
+    }
+
+    /// Runs a command of the program with the passphrase of all keys.
+    pub fn with_passphrase(&self, args: &[&str]) -> Value {
+        concordat(&[args, &["--passphrase-file", self.info["passphrase_file"].as_str().unwrap()]].concat())
     }
 
     /// Runs a command of the program with an account's key and a node's interface.
@@ -236,11 +292,15 @@ impl Network {
 
     /// `concordat verify` against a node.
     pub fn verify(&self, node: usize, more: &[&str]) -> Value {
+        let output = self.verify_at(&self.url(node, "cometbft"), more);
+        assert!(output.status.success(), "{more:?}: {}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// `concordat verify` against whoever answers at a URL, whatever comes of it.
+    pub fn verify_at(&self, url: &str, more: &[&str]) -> Output {
         let genesis = self.info["genesis"].as_str().unwrap();
-        let url = self.url(node, "cometbft");
-        let mut args = vec!["verify", "--genesis", genesis, "--comet", &url];
-        args.extend(more);
-        concordat(&args)
+        run(&[&["verify", "--genesis", genesis, "--comet", url], more].concat())
     }
 }
 
@@ -250,31 +310,37 @@ impl Drop for Network {
             let _ = child.kill();
             let _ = child.wait();
         }
+        if std::thread::panicking() && std::env::var_os("CONCORDAT_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
+            eprintln!("the network's files stay in {}", self.folder.path().display());
+        }
     }
 }
 
 /// One JSON-RPC call over HTTP. The error is the JSON-RPC error object, or a text if nobody answers.
 pub fn call(url: &str, method: &str, params: Value) -> Result<Value, Value> {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(15)))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let answer: Value = agent
-        .post(url)
-        .send_json(&request)
-        .and_then(|mut response| response.body_mut().read_json())
-        .map_err(|e| json!(e.to_string()))?;
+    let (_, text) = post(url, request.to_string().as_bytes()).map_err(|e| json!(e.to_string()))?;
+    let answer: Value = serde_json::from_str(&text).map_err(|_| json!(text))?;
     match answer.get("error") {
         Some(error) if !error.is_null() => Err(error.clone()),
         _ => Ok(answer["result"].clone()),
     }
 }
 
-/// The body of a plain GET.
+/// Posts bytes as JSON: HTTP status and body.
+pub fn post(url: &str, body: &[u8]) -> Result<(u16, String), ureq::Error> {
+    let mut response = agent().post(url).header("content-type", "application/json").send(body)?;
+    Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
+}
+
+/// Gets a page: HTTP status and body.
 pub fn get(url: &str) -> (u16, String) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent.get(url).call().unwrap_or_else(|e| panic!("{url}: {e}"));
+    let mut response = agent().get(url).call().unwrap_or_else(|e| panic!("{url}: {e}"));
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(15)));
+    config.http_status_as_error(false).build().into()
 }

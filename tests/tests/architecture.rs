@@ -28,12 +28,24 @@ const EDGES: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["chain/types", "pki/verify", "chain/core"];
 
 /// What a pure crate must not depend on.
-const IMPURE_CRATES: &[&str] = &["tokio", "openssl", "rand", "rustls", "rocksdb", "actix-web", "tracing", "ureq"];
+const IMPURE_CRATES: &[&str] =
+    &["tokio", "openssl", "rand", "rustls", "rocksdb", "actix-web", "tracing", "ureq"];
 
 /// What the code of a pure crate must not name, outside of its tests.
 const IMPURE_NAMES: &[&str] = &[
-    "std::fs", "std::net", "std::env", "std::process", "std::thread", "SystemTime", "Instant", "HashMap",
-    "HashSet", " f32", " f64", "println!", "tokio::",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant",
+    "HashMap",
+    "HashSet",
+    " f32",
+    " f64",
+    "println!",
+    "tokio::",
 ];
 
 fn root() -> PathBuf {

@@ -1,0 +1,151 @@
+//! Clients that we did not write, unchanged: ethers, viem, Foundry.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use concordat_tests::{Network, chain, token};
+use serde_json::{Value, json};
+
+/// The folder that `npm ci` fills from the checked-in lock file.
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// Runs a client and gives what it printed. Panics with all its output if it fails.
+fn output_of(command: &mut Command) -> String {
+    let output =
+        command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; run `npm ci` in tests/clients"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{out}{err}");
+    out.trim().to_owned()
+}
+
+/// A network as these clients see it.
+struct Place {
+    network: Network,
+    url: String,
+    websocket: String,
+}
+
+impl Place {
+    fn secret(&self, account: &str) -> String {
+        self.network.account(account)["secret"].as_str().unwrap().to_owned()
+    }
+
+    fn node(&self, script: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new("node");
+        command.arg(clients().join(script)).args([&self.url, &self.websocket]).args(arguments);
+        output_of(&mut command)
+    }
+
+    fn foundry(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new(clients().join("node_modules/.bin").join(program));
+        let made = self.network.home().join("foundry");
+        command
+            .args(arguments)
+            .current_dir(clients().join("foundry"))
+            .env("ETH_RPC_URL", &self.url)
+            .env("FOUNDRY_OUT", made.join("out"))
+            .env("FOUNDRY_CACHE_PATH", made.join("cache"))
+            .env("FOUNDRY_BROADCAST", made.join("broadcast"));
+        output_of(&mut command)
+    }
+
+    /// A command of cast that prints JSON.
+    fn cast(&self, arguments: &[&str]) -> Value {
+        let out = self.foundry("cast", &[arguments, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {out}"))
+    }
+}
+
+#[test]
+fn foundry_ethers_and_viem_work_unchanged() {
+    if std::env::var_os("CONCORDAT_WITHOUT_NPM").is_some() {
+        println!("left out: CONCORDAT_WITHOUT_NPM is set");
+        return;
+    }
+    let network = Network::start_with(4, &["--empty-block-interval-ms", "1000"]);
+    let (url, websocket) = (network.url(0, "ethereum"), network.url(0, "ethereum").replace("http", "ws"));
+    let place = Place { network, url, websocket };
+    for account in ["bank-a/developer", "bank-a/operator"] {
+        place.network.enrol(account, 0);
+    }
+    let token = ethers_deploys_pays_and_listens(&place);
+    viem_reads_writes_and_watches(&place, &token);
+    cast_sends_calls_and_asks(&place, &token);
+    cast_and_forge_deploy(&place);
+    forge_runs_a_script(&place);
+    chain::assert_one_chain(&place.network);
+}
+
+fn artefact() -> String {
+    token::artefact().to_str().unwrap().to_owned()
+}
+
+fn ethers_deploys_pays_and_listens(place: &Place) -> String {
+    let (developer, operator) = (place.secret("bank-a/developer"), place.secret("bank-a/operator"));
+    place.node("ethers.mjs", &[&artefact(), &developer, &operator])
+}
+
+fn viem_reads_writes_and_watches(place: &Place, token: &str) {
+    place.node("viem.mjs", &[&artefact(), &place.secret("bank-a/developer"), token]);
+}
+
+fn key(place: &Place, account: &str) -> String {
+    std::fs::read_to_string(place.secret(account)).unwrap().trim().to_owned()
+}
+
+fn cast_sends_calls_and_asks(place: &Place, token: &str) {
+    let key = key(place, "bank-a/developer");
+    let developer = place.network.address("bank-a/developer").to_string();
+    let someone = "0x00000000000000000000000000000000000000bb";
+    let transfer = "transfer(address,uint256)";
+
+    let receipt = place.cast(&["send", "--private-key", &key, token, transfer, someone, "12"]);
+    assert_eq!(receipt["status"], "0x1");
+    let hash = receipt["transactionHash"].as_str().unwrap();
+    assert_eq!(place.cast(&["receipt", hash])["blockHash"], receipt["blockHash"]);
+    assert_eq!(place.cast(&["tx", hash])["hash"], receipt["transactionHash"]);
+    let height = receipt["blockNumber"].as_str().unwrap();
+    assert_eq!(place.cast(&["block", height])["hash"], receipt["blockHash"]);
+    let balance = place.foundry("cast", &["call", token, "balanceOf(address)(uint256)", someone]);
+    assert_eq!(balance, "12");
+    let logs = place.cast(&["logs", "--from-block", height, "--address", token]);
+    assert_eq!(logs[0]["transactionHash"], json!(hash));
+    let gas = place.foundry("cast", &["estimate", "--from", &developer, token, transfer, someone, "1"]);
+    assert!(gas.parse::<u64>().unwrap() > 21_000, "{gas}");
+    assert_eq!(place.foundry("cast", &["balance", &developer]), "0");
+    assert_eq!(place.foundry("cast", &["chain-id"]), "20260");
+    assert_eq!(place.foundry("cast", &["gas-price"]), "0");
+    let legacy =
+        ["send", "--legacy", "--gas-price", "0", "--private-key", &key, token, transfer, someone, "1"];
+    assert_eq!(place.cast(&legacy)["type"], "0x0");
+    let code = place.foundry("cast", &["code", token]);
+    assert!(code.len() > 1_000, "{code}");
+}
+
+fn cast_and_forge_deploy(place: &Place) {
+    let key = key(place, "bank-a/developer");
+    let artefact: Value = serde_json::from_slice(&std::fs::read(token::artefact()).unwrap()).unwrap();
+    let code = format!("{}{:064x}", artefact["bytecode"].as_str().unwrap(), 77);
+    let receipt = place.cast(&["send", "--private-key", &key, "--create", &code]);
+    let contract = receipt["contractAddress"].as_str().unwrap();
+    assert!(place.foundry("cast", &["call", contract, "totalSupply()(uint256)"]).starts_with("77"));
+
+    let create = ["create", "--broadcast", "--json", "--private-key", &key, "src/Counter.sol:Counter"];
+    let said = place.foundry("forge", &[&create[..], &["--constructor-args", "5"]].concat());
+    let said: Value = serde_json::from_str(&said[said.find('{').unwrap()..]).unwrap();
+    let counter = said["deployedTo"].as_str().unwrap();
+    assert_eq!(place.foundry("cast", &["call", counter, "number()(uint256)"]), "5");
+}
+
+fn forge_runs_a_script(place: &Place) {
+    let key = key(place, "bank-a/developer");
+    let script = ["script", "script/Deploy.s.sol:Deploy", "--broadcast", "--slow", "--private-key", &key];
+    let said = place.foundry("forge", &[&script[..], &["--rpc-url", &place.url]].concat());
+    assert!(said.contains("ONCHAIN EXECUTION COMPLETE & SUCCESSFUL"), "{said}");
+}
