@@ -21,6 +21,9 @@ build: setup ## Build the program
 demo: build ## Four banks' validators on this machine, step by step; ONCE=1 ends after the story
 	@ONCE=$(ONCE) scripts/demo $(CONCORDAT)
 
+bench: build ## Throughput, latency and costs of four validators; QUICK=1 takes three minutes
+	$(CONCORDAT) bench $(if $(QUICK),--quick)
+
 test: setup ## Every test
 	@scripts/test
 

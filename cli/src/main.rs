@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod account;
+mod bench;
 mod client;
 mod contract;
 mod db;
@@ -61,6 +62,8 @@ enum Command {
     /// The ledger's database: check, statistics, pruning, snapshots. The node must be stopped.
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// Measure a network of four processes on this machine: throughput, latency, costs.
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),
         Command::Db(command) => db::run(command, json),
+        Command::Bench(args) => bench::run(args, json),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

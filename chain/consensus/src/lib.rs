@@ -27,7 +27,7 @@ pub mod transport;
 pub mod internals {
     pub use crate::{
         host::{Assembly, Blocks, Claim, Known, Step, parts},
-        network::{Gate, Place},
+        network::{Gate, Place, check_proposer},
         signing::{EngineSigner, is_abstention},
     };
 }

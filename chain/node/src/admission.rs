@@ -28,6 +28,10 @@ const GOSSIP_BYTES: usize = 512 * 1024;
 /// Transactions that wait to be told to the peers; more are told when they are repeated.
 const OUTBOX: usize = 16_384;
 
+/// How long transactions are gathered before they are told: many in one message cost the peers far less
+/// than many messages, and a block takes longer anyway.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// What waits this long is told to the peers again: one of them may have been away.
 const REPEAT_AFTER: Duration = Duration::from_secs(2);
 
@@ -279,8 +283,7 @@ impl TxPool {
     }
 }
 
-/// Tells the peers what the applications of this node submitted, until the pool is gone. What arrives
-/// while a message is being sent goes into the next one.
+/// Tells the peers what the applications of this node submitted, until the pool is gone.
 pub async fn tell_peers(
     pool: Arc<TxPool>,
     mut outbox: mpsc::Receiver<Arc<VerifiedTx>>,
@@ -290,7 +293,17 @@ pub async fn tell_peers(
     let mut batch = Vec::with_capacity(GOSSIP_BATCH);
     loop {
         tokio::select! {
-            count = outbox.recv_many(&mut batch, GOSSIP_BATCH) => if count == 0 { return },
+            count = outbox.recv_many(&mut batch, GOSSIP_BATCH) => {
+                if count == 0 {
+                    return;
+                }
+                tokio::time::sleep(GATHER).await;
+                while batch.len() < OUTBOX
+                    && let Ok(tx) = outbox.try_recv()
+                {
+                    batch.push(tx);
+                }
+            }
             _ = repeat.tick() => batch.extend(pool.to_repeat()),
         }
         encode_batches(&batch).into_iter().for_each(&broadcast);

@@ -24,6 +24,9 @@ use crate::{
     operations::{self, Operations, OperationsServer},
 };
 
+/// Gossip messages that one blocking task takes.
+const GOSSIP_AT_ONCE: usize = 32;
+
 /// The keys and certificates of a node, read and decrypted by the caller.
 pub struct NodeKeys {
     /// The node's TLS certificate chain (DER, leaf first) and its key (PKCS#8 DER).
@@ -284,11 +287,19 @@ fn spawn_tasks(
     let out = admission::tell_peers(pool.clone(), told, move |message| handle.broadcast_gossip(&message));
     let receiver = pool.clone();
     let inward = async move {
-        while let Some(Gossip { from, message }) = gossip.recv().await {
-            let pool = receiver.clone();
-            let received = tokio::task::spawn_blocking(move || pool.receive(&message)).await;
-            if let Ok(Err(error)) = received {
-                tracing::warn!(peer = %from.common_name, org = %from.org, %error, "malformed gossip");
+        let mut messages = Vec::new();
+        // All that waits goes into one blocking task: a task for each would cost more than its signatures.
+        while gossip.recv_many(&mut messages, GOSSIP_AT_ONCE).await > 0 {
+            let (pool, batch) = (receiver.clone(), std::mem::take(&mut messages));
+            let received = tokio::task::spawn_blocking(move || {
+                for Gossip { from, message } in batch {
+                    if let Err(error) = pool.receive(&message) {
+                        tracing::warn!(peer = %from.common_name, org = %from.org, %error, "malformed gossip");
+                    }
+                }
+            });
+            if let Err(error) = received.await {
+                tracing::error!(%error, "gossip could not be taken");
             }
         }
     };

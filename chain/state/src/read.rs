@@ -6,7 +6,7 @@ use tendermint::block::Header;
 use tendermint_proto::{Protobuf, v0_38::types::Header as PbHeader};
 
 use crate::{
-    Proof, Store, StoreError, TxLocation, proof,
+    Proof, State, Store, StoreError, TxLocation, proof,
     schema::{
         HeightRecord, Table, decode_before, decode_keys, decode_tx_key, decode_u64, history_key, meta, tx_key,
     },
@@ -189,8 +189,9 @@ impl Store {
         let authenticated = self.authenticated();
         let tip = authenticated.tip.ok_or(StoreError::NotInitialised)?;
         let found = Found::look_up(&authenticated.tree, &key_hash(key.as_bytes()));
-        // The state at this height stays readable without the lock on the tree.
-        let state = self.state_at(tip.height)?;
+        // The state at this height stays readable without the lock on the tree. Not through `state_at`: the
+        // tree is shown a moment before the new tip is.
+        let state = State::pinned(self, tip.height);
         drop(authenticated);
         let prove_leaf = |leaf: &FoundLeaf| {
             let key = match &leaf.hash {

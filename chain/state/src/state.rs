@@ -60,6 +60,11 @@ impl Store {
 }
 
 impl State {
+    /// The state at a height that is known to be committed.
+    pub(crate) fn pinned(store: &Store, height: u64) -> Self {
+        Self { store: store.clone(), height }
+    }
+
     /// The height whose state this is.
     pub fn height(&self) -> u64 {
         self.height

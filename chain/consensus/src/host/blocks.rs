@@ -65,7 +65,7 @@ impl Blocks {
         if siblings.clone().count() >= MAX_BLOCKS_PER_SENDER {
             // Valid blocks go last: the engine may ask for them. Those of old rounds go first.
             let worst = siblings
-                .min_by_key(|(_, known)| (known.verdict == Some(Verdict::Valid), known.block.round))
+                .min_by_key(|(id, known)| (known.verdict == Some(Verdict::Valid), known.block.round, **id))
                 .map(|(id, _)| *id);
             worst.map(|id| self.known.remove(&id));
         }

@@ -95,6 +95,11 @@ impl HeightRecord {
         None
     }
 
+    /// Whether this validator is known to have proposed this block in this round.
+    pub fn proposed(&self, proposer: Address, round: i64, id: &BlockId) -> bool {
+        self.proposals.get(&(proposer, round)).is_some_and(|(first, _)| first.message.block_id == *id)
+    }
+
     /// All precommits for one block in one round.
     pub fn precommits(&self, round: i64, id: &BlockId) -> impl Iterator<Item = &SignedVote> {
         self.votes.values().map(|(vote, _)| vote).filter(move |vote| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arc_malachitebft_core_types::CommitSignature;
 
 use super::evidence::{Evidence, HeightRecord};
-use crate::context::{CommitCertificate, Height, SignedProposal, SignedVote, ValidatorSet};
+use crate::context::{Address, BlockId, CommitCertificate, Height, SignedProposal, SignedVote, ValidatorSet};
 
 /// How many heights ahead of ours messages are admitted; a node further behind syncs anyway.
 pub const AHEAD: u64 = 2;
@@ -94,6 +94,11 @@ impl Gate {
             }
         }
         certificate
+    }
+
+    /// Whether a signed proposal of this block is known.
+    pub fn proposed(&self, height: Height, proposer: Address, round: i64, id: &BlockId) -> bool {
+        self.records.get(&height).is_some_and(|record| record.proposed(proposer, round, id))
     }
 
     fn record(&mut self, height: Height) -> Option<&mut HeightRecord> {

@@ -1,7 +1,8 @@
 //! What peers send: decoded, checked and handed on, in each connection's own task.
 
 use std::{
-    sync::{Arc, PoisonError},
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -9,6 +10,7 @@ use arc_malachitebft_core_consensus::HIDDEN_LOCK_ROUND;
 use arc_malachitebft_core_types::{PolkaCertificate, RoundCertificate};
 use arc_malachitebft_engine::network::{NetworkEvent, Status};
 use arc_malachitebft_network::Channel as EngineChannel;
+use arc_malachitebft_peer::PeerId;
 use arc_malachitebft_sync::{Request, Response};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use crate::{
     codec::{
         BlockPart, CodecError, ConsensusMessage, SyncMessage, decode_consensus, decode_part, decode_sync,
     },
-    context::{ConcordatContext, Height, SignedProposal, SignedVote, ValidatorSet},
+    context::{Address, ConcordatContext, Height, SignedProposal, SignedVote, ValidatorSet},
     transport::{Channel, MessageHandler, Misbehaviour, PeerIdentity},
 };
 
@@ -101,15 +103,23 @@ fn require_validator(peer: &PeerIdentity) -> Result<(), Refusal> {
 }
 
 /// Only a round's proposer sends its block. A block that is proposed again may come from others, who know
-/// that two thirds accepted it.
-fn check_proposer(set: &ValidatorSet, peer: &PeerIdentity, part: &BlockPart) -> Result<(), Refusal> {
+/// that two thirds accepted it. Nobody sends us a block as `own`: after a restart we would propose it.
+pub fn check_proposer(
+    set: &ValidatorSet,
+    own: Option<Address>,
+    org: &str,
+    part: &BlockPart,
+) -> Result<(), &'static str> {
+    if own == Some(part.proposer) {
+        return Err("own_block");
+    }
     let round = part.round.as_u32().unwrap_or(0);
     let proposer = set.proposer(part.height, round);
     let again = part.valid_round.is_defined() || part.round >= HIDDEN_LOCK_ROUND;
-    if proposer.address() == part.proposer && (again || proposer.org() == peer.org.as_str()) {
+    if proposer.address() == part.proposer && (again || proposer.org() == org) {
         Ok(())
     } else {
-        Err(Refusal::Drop("not_the_proposer"))
+        Err("not_the_proposer")
     }
 }
 
@@ -211,7 +221,15 @@ impl Network {
         if !set.has_org(peer.org.as_str()) {
             return Err(Refusal::Drop("unknown_validator"));
         }
-        check_proposer(&set, peer, &part)?;
+        check_proposer(&set, self.address, peer.org.as_str(), &part).map_err(Refusal::Drop)?;
+        // Others may send a block again, but only one that the round's proposer has signed: the engine keeps
+        // few per round, and a stranger's would shut the honest one out.
+        let round = part.round.as_u32().unwrap_or(0);
+        let from_proposer = set.proposer(part.height, round).org() == peer.org.as_str();
+        let signed = || self.gate().proposed(part.height, part.proposer, part.round.as_i64(), &part.block_id);
+        if !from_proposer && !signed() {
+            return Err(Refusal::Drop("not_proposed"));
+        }
         // Waiting here is the back-pressure on this peer.
         self.parts.send((Arc::clone(peer), part)).await.map_err(|_| Refusal::Drop("stopping"))
     }
@@ -220,7 +238,7 @@ impl Network {
     ///
     /// The actor would at once fetch any block that it has not decided. But a peer that just decided the
     /// height that we are deciding or committing is the normal case: then the status is held back, and
-    /// passed on only if we have not moved later.
+    /// passed on only if we do not get there by ourselves.
     fn status(self: &Arc<Self>, peer: &PeerIdentity, tip: Height, earliest: Height) {
         if peer.role == Role::Validator {
             self.progress.tip(peer.peer_id, tip.0);
@@ -232,19 +250,38 @@ impl Network {
             self.emit(&NetworkEvent::Status(peer, Status::new(tip, earliest)));
             return;
         }
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.insert(peer, (tip, earliest)).is_none() {
-            let network = Arc::downgrade(self);
-            tokio::spawn(async move {
-                tokio::time::sleep(STATUS_PATIENCE).await;
-                let Some(network) = network.upgrade() else { return };
-                let held = network.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-                let stuck = network.gate().current() == current;
-                if let Some((tip, earliest)) = held.filter(|_| stuck) {
+        let first = self.held().insert(peer, (tip, earliest)).is_none();
+        if first {
+            tokio::spawn(Self::pass_on_when_stuck(Arc::downgrade(self), peer, current));
+        }
+    }
+
+    /// Waits until we have decided what the peer has, or have stood still for a while; only then is the
+    /// peer's newest status passed on. Moving is not enough to drop it: the peer says each thing once, and
+    /// may have said it about a height that we have only just reached.
+    async fn pass_on_when_stuck(network: Weak<Self>, peer: PeerId, mut seen: Option<Height>) {
+        loop {
+            tokio::time::sleep(STATUS_PATIENCE).await;
+            let Some(network) = network.upgrade() else { return };
+            let current = network.gate().current();
+            let mut held = network.held();
+            let Some((tip, earliest)) = held.get(&peer).copied() else { return };
+            let decided = current.is_some_and(|current| current > tip);
+            let stuck = current == seen;
+            if decided || stuck {
+                held.remove(&peer);
+                drop(held);
+                if !decided {
                     network.emit(&NetworkEvent::Status(peer, Status::new(tip, earliest)));
                 }
-            });
+                return;
+            }
+            seen = current;
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<PeerId, (Height, Height)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn sync(&self, peer: &PeerIdentity, message: Bytes) -> Result<(), Refusal> {

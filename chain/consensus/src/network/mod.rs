@@ -23,10 +23,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use self::evidence::Evidence;
-#[doc(hidden)]
-pub use self::gate::{Gate, Place};
 use self::requests::Requests;
 pub(crate) use self::{actor::NetworkActor, progress::Progress};
+#[doc(hidden)]
+pub use self::{
+    gate::{Gate, Place},
+    inbound::check_proposer,
+};
 use crate::{
     codec::BlockPart,
     context::{Address, ConcordatContext, Height},

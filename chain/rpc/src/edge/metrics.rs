@@ -22,10 +22,7 @@ impl RpcMetrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             requests: IntCounterVec::new(
-                Opts::new(
-                    "rpc_requests_total",
-                    "RPC calls answered, by interface, method and result",
-                ),
+                Opts::new("rpc_requests_total", "RPC calls answered, by interface, method and result"),
                 &["interface", "method", "result"],
             )?,
             seconds: HistogramVec::new(

@@ -1,0 +1,74 @@
+//! `concordat bench`: what a network of four real processes on this machine reaches.
+//!
+//! One run, one report: the bound of one core, the cost of being idle, latency under light load, sustained
+//! throughput, latency under 70 % of it, the loss of a validator, and how fast an empty node catches up.
+//! `docs/bench.md` says how each figure is taken.
+
+mod accounts;
+mod bound;
+mod follow;
+mod load;
+mod measure;
+mod network;
+mod plot;
+mod report;
+mod run;
+mod stats;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use eyre::{Result, WrapErr as _, bail};
+
+use crate::output;
+
+/// How to measure.
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// A shorter run with fewer accounts, under five minutes.
+    #[arg(long)]
+    quick: bool,
+    /// Accounts that transfer; 1000, or 200 with --quick.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
+    accounts: Option<u32>,
+    /// How long the sustained load lasts; 60, or 15 with --quick.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    duration_s: Option<u64>,
+    /// Transactions in flight, all accounts together, under sustained load.
+    #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=40_000))]
+    in_flight: u32,
+    /// What the accounts' keys and payees come from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// First port of the nodes; free ones are looked for if absent.
+    #[arg(long)]
+    base_port: Option<u16>,
+    /// Folder for report.json and plot.svg.
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    out: PathBuf,
+}
+
+impl BenchArgs {
+    fn accounts(&self) -> usize {
+        self.accounts.unwrap_or(if self.quick { 200 } else { 1_000 }) as usize
+    }
+
+    fn duration_s(&self) -> u64 {
+        self.duration_s.unwrap_or(if self.quick { 15 } else { 60 })
+    }
+}
+
+/// Runs `concordat bench`.
+pub fn run(args: BenchArgs, json: bool) -> Result<()> {
+    let report = run::measure(&args, json)?;
+    std::fs::create_dir_all(&args.out).wrap_err_with(|| args.out.display().to_string())?;
+    let (text, picture) = (args.out.join("report.json"), args.out.join("plot.svg"));
+    std::fs::write(&text, serde_json::to_string_pretty(&report)?)?;
+    std::fs::write(&picture, plot::svg(&report))?;
+    output::progress(json, format!("\nwritten: {} and {}\n", text.display(), picture.display()));
+    output::show(json, &report, report::Report::table)?;
+    if !report.all_confirmed() {
+        bail!("{} receipts failed and {} are missing", report.failed, report.unconfirmed);
+    }
+    Ok(())
+}
