@@ -35,7 +35,8 @@ fn healthy_nodes_say_so(network: &Network) {
         network.wait("readiness", || get(&format!("{operations}/readyz")).0 == 200);
         let (_, body) = get(&format!("{operations}/readyz"));
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!((&body["ready"], &body["peers_needed"]), (&json!(true), &json!(2)));
+        assert_eq!((&body["ready"], &body["total_power"]), (&json!(true), &json!(40)));
+        assert!(body["reachable_power"].as_u64().is_some_and(|power| power * 3 > 80), "{body}");
         assert_eq!(get(&format!("{operations}/nothing")).0, 404);
     }
 }
