@@ -57,6 +57,9 @@ impl Fixture {
     pub async fn start_with(change: impl FnOnce(&mut RpcConfig)) -> Self {
         let directory = TempDir::new().unwrap();
         let store = Store::open(directory.path(), &StoreOptions::default()).unwrap();
+        // Most tests end with their servers running. The database must then not be closed by a server's thread
+        // while the process is already taking its globals down: RocksDB aborts on that.
+        std::mem::forget(store.clone());
         let (chain, node) = (Chain::begin(&store), Arc::new(FakeNode::new()));
         let registry = prometheus::Registry::new();
         let parts = RpcParts {
