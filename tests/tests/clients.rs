@@ -1,7 +1,5 @@
 //! Clients that we did not write, unchanged: ethers, viem, Foundry.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -1,7 +1,5 @@
 //! Nodes die at any instant, lose their disks, come back: what was promised stays, nobody signs twice.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::{
     collections::BTreeMap,
     fs,

@@ -1,7 +1,5 @@
 //! The edges of a node: health and metrics for operators, errors for clients, a closed door for strangers.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::{
     collections::BTreeSet,
     fs,

@@ -1,7 +1,5 @@
 //! Four banks, four processes: what accounts may do, what is refused and with which words.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::process::Output;
 
 use alloy_consensus::{TxEip2930, TxLegacy};

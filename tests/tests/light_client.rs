@@ -1,7 +1,5 @@
 //! Trust in the genesis document alone: proofs, a change of validators, nodes that lie.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::path::Path;
 
 use alloy_primitives::{Address, hex};

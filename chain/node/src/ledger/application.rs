@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use concordat_consensus::{
     Address, AppError, Application, BlockId, BlockTime, ConsensusBlock, DecidedBlock, Evidence, NextHeight,
-    Origin, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, Validator, ValidatorSet, Verdict,
+    Origin, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet, Verdict,
     default_timeouts,
 };
 use concordat_types::{Block, block::part_set_header};
@@ -185,13 +185,8 @@ fn block_id(block: &Block, parts: tendermint::block::parts::Header) -> BlockId {
 
 /// The height after `tip` in the engine's terms.
 fn next_height(tip: &Tip) -> Result<NextHeight, AppError> {
-    let members = tip.validators.validators().iter();
-    let members = members
-        .map(|v| Validator::new(v.org.as_str(), v.public_key, v.power))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(AppError::new)?;
     let active = tip.activity.active(&tip.validators).into_iter().map(Address).collect();
-    let validators = ValidatorSet::new(members, &ProposerOrder { active }).map_err(AppError::new)?;
+    let validators = ValidatorSet::of(&tip.validators, &ProposerOrder { active }).map_err(AppError::new)?;
     Ok(NextHeight { height: tip.next_height(), validators, timeouts: default_timeouts() })
 }
 
