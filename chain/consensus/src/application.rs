@@ -56,6 +56,10 @@ pub trait Application: Send + Sync + 'static {
     /// A committed block, for peers that catch up. `None` if it is unknown or pruned.
     async fn decided(&self, height: u64) -> Result<Option<StoredBlock>, AppError>;
 
+    /// Encoded blocks, by height, that a peer sent as decided: most likely they will be judged next, in
+    /// order. Only a hint, so that what takes long may begin; returns at once.
+    fn expect(&self, _blocks: Vec<(u64, Bytes)>) {}
+
     /// The lowest height that [`decided`](Self::decided) can serve.
     async fn earliest_height(&self) -> u64;
 

@@ -228,7 +228,7 @@ pub async fn start(
     let listen_addr = listener.local_addr().unwrap_or(config.listen);
     let (parts_in, parts_out) = mpsc::channel(PARTS_BACKLOG);
     let (gossip_in, gossip_out) = mpsc::channel(GOSSIP_BACKLOG);
-    let evidence_to = Arc::clone(&app);
+    let (evidence_to, blocks_to) = (Arc::clone(&app), Arc::clone(&app));
     let address = signer.as_ref().map(|signer| Address::of_public_key(&signer.public_key()));
     let network = Network::new(
         mesh.clone(),
@@ -238,6 +238,7 @@ pub async fn start(
         parts_in,
         gossip_in,
         Box::new(move |evidence| evidence_to.on_evidence(evidence)),
+        Box::new(move |blocks| blocks_to.expect(blocks)),
     );
     let stopping = watch::Sender::new(false);
     let failure = watch::Sender::new(None);

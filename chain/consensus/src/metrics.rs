@@ -25,6 +25,8 @@ pub struct ConsensusMetrics {
     pub round: Gauge,
     /// Connected peers.
     pub peers: Gauge,
+    /// Validators that are not connected, silent or far behind.
+    pub validators_away: Gauge,
     /// Blocks committed.
     pub committed: Counter,
     /// Messages that this validator refused to sign, and abstained.
@@ -50,6 +52,7 @@ impl Default for ConsensusMetrics {
             height: Gauge::default(),
             round: Gauge::default(),
             peers: Gauge::default(),
+            validators_away: Gauge::default(),
             committed: Counter::default(),
             signing_refused: Counter::default(),
             evidence: Counter::default(),
@@ -77,6 +80,11 @@ impl ConsensusMetrics {
         self.add("height", "Height being decided", self.height.clone());
         self.add("round", "Round being tried", self.round.clone());
         self.add("peers", "Connected peers", self.peers.clone());
+        self.add(
+            "validators_away",
+            "Validators that are not connected, silent or far behind, as seen when the height began",
+            self.validators_away.clone(),
+        );
         self.add("committed", "Blocks committed since the start", self.committed.clone());
         self.add("signing_refused", "Messages this validator refused to sign", self.signing_refused.clone());
         self.add("evidence", "Equivocations proven", self.evidence.clone());

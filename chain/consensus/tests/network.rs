@@ -74,6 +74,15 @@ async fn stop(running: Vec<Running>) {
     }
 }
 
+/// How many validators each node held to be away when its present height began.
+fn away(running: &[Running]) -> Vec<u64> {
+    let value = |text: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix("concordat_consensus_validators_away "));
+        line.unwrap().parse().unwrap()
+    };
+    running.iter().map(|node| value(node.handle.encode_prometheus())).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_validators_agree_and_every_commit_verifies() {
     log();
@@ -100,6 +109,7 @@ async fn network_survives_a_stopped_validator_which_catches_up_later() {
     run_until(&homes[..3], 15);
     all_reach(&homes[..3], 15).await;
     assert!(homes[3].ledger.tip() < 15);
+    assert_eq!(away(&running[..3]), [1, 1, 1], "its turns are hardly waited for");
 
     // The network is idle now; the one that returns must notice by itself what it missed.
     let returned = homes[3].start(&registry, addresses(&running)).await;
@@ -108,6 +118,7 @@ async fn network_survives_a_stopped_validator_which_catches_up_later() {
     run_until(&homes, 25);
     all_reach(&homes, 25).await;
     check_chains(&homes, 25);
+    assert_eq!(away(&running), [0; 4]);
     stop(running).await;
 }
 

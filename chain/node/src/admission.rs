@@ -9,7 +9,7 @@ use alloy_rlp::{Decodable as _, Encodable as _};
 use concordat_core::{BlockEnv, ExecError, TxInvalid};
 use concordat_rpc::{PoolStatus, PoolTx, SubmitError};
 use concordat_state::{State, Store};
-use concordat_types::{Address, B256, Bytes, SignedTx, VerifiedTx, tx::TxError};
+use concordat_types::{Address, B256, Block, Bytes, SignedTx, VerifiedTx, tx::TxError};
 use rayon::prelude::*;
 use tokio::sync::{Notify, broadcast, mpsc};
 
@@ -181,14 +181,11 @@ impl TxPool {
         raws: &[Bytes],
         known: Vec<Option<Arc<VerifiedTx>>>,
     ) -> Result<Vec<Arc<VerifiedTx>>, (usize, TxError)> {
-        let verify = |(index, (raw, known)): (usize, (&Bytes, Option<Arc<VerifiedTx>>))| match known {
+        let judge = |(index, (raw, known)): (usize, (&Bytes, Option<Arc<VerifiedTx>>))| match known {
             Some(tx) => Ok(tx),
-            None => SignedTx::parse(raw.clone())
-                .and_then(|tx| tx.verify(self.chain_id))
-                .map(Arc::new)
-                .map_err(|error| (index, error)),
+            None => verify(raw, self.chain_id).map_err(|error| (index, error)),
         };
-        raws.par_iter().zip(known).enumerate().map(verify).collect()
+        raws.par_iter().zip(known).enumerate().map(judge).collect()
     }
 
     /// What the next block should try.
@@ -281,6 +278,16 @@ impl TxPool {
         let Some(then) = now.checked_sub(REPEAT_AFTER) else { return Vec::new() };
         lock(&self.pool).to_repeat(then, now, GOSSIP_BATCH)
     }
+}
+
+fn verify(raw: &Bytes, chain_id: u64) -> Result<Arc<VerifiedTx>, TxError> {
+    SignedTx::parse(raw.clone())?.verify(chain_id).map(Arc::new)
+}
+
+/// Checks the signatures of an encoded block's transactions on all cores; nothing if anything is wrong.
+pub fn verify_block(block: &[u8], chain_id: u64) -> Option<Vec<Arc<VerifiedTx>>> {
+    let block = Block::decode(block).ok()?;
+    block.txs.par_iter().map(|raw| verify(raw, chain_id)).collect::<Result<_, _>>().ok()
 }
 
 /// Tells the peers what the applications of this node submitted, until the pool is gone.

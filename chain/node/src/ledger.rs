@@ -5,6 +5,7 @@
 //! and commits once, atomically.
 
 mod activity;
+mod ahead;
 pub mod application;
 mod build;
 mod join;
@@ -30,7 +31,11 @@ use tokio::sync::{broadcast, watch};
 pub use join::{JoinError, import_snapshot};
 pub use tip::Tip;
 
-use crate::{admission::TxPool, metrics::NodeMetrics};
+use self::ahead::Ahead;
+use crate::{
+    admission::{TxPool, verify_block},
+    metrics::NodeMetrics,
+};
 
 /// How many executed but undecided blocks are kept. A round executes one; a few rounds may be under way.
 const EXECUTED_KEPT: usize = 8;
@@ -67,6 +72,7 @@ pub struct Ledger {
     metrics: Arc<NodeMetrics>,
     tip: watch::Sender<Arc<Tip>>,
     executed: Mutex<VecDeque<Arc<Executed>>>,
+    ahead: Ahead,
     blocks: broadcast::Sender<Arc<CommittedBlock>>,
     evidence: Mutex<VecDeque<String>>,
     identity_generation: AtomicU64,
@@ -189,6 +195,9 @@ impl Ledger {
         settle::start_or_match_genesis(&store, &genesis)?;
         let tip = Arc::new(Tip::load(&store, &genesis)?);
         metrics.height.set(tip.height as i64);
+        let chain_id = genesis.evm_chain_id;
+        let ahead = Ahead::start(move |block| verify_block(block, chain_id))
+            .map_err(|error| LedgerError::Task(error.to_string()))?;
         Ok(Self {
             store,
             genesis,
@@ -196,6 +205,7 @@ impl Ledger {
             metrics,
             tip: watch::Sender::new(tip),
             executed: Mutex::default(),
+            ahead,
             blocks: broadcast::Sender::new(BLOCKS_BUFFERED),
             evidence: Mutex::default(),
             identity_generation: AtomicU64::new(0),
@@ -258,9 +268,11 @@ impl Ledger {
         lock(&self.executed).iter().find(|executed| executed.hash == *hash).cloned()
     }
 
-    /// Signatures of a block's transactions: from the pool where it knows them, checked on all cores
-    /// otherwise.
+    /// Signatures of a block's transactions: checked ahead, or known to the pool, or checked on all cores.
     fn verify_transactions(&self, block: &Block) -> Result<Vec<Arc<VerifiedTx>>, InvalidBlock> {
+        if let Some(txs) = self.ahead.take(block.height(), &block.txs) {
+            return Ok(txs);
+        }
         let known = self.pool.lookup(&block.txs);
         let unknown = self.pool.verify_missing(&block.txs, known);
         unknown.map_err(|(index, error)| InvalidBlock::Transaction { index, reason: error.to_string() })

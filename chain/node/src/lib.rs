@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod operations;
 pub mod pool;
 mod run;
+mod workers;
 
 pub use config::NodeConfig;
 pub use run::{Endpoints, NodeError, NodeKeys, RunningNode, start};

@@ -312,4 +312,4 @@ fn is_urgent(tx: &VerifiedTx) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

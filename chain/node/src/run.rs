@@ -12,7 +12,10 @@ use concordat_types::{Genesis, OrgId, Role};
 use prometheus::Registry;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use crate::{
     NodeConfig,
@@ -22,9 +25,10 @@ use crate::{
     ledger::{Ledger, LedgerError, application::LedgerApplication},
     metrics::{NodeMetrics, node_id},
     operations::{self, Operations, OperationsServer},
+    workers,
 };
 
-/// Gossip messages that one blocking task takes.
+/// Gossip messages that one task takes.
 const GOSSIP_AT_ONCE: usize = 32;
 
 /// The keys and certificates of a node, read and decrypted by the caller.
@@ -94,6 +98,9 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// Metrics could not be registered: a mistake of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -135,7 +142,7 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
     let (consensus, gossip) =
         start_consensus(config, &genesis, &identity, &keys, &authorizer, &ledger, signer).await?;
     let consensus = Arc::new(consensus);
-    let tasks = spawn_tasks(&pool, &consensus, gossip, told);
+    let tasks = spawn_tasks(&pool, &consensus, gossip, told, workers::background("gossip")?);
 
     let info = NodeInfo {
         node_id: node_id(&identity.certificate.spki_sha256().into()),
@@ -282,24 +289,27 @@ fn spawn_tasks(
     consensus: &Arc<ConsensusHandle>,
     mut gossip: mpsc::Receiver<Gossip>,
     told: mpsc::Receiver<Arc<concordat_types::VerifiedTx>>,
+    workers: rayon::ThreadPool,
 ) -> Vec<JoinHandle<()>> {
     let handle = consensus.clone();
     let out = admission::tell_peers(pool.clone(), told, move |message| handle.broadcast_gossip(&message));
     let receiver = pool.clone();
     let inward = async move {
         let mut messages = Vec::new();
-        // All that waits goes into one blocking task: a task for each would cost more than its signatures.
+        // All that waits goes into one task: a task for each would cost more than its signatures.
         while gossip.recv_many(&mut messages, GOSSIP_AT_ONCE).await > 0 {
             let (pool, batch) = (receiver.clone(), std::mem::take(&mut messages));
-            let received = tokio::task::spawn_blocking(move || {
+            let (done, finished) = oneshot::channel();
+            workers.spawn(move || {
                 for Gossip { from, message } in batch {
                     if let Err(error) = pool.receive(&message) {
                         tracing::warn!(peer = %from.common_name, org = %from.org, %error, "malformed gossip");
                     }
                 }
+                let _ = done.send(());
             });
-            if let Err(error) = received.await {
-                tracing::error!(%error, "gossip could not be taken");
+            if finished.await.is_err() {
+                tracing::error!("gossip could not be taken");
             }
         }
     };

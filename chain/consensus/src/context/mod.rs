@@ -6,12 +6,13 @@
 
 mod block_id;
 mod messages;
+mod timeouts;
 mod validators;
 
 use std::fmt;
 
 use arc_malachitebft_core_types as core;
-use arc_malachitebft_core_types::{LinearTimeouts, NilOrVal, Round};
+use arc_malachitebft_core_types::{NilOrVal, Round};
 use arc_malachitebft_signing_ed25519::Ed25519;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 pub use self::{
     block_id::{BlockId, BlockTime},
     messages::{NoPart, Proposal, Vote},
+    timeouts::RoundTimeouts,
     validators::{MAX_TOTAL_POWER, ProposerOrder, Validator, ValidatorSet, ValidatorSetError},
 };
 
@@ -90,7 +92,7 @@ impl core::Context for ConcordatContext {
     type Proposal = Proposal;
     type Validator = Validator;
     type ValidatorSet = ValidatorSet;
-    type Timeouts = LinearTimeouts;
+    type Timeouts = RoundTimeouts;
     type Value = BlockId;
     type Vote = Vote;
     type Extension = Bytes;

@@ -18,11 +18,11 @@ use crate::{
 
 type StartReply = RpcReplyPort<(Height, HeightParams<ConcordatContext>)>;
 
-fn params(next: &NextHeight) -> HeightParams<ConcordatContext> {
-    HeightParams::new(next.validators.clone(), next.timeouts, None)
-}
-
 impl Host {
+    fn params(&self, next: &NextHeight) -> HeightParams<ConcordatContext> {
+        HeightParams::new(next.validators.clone(), self.timeouts(next), None)
+    }
+
     /// Finds out where the ledger stands, waits for peers, and starts the engine there.
     pub async fn start(self: Arc<Self>, reply: StartReply) {
         let next = match self.app.start().await {
@@ -41,7 +41,7 @@ impl Host {
         self.network.gate().advance(Height(next.height), next.validators.clone());
         let _ = tokio::time::timeout(self.connect_wait, self.wait_for_quorum(&next.validators)).await;
         self.wait_to_start(next.height).await;
-        let _ = reply.send((Height(next.height), params(&next)));
+        let _ = reply.send((Height(next.height), self.params(&next)));
     }
 
     /// Waits until validators with more than two thirds of the power are connected, ourselves included.
@@ -163,6 +163,6 @@ impl Host {
         };
         let Some(next) = next else { return };
         self.wait_to_start(next.height).await;
-        let _ = reply.send(Next::Start(Height(next.height), params(&next)));
+        let _ = reply.send(Next::Start(Height(next.height), self.params(&next)));
     }
 }

@@ -4,6 +4,7 @@
 //! the actor only starts tasks: building, judging, storing and committing run beside it and reply when
 //! they are done. Verdicts reach the engine as messages of their own.
 
+mod absence;
 mod actor;
 mod assembly;
 mod blocks;

@@ -320,18 +320,23 @@ impl Network {
         if !self.requests().answered(id, &peer.peer_id) {
             return Err(Refusal::Drop("unsolicited_response"));
         }
-        self.warm(&response).await;
+        if self.warm(&response).await {
+            let Response::ValueResponse(values) = &response;
+            let blocks = values.values.iter().map(|value| (value.height().0, value.value_bytes.clone()));
+            (self.on_synced)(blocks.collect());
+        }
         self.emit(&NetworkEvent::SyncResponse(outbound_id(id), peer.peer_id, Some(response)));
         Ok(())
     }
 
-    /// Checks the signatures of all certificates at once, off the async threads.
-    async fn warm(&self, response: &Response<ConcordatContext>) {
+    /// Checks the signatures of all certificates at once, off the async threads. False if one is wrong, or
+    /// not of today's validators.
+    async fn warm(&self, response: &Response<ConcordatContext>) -> bool {
         let Response::ValueResponse(values) = response;
         let certificates: Vec<_> = values.values.iter().map(|value| value.certificate.clone()).collect();
-        let Some(set) = self.gate().validators().cloned() else { return };
+        let Some(set) = self.gate().validators().cloned() else { return false };
         let verifier = self.verifier.clone();
-        let _ = tokio::task::spawn_blocking(move || verifier.warm(&certificates, &set)).await;
+        tokio::task::spawn_blocking(move || verifier.warm(&certificates, &set)).await.unwrap_or(false)
     }
 
     fn gossiped(&self, peer: &Arc<PeerIdentity>, message: Bytes) -> Result<(), Refusal> {

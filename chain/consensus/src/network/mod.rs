@@ -74,10 +74,16 @@ pub(crate) struct Network {
     /// For tasks that outlive a call but must not keep the network alive.
     this: Weak<Network>,
     on_evidence: Box<dyn Fn(Evidence) + Send + Sync>,
+    /// Told of the encoded blocks that a peer sent as decided, by height.
+    on_synced: OnSynced,
 }
 
+/// What is done with blocks that a peer sent as decided, before the engine looks at them.
+pub(crate) type OnSynced = Box<dyn Fn(Vec<(u64, Bytes)>) + Send + Sync>;
+
 impl Network {
-    /// A network that hands on block parts, gossip and evidence.
+    /// A network that hands on block parts, gossip, evidence and blocks to come.
+    #[allow(clippy::too_many_arguments, reason = "one call, from the engine's wiring")]
     pub fn new(
         mesh: Mesh,
         verifier: CachingVerifier,
@@ -86,6 +92,7 @@ impl Network {
         parts: mpsc::Sender<(Arc<PeerIdentity>, BlockPart)>,
         gossip: mpsc::Sender<Gossip>,
         on_evidence: Box<dyn Fn(Evidence) + Send + Sync>,
+        on_synced: OnSynced,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -101,6 +108,7 @@ impl Network {
             parts,
             gossip,
             on_evidence,
+            on_synced,
         })
     }
 

@@ -42,6 +42,11 @@ impl Progress {
         });
     }
 
+    /// The newest block that this validator's node said it has.
+    pub fn tip_of(&self, peer: &PeerId) -> Option<u64> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).tips.get(peer).copied()
+    }
+
     /// A node is gone.
     pub fn gone(&self, peer: &PeerId) {
         self.update(|seen| {

@@ -71,7 +71,7 @@ impl CachingVerifier {
 
     /// Checks the precommits of many certificates in one batch and remembers them if all are good.
     /// A mere accelerator: whatever is not remembered is checked one by one later.
-    pub(crate) fn warm(&self, certificates: &[ExtendedCommitCertificate], validators: &ValidatorSet) {
+    pub(crate) fn warm(&self, certificates: &[ExtendedCommitCertificate], validators: &ValidatorSet) -> bool {
         let mut verifier = batch::Verifier::new();
         let mut digests = Vec::new();
         for certificate in certificates {
@@ -94,9 +94,11 @@ impl CachingVerifier {
                 verifier.queue((key, ZebraSignature::from(signature), &message));
             }
         }
-        if verifier.verify(rand_core::OsRng).is_ok() {
+        let good = verifier.verify(rand_core::OsRng).is_ok();
+        if good {
             self.insert(digests);
         }
+        good
     }
 
     fn insert(&self, digests: impl IntoIterator<Item = [u8; 32]>) {
@@ -237,12 +239,12 @@ mod tests {
                 .collect(),
         };
         let verifier = CachingVerifier::new(sign_bytes.clone());
-        verifier.warm(std::slice::from_ref(&certificate), &validators);
+        assert!(verifier.warm(std::slice::from_ref(&certificate), &validators));
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 3);
 
         certificate.commit_signatures[1].signature = sign(&keys[0].0);
         let verifier = CachingVerifier::new(sign_bytes.clone());
-        verifier.warm(&[certificate], &validators);
+        assert!(!verifier.warm(&[certificate], &validators));
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 0);
     }
 }

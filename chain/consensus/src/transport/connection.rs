@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -125,6 +128,9 @@ pub struct Connection {
     pub identity: Arc<PeerIdentity>,
     pub chain: Vec<CertificateDer<'static>>,
     pub outbox: Outbox,
+    began: Instant,
+    /// When the last frame came, in milliseconds after `began`.
+    heard_ms: AtomicU64,
     close: watch::Sender<Option<Misbehaviour>>,
 }
 
@@ -136,8 +142,21 @@ impl Connection {
             identity: Arc::new(established.identity.clone()),
             chain: established.chain.clone(),
             outbox: Outbox::new(limits.queue_bytes.clone()),
+            began: Instant::now(),
+            heard_ms: AtomicU64::new(0),
             close: watch::Sender::new(None),
         }
+    }
+
+    /// How long the peer has been silent.
+    pub fn silence(&self) -> Duration {
+        let heard = Duration::from_millis(self.heard_ms.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(heard)
+    }
+
+    fn heard(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.began).as_millis();
+        self.heard_ms.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Ends the connection; the first reason counts.
@@ -218,7 +237,9 @@ async fn read(
         };
         let channel = header.channel;
         metrics.received(channel, payload.len());
-        if !rates.get_mut(channel).take(payload.len() + HEADER_BYTES, !header.more, Instant::now()) {
+        let now = Instant::now();
+        connection.heard(now);
+        if !rates.get_mut(channel).take(payload.len() + HEADER_BYTES, !header.more, now) {
             return Err(Misbehaviour::new("flood", format!("too much on channel {}", channel.name())));
         }
         let message = reassembly.push(header, payload).map_err(|error| Misbehaviour::new("frame", error))?;

@@ -129,6 +129,13 @@ impl Mesh {
         peers
     }
 
+    /// Who is connected and has sent something, if only a ping, within this time.
+    pub fn heard_within(&self, time: Duration) -> Vec<Arc<PeerIdentity>> {
+        let connections = self.connections();
+        let heard = connections.values().filter(|connection| connection.silence() < time);
+        heard.map(|connection| Arc::clone(&connection.identity)).collect()
+    }
+
     /// Waits until `enough` holds of the connected peers.
     pub async fn wait_for_peers(&self, enough: impl Fn(&[Arc<PeerIdentity>]) -> bool) {
         let mut changed = self.0.changed.subscribe();

@@ -135,6 +135,10 @@ impl Application for LedgerApplication {
         .await
     }
 
+    fn expect(&self, blocks: Vec<(u64, Bytes)>) {
+        self.0.ahead.expect(blocks);
+    }
+
     async fn earliest_height(&self) -> u64 {
         self.0.store.body_floor()
     }

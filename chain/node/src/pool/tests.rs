@@ -19,7 +19,7 @@ fn tx_to(to: Address, sender: u8, nonce: u64) -> Arc<VerifiedTx> {
     Arc::new(SignedTx::parse(raw.into()).unwrap().verify(1).unwrap())
 }
 
-fn tx(sender: u8, nonce: u64) -> Arc<VerifiedTx> {
+pub(crate) fn tx(sender: u8, nonce: u64) -> Arc<VerifiedTx> {
     tx_to(Address::repeat_byte(0xee), sender, nonce)
 }
 

@@ -1,0 +1,246 @@
+//! Signatures of blocks that are about to be judged, checked while the blocks before them execute.
+//!
+//! A node that catches up knows dozens of blocks ahead. Two thirds of what a block costs are its
+//! transactions' signatures, which depend on nothing that is in the state, so they need not wait for it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes as BlockBytes;
+use concordat_types::{Bytes, VerifiedTx};
+
+use super::lock;
+/// A block's transactions, their signatures checked.
+type Checked = Vec<Arc<VerifiedTx>>;
+
+/// Work pauses when this many checked transactions wait for their blocks: about 10 MB.
+const MOST_READY: usize = 16_384;
+
+/// The most encoded blocks that wait for their turn; more are checked when they are judged.
+const MOST_WAITING: usize = 256;
+
+#[derive(Default)]
+struct Queue {
+    /// Encoded blocks by height.
+    waiting: BTreeMap<u64, BlockBytes>,
+    /// The height that is being checked.
+    under_way: Option<u64>,
+    /// Checked transactions by height.
+    ready: BTreeMap<u64, Checked>,
+    closed: bool,
+}
+
+impl Queue {
+    fn ready_txs(&self) -> usize {
+        self.ready.values().map(Vec::len).sum()
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lowest waiting block, once there is room for what comes of it. `None` at the end.
+    fn next(&self) -> Option<(u64, BlockBytes)> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if queue.ready_txs() < MOST_READY
+                && let Some((height, block)) = queue.waiting.pop_first()
+            {
+                queue.under_way = Some(height);
+                return Some((height, block));
+            }
+            queue = self.wait(queue);
+        }
+    }
+
+    fn done(&self, height: u64, txs: Option<Checked>) {
+        let mut queue = lock(&self.queue);
+        queue.under_way = None;
+        if let Some(txs) = txs {
+            queue.ready.insert(height, txs);
+        }
+        self.changed.notify_all();
+    }
+}
+
+/// A block's turn. Whoever waits for it is told when it ends, in whatever way.
+struct Turn<'a> {
+    shared: &'a Shared,
+    height: u64,
+    txs: Option<Checked>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.shared.done(self.height, self.txs.take());
+    }
+}
+
+/// A thread that checks signatures ahead. It ends with this value.
+pub(super) struct Ahead(Arc<Shared>);
+
+impl Ahead {
+    /// Starts the thread. `check` gives the transactions of an encoded block, or nothing if one is wrong:
+    /// what is wrong will be said when the block is judged.
+    pub(super) fn start(
+        check: impl Fn(&BlockBytes) -> Option<Checked> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let this = Arc::clone(&shared);
+        std::thread::Builder::new().name("signatures".into()).spawn(move || {
+            while let Some((height, block)) = this.next() {
+                let mut turn = Turn { shared: &this, height, txs: None };
+                turn.txs = check(&block);
+            }
+        })?;
+        Ok(Self(shared))
+    }
+
+    /// Takes encoded blocks that will be judged soon.
+    pub(super) fn expect(&self, blocks: Vec<(u64, BlockBytes)>) {
+        let mut queue = lock(&self.0.queue);
+        for (height, block) in blocks {
+            let known = queue.ready.contains_key(&height) || queue.under_way == Some(height);
+            if !known && queue.waiting.len() < MOST_WAITING {
+                queue.waiting.insert(height, block);
+            }
+        }
+        self.0.changed.notify_all();
+    }
+
+    /// The checked transactions of the block at `height`, if these are they; waits for the check to end if
+    /// it has begun. What was kept for lower heights is dropped: they have been judged.
+    pub(super) fn take(&self, height: u64, raws: &[Bytes]) -> Option<Checked> {
+        let mut queue = lock(&self.0.queue);
+        while queue.under_way == Some(height) && !queue.closed {
+            queue = self.0.wait(queue);
+        }
+        queue.waiting = queue.waiting.split_off(&height.saturating_add(1));
+        let later = queue.ready.split_off(&height.saturating_add(1));
+        let taken = std::mem::replace(&mut queue.ready, later).remove(&height);
+        self.0.changed.notify_all();
+        drop(queue);
+        taken.filter(|txs| txs.len() == raws.len() && txs.iter().zip(raws).all(|(tx, raw)| tx.raw() == raw))
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        lock(&self.0.queue).closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::pool::tests::tx;
+
+    fn one(height: u64) -> Vec<(u64, BlockBytes)> {
+        vec![(height, BlockBytes::from(height.to_be_bytes().to_vec()))]
+    }
+
+    fn raws(txs: &[Arc<VerifiedTx>]) -> Vec<Bytes> {
+        txs.iter().map(|tx| tx.raw().clone()).collect()
+    }
+
+    /// Checks a block of `count` copies of one transaction each time it is told to; says when it begins.
+    fn stepwise(count: usize) -> (Ahead, mpsc::Receiver<BlockBytes>, mpsc::Sender<()>) {
+        let (begun, begins) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let ahead = Ahead::start(move |block| {
+            begun.send(block.clone()).ok()?;
+            may_go_on.recv().ok()?;
+            Some(vec![tx(1, 0); count])
+        });
+        (ahead.unwrap(), begins, go_on)
+    }
+
+    #[test]
+    fn checked_transactions_are_given_to_their_block_and_no_other() {
+        let (ahead, _begins, go_on) = stepwise(2);
+        let txs = vec![tx(1, 0); 2];
+        for wanted in [raws(&txs), raws(&[tx(1, 0), tx(2, 0)]), raws(&txs[..1])] {
+            ahead.expect(one(5));
+            go_on.send(()).unwrap();
+            while lock(&ahead.0.queue).ready.is_empty() {
+                std::thread::yield_now();
+            }
+            let taken = ahead.take(5, &wanted);
+            assert_eq!(taken.as_ref(), (wanted == raws(&txs)).then_some(&txs));
+        }
+        assert_eq!(ahead.take(5, &raws(&txs)), None, "given once");
+    }
+
+    #[test]
+    fn check_that_has_begun_is_waited_for() {
+        let (ahead, begins, go_on) = stepwise(1);
+        ahead.expect(one(5));
+        begins.recv().unwrap();
+        std::thread::scope(|scope| {
+            let taking = scope.spawn(|| ahead.take(5, &raws(&[tx(1, 0)])));
+            go_on.send(()).unwrap();
+            assert_eq!(taking.join().unwrap(), Some(vec![tx(1, 0)]));
+        });
+    }
+
+    #[test]
+    fn block_that_was_judged_before_its_turn_is_not_checked() {
+        let (ahead, begins, go_on) = stepwise(1);
+        ahead.expect(one(5));
+        begins.recv().unwrap();
+        ahead.expect([one(6), one(7)].concat());
+        assert_eq!(ahead.take(6, &[]), None);
+        go_on.send(()).unwrap();
+        assert_eq!(begins.recv().unwrap(), one(7)[0].1);
+        go_on.send(()).unwrap();
+    }
+
+    #[test]
+    fn work_pauses_while_too_much_is_ready() {
+        let (ahead, begins, go_on) = stepwise(MOST_READY);
+        ahead.expect([one(5), one(6)].concat());
+        assert_eq!(begins.recv().unwrap(), one(5)[0].1);
+        go_on.send(()).unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(ahead.take(5, &[]), None);
+        assert_eq!(begins.recv().unwrap(), one(6)[0].1);
+        assert!(lock(&ahead.0.queue).ready_txs() <= MOST_READY);
+    }
+
+    #[test]
+    fn failed_check_leaves_the_block_to_whoever_judges_it() {
+        let ahead = Ahead::start(|_| None).unwrap();
+        ahead.expect(one(5));
+        assert_eq!(ahead.take(5, &[]), None);
+    }
+
+    #[test]
+    #[allow(clippy::panic, reason = "what happens then is what is tested")]
+    fn nobody_waits_for_a_check_that_panicked() {
+        let (begun, begins) = mpsc::channel();
+        let ahead = Ahead::start(move |_| {
+            let _ = begun.send(());
+            panic!("in a test")
+        });
+        let ahead = ahead.unwrap();
+        ahead.expect(one(5));
+        begins.recv().unwrap();
+        assert_eq!(ahead.take(5, &[]), None);
+    }
+}
