@@ -17,4 +17,4 @@ pub mod pool;
 mod run;
 
 pub use config::NodeConfig;
-pub use run::{Endpoints, NodeError, NodeKeys, RunningNode, start};
+pub use run::{Endpoints, NodeError, NodeKeys, RunningNode, begin_guard, start};

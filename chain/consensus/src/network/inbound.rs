@@ -52,7 +52,7 @@ impl MessageHandler for Network {
     }
 
     fn disconnected(&self, peer: &Arc<PeerIdentity>) {
-        self.progress.gone(&peer.peer_id);
+        self.progress.note(|claims| claims.gone(&peer.peer_id));
         let lost = self.requests().forget(&peer.peer_id);
         let mut ports = self.ports();
         ports.peers.remove(&peer.peer_id);
@@ -148,7 +148,7 @@ impl Network {
         let evidence = self.gate().note_vote(&vote);
         self.prove(evidence);
         if live {
-            self.progress.message_at(vote.message.height.0);
+            self.progress.note(|claims| claims.signed(vote.message.validator, vote.message.height.0));
             self.emit(&NetworkEvent::Vote(peer.peer_id, vote));
         }
         Ok(())
@@ -173,7 +173,7 @@ impl Network {
         let evidence = self.gate().note_proposal(&proposal);
         self.prove(evidence);
         if live {
-            self.progress.message_at(message.height.0);
+            self.progress.note(|claims| claims.signed(message.proposer, message.height.0));
             self.emit(&NetworkEvent::Proposal(peer.peer_id, proposal));
         }
         Ok(())
@@ -207,7 +207,11 @@ impl Network {
             let evidence = self.gate().note_vote(vote);
             self.prove(evidence);
         }
-        self.progress.message_at(height.0);
+        self.progress.note(|claims| {
+            for vote in votes {
+                claims.signed(vote.message.validator, height.0);
+            }
+        });
         Ok(())
     }
 
@@ -241,7 +245,7 @@ impl Network {
     /// passed on only if we do not get there by ourselves.
     fn status(self: &Arc<Self>, peer: &PeerIdentity, tip: Height, earliest: Height) {
         if peer.role == Role::Validator {
-            self.progress.tip(peer.peer_id, tip.0);
+            self.progress.note(|claims| claims.tip(peer.peer_id, peer.org.clone(), tip.0));
         }
         let peer = peer.peer_id;
         let current = self.gate().current();
@@ -325,13 +329,21 @@ impl Network {
         Ok(())
     }
 
-    /// Checks the signatures of all certificates at once, off the async threads.
+    /// Checks the signatures of all certificates at once, off the async threads. Commits that verify prove how
+    /// far the network is: a validator with few connections could not learn it from claims.
     async fn warm(&self, response: &Response<ConcordatContext>) {
         let Response::ValueResponse(values) = response;
         let certificates: Vec<_> = values.values.iter().map(|value| value.certificate.clone()).collect();
         let Some(set) = self.gate().validators().cloned() else { return };
         let verifier = self.verifier.clone();
-        let _ = tokio::task::spawn_blocking(move || verifier.warm(&certificates, &set)).await;
+        let proven = tokio::task::spawn_blocking(move || {
+            verifier.warm(&certificates, &set);
+            let proven = certificates.iter().take_while(|certificate| verifier.proves(certificate, &set));
+            proven.last().map(|certificate| certificate.height)
+        });
+        if let Ok(Some(height)) = proven.await {
+            self.progress.note(|claims| claims.proven(height.0));
+        }
     }
 
     fn gossiped(&self, peer: &Arc<PeerIdentity>, message: Bytes) -> Result<(), Refusal> {

@@ -99,6 +99,28 @@ impl CachingVerifier {
         }
     }
 
+    /// Whether members with more than two thirds of the power signed this certificate, each once.
+    pub(crate) fn proves(&self, certificate: &ExtendedCommitCertificate, validators: &ValidatorSet) -> bool {
+        let mut seen = HashSet::new();
+        let mut power = 0u64;
+        for entry in &certificate.commit_signatures {
+            let Some(validator) = validators.get(&entry.address) else { continue };
+            let vote = Vote {
+                vote_type: VoteType::Precommit,
+                height: certificate.height,
+                round: certificate.round,
+                value: NilOrVal::Val(certificate.value_id),
+                validator: entry.address,
+            };
+            if seen.insert(entry.address)
+                && self.vote(&vote, &entry.signature, validator.public_key().as_bytes())
+            {
+                power = power.saturating_add(validator.power());
+            }
+        }
+        u128::from(power) * 3 > u128::from(validators.total_power()) * 2
+    }
+
     fn insert(&self, digests: impl IntoIterator<Item = [u8; 32]>) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         for digest in digests {
@@ -239,10 +261,14 @@ mod tests {
         let verifier = CachingVerifier::new(sign_bytes.clone());
         verifier.warm(std::slice::from_ref(&certificate), &validators);
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 3);
+        assert!(verifier.proves(&certificate, &validators));
 
         certificate.commit_signatures[1].signature = sign(&keys[0].0);
         let verifier = CachingVerifier::new(sign_bytes.clone());
-        verifier.warm(&[certificate], &validators);
+        verifier.warm(std::slice::from_ref(&certificate), &validators);
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 0);
+        assert!(!verifier.proves(&certificate, &validators), "two of three are no more than two thirds");
+        certificate.commit_signatures[1] = certificate.commit_signatures[0].clone();
+        assert!(!verifier.proves(&certificate, &validators), "a signature counts once");
     }
 }
