@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use concordat_node::{NodeConfig, NodeKeys, RunningNode, config::TEMPLATE};
 use concordat_pki_authority::PrivateKey;
 use concordat_types::Genesis;
@@ -29,6 +29,12 @@ pub enum NodeCommand {
         #[arg(long, default_value = ".")]
         home: PathBuf,
     },
+    /// Begin a validator's vote guard by hand: the record of what its consensus key has signed.
+    ///
+    /// A validator without its guard abstains until the network has decided a block that was made after its
+    /// start. Where that cannot happen, because more than a third of the validators are without, somebody must
+    /// say what the keys have signed: nothing on a network that has never run, or nothing above a height.
+    Guard(GuardArgs),
     /// Run a node until SIGTERM or Ctrl-C.
     Run {
         /// The configuration file.
@@ -37,10 +43,30 @@ pub enum NodeCommand {
     },
 }
 
+/// Arguments of `concordat node guard`.
+#[derive(Args)]
+pub struct GuardArgs {
+    /// The configuration file.
+    #[arg(long, default_value = "concordat.toml")]
+    config: PathBuf,
+    /// The key is new: it has never signed anything, anywhere.
+    #[arg(long, required_unless_present = "signed_up_to", conflicts_with = "signed_up_to")]
+    never_signed: bool,
+    /// Vote above this height only: the newest block that any member has, once the network stands still.
+    #[arg(long, value_name = "HEIGHT", requires = "accept_risk")]
+    signed_up_to: Option<u64>,
+    /// Confirms the risk: if the key has signed above that height, the validator may contradict itself. Every
+    /// member can prove that, and if more than a third of the power does so, two blocks can become final at
+    /// one height.
+    #[arg(long)]
+    accept_risk: bool,
+}
+
 /// Runs `concordat node`.
 pub fn run(command: NodeCommand, json: bool) -> Result<()> {
     match command {
         NodeCommand::Init { home } => init(&home, json),
+        NodeCommand::Guard(args) => begin_guard(&args, json),
         NodeCommand::Run { config } => run_node(&config, json),
     }
 }
@@ -55,10 +81,28 @@ fn init(home: &Path, json: bool) -> Result<()> {
     output::show(json, &json!({ "config": file }), |_| {
         format!(
             "wrote {}\nNext: put genesis.json, node.crt, node.key, consensus.key and passphrase beside it \
-             (docs/operator.md), then `concordat node run --config {}`",
+             (docs/operator.md). A validator whose consensus key is new: `concordat node guard --never-signed \
+             --config {}`. Then `concordat node run --config {}`",
+            file.display(),
             file.display(),
             file.display()
         )
+    })
+}
+
+fn begin_guard(args: &GuardArgs, json: bool) -> Result<()> {
+    let data = NodeConfig::load(&args.config)?.data;
+    if args.never_signed && data.join("ledger").exists() {
+        bail!(
+            "{} holds a ledger, so this node has run: its key may have signed. Let it abstain, or see \
+             --signed-up-to",
+            data.display()
+        );
+    }
+    let height = args.signed_up_to.unwrap_or(0);
+    concordat_node::begin_guard(&data, height)?;
+    output::show(json, &json!({ "data": data, "votes_above": height }), |_| {
+        format!("the guard in {} is begun: this validator votes above height {height}", data.display())
     })
 }
 
@@ -73,8 +117,11 @@ fn run_node(path: &Path, json: bool) -> Result<()> {
         .wrap_err_with(|| format!("genesis {}", config.genesis.display()))?;
     let genesis = Genesis::from_json(&text).wrap_err_with(|| config.genesis.display().to_string())?;
     let keys = read_keys(&config)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("node")
+        .enable_all()
+        .build()?;
     let ended = runtime.block_on(async {
         let node = concordat_node::start(&config, genesis, keys).await?;
         announce(&node, json)?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use concordat_tests::{Network, Wallet, call, chain, program, token};
+use concordat_tests::{Network, Wallet, call, chain, get, program, token};
 use serde_json::{Value, json};
 
 const NODES: usize = 4;
@@ -161,6 +161,7 @@ fn a_node_with_damaged_files_mends_itself_or_says_what_is_wrong() {
     the_genesis_document_of_another_chain_is_refused(&mut network, 3);
     a_torn_engine_log_stops_nobody_from_being_safe(&mut network, 3);
     an_emptied_folder_is_filled_by_the_peers(&mut network, 3);
+    a_validator_that_lost_its_guard_abstains_and_votes_again(&mut network, 3);
     a_flipped_byte_is_found(&mut network, 3);
     an_emptied_folder_is_filled_by_the_peers(&mut network, 3);
     chain::assert_one_chain(&network);
@@ -228,6 +229,28 @@ fn an_emptied_folder_is_filled_by_the_peers(network: &mut Network, node: usize) 
     network.start_node(node);
     catch_up(network, node);
     chain::assert_one_chain(network);
+}
+
+/// Nothing is left of its folder, not even the record of what it has signed. It must abstain at first; the
+/// blocks that the others go on making end that.
+fn a_validator_that_lost_its_guard_abstains_and_votes_again(network: &mut Network, node: usize) {
+    network.kill(node);
+    let folder = network.node_folder(node);
+    fs::remove_dir_all(folder.join("data")).unwrap();
+    network.start_node(node);
+    catch_up(network, node);
+    let ready = format!("{}/readyz", network.url(node, "operations"));
+    network.wait("the validator votes again", || {
+        let (_, said) = get(&ready);
+        serde_json::from_str::<Value>(&said).is_ok_and(|said| said["votes"] == true)
+    });
+    assert!(network.log(node).contains("The vote guard is missing"), "it says that it abstains");
+    assert!(network.log(node).contains("A new vote guard is begun"), "it says that it votes again");
+    let config = folder.join("concordat.toml");
+    let again =
+        concordat_tests::run(&["node", "guard", "--never-signed", "--config", config.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(1), "the key of a node that has run is not new: {}", said(&again));
+    chain::assert_no_double_signing(network);
 }
 
 fn files_with(extension: &str, folder: &Path) -> Vec<PathBuf> {

@@ -1,6 +1,12 @@
 //! Configuration of consensus and of the mesh.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_malachitebft_core_types::LinearTimeouts;
 use concordat_types::Role;
@@ -26,8 +32,42 @@ pub struct ConsensusConfig {
     pub max_block_bytes: usize,
     /// The most blocks in one sync response.
     pub sync_batch: usize,
+    /// How far two correct validators' clocks may be apart.
+    pub clock_precision: Duration,
+    /// How long a proposal may take to a correct validator.
+    pub message_delay: Duration,
+    /// This node's clock.
+    pub clock: Clock,
     /// Limits of the mesh.
     pub transport: TransportLimits,
+}
+
+/// Where a node's time comes from: the system, except in tests of wrong clocks.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// A clock that says what `read` says.
+    pub fn new(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// What it says now.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({:?})", self.now())
+    }
 }
 
 impl ConsensusConfig {
@@ -49,6 +89,9 @@ impl ConsensusConfig {
             connect_wait: Duration::from_secs(3),
             max_block_bytes: 4 * 1024 * 1024,
             sync_batch: 32,
+            clock_precision: Duration::from_millis(500),
+            message_delay: Duration::from_secs(5),
+            clock: Clock::default(),
             transport: TransportLimits::default(),
         }
     }

@@ -27,8 +27,8 @@ use crate::{
     application::{AppError, Application},
     codec::EngineCodec,
     config::ConsensusConfig,
-    context::{Address, ConcordatContext},
-    host::{Host, HostActor, assemble},
+    context::{Address, BlockTime, ConcordatContext},
+    host::{Host, HostActor, Settings, assemble},
     metrics::ConsensusMetrics,
     network::{Gossip, Network, NetworkActor},
     signing::{CachingVerifier, ConsensusSigner, EngineSigner, SignBytes},
@@ -111,9 +111,13 @@ pub struct ConsensusStatus {
     pub round: u32,
     /// Who proposes in it.
     pub proposer: Option<Address>,
+    /// The height that this node waits for a reason to start; `None` while it decides one.
+    pub waiting: Option<u64>,
     /// The connected peers.
     pub peers: Vec<Arc<PeerIdentity>>,
-    /// A height that the network has surely reached; see [`Progress::common_tip`](crate::network).
+    /// Until which block time this validator abstains because its vote guard was lost; `None` when it votes.
+    pub abstains_until: Option<BlockTime>,
+    /// A height that the network has surely reached; going by the connected validators.
     pub network_tip: u64,
 }
 
@@ -162,7 +166,9 @@ impl ConsensusHandle {
             height: position.height,
             round: position.round,
             proposer: position.proposer,
+            waiting: self.host.waiting(),
             peers: self.mesh.peers(),
+            abstains_until: self.host.abstains_until(),
             network_tip: self.host.network.progress.common_tip(),
         }
     }
@@ -246,10 +252,8 @@ pub async fn start(
     let host = Arc::new(Host::new(
         app,
         Arc::clone(&network),
-        address,
-        config.connect_wait,
-        config.max_block_bytes,
-        config.max_response_bytes(),
+        Settings::from(&config),
+        signer.clone(),
         failure,
         stopping.clone(),
     ));

@@ -27,7 +27,7 @@ pub mod transport;
 pub mod internals {
     pub use crate::{
         host::{Assembly, Blocks, Claim, Known, Step, parts},
-        network::{Gate, Place, check_proposer},
+        network::{Claims, Gate, Place, check_proposer},
         signing::{EngineSigner, is_abstention},
     };
 }
@@ -40,7 +40,7 @@ pub use self::{
         AppError, Application, ConsensusBlock, DecidedBlock, NextHeight, Origin, ProposalRequest,
         ProposedBlock, StoredBlock, Verdict,
     },
-    config::{ConsensusConfig, Rate, TransportLimits, default_timeouts},
+    config::{Clock, ConsensusConfig, Rate, TransportLimits, default_timeouts},
     context::{Address, BlockId, BlockTime, ProposerOrder, Validator, ValidatorSet},
     engine::{ConsensusHandle, ConsensusStatus, EngineFailure, StartError, start},
     metrics::ConsensusMetrics,

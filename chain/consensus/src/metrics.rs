@@ -31,6 +31,10 @@ pub struct ConsensusMetrics {
     pub committed: Counter,
     /// Messages that this validator refused to sign, and abstained.
     pub signing_refused: Counter,
+    /// 1 while this validator abstains because its guard is lost.
+    pub abstaining: Gauge,
+    /// The block time until which it does, in Unix seconds; 0 when it votes.
+    pub abstains_until: Gauge,
     /// Equivocations proven.
     pub evidence: Counter,
     /// Bytes sent, before TLS.
@@ -55,6 +59,8 @@ impl Default for ConsensusMetrics {
             validators_away: Gauge::default(),
             committed: Counter::default(),
             signing_refused: Counter::default(),
+            abstaining: Gauge::default(),
+            abstains_until: Gauge::default(),
             evidence: Counter::default(),
             bytes_sent: Counter::default(),
             handshakes_failed: Family::default(),
@@ -87,6 +93,16 @@ impl ConsensusMetrics {
         );
         self.add("committed", "Blocks committed since the start", self.committed.clone());
         self.add("signing_refused", "Messages this validator refused to sign", self.signing_refused.clone());
+        self.add(
+            "abstaining",
+            "1 while this validator abstains because its vote guard was lost",
+            self.abstaining.clone(),
+        );
+        self.add(
+            "abstains_until_seconds",
+            "Block time until which this validator abstains, Unix seconds; 0 when it votes",
+            self.abstains_until.clone(),
+        );
         self.add("evidence", "Equivocations proven", self.evidence.clone());
         self.add("bytes_sent", "Bytes sent to peers, before TLS", self.bytes_sent.clone());
         self.add(

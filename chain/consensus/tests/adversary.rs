@@ -11,7 +11,7 @@ use arc_malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};
 use arc_malachitebft_signing_ed25519::Signature;
 use concordat_consensus::{
     Address, BlockId, BlockTime, NodeIdentity,
-    codec::encode_consensus,
+    codec::{SyncMessage, encode_consensus, encode_sync},
     context::{Height, Vote},
     signing::SignBytes,
     transport::{MAX_FRAME_BYTES, PROTOCOL_VERSION},
@@ -314,11 +314,31 @@ async fn equivocation_is_proven_once_and_replays_are_harmless() {
     let bytes = [first.clone(), first.clone(), second.clone(), second, first].concat();
     let stream = send(&node, &homes[1].identity, greeting(Role::Validator), &bytes).await;
     eventually("evidence", || !homes[0].ledger.evidence.lock().unwrap().is_empty()).await;
-    eventually("the vote woke the node", || node.handle.status().height == 1).await;
     let evidence = homes[0].ledger.evidence.lock().unwrap().clone();
     assert_eq!(evidence.len(), 1);
     assert_eq!(evidence[0].validator(), Address::of_public_key(&public_key(&[2; 32])));
     assert!(node.handle.encode_prometheus().contains("concordat_consensus_evidence_total 1"));
     drop(stream);
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_validator_s_signatures_and_statuses_wake_nobody_and_those_of_two_do() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    eventually("the node is idle", || node.handle.status().waiting == Some(1)).await;
+    let status = SyncMessage::Status { tip: Height(1_000_000), earliest: Height(1) };
+    let status = frame(3, &encode_sync(&status).unwrap());
+    let votes = [vote_frame(2, 1, 1), vote_frame(2, 2, 1), vote_frame(2, 3, 1)].concat();
+    // The last one is dropped and counted: then all have been taken.
+    let bytes = [status, votes, vote_frame(2, 4, 1)].concat();
+    let liar = send(&node, &homes[1].identity, greeting(Role::Validator), &bytes).await;
+    counted(&node, "messages_dropped", "height_ahead").await;
+    assert_eq!(node.handle.status().waiting, Some(1), "one liar makes no blocks");
+
+    let second = send(&node, &homes[2].identity, greeting(Role::Validator), &vote_frame(3, 1, 1)).await;
+    eventually("two woke it", || node.handle.status().height == 1).await;
+    drop((liar, second));
     node.handle.shutdown().await;
 }

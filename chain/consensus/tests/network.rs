@@ -153,21 +153,21 @@ async fn observer_follows_without_voting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_network_burns_no_heights_or_rounds_until_one_node_wakes_it() {
+async fn idle_network_burns_no_heights_or_rounds_until_two_nodes_wake_it() {
     log();
     let (registry, homes) = validators(4, 0);
     let running = start_all(&registry, &homes).await;
     run_until(&homes, 3);
     all_reach(&homes, 3).await;
+    // A node that waits for a reason to start a height has no round and no timer under way.
+    let idle = |node: &Running| node.handle.status().waiting == Some(4);
+    eventually("all are idle", || running.iter().all(idle)).await;
     let position = |node: &Running| (node.handle.status().height, node.handle.status().round);
-    let before: Vec<_> = running.iter().map(position).collect();
-    // That nothing happens can only be seen by waiting: several times as long as a propose timeout.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let after: Vec<_> = running.iter().map(position).collect();
-    assert_eq!(before, after);
+    assert!(running.iter().all(|node| position(node) == (3, 0)));
     assert!(homes.iter().all(|home| home.ledger.tip() == 3));
-    // One node with something to do wakes the others.
+    // One node's word wakes nobody, that of two does: one of them must be honest.
     homes[2].ledger.run_until(4);
+    homes[1].ledger.run_until(4);
     all_reach(&homes, 4).await;
     stop(running).await;
 }
@@ -183,6 +183,52 @@ async fn gossip_reaches_the_validators() {
     assert_eq!(gossip.message, "a transaction");
     assert_eq!(gossip.from.org.as_str(), "bank-0");
     assert_eq!(gossip.from.role, Role::Validator);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validator_without_its_guard_abstains_while_it_catches_up_and_votes_again_later() {
+    log();
+    let (registry, mut homes) = validators(4, 0);
+    let mut running = start_all(&registry, &homes).await;
+    run_until(&homes, 5);
+    all_reach(&homes, 5).await;
+    running.pop().unwrap().handle.shutdown().await;
+
+    // A new disk: no guard, no log, no ledger.
+    std::fs::remove_file(homes[3].guard()).unwrap();
+    std::fs::remove_dir_all(homes[3].wal_dir()).unwrap();
+    homes[3].ledger = Ledger::new(homes[3].ledger.validators.clone(), 0);
+    let returned = homes[3].start(&registry, addresses(&running)).await;
+    let abstains = || returned.handle.status().abstains_until.is_some();
+    homes[3].ledger.reaches(5).await;
+    assert!(abstains(), "the blocks that it may have voted on prove nothing");
+    assert!(returned.handle.encode_prometheus().contains("concordat_consensus_abstaining 1"));
+    assert!(!homes[3].guard().exists());
+
+    let mut height = 5;
+    while abstains() {
+        height += 1;
+        run_until(&homes, height);
+        all_reach(&homes, height).await;
+    }
+    let voter =
+        homes[3].ledger.validators.validators().iter().position(|v| v.public_key == public_key(&[4; 32]));
+    let place = |height| homes[0].ledger.at(height).commit.signatures[voter.unwrap()].clone();
+    assert!((6..height).all(|height| place(height).is_absent()), "it signed what it may have signed before");
+
+    // With another one gone, nothing is decided without its vote.
+    running.remove(2).handle.shutdown().await;
+    let rest = [&homes[0], &homes[1], &homes[3]];
+    for home in rest {
+        home.ledger.run_until(height + 3);
+    }
+    for home in rest {
+        home.ledger.reaches(height + 3).await;
+    }
+    assert!((height + 1..=height + 3).all(|height| place(height).is_commit()));
+    assert!(homes.iter().all(|home| home.ledger.evidence.lock().unwrap().is_empty()));
+    running.push(returned);
     stop(running).await;
 }
 

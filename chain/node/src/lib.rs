@@ -18,4 +18,4 @@ mod run;
 mod workers;
 
 pub use config::NodeConfig;
-pub use run::{Endpoints, NodeError, NodeKeys, RunningNode, start};
+pub use run::{Endpoints, NodeError, NodeKeys, RunningNode, begin_guard, start};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
-use concordat_consensus::PeerIdentity;
+use concordat_consensus::{BlockTime, ConsensusStatus};
 use concordat_rpc::NodeApi;
 use concordat_types::{OrgId, Role};
 use prometheus::Registry;
@@ -71,8 +71,8 @@ async fn healthz() -> HttpResponse {
 async fn readyz(state: web::Data<Operations>) -> HttpResponse {
     let sync = state.api.sync_status();
     let tip = state.api.ledger.tip();
-    let peers = state.api.consensus.status().peers;
-    let (power, total) = (reachable_power(&state.api, &tip, &peers), tip.validators.total_power());
+    let consensus = state.api.consensus.status();
+    let (power, total) = (reachable_power(&state.api, &tip, &consensus), tip.validators.total_power());
     // Without more than two thirds of the power in reach, nothing that this node takes can become final.
     let quorum = u128::from(power) * 3 > u128::from(total) * 2;
     let ready = !sync.catching_up && quorum;
@@ -81,20 +81,34 @@ async fn readyz(state: web::Data<Operations>) -> HttpResponse {
         "height": tip.height,
         "catching_up": sync.catching_up,
         "highest_known_height": sync.highest_height,
-        "peers": peers.len(),
+        "peers": consensus.peers.len(),
         "reachable_power": power,
         "total_power": total,
+        "votes": votes(&state.api, &tip, &consensus),
+        "abstains_until": consensus.abstains_until.map(rfc3339),
     });
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
-/// The power of the validators that are connected, this node's own included. An organisation's validators
-/// are taken as connected when one of its validator nodes is.
-fn reachable_power(api: &Api, tip: &Tip, peers: &[Arc<PeerIdentity>]) -> u64 {
-    let own = api.info.consensus_key;
-    let connected = |org: &OrgId| peers.iter().any(|p| p.role == Role::Validator && p.org == *org);
+/// Whether this node votes: it is a validator of the next height, and knows what its key has signed before.
+fn votes(api: &Api, tip: &Tip, consensus: &ConsensusStatus) -> bool {
+    let mut validators = tip.validators.validators().iter();
+    let validator = validators.any(|validator| api.info.consensus_key == Some(validator.public_key));
+    validator && consensus.abstains_until.is_none()
+}
+
+/// The power of the validators that are connected, this node's own included if it votes. An organisation's
+/// validators are taken as connected when one of its validator nodes is.
+fn reachable_power(api: &Api, tip: &Tip, consensus: &ConsensusStatus) -> u64 {
+    let own = api.info.consensus_key.filter(|_| consensus.abstains_until.is_none());
+    let connected = |org: &OrgId| consensus.peers.iter().any(|p| p.role == Role::Validator && p.org == *org);
     let validators = tip.validators.validators().iter();
     validators.filter(|v| own == Some(v.public_key) || connected(&v.org)).map(|v| v.power).sum()
+}
+
+fn rfc3339(time: BlockTime) -> String {
+    tendermint::Time::from_unix_timestamp(time.seconds, time.nanos)
+        .map_or_else(|_| format!("{} s after 1970", time.seconds), |time| time.to_rfc3339())
 }
 
 pub(crate) fn unix_now() -> i64 {

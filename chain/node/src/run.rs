@@ -1,9 +1,9 @@
 //! Starting and stopping a node.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use concordat_consensus::{
-    ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, NodeIdentity,
+    ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, NodeIdentity, signing::SignGuard,
 };
 use concordat_pki_verify::Certificate;
 use concordat_rpc::{NodeInfo, RpcMetrics, RpcParts, RpcServers, ServerIdentity, TlsEdge};
@@ -27,6 +27,9 @@ use crate::{
     operations::{self, Operations, OperationsServer},
     workers,
 };
+
+/// The vote guard's file in the data folder: the record of what the consensus key has signed.
+const GUARD_FILE: &str = "last-signed";
 
 /// Gossip messages that one task takes.
 const GOSSIP_AT_ONCE: usize = 32;
@@ -126,6 +129,16 @@ struct Identity {
     role: Role,
 }
 
+/// Begins the vote guard of a consensus key that has signed nothing above `height`, in a node's data folder.
+///
+/// Without a guard a validator abstains until it can be sure by itself; this is for keys that are known to be
+/// new (`height` 0), and for operators who take the risk.
+pub fn begin_guard(data: &Path, height: u64) -> Result<(), NodeError> {
+    fs::create_dir_all(data).map_err(|source| NodeError::Data { path: data.to_owned(), source })?;
+    SignGuard::create(&data.join(GUARD_FILE), height)?;
+    Ok(())
+}
+
 /// Starts a node. Call it inside a multi-threaded tokio runtime.
 pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Result<RunningNode, NodeError> {
     let identity = Identity::read(&keys)?;
@@ -215,7 +228,7 @@ async fn open_ledger(
     metrics: &Arc<NodeMetrics>,
 ) -> Result<(Arc<Ledger>, Arc<TxPool>, mpsc::Receiver<Arc<concordat_types::VerifiedTx>>), NodeError> {
     let path = config.data.join("ledger");
-    std::fs::create_dir_all(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
+    fs::create_dir_all(&path).map_err(|source| NodeError::Data { path: path.clone(), source })?;
     let options = StoreOptions {
         block_cache_bytes: config.store.block_cache_mib << 20,
         write_buffer_bytes: config.store.write_buffer_mib << 20,
@@ -241,7 +254,7 @@ fn open_signer(
     let what = "identity.consensus_key";
     match (identity.role, keys.consensus_seed) {
         (Role::Validator, Some(seed)) => {
-            let signer = LocalSigner::open(seed, &config.data.join("last-signed"))?;
+            let signer = LocalSigner::open(seed, &config.data.join(GUARD_FILE))?;
             Ok(Some(Arc::new(signer)))
         }
         (Role::Validator, None) => {
@@ -265,7 +278,7 @@ async fn start_consensus(
     signer: Option<Arc<dyn ConsensusSigner>>,
 ) -> Result<(ConsensusHandle, mpsc::Receiver<Gossip>), NodeError> {
     let wal = config.data.join("wal");
-    std::fs::create_dir_all(&wal).map_err(|source| NodeError::Data { path: wal.clone(), source })?;
+    fs::create_dir_all(&wal).map_err(|source| NodeError::Data { path: wal.clone(), source })?;
     let mut settings = ConsensusConfig::new(
         genesis.chain_id.clone(),
         genesis.hash().0,
@@ -274,6 +287,8 @@ async fn start_consensus(
         wal,
     );
     settings.peers = config.p2p.peers.clone();
+    settings.clock_precision = Duration::from_millis(genesis.params.clock_precision_ms);
+    settings.message_delay = Duration::from_millis(genesis.params.message_delay_ms);
     settings.max_block_bytes = usize::try_from(genesis.params.block_max_bytes).unwrap_or(usize::MAX);
     let node = NodeIdentity {
         chain: keys.node_chain.iter().cloned().map(CertificateDer::from).collect(),

@@ -230,6 +230,8 @@ impl Maker<'_> {
         let votes = Holder { role: Role::Consensus, key_type: KeyType::Ed25519, name: &voter, sans: &[] };
         let stem = node.config.with_file_name("consensus");
         let (_, consensus_certificate) = self.issue(&mut authority, &votes, &stem)?;
+        // The key is born here and now, so it has signed nothing.
+        concordat_node::begin_guard(&node.config.with_file_name("data"), 0)?;
         let mut accounts = Vec::new();
         for (name, role, key_type) in ACCOUNTS {
             accounts.push(self.account(&mut authority, &folder, name, role, key_type)?);

@@ -1,6 +1,9 @@
 //! What validators vote on: a block's identity.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use arc_malachitebft_core_types::Value;
 
@@ -20,6 +23,34 @@ impl BlockTime {
     /// Whether CometBFT can express this time: the years 1970 to 9999.
     pub fn is_well_formed(&self) -> bool {
         (0..Self::END_SECONDS).contains(&self.seconds) && self.nanos < 1_000_000_000
+    }
+
+    /// This much later, up to the last time there is.
+    pub fn after(self, span: Duration) -> Self {
+        Self::of_duration(self.since_epoch().saturating_add(span))
+    }
+
+    /// How much later this is than `other`, in milliseconds; negative if it is earlier.
+    pub fn millis_since(self, other: Self) -> i64 {
+        let millis = |time: Self| i64::try_from(time.since_epoch().as_millis()).unwrap_or(i64::MAX);
+        millis(self).saturating_sub(millis(other))
+    }
+
+    /// The time since the Unix epoch; times before it count as the epoch.
+    pub fn since_epoch(self) -> Duration {
+        Duration::new(u64::try_from(self.seconds).unwrap_or(0), self.nanos.min(999_999_999))
+    }
+
+    fn of_duration(since_epoch: Duration) -> Self {
+        let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+        Self { seconds, nanos: since_epoch.subsec_nanos() }
+    }
+}
+
+impl From<SystemTime> for BlockTime {
+    /// A clock's reading; before 1970 it counts as the epoch.
+    fn from(clock: SystemTime) -> Self {
+        Self::of_duration(clock.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
     }
 }
 

@@ -21,19 +21,17 @@ impl Host {
     /// rounds wait as configured.
     pub(super) fn timeouts(&self, next: &NextHeight) -> RoundTimeouts {
         let peers = self.network.mesh.heard_within(SILENCE);
-        let away = |proposer: &Validator| {
-            let expected = self.address == Some(proposer.address())
-                || peers.iter().any(|peer| {
-                    let tip = self.network.progress.tip_of(&peer.peer_id);
-                    peer.role == Role::Validator
-                        && peer.org.as_str() == proposer.org()
-                        && tip.is_none_or(|tip| tip.saturating_add(BEHIND) >= next.height)
-                });
-            !expected
+        let expected = |proposer: &Validator| {
+            let org = proposer.org();
+            let tip = self.network.progress.tip_of(org);
+            let behind = tip.is_some_and(|tip| tip.saturating_add(BEHIND) < next.height);
+            let heard = peers.iter().any(|peer| peer.role == Role::Validator && peer.org.as_str() == org);
+            self.address == Some(proposer.address()) || (heard && !behind)
         };
         let rounds = 0..u32::try_from(next.validators.validators().len()).unwrap_or(u32::MAX);
         let height = Height(next.height);
-        let away: Vec<bool> = rounds.map(|round| away(next.validators.proposer(height, round))).collect();
+        let away: Vec<bool> =
+            rounds.map(|round| !expected(next.validators.proposer(height, round))).collect();
         // Everyone has one of these rounds.
         let count = away.iter().filter(|away| **away).count();
         self.network.metrics.validators_away.set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -120,7 +120,7 @@ pub fn parts(claim: Claim, bytes: Bytes) -> impl Iterator<Item = BlockPart> {
 
 /// Assembles blocks as long as parts arrive.
 pub(crate) async fn assemble(host: Arc<Host>, mut parts: mpsc::Receiver<(Arc<PeerIdentity>, BlockPart)>) {
-    let mut assembly = Assembly::new(host.max_block_bytes);
+    let mut assembly = Assembly::new(host.settings.max_block_bytes);
     let mut stopping = host.stopping.subscribe();
     loop {
         let (peer, part) = tokio::select! {

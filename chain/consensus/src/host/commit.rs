@@ -25,6 +25,7 @@ impl Host {
 
     /// Finds out where the ledger stands, waits for peers, and starts the engine there.
     pub async fn start(self: Arc<Self>, reply: StartReply) {
+        self.abstain_without_record();
         let next = match self.app.start().await {
             Ok(next) => next,
             Err(source) => return self.fail(EngineFailure::Start { source }),
@@ -38,8 +39,9 @@ impl Host {
             }
             Err(source) => return self.fail(EngineFailure::Start { source }),
         }
-        self.network.gate().advance(Height(next.height), next.validators.clone());
-        let _ = tokio::time::timeout(self.connect_wait, self.wait_for_quorum(&next.validators)).await;
+        self.network.advance(Height(next.height), next.validators.clone());
+        let _ =
+            tokio::time::timeout(self.settings.connect_wait, self.wait_for_quorum(&next.validators)).await;
         self.wait_to_start(next.height).await;
         let _ = reply.send((Height(next.height), self.params(&next)));
     }
@@ -61,10 +63,12 @@ impl Host {
     }
 
     async fn wait_to_start(&self, height: u64) {
+        self.state().waiting = Some(height);
         tokio::select! {
             () = self.app.wait_to_start(height) => {}
-            () = self.network.progress.started(height) => {}
+            () = self.network.progress.wait_for(height) => {}
         }
+        self.state().waiting = None;
     }
 
     /// Commits a decision. The acknowledgement and [`finalized`](Self::finalized) wait for it.
@@ -105,6 +109,7 @@ impl Host {
             commit_certificate: complete,
             validators: validators.clone(),
         };
+        let time = certificate.value_id.time;
         let next = {
             let _committing = self.committing.lock().await;
             if *self.stopping.borrow() {
@@ -113,6 +118,7 @@ impl Host {
             self.app.commit(decided).await.map_err(|source| EngineFailure::Commit { height, source })?
         };
         self.committed(certificate, validators, &next);
+        self.reconsider_abstention(height, time).await;
         Ok(next)
     }
 
@@ -123,7 +129,7 @@ impl Host {
             state.blocks.prune(next.height);
         }
         self.network.metrics.committed.inc();
-        self.network.gate().advance(Height(next.height), next.validators.clone());
+        self.network.advance(Height(next.height), next.validators.clone());
         // The block may have revoked somebody.
         self.network.mesh.recheck_if_changed();
     }

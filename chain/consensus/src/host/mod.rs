@@ -5,6 +5,7 @@
 //! they are done. Verdicts reach the engine as messages of their own.
 
 mod absence;
+mod abstain;
 mod actor;
 mod assembly;
 mod blocks;
@@ -30,8 +31,10 @@ pub use self::{
 use crate::{
     EngineFailure,
     application::{AppError, Application, ConsensusBlock, NextHeight},
+    config::{Clock, ConsensusConfig},
     context::{Address, BlockId, CommitCertificate, ConcordatContext, Height, ValidatorSet},
     network::Network,
+    signing::{Abstention, ConsensusSigner},
 };
 
 /// Where consensus stands, for status pages.
@@ -40,6 +43,28 @@ pub(crate) struct Position {
     pub height: u64,
     pub round: u32,
     pub proposer: Option<Address>,
+}
+
+/// What of the configuration the host goes by.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub connect_wait: Duration,
+    pub max_block_bytes: usize,
+    pub max_response_bytes: usize,
+    pub clock_precision: Duration,
+    pub clock: Clock,
+}
+
+impl From<&ConsensusConfig> for Settings {
+    fn from(config: &ConsensusConfig) -> Self {
+        Self {
+            connect_wait: config.connect_wait,
+            max_block_bytes: config.max_block_bytes,
+            max_response_bytes: config.max_response_bytes(),
+            clock_precision: config.clock_precision,
+            clock: config.clock.clone(),
+        }
+    }
 }
 
 /// A commit under way: `None` until it is done.
@@ -52,17 +77,21 @@ struct State {
     /// The newest decision made in this run, and who made it.
     last_decision: Option<(CommitCertificate, ValidatorSet)>,
     commit: Option<CommitResult>,
+    /// The height that waits for a reason to start; nothing happens meanwhile.
+    waiting: Option<u64>,
+    /// Set while this validator does not vote because it cannot know what it has signed.
+    abstention: Option<Abstention>,
 }
 
 /// The host's state and connections, shared by its tasks.
 pub(crate) struct Host {
     pub app: Arc<dyn Application>,
     pub network: Arc<Network>,
+    pub settings: Settings,
+    /// What this node votes with, if it does.
+    pub signer: Option<Arc<dyn ConsensusSigner>>,
     /// This node's validator address, if it votes.
     pub address: Option<Address>,
-    pub connect_wait: Duration,
-    pub max_block_bytes: usize,
-    pub max_response_bytes: usize,
     pub failure: watch::Sender<Option<EngineFailure>>,
     /// Set when the node stops: then tasks end and no further commit begins.
     pub stopping: watch::Sender<bool>,
@@ -73,24 +102,20 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    #[allow(clippy::too_many_arguments, reason = "one call, from the engine's wiring")]
     pub fn new(
         app: Arc<dyn Application>,
         network: Arc<Network>,
-        address: Option<Address>,
-        connect_wait: Duration,
-        max_block_bytes: usize,
-        max_response_bytes: usize,
+        settings: Settings,
+        signer: Option<Arc<dyn ConsensusSigner>>,
         failure: watch::Sender<Option<EngineFailure>>,
         stopping: watch::Sender<bool>,
     ) -> Self {
         Self {
             app,
+            address: network.address,
             network,
-            address,
-            connect_wait,
-            max_block_bytes,
-            max_response_bytes,
+            settings,
+            signer,
             failure,
             stopping,
             committing: tokio::sync::Mutex::default(),
@@ -106,6 +131,11 @@ impl Host {
 
     pub fn position(&self) -> Position {
         self.state().position.clone()
+    }
+
+    /// The height that this node waits for a reason to start, if it is idle.
+    pub fn waiting(&self) -> Option<u64> {
+        self.state().waiting
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

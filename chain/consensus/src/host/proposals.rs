@@ -1,6 +1,6 @@
 //! Proposing, receiving and judging blocks.
 
-use std::{sync::Arc, time::Duration, time::SystemTime};
+use std::{sync::Arc, time::Duration};
 
 use arc_malachitebft_core_consensus::LocallyProposedValue;
 use arc_malachitebft_core_types::{Round, Validity};
@@ -30,6 +30,10 @@ impl Host {
         reply: RpcReplyPort<LocallyProposedValue<ConcordatContext>>,
     ) {
         let (Some(address), Some(number)) = (self.address, round.as_u32()) else { return };
+        if self.abstains_until().is_some() {
+            // Nobody could be told: the proposal would not be signed.
+            return;
+        }
         let block = match self.own_block(height.0, number, address) {
             Some(block) => block,
             None => match self.build(height, number, address, timeout).await {
@@ -71,8 +75,8 @@ impl Host {
                 return None;
             }
         };
-        if proposed.bytes.len() > self.max_block_bytes || proposed.bytes.is_empty() {
-            let (got, max) = (proposed.bytes.len(), self.max_block_bytes);
+        if proposed.bytes.len() > self.settings.max_block_bytes || proposed.bytes.is_empty() {
+            let (got, max) = (proposed.bytes.len(), self.settings.max_block_bytes);
             tracing::error!(%height, round, got, max, "The built block has an impossible size; this round is lost");
             return None;
         }
@@ -176,7 +180,7 @@ impl Host {
     }
 
     async fn judge(self: Arc<Self>, block: Arc<ConsensusBlock>, valid_round: Round) {
-        let received_at = SystemTime::now();
+        let received_at = self.settings.clock.now();
         let origin = if valid_round.is_defined() {
             Origin::Reproposal { received_at }
         } else {

@@ -34,7 +34,7 @@ impl Host {
                 }
             };
             total = total.saturating_add(value.value_bytes.len());
-            if total > self.max_response_bytes && !values.is_empty() {
+            if total > self.settings.max_response_bytes && !values.is_empty() {
                 break;
             }
             values.push(value);
@@ -69,7 +69,7 @@ impl Host {
         proposer: Address,
         bytes: Bytes,
     ) -> SyncedValueOutcome<ConcordatContext> {
-        if bytes.len() > self.max_block_bytes {
+        if bytes.len() > self.settings.max_block_bytes {
             return SyncedValueOutcome::PeerFault;
         }
         let Ok(id) = self.identify(bytes.clone()).await else { return SyncedValueOutcome::PeerFault };

@@ -52,7 +52,7 @@ impl MessageHandler for Network {
     }
 
     fn disconnected(&self, peer: &Arc<PeerIdentity>) {
-        self.progress.gone(&peer.peer_id);
+        self.progress.note(|claims| claims.gone(&peer.peer_id));
         let lost = self.requests().forget(&peer.peer_id);
         let mut ports = self.ports();
         ports.peers.remove(&peer.peer_id);
@@ -148,7 +148,7 @@ impl Network {
         let evidence = self.gate().note_vote(&vote);
         self.prove(evidence);
         if live {
-            self.progress.message_at(vote.message.height.0);
+            self.progress.note(|claims| claims.signed(vote.message.validator, vote.message.height.0));
             self.emit(&NetworkEvent::Vote(peer.peer_id, vote));
         }
         Ok(())
@@ -173,7 +173,7 @@ impl Network {
         let evidence = self.gate().note_proposal(&proposal);
         self.prove(evidence);
         if live {
-            self.progress.message_at(message.height.0);
+            self.progress.note(|claims| claims.signed(message.proposer, message.height.0));
             self.emit(&NetworkEvent::Proposal(peer.peer_id, proposal));
         }
         Ok(())
@@ -207,7 +207,11 @@ impl Network {
             let evidence = self.gate().note_vote(vote);
             self.prove(evidence);
         }
-        self.progress.message_at(height.0);
+        self.progress.note(|claims| {
+            for vote in votes {
+                claims.signed(vote.message.validator, height.0);
+            }
+        });
         Ok(())
     }
 
@@ -241,7 +245,7 @@ impl Network {
     /// passed on only if we do not get there by ourselves.
     fn status(self: &Arc<Self>, peer: &PeerIdentity, tip: Height, earliest: Height) {
         if peer.role == Role::Validator {
-            self.progress.tip(peer.peer_id, tip.0);
+            self.progress.note(|claims| claims.tip(peer.peer_id, peer.org.clone(), tip.0));
         }
         let peer = peer.peer_id;
         let current = self.gate().current();
@@ -320,23 +324,32 @@ impl Network {
         if !self.requests().answered(id, &peer.peer_id) {
             return Err(Refusal::Drop("unsolicited_response"));
         }
-        if self.warm(&response).await {
-            let Response::ValueResponse(values) = &response;
-            let blocks = values.values.iter().map(|value| (value.height().0, value.value_bytes.clone()));
-            (self.on_synced)(blocks.collect());
-        }
+        let proven = self.prove_decided(&response).await;
+        let Response::ValueResponse(values) = &response;
+        let expected = values.values.iter().take(proven);
+        (self.on_synced)(expected.map(|value| (value.height().0, value.value_bytes.clone())).collect());
         self.emit(&NetworkEvent::SyncResponse(outbound_id(id), peer.peer_id, Some(response)));
         Ok(())
     }
 
-    /// Checks the signatures of all certificates at once, off the async threads. False if one is wrong, or
-    /// not of today's validators.
-    async fn warm(&self, response: &Response<ConcordatContext>) -> bool {
+    /// Checks the signatures of all certificates at once, off the async threads. Commits that verify prove how
+    /// far the network is: a validator with few connections could not learn it from claims. Gives the number
+    /// of blocks, from the first, that are proven to be decided by today's validators.
+    async fn prove_decided(&self, response: &Response<ConcordatContext>) -> usize {
         let Response::ValueResponse(values) = response;
         let certificates: Vec<_> = values.values.iter().map(|value| value.certificate.clone()).collect();
-        let Some(set) = self.gate().validators().cloned() else { return false };
+        let Some(set) = self.gate().validators().cloned() else { return 0 };
         let verifier = self.verifier.clone();
-        tokio::task::spawn_blocking(move || verifier.warm(&certificates, &set)).await.unwrap_or(false)
+        let proven = tokio::task::spawn_blocking(move || {
+            verifier.warm(&certificates, &set);
+            let proven = certificates.iter().take_while(|certificate| verifier.proves(certificate, &set));
+            proven.map(|certificate| certificate.height).collect::<Vec<_>>()
+        });
+        let proven = proven.await.unwrap_or_default();
+        if let Some(height) = proven.last() {
+            self.progress.note(|claims| claims.proven(height.0));
+        }
+        proven.len()
     }
 
     fn gossiped(&self, peer: &Arc<PeerIdentity>, message: Bytes) -> Result<(), Refusal> {

@@ -29,10 +29,11 @@ pub(crate) use self::{actor::NetworkActor, progress::Progress};
 pub use self::{
     gate::{Gate, Place},
     inbound::check_proposer,
+    progress::Claims,
 };
 use crate::{
     codec::BlockPart,
-    context::{Address, ConcordatContext, Height},
+    context::{Address, ConcordatContext, Height, ValidatorSet},
     metrics::ConsensusMetrics,
     signing::CachingVerifier,
     transport::{Mesh, PeerIdentity},
@@ -123,6 +124,13 @@ impl Network {
 
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves on to `height`, decided by `validators`.
+    pub fn advance(&self, height: Height, validators: ValidatorSet) {
+        let votes = self.address.is_some_and(|own| validators.get(&own).is_some());
+        self.progress.note(|claims| claims.advance(validators.clone(), votes));
+        self.gate().advance(height, validators);
     }
 
     /// Whether this node votes at the present height.

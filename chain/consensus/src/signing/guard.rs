@@ -6,6 +6,9 @@
 //!
 //! The file is one record of [`RECORD_BYTES`] bytes, smaller than a disk sector, rewritten in place and
 //! synced; a record whose checksum fails stops the start.
+//!
+//! Invariant: only [`SignGuard::create`] makes the file, whole or not at all. A file that appeared by itself
+//! would say "nothing signed yet" about a key that has signed.
 
 use std::{
     cmp::Ordering,
@@ -49,6 +52,12 @@ pub struct LastSigned {
 }
 
 impl LastSigned {
+    /// The record of a key that has signed nothing above `height`: after every round there can be at it.
+    fn nothing_above(height: u64) -> Self {
+        let (round, step) = (u32::MAX, SignStep::Precommit);
+        Self { height, round, step, message_hash: [0; 32], signature: [0; 64] }
+    }
+
     fn position(&self) -> (u64, u32, SignStep) {
         (self.height, self.round, self.step)
     }
@@ -124,9 +133,8 @@ pub enum GuardError {
     },
     /// The file's contents fail their checksum.
     #[error(
-        "double-sign guard {path} is damaged ({got} bytes): signing could equivocate. Restore it from a \
-         backup, or, once the network is certain to be past every height this validator can have signed, \
-         stop the node, delete the file and start again"
+        "double-sign guard {path} is damaged ({got} bytes): signing could equivocate. Move the file away and \
+         start again: the validator then abstains until the network has decided a block made after its start"
     )]
     Damaged {
         /// The guard's file.
@@ -139,6 +147,12 @@ pub enum GuardError {
         "double-sign guard {path} is in use by another process: two nodes must never share a consensus key"
     )]
     InUse {
+        /// The guard's file.
+        path: PathBuf,
+    },
+    /// There is a guard already.
+    #[error("double-sign guard {path} exists already; nothing was changed")]
+    Exists {
         /// The guard's file.
         path: PathBuf,
     },
@@ -171,37 +185,53 @@ pub enum GuardError {
 pub struct SignGuard {
     path: PathBuf,
     file: File,
-    last: Option<LastSigned>,
+    last: LastSigned,
 }
 
 impl SignGuard {
-    /// Opens the guard's file, or creates it if there is none.
+    /// Opens the guard's file. `None` if there is none: then nobody knows what the key has signed.
     ///
     /// # Errors
     /// If the file is damaged, held by another process, or cannot be read.
-    pub fn open(path: &Path) -> Result<Self, GuardError> {
+    pub fn open(path: &Path) -> Result<Option<Self>, GuardError> {
         let io = |source| GuardError::Io { path: path.to_owned(), source };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-        file.try_lock().map_err(|_| GuardError::InUse { path: path.to_owned() })?;
+        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        lock(&file, path)?;
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(RECORD_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
-        let last = match bytes.as_slice() {
-            [] => {
-                sync_directory(path).map_err(io)?;
-                None
-            }
-            record => Some(
-                LastSigned::decode(record)
-                    .ok_or_else(|| GuardError::Damaged { path: path.to_owned(), got: record.len() })?,
-            ),
-        };
+        let damaged = || GuardError::Damaged { path: path.to_owned(), got: bytes.len() };
+        let last = LastSigned::decode(&bytes).ok_or_else(damaged)?;
+        Ok(Some(Self { path: path.to_owned(), file, last }))
+    }
+
+    /// Makes the guard of a key that has signed nothing above `height`: 0 for a new key.
+    ///
+    /// # Errors
+    /// [`GuardError::Exists`] if there is one, else if it cannot be written.
+    pub fn create(path: &Path, height: u64) -> Result<Self, GuardError> {
+        let io = |source| GuardError::Io { path: path.to_owned(), source };
+        let whole = path.with_extension("new");
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(true).open(&whole).map_err(io)?;
+        lock(&file, path)?;
+        let last = LastSigned::nothing_above(height);
+        file.write_all(&last.encode()).and_then(|()| file.sync_all()).map_err(io)?;
+        // Unlike a renaming, a link never replaces a guard that somebody else has made meanwhile.
+        std::fs::hard_link(&whole, path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => GuardError::Exists { path: path.to_owned() },
+            _ => io(source),
+        })?;
+        std::fs::remove_file(&whole).and_then(|()| sync_directory(path)).map_err(io)?;
         Ok(Self { path: path.to_owned(), file, last })
     }
 
     /// What was signed last.
-    pub fn last(&self) -> Option<&LastSigned> {
-        self.last.as_ref()
+    pub fn last(&self) -> &LastSigned {
+        &self.last
     }
 
     /// Signs with `sign` unless that conflicts with what was signed before; the record is on disk before
@@ -216,14 +246,12 @@ impl SignGuard {
         sign: impl FnOnce(&[u8]) -> [u8; 64],
     ) -> Result<[u8; 64], GuardError> {
         let message_hash: [u8; 32] = Sha256::digest(message).into();
-        if let Some(last) = &self.last
-            && let Some(again) = last.permits((height, round, step), &message_hash)?
-        {
+        if let Some(again) = self.last.permits((height, round, step), &message_hash)? {
             return Ok(again);
         }
         let record = LastSigned { height, round, step, message_hash, signature: sign(message) };
         self.write(&record).map_err(|source| GuardError::Io { path: self.path.clone(), source })?;
-        self.last = Some(record);
+        self.last = record;
         Ok(record.signature)
     }
 
@@ -232,6 +260,10 @@ impl SignGuard {
         self.file.write_all(&record.encode())?;
         self.file.sync_data()
     }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), GuardError> {
+    file.try_lock().map_err(|_| GuardError::InUse { path: path.to_owned() })
 }
 
 /// Makes the new file's name durable.
@@ -254,8 +286,49 @@ mod tests {
         signature
     }
 
+    /// The guard in this folder; that of a new key if there is none.
     fn guard(dir: &tempfile::TempDir) -> SignGuard {
-        SignGuard::open(&dir.path().join("guard")).unwrap()
+        let path = dir.path().join("guard");
+        SignGuard::open(&path).unwrap().unwrap_or_else(|| SignGuard::create(&path, 0).unwrap())
+    }
+
+    #[test]
+    fn missing_guard_is_none_and_opening_makes_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        assert!(SignGuard::open(&path).unwrap().is_none());
+        assert!(!path.exists(), "a guard that appears by itself would know nothing of the past");
+    }
+
+    #[test]
+    fn guard_made_at_a_height_permits_nothing_at_or_below_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        drop(SignGuard::create(&path, 7).unwrap());
+        let mut guard = SignGuard::open(&path).unwrap().unwrap();
+        for at in [(7, u32::MAX, SignStep::Precommit), (7, 0, SignStep::Propose), (1, 3, SignStep::Prevote)] {
+            assert!(guard.sign(at, b"m", |_| panic!("must not sign")).is_err(), "{at:?}");
+        }
+        guard.sign((8, 0, SignStep::Propose), b"m", signature_of).unwrap();
+    }
+
+    #[test]
+    fn guard_is_never_replaced_by_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        guard(&dir).sign((5, 0, SignStep::Prevote), b"m", signature_of).unwrap();
+        assert!(matches!(SignGuard::create(&path, 0), Err(GuardError::Exists { .. })));
+        assert_eq!(SignGuard::open(&path).unwrap().unwrap().last().height, 5);
+    }
+
+    #[test]
+    fn making_a_guard_goes_on_where_a_crash_ended_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        std::fs::write(path.with_extension("new"), b"half a rec").unwrap();
+        drop(SignGuard::create(&path, 3).unwrap());
+        assert_eq!(SignGuard::open(&path).unwrap().unwrap().last().height, 3);
+        assert!(!path.with_extension("new").exists());
     }
 
     #[test]
@@ -293,7 +366,7 @@ mod tests {
     fn damaged_file_stops_the_start_and_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
-        SignGuard::open(&path).unwrap().sign((1, 0, SignStep::Propose), b"m", signature_of).unwrap();
+        guard(&dir).sign((1, 0, SignStep::Propose), b"m", signature_of).unwrap();
         let good = std::fs::read(&path).unwrap();
         assert_eq!(good.len(), RECORD_BYTES);
         for at in 0..good.len() {
@@ -302,9 +375,11 @@ mod tests {
             std::fs::write(&path, bad).unwrap();
             assert!(matches!(SignGuard::open(&path), Err(GuardError::Damaged { .. })), "byte {at}");
         }
-        std::fs::write(&path, &good[..20]).unwrap();
-        let error = SignGuard::open(&path).unwrap_err().to_string();
-        assert!(error.contains("Restore it from a"), "{error}");
+        for torn in [0, 20, good.len() - 1] {
+            std::fs::write(&path, &good[..torn]).unwrap();
+            let error = SignGuard::open(&path).unwrap_err().to_string();
+            assert!(error.contains("Move the file away and start again"), "{error}");
+        }
         std::fs::write(&path, [good.clone(), vec![0]].concat()).unwrap();
         assert!(SignGuard::open(&path).is_err(), "trailing bytes");
     }
@@ -320,11 +395,11 @@ mod tests {
     fn record_is_on_disk_before_the_signature_is_released() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
-        let mut guard = SignGuard::open(&path).unwrap();
+        let mut guard = guard(&dir);
         let signature = guard.sign((1, 0, SignStep::Prevote), b"m", signature_of).unwrap();
         let on_disk = LastSigned::decode(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(on_disk.signature, signature);
-        assert_eq!(Some(&on_disk), guard.last());
+        assert_eq!(&on_disk, guard.last());
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Signing for the engine: a signer behind a trait, the guard in front of the key.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -36,6 +36,9 @@ pub enum SignError {
     /// The double-sign guard refused.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// Nobody knows what the key has signed before.
+    #[error("this signer has no record of what its key has signed before")]
+    NoRecord,
     /// The signer cannot be reached or failed.
     #[error("consensus signer unavailable: {0}")]
     Unavailable(String),
@@ -49,18 +52,34 @@ pub trait ConsensusSigner: Send + Sync + 'static {
     /// The Ed25519 public key.
     fn public_key(&self) -> [u8; 32];
 
+    /// Whether it is known what the key has signed before. A new key has a record that says so.
+    fn has_record(&self) -> bool;
+
+    /// Begins the record of a signer that has none, durably: nothing at `height` or below will be signed.
+    ///
+    /// # Errors
+    /// If there is a record already, or it cannot be written.
+    async fn begin_record(&self, height: u64) -> Result<(), SignError>;
+
     /// Signs, unless that would equivocate.
     ///
     /// # Errors
-    /// If the message conflicts with an earlier one, or the signer is out of order. The validator then
-    /// abstains from this step.
+    /// If the message conflicts with an earlier one, if there is no record, or the signer is out of order.
+    /// The validator then abstains from this step.
     async fn sign(&self, request: SignRequest) -> Result<[u8; 64], SignError>;
 }
 
 /// A key in this process, with its guard's file.
 pub struct LocalSigner {
     public_key: [u8; 32],
-    inner: Arc<Mutex<(SigningKey, SignGuard)>>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    key: SigningKey,
+    path: PathBuf,
+    /// `None` while there is no file.
+    guard: Option<SignGuard>,
 }
 
 impl std::fmt::Debug for LocalSigner {
@@ -70,7 +89,9 @@ impl std::fmt::Debug for LocalSigner {
 }
 
 impl LocalSigner {
-    /// A signer with an Ed25519 seed and the guard at `guard_path`.
+    /// A signer with an Ed25519 seed and the guard at `guard_path`. If there is no such file, nothing is
+    /// signed before [`begin_record`](ConsensusSigner::begin_record); for a new key, make the guard with
+    /// [`SignGuard::create`].
     ///
     /// # Errors
     /// If the guard's file is damaged, in use or unreadable.
@@ -78,7 +99,20 @@ impl LocalSigner {
         let key = SigningKey::from(seed);
         let guard = SignGuard::open(guard_path)?;
         let public_key = VerificationKey::from(&key).into();
-        Ok(Self { public_key, inner: Arc::new(Mutex::new((key, guard))) })
+        let inner = Inner { key, path: guard_path.to_owned(), guard };
+        Ok(Self { public_key, inner: Arc::new(Mutex::new(inner)) })
+    }
+
+    /// Works with key and guard away from the asynchronous threads: both wait for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Inner) -> Result<T, SignError> + Send + 'static,
+    ) -> Result<T, SignError> {
+        let inner = Arc::clone(&self.inner);
+        let working = tokio::task::spawn_blocking(move || {
+            work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        working.await.unwrap_or_else(|error| Err(SignError::Unavailable(error.to_string())))
     }
 }
 
@@ -88,18 +122,28 @@ impl ConsensusSigner for LocalSigner {
         self.public_key
     }
 
+    fn has_record(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).guard.is_some()
+    }
+
+    async fn begin_record(&self, height: u64) -> Result<(), SignError> {
+        self.blocking(move |Inner { path, guard, .. }| {
+            if guard.is_some() {
+                return Err(GuardError::Exists { path: path.clone() }.into());
+            }
+            *guard = Some(SignGuard::create(path, height)?);
+            Ok(())
+        })
+        .await
+    }
+
     async fn sign(&self, request: SignRequest) -> Result<[u8; 64], SignError> {
-        let inner = Arc::clone(&self.inner);
-        let signing = tokio::task::spawn_blocking(move || {
-            let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let (key, guard) = &mut *inner;
+        self.blocking(move |Inner { key, guard, .. }| {
             let at = (request.height, request.round, request.step);
-            guard.sign(at, &request.sign_bytes, |message| key.sign(message).to_bytes())
-        });
-        match signing.await {
-            Ok(signed) => Ok(signed?),
-            Err(error) => Err(SignError::Unavailable(error.to_string())),
-        }
+            let guard = guard.as_mut().ok_or(SignError::NoRecord)?;
+            Ok(guard.sign(at, &request.sign_bytes, |message| key.sign(message).to_bytes())?)
+        })
+        .await
     }
 }
 
@@ -134,6 +178,8 @@ impl EngineSigner {
                 self.verifier.remember(&self.signer.public_key(), &message, &signature);
                 signature
             }
+            // Said once, when the validator starts; see `Abstention`.
+            Err(SignError::NoRecord) => ABSTENTION,
             Err(error) => {
                 tracing::error!(%error, "Consensus message not signed; this validator abstains");
                 self.metrics.signing_refused.inc();
@@ -202,8 +248,9 @@ mod tests {
 
     fn engine_signer(dir: &tempfile::TempDir) -> EngineSigner {
         let sign_bytes = SignBytes::new("test");
+        let path = dir.path().join("guard");
         EngineSigner {
-            signer: Arc::new(LocalSigner::open([3; 32], &dir.path().join("guard")).unwrap()),
+            signer: Arc::new(LocalSigner::open([3; 32], &path).unwrap()),
             verifier: CachingVerifier::new(sign_bytes.clone()),
             sign_bytes,
             metrics: Arc::default(),
@@ -225,6 +272,7 @@ mod tests {
     #[tokio::test]
     async fn conflicting_vote_becomes_an_abstention_and_is_counted() {
         let dir = tempfile::tempdir().unwrap();
+        drop(SignGuard::create(&dir.path().join("guard"), 0).unwrap());
         let signer = engine_signer(&dir);
         let first = signer.sign_vote(prevote(1)).await.unwrap();
         assert!(!is_abstention(&first.signature));
@@ -235,5 +283,22 @@ mod tests {
         let key = signer.signer.public_key();
         assert!(signer.verifier.vote(&first.message, &first.signature, &key));
         assert!(!signer.verifier.vote(&refused.message, &refused.signature, &key));
+    }
+
+    #[tokio::test]
+    async fn signer_without_a_record_abstains_until_one_begins_and_then_only_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let signer = engine_signer(&dir);
+        assert!(!signer.signer.has_record());
+        assert!(is_abstention(&signer.sign_vote(prevote(1)).await.unwrap().signature));
+        assert_eq!(signer.metrics.signing_refused.get(), 0, "no conflict, and told at the start");
+        assert!(!dir.path().join("guard").exists(), "a restart must find no guard either");
+
+        signer.signer.begin_record(3).await.unwrap();
+        assert!(signer.signer.has_record());
+        assert!(is_abstention(&signer.sign_vote(prevote(1)).await.unwrap().signature), "height 3");
+        let next = Vote { height: Height(4), ..prevote(1) };
+        assert!(!is_abstention(&signer.sign_vote(next).await.unwrap().signature));
+        assert!(signer.signer.begin_record(9).await.is_err(), "a record is never begun anew");
     }
 }

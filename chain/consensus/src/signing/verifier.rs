@@ -71,7 +71,7 @@ impl CachingVerifier {
 
     /// Checks the precommits of many certificates in one batch and remembers them if all are good.
     /// A mere accelerator: whatever is not remembered is checked one by one later.
-    pub(crate) fn warm(&self, certificates: &[ExtendedCommitCertificate], validators: &ValidatorSet) -> bool {
+    pub(crate) fn warm(&self, certificates: &[ExtendedCommitCertificate], validators: &ValidatorSet) {
         let mut verifier = batch::Verifier::new();
         let mut digests = Vec::new();
         for certificate in certificates {
@@ -94,11 +94,31 @@ impl CachingVerifier {
                 verifier.queue((key, ZebraSignature::from(signature), &message));
             }
         }
-        let good = verifier.verify(rand_core::OsRng).is_ok();
-        if good {
+        if verifier.verify(rand_core::OsRng).is_ok() {
             self.insert(digests);
         }
-        good
+    }
+
+    /// Whether members with more than two thirds of the power signed this certificate, each once.
+    pub(crate) fn proves(&self, certificate: &ExtendedCommitCertificate, validators: &ValidatorSet) -> bool {
+        let mut seen = HashSet::new();
+        let mut power = 0u64;
+        for entry in &certificate.commit_signatures {
+            let Some(validator) = validators.get(&entry.address) else { continue };
+            let vote = Vote {
+                vote_type: VoteType::Precommit,
+                height: certificate.height,
+                round: certificate.round,
+                value: NilOrVal::Val(certificate.value_id),
+                validator: entry.address,
+            };
+            if seen.insert(entry.address)
+                && self.vote(&vote, &entry.signature, validator.public_key().as_bytes())
+            {
+                power = power.saturating_add(validator.power());
+            }
+        }
+        u128::from(power) * 3 > u128::from(validators.total_power()) * 2
     }
 
     fn insert(&self, digests: impl IntoIterator<Item = [u8; 32]>) {
@@ -239,12 +259,16 @@ mod tests {
                 .collect(),
         };
         let verifier = CachingVerifier::new(sign_bytes.clone());
-        assert!(verifier.warm(std::slice::from_ref(&certificate), &validators));
+        verifier.warm(std::slice::from_ref(&certificate), &validators);
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 3);
+        assert!(verifier.proves(&certificate, &validators));
 
         certificate.commit_signatures[1].signature = sign(&keys[0].0);
         let verifier = CachingVerifier::new(sign_bytes.clone());
-        assert!(!verifier.warm(&[certificate], &validators));
+        verifier.warm(std::slice::from_ref(&certificate), &validators);
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 0);
+        assert!(!verifier.proves(&certificate, &validators), "two of three are no more than two thirds");
+        certificate.commit_signatures[1] = certificate.commit_signatures[0].clone();
+        assert!(!verifier.proves(&certificate, &validators), "a signature counts once");
     }
 }

@@ -32,6 +32,8 @@ pub enum Violation {
     MissingEvidence { node: usize, validator: Address, height: u64, round: i64 },
     /// Evidence against a correct validator.
     Framed { node: usize, validator: Address },
+    /// A correct node started a height that no correct node had a reason to start.
+    WokenByLie { node: usize, height: u64 },
     /// Some correct node does not get on although the network is well again.
     Stalled { tips: Vec<u64> },
     /// A correct node stopped for good.
@@ -56,6 +58,10 @@ pub struct Coverage {
     pub reproposals: u64,
     pub crashes: u64,
     pub replays: u64,
+    /// Heights started because others had.
+    pub woken: u64,
+    /// Validators that lost their guard and came to vote again.
+    pub vote_again: u64,
     pub refused_signatures: u64,
     pub synced: u64,
     pub evidence: u64,
@@ -75,6 +81,8 @@ impl Coverage {
         self.reproposals += other.reproposals;
         self.crashes += other.crashes;
         self.replays += other.replays;
+        self.woken += other.woken;
+        self.vote_again += other.vote_again;
         self.refused_signatures += other.refused_signatures;
         self.synced += other.synced;
         self.evidence += other.evidence;
@@ -108,6 +116,8 @@ pub struct Checker {
     /// All blocks there are, and whether they keep the ledger's rule.
     blocks: BTreeMap<BlockId, bool>,
     heard: [Heard; VALIDATORS],
+    /// The highest height that a correct node has started.
+    started: u64,
     pub coverage: Coverage,
 }
 
@@ -118,6 +128,7 @@ impl Checker {
             decided: BTreeMap::new(),
             blocks: BTreeMap::new(),
             heard: Default::default(),
+            started: 0,
             coverage: Coverage { runs: 1, ..Coverage::default() },
         }
     }
@@ -153,9 +164,17 @@ impl Checker {
                 }
                 Fact::Decided(round) => self.coverage.late_decisions += u64::from(round.as_i64() > 0),
                 Fact::Dropped(reason) => *self.coverage.dropped.entry(reason).or_default() += 1,
+                Fact::Woken(height) => {
+                    self.coverage.woken += 1;
+                    if height > self.started {
+                        violations.push(Violation::WokenByLie { node, height });
+                    }
+                }
+                Fact::Started(height) => self.started = self.started.max(height),
                 Fact::Round(round) => self.coverage.highest_round = self.coverage.highest_round.max(round),
                 Fact::Reproposed => self.coverage.reproposals += 1,
                 Fact::Replayed => self.coverage.replays += 1,
+                Fact::VotesAgain => self.coverage.vote_again += 1,
                 Fact::Synced => self.coverage.synced += 1,
             }
         }

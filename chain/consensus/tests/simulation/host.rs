@@ -87,7 +87,8 @@ impl Node {
         if !live {
             return Ok(None);
         }
-        self.wake(height.0, out);
+        self.claimed(&message, height.0);
+        self.wake(out);
         Ok(Some(match message {
             ConsensusMessage::Vote(vote) => Input::Vote(vote),
             ConsensusMessage::Proposal(proposal) => Input::Proposal(proposal),
@@ -134,9 +135,26 @@ impl Node {
         Ok((height, true))
     }
 
-    /// Another node has started the height that we wait to start.
-    fn wake(&mut self, height: u64, out: &mut Out) {
-        if let Some(waiting) = self.ram.waiting.filter(|waiting| *waiting <= height) {
+    /// Whoever signed something for a height says that it has started it.
+    fn claimed(&mut self, message: &ConsensusMessage, height: u64) {
+        let claims = &mut self.ram.claims;
+        match message {
+            ConsensusMessage::Vote(vote) => claims.signed(vote.message.validator, height),
+            ConsensusMessage::Proposal(proposal) => claims.signed(proposal.message.proposer, height),
+            ConsensusMessage::Polka(polka) => {
+                polka.polka_signatures.iter().for_each(|entry| claims.signed(entry.address, height));
+            }
+            ConsensusMessage::Round(round) => {
+                round.round_signatures.iter().for_each(|entry| claims.signed(entry.address, height));
+            }
+        }
+    }
+
+    /// Starts the height that we wait to start if an honest validator surely has.
+    fn wake(&mut self, out: &mut Out) {
+        let started = self.ram.claims.started();
+        if let Some(waiting) = self.ram.waiting.filter(|waiting| *waiting <= started) {
+            out.facts.push(Fact::Woken(waiting));
             out.later.push((1, Task::StartHeight(waiting)));
         }
     }
@@ -230,7 +248,7 @@ impl Node {
     /// Builds, sends and stores the block of a round that is ours, or that of before a crash.
     pub fn propose(&mut self, height: Height, round: Round, out: &mut Out) -> Result<(), Stop> {
         let Some(number) = round.as_u32() else { return Ok(()) };
-        if height.0 != self.ledger.tip() + 1 {
+        if height.0 != self.ledger.tip() + 1 || self.ram.abstention.is_some() {
             return Ok(());
         }
         let mut own = self.ram.blocks.at(height.0);
@@ -341,11 +359,18 @@ impl Node {
         self.undecided.retain(|block| block.height > height);
         self.ram.last_decision = Some((certificate.clone(), SETUP.set.clone()));
         self.ram.blocks.prune(height + 1);
-        self.ram.gate.advance(Height(height + 1), SETUP.set.clone());
+        self.advance(Height(height + 1));
         out.facts.push(Fact::Committed(Box::new((height, committed))));
+        self.reconsider_abstention(height, id.time, out);
         self.status(To::All, out);
         self.maybe_wait(out);
         Ok(())
+    }
+
+    pub fn advance(&mut self, height: Height) {
+        let weighs = self.mutation != Some(Mutation::Credulous);
+        self.ram.claims.advance(SETUP.set.clone(), weighs);
+        self.ram.gate.advance(height, SETUP.set.clone());
     }
 
     /// Waits for a reason to start the next height, once this one is committed and finalized.
@@ -373,6 +398,10 @@ impl Node {
     fn sync(&mut self, from: usize, bytes: Bytes, out: &mut Out) -> Result<Option<Input>, Dropped> {
         match decode_sync(bytes).map_err(|_| "malformed")? {
             SyncMessage::Status { tip, .. } => {
+                if let Ok(org) = org(from).parse() {
+                    self.ram.claims.tip(SETUP.peers[from], org, tip.0);
+                    self.wake(out);
+                }
                 let Some(Height(current)) = self.ram.gate.current() else { return Ok(None) };
                 if tip.0 >= current && tip.0 - current <= 1 {
                     let stuck = Task::FetchIfStuck { from, tip: tip.0, at: current };

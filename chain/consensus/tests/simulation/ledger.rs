@@ -98,9 +98,8 @@ impl Ledger {
             app_hash: B256::ZERO,
             last_results_hash: empty_hash(),
         };
-        let (seconds, nanos) = (now_us / 1_000_000, now_us % 1_000_000 * 1_000);
-        let time =
-            tendermint::Time::from_unix_timestamp(EPOCH_SECONDS + seconds as i64, nanos as u32).unwrap();
+        let BlockTime { seconds, nanos } = block_time(now_us);
+        let time = tendermint::Time::from_unix_timestamp(seconds, nanos).unwrap();
         let txs = vec![concordat_types::Bytes::from(format!("at {now_us} by {proposer}").into_bytes())];
         let header = context.header(time, proposer.0, &txs, last_commit.as_ref()).unwrap();
         let bytes = Bytes::from(Block { header, txs, last_commit }.encode());
@@ -125,6 +124,14 @@ impl Ledger {
         verify_commit(&commit, CHAIN, self.tip(), &last.comet_id, &SETUP.comet)
             .map(|_| ())
             .map_err(|error| error.to_string())
+    }
+}
+
+/// Virtual time as block time.
+pub fn block_time(now_us: u64) -> BlockTime {
+    BlockTime {
+        seconds: EPOCH_SECONDS + (now_us / 1_000_000) as i64,
+        nanos: (now_us % 1_000_000 * 1_000) as u32,
     }
 }
 

@@ -93,6 +93,8 @@ fn assert_covers(coverage: &Coverage) {
         ("crash", coverage.crashes),
         ("replay of the log", coverage.replays),
         ("refused signature", coverage.refused_signatures),
+        ("height started because others had", coverage.woken),
+        ("vote after the guard was lost", coverage.vote_again),
         ("synced block", coverage.synced),
         ("evidence", coverage.evidence),
     ] {
@@ -138,6 +140,16 @@ fn quorum_of_a_third_is_noticed_as_commits_that_do_not_verify() {
 #[test]
 fn signer_without_guard_is_noticed_as_double_signing() {
     notices(Mutation::NoGuard, |violation| matches!(violation, Violation::DoubleSigned { .. }));
+}
+
+#[test]
+fn votes_right_after_losing_the_guard_are_noticed_as_double_signing() {
+    notices(Mutation::NoAbstention, |violation| matches!(violation, Violation::DoubleSigned { .. }));
+}
+
+#[test]
+fn believing_one_validator_is_noticed_as_heights_started_by_a_lie() {
+    notices(Mutation::Credulous, |violation| matches!(violation, Violation::WokenByLie { .. }));
 }
 
 #[test]

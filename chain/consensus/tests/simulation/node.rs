@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use arc_malachitebft_core_consensus::{
@@ -19,16 +20,16 @@ use arc_malachitebft_signing::{Signer, VerifierExt};
 use arc_malachitebft_sync::RawDecidedValue;
 use bytes::Bytes;
 use concordat_consensus::{
-    Address, ConsensusBlock, ConsensusMetrics, Evidence, ValidatorSet,
+    Address, BlockTime, ConsensusBlock, ConsensusMetrics, ConsensusSigner, Evidence, ValidatorSet,
     codec::{CodecError, ConsensusMessage, encode_consensus, encode_liveness},
     context::{CommitCertificate, ConcordatContext, Height},
     default_timeouts,
-    internals::{Assembly, Blocks, EngineSigner, Gate, is_abstention},
-    signing::{CachingVerifier, SignBytes},
+    internals::{Assembly, Blocks, Claims, EngineSigner, Gate, is_abstention},
+    signing::{Abstention, CachingVerifier, SignBytes},
 };
 
 use crate::{
-    ledger::{CHAIN, Committed, Ledger, SETUP},
+    ledger::{CHAIN, Committed, Ledger, SETUP, block_time},
     plan::Mutation,
     rng::Rng,
     signer::{MemorySigner, ready},
@@ -44,6 +45,9 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 static OUR_METRICS: LazyLock<Arc<ConsensusMetrics>> = LazyLock::new(Arc::default);
 
 pub const MAX_BLOCK_BYTES: usize = 64 * 1024;
+
+/// Clocks show the same time here; only how fast timers run differs.
+const CLOCK_PRECISION: Duration = Duration::from_millis(5);
 
 /// Why a node does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +83,14 @@ pub enum Fact {
     Decided(Round),
     Committed(Box<(u64, Committed)>),
     Dropped(&'static str),
+    /// It starts a height because others are believed to have done so.
+    Woken(u64),
+    Started(u64),
     Round(u32),
     Reproposed,
     Replayed,
+    /// It abstained without its guard, and has begun a new one.
+    VotesAgain,
     Synced,
 }
 
@@ -115,6 +124,7 @@ pub struct Out {
 pub(crate) struct Volatile {
     pub engine: Option<State<ConcordatContext>>,
     pub gate: Gate,
+    pub claims: Claims,
     pub blocks: Blocks,
     pub assembly: Assembly,
     pub position: (u64, u32),
@@ -123,6 +133,8 @@ pub(crate) struct Volatile {
     pub finalized: bool,
     pub last_decision: Option<(CommitCertificate, ValidatorSet)>,
     pub request: Option<(u64, usize)>,
+    /// Set while it does not vote because its guard is lost.
+    pub abstention: Option<Abstention>,
     pub fetched: BTreeMap<u64, (usize, RawDecidedValue<ConcordatContext>)>,
     timers: Vec<(Timeout, u64)>,
     recovering: bool,
@@ -135,6 +147,7 @@ impl Volatile {
         Self {
             engine: None,
             gate: Gate::default(),
+            claims: Claims::default(),
             blocks: Blocks::default(),
             assembly: Assembly::new(MAX_BLOCK_BYTES),
             position: (0, 0),
@@ -142,6 +155,7 @@ impl Volatile {
             finalized: false,
             last_decision: None,
             request: None,
+            abstention: None,
             fetched: BTreeMap::new(),
             timers: Vec::new(),
             recovering: false,
@@ -218,25 +232,46 @@ impl Node {
     /// Starts the process on what the disk holds.
     pub fn start(&mut self, out: &mut Out) {
         let height = self.ledger.tip() + 1;
+        if !self.signer.has_record() {
+            if self.mutation == Some(Mutation::NoAbstention) {
+                let _ = ready(self.signer.begin_record(0));
+            } else {
+                self.ram.abstention = Some(Abstention::new(block_time(out.now), CLOCK_PRECISION));
+            }
+        }
         for block in &self.undecided {
             if block.height == height {
                 self.ram.blocks.insert(Arc::new(block.clone()), None, None);
             }
         }
-        self.ram.gate.advance(Height(height), SETUP.set.clone());
+        self.advance(Height(height));
         self.ram.waiting = Some(height);
         out.later.push((1, Task::StartHeight(height)));
         out.later.push((1, Task::Announce));
     }
 
     /// Ends the process. What was written but not synced may be lost from some point on.
-    pub fn crash(&mut self, loses_log: bool) {
+    pub fn crash(&mut self, loses_log: bool, loses_guard: bool) {
         self.incarnation += 1;
         self.ram = Volatile::new();
         let survives = self.rng.next();
         self.wal.crash(survives);
         if loses_log {
             self.wal = Wal::default();
+        }
+        if loses_guard {
+            self.signer.forget();
+        }
+    }
+
+    /// A block was committed: the guard may be begun anew.
+    pub fn reconsider_abstention(&mut self, height: u64, block: BlockTime, out: &mut Out) {
+        let Some(abstention) = &mut self.ram.abstention else { return };
+        if abstention.ends(block, block_time(out.now), true)
+            && ready(self.signer.begin_record(height)).is_ok()
+        {
+            self.ram.abstention = None;
+            out.facts.push(Fact::VotesAgain);
         }
     }
 
@@ -464,6 +499,7 @@ impl Node {
         self.ram.position = (height.0, number);
         out.facts.push(Fact::Round(number));
         if new_height {
+            out.facts.push(Fact::Started(height.0));
             self.consider_early(height, out);
         }
     }

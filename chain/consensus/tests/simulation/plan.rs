@@ -62,6 +62,8 @@ pub struct Crash {
     pub after_effects: Option<u32>,
     /// The log is lost as well. Only the double-sign guard is left then.
     pub loses_log: bool,
+    /// So is the guard: the validator must abstain until it can be sure.
+    pub loses_guard: bool,
 }
 
 /// What a correct implementation must not do, done on purpose: the checker has to notice.
@@ -71,6 +73,10 @@ pub enum Mutation {
     WeakQuorum,
     /// The signer signs whatever it is asked.
     NoGuard,
+    /// A validator that lost its guard votes at once.
+    NoAbstention,
+    /// Any validator's word is reason enough to start a height.
+    Credulous,
     /// Conflicting messages are not compared.
     NoEvidence,
     /// Every block is found valid.
@@ -107,7 +113,7 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let heals_at = rng.between(2, 10) * SECOND;
         // One run in eight has no traitor but a node that loses its log: that is the one fault then.
-        let loses_log = rng.below(8) == 0;
+        let loses_log = rng.below(8) == 0 || mutation == Some(Mutation::NoAbstention);
         let traitor = rng.below(VALIDATORS as u64) as usize;
         let habits = HABITS.into_iter().filter(|_| rng.chance(40)).collect();
         let byzantine = (!loses_log).then_some((traitor, habits));
@@ -161,6 +167,7 @@ fn crashes(rng: &mut Rng, traitor: usize, until: u64, loses_log: bool) -> Vec<Cr
             down_us: rng.between(1, 1_500) * MS,
             after_effects: rng.chance(70).then(|| rng.below(12) as u32),
             loses_log,
+            loses_guard: loses_log && rng.chance(50),
         })
         .collect()
 }

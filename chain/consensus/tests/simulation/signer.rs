@@ -23,8 +23,8 @@ pub struct Signed {
     pub message_hash: [u8; 32],
 }
 
-#[derive(Default)]
 struct Memory {
+    /// `None` when the record is lost.
     last: Option<LastSigned>,
     log: Vec<Signed>,
     refused: u64,
@@ -39,7 +39,13 @@ pub struct MemorySigner {
 
 impl MemorySigner {
     pub fn new(seed: [u8; 32], guarded: bool) -> Arc<Self> {
-        Arc::new(Self { key: SigningKey::from(seed), guarded, memory: Mutex::default() })
+        let memory = Memory { last: Some(nothing_above(0)), log: Vec::new(), refused: 0 };
+        Arc::new(Self { key: SigningKey::from(seed), guarded, memory: Mutex::new(memory) })
+    }
+
+    /// Loses the record of what was signed.
+    pub fn forget(&self) {
+        self.memory.lock().unwrap().last = None;
     }
 
     /// Everything that was ever signed, in order.
@@ -59,12 +65,21 @@ impl ConsensusSigner for MemorySigner {
         VerificationKey::from(&self.key).into()
     }
 
+    fn has_record(&self) -> bool {
+        !self.guarded || self.memory.lock().unwrap().last.is_some()
+    }
+
+    async fn begin_record(&self, height: u64) -> Result<(), SignError> {
+        self.memory.lock().unwrap().last = Some(nothing_above(height));
+        Ok(())
+    }
+
     async fn sign(&self, request: SignRequest) -> Result<[u8; 64], SignError> {
         let SignRequest { height, round, step, sign_bytes } = request;
         let message_hash: [u8; 32] = Sha256::digest(&sign_bytes).into();
         let mut memory = self.memory.lock().unwrap();
-        if let Some(last) = memory.last.filter(|_| self.guarded) {
-            match last.permits((height, round, step), &message_hash) {
+        if self.guarded {
+            match memory.last.ok_or(SignError::NoRecord)?.permits((height, round, step), &message_hash) {
                 Ok(None) => {}
                 Ok(Some(again)) => return Ok(again),
                 Err(error) => {
@@ -78,6 +93,12 @@ impl ConsensusSigner for MemorySigner {
         memory.log.push(Signed { height, round, step, message_hash });
         Ok(signature)
     }
+}
+
+/// The record that a guard begins with.
+fn nothing_above(height: u64) -> LastSigned {
+    let (round, step) = (u32::MAX, SignStep::Precommit);
+    LastSigned { height, round, step, message_hash: [0; 32], signature: [0; 64] }
 }
 
 /// The result of a future that never waits, as all of signing and verifying in memory.

@@ -235,7 +235,7 @@ impl World {
         if self.trace {
             eprintln!("{:>10} node {} is down", self.now, crash.node);
         }
-        self.nodes[crash.node].crash(crash.loses_log);
+        self.nodes[crash.node].crash(crash.loses_log, crash.loses_guard);
         self.checker.crashed(crash.node);
         self.down[crash.node] = true;
         self.at(self.now + crash.down_us, Event::Restart(crash.node));

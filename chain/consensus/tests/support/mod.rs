@@ -15,7 +15,7 @@ use concordat_consensus::{
     AppError, Application, AuthorizedNode, BlockId, BlockTime, ConsensusBlock, ConsensusConfig,
     ConsensusHandle, ConsensusSigner, DecidedBlock, Evidence, Gossip, LocalSigner, NextHeight, NodeIdentity,
     Origin, PeerAuthorizer, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet,
-    Verdict, default_timeouts, start,
+    Verdict, default_timeouts, signing::SignGuard, start,
 };
 use concordat_types::{
     B256, Block, ChainParams, OrgId, Role,
@@ -291,7 +291,12 @@ impl Home {
         let mut config = ConsensusConfig::new(CHAIN, GENESIS, listen, self.role, self.wal_dir());
         config.peers = peers;
         config.connect_wait = Duration::from_millis(500);
+        config.clock_precision = Duration::from_millis(50);
         config
+    }
+
+    pub fn guard(&self) -> PathBuf {
+        self.dir.path().join("guard")
     }
 
     pub fn wal_dir(&self) -> PathBuf {
@@ -300,8 +305,7 @@ impl Home {
 
     pub async fn start(&self, registry: &Arc<Registry>, peers: Vec<String>) -> Running {
         let signer = (self.role == Role::Validator).then(|| {
-            Arc::new(LocalSigner::open(self.seed, &self.dir.path().join("guard")).unwrap())
-                as Arc<dyn ConsensusSigner>
+            Arc::new(LocalSigner::open(self.seed, &self.guard()).unwrap()) as Arc<dyn ConsensusSigner>
         });
         let registry: Arc<dyn PeerAuthorizer> = Arc::clone(registry) as _;
         let app: Arc<dyn Application> = Arc::clone(&self.ledger) as _;
@@ -333,6 +337,7 @@ pub fn validators(count: u8, block_bytes: usize) -> (Arc<Registry>, Vec<Home>) {
             registry.admit(&identity, &org(index), Role::Validator);
             let ledger = Ledger::new(set.clone(), block_bytes);
             let dir = tempfile::tempdir().unwrap();
+            drop(SignGuard::create(&dir.path().join("guard"), 0).unwrap());
             Home { name: org(index), seed: *seed, identity, role: Role::Validator, ledger, dir }
         })
         .collect();
