@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 pub mod chain;
 pub mod chaos;
+pub mod disk;
 pub mod history;
 pub mod liar;
 pub mod load;
