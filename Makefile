@@ -27,6 +27,10 @@ bench: build ## Throughput, latency and costs of four validators; QUICK=1 takes 
 test: setup ## Every test
 	@scripts/test
 
+chaos: setup ## Kill processes at random under load, KILLS=200 times; SEED=... repeats a run's faults
+	cargo build --release --locked --workspace --bins
+	@CONCORDAT=$(CONCORDAT) KILLS=$(KILLS) SEED=$(SEED) $(CARGO_TARGET_DIR)/release/chaos
+
 lint: setup ## Formatting and lints
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- --deny warnings

@@ -4,9 +4,9 @@
 //! made by its own commands, and nodes die by SIGKILL.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
@@ -16,7 +16,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub mod chain;
+pub mod chaos;
+pub mod disk;
+pub mod history;
 pub mod liar;
+pub mod load;
+pub mod relay;
 pub mod token;
 pub mod wallet;
 
@@ -138,6 +143,19 @@ impl Network {
         self.account(name)["address"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Where a node listens for other nodes.
+    pub fn p2p(&self, node: usize) -> SocketAddr {
+        self.node(node)["p2p"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Changes the configuration of a node that does not run.
+    pub fn configure(&self, node: usize, change: impl FnOnce(&mut toml::Table)) {
+        let file = self.node(node)["config"].as_str().unwrap();
+        let mut config: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+        change(&mut config);
+        std::fs::write(file, config.to_string()).unwrap();
+    }
+
     /// How many nodes there are.
     pub fn count(&self) -> usize {
         self.nodes.len()
@@ -145,12 +163,17 @@ impl Network {
 
     /// Starts a node that is down.
     pub fn start_node(&mut self, node: usize) {
+        self.start_node_as(node, Command::new(program()));
+    }
+
+    /// Starts a node that is down by a command of which the program's arguments are left out.
+    pub fn start_node_as(&mut self, node: usize, mut command: Command) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.node(node)["log"].as_str().unwrap())
             .unwrap();
-        let child = Command::new(program())
+        let child = command
             .args(["node", "run", "--config", self.node(node)["config"].as_str().unwrap()])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -162,9 +185,24 @@ impl Network {
 
     /// SIGKILL.
     pub fn kill(&mut self, node: usize) {
-        let mut child = self.nodes[node].take().expect("the node runs");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        self.kill_together(&[node]);
+    }
+
+    /// SIGKILL to all of them before any is waited for.
+    pub fn kill_together(&mut self, nodes: &[usize]) {
+        let take = |node: &usize| self.nodes[*node].take().expect("the node runs");
+        let mut children: Vec<Child> = nodes.iter().map(take).collect();
+        children.iter_mut().for_each(|child| child.kill().unwrap());
+        for mut child in children {
+            child.wait().unwrap();
+        }
+    }
+
+    /// How a node ended by itself; `None` while it runs.
+    pub fn ended(&mut self, node: usize) -> Option<ExitStatus> {
+        let status = self.nodes[node].as_mut()?.try_wait().unwrap()?;
+        self.nodes[node] = None;
+        Some(status)
     }
 
     /// SIGTERM, and the exit code.
@@ -185,6 +223,19 @@ impl Network {
     /// The node's log so far.
     pub fn log(&self, node: usize) -> String {
         std::fs::read_to_string(self.node(node)["log"].as_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The last lines of the node's log.
+    pub fn log_tail(&self, node: usize, lines: usize) -> String {
+        let log = self.log(node);
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Keeps the network's folder for whoever looks into what went wrong.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.home()
     }
 
     /// Calls an Ethereum method of a node.
@@ -248,10 +299,7 @@ impl Network {
                 for node in 0..self.nodes.len() {
                     let state = self.comet(node, "consensus_state", json!({}));
                     eprintln!("--- node {node}: {}", state.unwrap_or_else(|e| e));
-                    let log = self.log(node);
-                    let lines: Vec<&str> = log.lines().collect();
-                    let tail = &lines[lines.len().saturating_sub(25)..];
-                    eprintln!("{}", tail.join("\n"));
+                    eprintln!("{}", self.log_tail(node, 25));
                 }
                 panic!("waited {} s in vain for: {what}", PATIENCE.as_secs());
             }
@@ -311,8 +359,7 @@ impl Drop for Network {
             let _ = child.wait();
         }
         if std::thread::panicking() && std::env::var_os("CONCORDAT_KEEP").is_some() {
-            self.folder.disable_cleanup(true);
-            eprintln!("the network's files stay in {}", self.folder.path().display());
+            eprintln!("the network's files stay in {}", self.keep().display());
         }
     }
 }
@@ -326,6 +373,28 @@ pub fn call(url: &str, method: &str, params: Value) -> Result<Value, Value> {
         Some(error) if !error.is_null() => Err(error.clone()),
         _ => Ok(answer["result"].clone()),
     }
+}
+
+/// A batch of JSON-RPC calls: the answers in the order of the calls, or a text if nobody answers.
+pub fn call_all<'a>(
+    url: &str,
+    calls: impl Iterator<Item = (&'a str, Value)>,
+) -> Result<Vec<Result<Value, Value>>, Value> {
+    let request = |(id, (method, params)): (usize, (&str, Value))| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+    let batch: Vec<Value> = calls.enumerate().map(request).collect();
+    let (_, text) = post(url, json!(batch).to_string().as_bytes()).map_err(|e| json!(e.to_string()))?;
+    let answers: Vec<Value> = serde_json::from_str(&text).map_err(|_| json!(text))?;
+    let mut by_id: Vec<Result<Value, Value>> = vec![Err(json!("no answer")); batch.len()];
+    for answer in answers {
+        let place = answer["id"].as_u64().and_then(|id| by_id.get_mut(usize::try_from(id).ok()?));
+        if let Some(place) = place {
+            *place = match answer.get("error") {
+                Some(error) if !error.is_null() => Err(error.clone()),
+                _ => Ok(answer["result"].clone()),
+            };
+        }
+    }
+    Ok(by_id)
 }
 
 /// Posts bytes as JSON: HTTP status and body.

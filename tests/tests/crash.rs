@@ -1,145 +1,35 @@
 //! Nodes die at any instant, lose their disks, come back: what was promised stays, nobody signs twice.
 
 use std::{
-    collections::BTreeMap,
     fs,
     hash::{BuildHasher as _, RandomState},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
-use alloy_primitives::Address;
-use concordat_tests::{Network, Wallet, call, chain, get, program, token};
+use concordat_tests::{
+    Network, chain,
+    chaos::{self, BUSY},
+    get, program, token,
+};
 use serde_json::{Value, json};
 
 const NODES: usize = 4;
 
-/// Blocks come without load too, so that a node that is back has something to decide.
-const BUSY: [&str; 2] = ["--empty-block-interval-ms", "500"];
-
-/// What a client was told: transaction and the hash of its block.
-type Promises = BTreeMap<String, String>;
-
+/// A small part of `make chaos`: the same code, with one, two and all nodes at a time.
 #[test]
-fn receipts_survive_the_sudden_death_of_any_node() {
+fn receipts_survive_the_sudden_death_of_any_nodes() {
     let mut network = Network::start_with(NODES, &BUSY);
-    let token = token::deploy(&network, "bank-a/developer", 1_000_000);
-    for node in 0..NODES {
-        network.enrol(&payer(node), 0);
-    }
-    fund_payers(&network, token);
-
-    let stop = AtomicBool::new(false);
-    let urls: Vec<String> = (0..NODES).map(|node| network.url(node, "ethereum")).collect();
-    let wallets: Vec<Wallet> = (0..NODES).map(|node| Wallet::of(&network, &payer(node))).collect();
-    let promises: Vec<Promises> = std::thread::scope(|scope| {
-        let pay = |(at, wallet)| {
-            let (urls, stop) = (&urls, &stop);
-            scope.spawn(move || pay_until(stop, urls, at, wallet, token))
-        };
-        let payers: Vec<_> = wallets.iter().enumerate().map(pay).collect();
-        let died =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| kill_one_after_another(&mut network)));
-        stop.store(true, Ordering::SeqCst);
-        let promises = payers.into_iter().map(|payer| payer.join().unwrap()).collect();
-        died.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        promises
-    });
-
-    let promises: Promises = promises.into_iter().flatten().collect();
-    assert!(promises.len() > 20, "there was no load: {}", promises.len());
-    assert_kept(&network, &promises);
-    all_nodes_die_at_once(&mut network);
-    assert_kept(&network, &promises);
+    let seed = RandomState::new().hash_one(0);
+    eprintln!("the seed of this run's plan is {seed}");
+    let plan = chaos::Plan::of_sizes(seed, NODES, &[1, 2, NODES, 1]);
+    let report = chaos::run(&mut network, &plan, |line| eprintln!("{line}"));
+    let report = report.unwrap_or_else(|violation| panic!("{violation}"));
+    eprintln!("{:#}", report.to_json());
+    assert!(report.receipts > 50, "there was no load: {}", report.receipts);
     nodes_end_when_asked_to(&mut network);
-    assert_kept(&network, &promises);
-}
-
-fn payer(node: usize) -> String {
-    format!("bank-{}/operator", char::from(b'a' + u8::try_from(node).unwrap()))
-}
-
-fn fund_payers(network: &Network, token: Address) {
-    let developer = Wallet::of(network, "bank-a/developer");
-    // The developer has enrolled and deployed.
-    for (nonce, node) in (2..).zip(0..NODES) {
-        let raw = developer.transfer(nonce, token, network.address(&payer(node)), 100_000);
-        assert_eq!(network.execute(0, &raw)["status"], "0x1");
-    }
-}
-
-/// Sends payments one after another, each to the next node; a node that is dead is left out. A payment is
-/// sent again until some node gives its receipt.
-fn pay_until(stop: &AtomicBool, urls: &[String], first: usize, wallet: &Wallet, token: Address) -> Promises {
-    let mut promises = Promises::new();
-    let mut nodes = urls.iter().cycle().skip(first);
-    // The payer has enrolled.
-    for nonce in 1.. {
-        let raw = wallet.transfer(nonce, token, Address::repeat_byte(9), 1);
-        let hash = alloy_primitives::keccak256(&raw).to_string();
-        let receipt = loop {
-            if stop.load(Ordering::SeqCst) {
-                return promises;
-            }
-            let url = nodes.next().unwrap();
-            // Known, or below the next nonce: its receipt comes.
-            let _ = call(url, "eth_sendRawTransaction", json!([raw]));
-            if let Some(receipt) = poll_receipt(url, &hash) {
-                break receipt;
-            }
-        };
-        assert_eq!(receipt["status"], "0x1", "{receipt}");
-        promises.insert(hash, receipt["blockHash"].as_str().unwrap().to_owned());
-    }
-    promises
-}
-
-/// Asks for a receipt for a while, as clients do.
-fn poll_receipt(url: &str, hash: &str) -> Option<Value> {
-    (0..50).find_map(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        call(url, "eth_getTransactionReceipt", json!([hash])).ok().filter(|receipt| !receipt.is_null())
-    })
-}
-
-fn kill_one_after_another(network: &mut Network) {
-    let random = RandomState::new();
-    for round in 0..5u8 {
-        let victim = usize::try_from(random.hash_one(round) % NODES as u64).unwrap();
-        let witness = (victim + 1) % NODES;
-        network.kill(victim);
-        // One of four is down: the others go on.
-        network.wait_for_height(witness, network.height(witness).unwrap() + 3);
-        network.start_node(victim);
-        network.wait_for_height(victim, network.height(witness).unwrap());
-    }
-}
-
-/// Every receipt that some node gave is on all nodes, in the same block of one chain.
-fn assert_kept(network: &Network, promises: &Promises) {
-    chain::assert_one_chain(network);
-    for node in 0..NODES {
-        for (hash, block) in promises {
-            let receipt = network.eth(node, "eth_getTransactionReceipt", json!([hash])).unwrap();
-            assert_eq!(receipt["blockHash"], json!(block), "{hash} on node {node}");
-        }
-    }
-    chain::assert_no_double_signing(network);
-}
-
-fn all_nodes_die_at_once(network: &mut Network) {
-    let before = network.height(0).unwrap();
-    for node in 0..NODES {
-        network.kill(node);
-    }
-    for node in 0..NODES {
-        network.start_node(node);
-    }
-    for node in 0..NODES {
-        network.wait_for_height(node, before + 2);
-    }
+    chain::assert_one_chain(&network);
 }
 
 fn nodes_end_when_asked_to(network: &mut Network) {
