@@ -27,13 +27,15 @@ pub struct Api {
 #[async_trait]
 impl NodeApi for Api {
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
-        let hash = alloy_primitives::keccak256(&raw);
-        match self.ledger.store().tx(&hash) {
-            Ok(Some(_)) => return Err(SubmitError::AlreadyKnown),
-            Ok(None) => {}
-            Err(error) => return Err(SubmitError::Unavailable(error.to_string())),
-        }
         self.pool.submit(raw)
+    }
+
+    async fn submit_all(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        let (pool, count) = (Arc::clone(&self.pool), raws.len());
+        let work = tokio::task::spawn_blocking(move || pool.submit_all(raws));
+        work.await.unwrap_or_else(|failure| {
+            (0..count).map(|_| Err(SubmitError::Unavailable(failure.to_string()))).collect()
+        })
     }
 
     fn pool_tx(&self, hash: &B256) -> Option<PoolTx> {

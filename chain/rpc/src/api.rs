@@ -13,11 +13,15 @@ use tokio::sync::broadcast;
 
 /// The running node, as its interfaces see it.
 ///
-/// All methods but [`Self::submit`] answer from memory at once.
+/// All methods but [`Self::submit`] and [`Self::submit_all`] answer from memory at once.
 #[async_trait]
 pub trait NodeApi: Send + Sync + 'static {
     /// Puts a transaction into the pool. Answers its hash once the pool holds it.
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+
+    /// Puts transactions into the pool in this order, and answers each in its place. Their signatures are
+    /// checked at the same time, which is what one batch gains over many calls.
+    async fn submit_all(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>>;
 
     /// A transaction that waits in the pool.
     fn pool_tx(&self, hash: &B256) -> Option<PoolTx>;

@@ -87,6 +87,8 @@ pub struct Limits {
     pub request_burst: u32,
     /// How long `broadcast_tx_commit` waits for the block, in milliseconds.
     pub broadcast_commit_timeout_ms: u64,
+    /// A WebSocket client that takes longer than this to take a message is cut off, in milliseconds.
+    pub send_timeout_ms: u64,
 }
 
 impl Default for Limits {
@@ -108,6 +110,7 @@ impl Default for Limits {
             requests_per_second: 0,
             request_burst: 1_000,
             broadcast_commit_timeout_ms: 10_000,
+            send_timeout_ms: 30_000,
         }
     }
 }
@@ -199,6 +202,7 @@ impl Limits {
             ("request_timeout_ms", self.request_timeout_ms),
             ("filter_idle_ms", self.filter_idle_ms),
             ("broadcast_commit_timeout_ms", self.broadcast_commit_timeout_ms),
+            ("send_timeout_ms", self.send_timeout_ms),
             ("request_burst", u64::from(self.request_burst)),
         ];
         let zero_count = counts.into_iter().find(|(_, value)| *value == 0).map(|(name, _)| name);

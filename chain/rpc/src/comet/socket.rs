@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     CommittedBlock,
-    edge::{Edge, Session, SubscribableService},
+    edge::{Edge, Session, SubscribableService, Told},
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
@@ -40,13 +40,15 @@ pub(crate) struct CometSession {
     edge: Arc<Edge<Comet>>,
     subscriptions: Vec<Subscription>,
     blocks: Option<Receiver<Arc<CommittedBlock>>>,
+    told: Told,
 }
 
 impl SubscribableService for Comet {
     type Session = CometSession;
 
     fn session(edge: &Arc<Edge<Self>>) -> CometSession {
-        CometSession { edge: Arc::clone(edge), subscriptions: Vec::new(), blocks: None }
+        let (subscriptions, told) = (Vec::new(), Told::default());
+        CometSession { edge: Arc::clone(edge), subscriptions, blocks: None, told }
     }
 }
 
@@ -75,10 +77,8 @@ impl Session for CometSession {
     async fn push(&mut self, event: Self::Event) -> Vec<String> {
         match event {
             Ok(block) => self.frames(block).await,
-            Err(RecvError::Lagged(missed)) => {
-                tracing::info!(missed, "a CometBFT subscriber was too slow and misses blocks");
-                Vec::new()
-            }
+            // The next block shows how much was missed.
+            Err(RecvError::Lagged(_)) => Vec::new(),
             Err(RecvError::Closed) => {
                 self.blocks = None;
                 Vec::new()
@@ -133,16 +133,46 @@ impl CometSession {
     fn rest_if_idle(&mut self) {
         if self.subscriptions.is_empty() {
             self.blocks = None;
+            self.told.forget();
         }
     }
 
-    async fn frames(&self, block: Arc<CommittedBlock>) -> Vec<String> {
+    /// Frames for a block and for those before it that the channel dropped.
+    async fn frames(&mut self, block: Arc<CommittedBlock>) -> Vec<String> {
+        let heights = self.told.upto(block.block.height());
         let (comet, subscriptions) = (Arc::clone(&self.edge.service), self.subscriptions.clone());
         let work = tokio::task::spawn_blocking(move || {
-            subscriptions.iter().flat_map(|subscription| frames_of(&comet, subscription, &block)).collect()
+            let blocks = heights.filter_map(|height| match height == block.block.height() {
+                true => Some(Arc::clone(&block)),
+                false => missed(&comet, height),
+            });
+            let frames = |block: Arc<CommittedBlock>| -> Vec<String> {
+                subscriptions
+                    .iter()
+                    .flat_map(|subscription| frames_of(&comet, subscription, &block))
+                    .collect()
+            };
+            blocks.flat_map(frames).collect()
         });
         work.await.unwrap_or_default()
     }
+}
+
+/// A block that the channel dropped, from the store.
+fn missed(comet: &Comet, height: u64) -> Option<Arc<CommittedBlock>> {
+    let read = || {
+        let (block, receipts) = (comet.store.block(height)?, comet.store.receipts(height)?);
+        let hash = comet.store.block_hash(height)?;
+        Ok(block.zip(receipts).zip(hash).map(|((block, receipts), hash)| CommittedBlock {
+            block,
+            hash,
+            receipts,
+        }))
+    };
+    let found: Result<_, concordat_state::StoreError> = read();
+    let found =
+        found.inspect_err(|error| tracing::warn!(height, %error, "subscribers were not told of a block"));
+    found.ok().flatten().map(Arc::new)
 }
 
 fn frames_of(comet: &Comet, subscription: &Subscription, block: &CommittedBlock) -> Vec<String> {

@@ -1,32 +1,27 @@
 //! From a request body to its answer.
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use futures::{StreamExt as _, stream};
+use serde_json::Value;
 
-use super::{Edge, Service, guard::Refusal};
+use super::{Edge, Outcome, Service, guard::Refusal};
 use crate::jsonrpc::{Body, Call, Reply, RpcError, RpcResult, parse_body, reply_batch};
 
-/// Calls of one batch that run at the same time.
-const BATCH_CONCURRENCY: usize = 8;
-
-/// One call on its way to an answer.
+/// How one call of a body gets its answer.
 enum Job {
-    /// To be run.
-    Run(Call),
-    /// Answered by the connection itself.
-    Answered(Call, RpcResult),
-    /// No call at all.
+    /// It is the next of [`Plan::calls`]. Without an id it is a notification, which is not answered.
+    Run { id: Option<Value>, label: &'static str },
+    /// The connection itself has answered it.
+    Answered { id: Option<Value>, label: &'static str, result: RpcResult },
+    /// It is no call at all.
     Refused(Reply),
 }
 
 /// The calls of a body, in order.
 pub(crate) struct Plan {
     jobs: Vec<Job>,
+    /// What is still to be run.
+    calls: Vec<Call>,
     batch: bool,
 }
 
@@ -43,27 +38,39 @@ pub(crate) fn accept<S: Service>(
 
 /// Lets the connection answer what concerns itself; the rest is to be run.
 pub(crate) fn plan<S: Service>(
+    edge: &Edge<S>,
     body: Body,
     mut by_connection: impl FnMut(&Call) -> Option<RpcResult>,
 ) -> Plan {
-    let mut job = |call: Result<Call, (serde_json::Value, RpcError)>| match call {
-        Err((id, error)) => Job::Refused(Reply { id, result: Err(S::dress(error)) }),
-        Ok(call) => match by_connection(&call) {
-            Some(result) => Job::Answered(call, result),
-            None => Job::Run(call),
-        },
+    let (asked, batch) = match body {
+        Body::Single(call) => (vec![call], false),
+        Body::Batch(calls) => (calls, true),
     };
-    match body {
-        Body::Single(call) => Plan { jobs: vec![job(call)], batch: false },
-        Body::Batch(calls) => Plan { jobs: calls.into_iter().map(job).collect(), batch: true },
-    }
+    let mut calls = Vec::with_capacity(asked.len());
+    let job = |call: Result<Call, (Value, RpcError)>| match call {
+        Err((id, error)) => Job::Refused(Reply { id, result: Err(S::dress(error)) }),
+        Ok(mut call) => {
+            let (result, label) = (by_connection(&call), edge.service.label(&call.method));
+            let id = call.id.take();
+            match result {
+                Some(result) => Job::Answered { id, label, result },
+                None => {
+                    calls.push(call);
+                    Job::Run { id, label }
+                }
+            }
+        }
+    };
+    let jobs = asked.into_iter().map(job).collect();
+    Plan { jobs, calls, batch }
 }
 
 /// Runs a plan and writes the answer; `None` where there is nothing to answer, as with notifications.
 pub(crate) async fn run<S: Service>(edge: Arc<Edge<S>>, plan: Plan) -> Option<Vec<u8>> {
     let limit = edge.limits.response_bytes;
-    let replies = stream::iter(plan.jobs).map(|job| reply(&edge, job)).buffered(BATCH_CONCURRENCY);
-    let replies: Vec<Reply> = replies.filter_map(std::future::ready).collect().await;
+    let mut outcomes = Arc::clone(&edge.service).call_all(plan.calls).await.into_iter();
+    let replies: Vec<Reply> =
+        plan.jobs.into_iter().filter_map(|job| reply(&edge, job, || outcomes.next())).collect();
     match replies.as_slice() {
         [] => None,
         [single] if !plan.batch => Some(single.encode(limit)),
@@ -71,19 +78,15 @@ pub(crate) async fn run<S: Service>(edge: Arc<Edge<S>>, plan: Plan) -> Option<Ve
     }
 }
 
-/// Does one job; `None` for a notification.
-async fn reply<S: Service>(edge: &Arc<Edge<S>>, job: Job) -> Option<Reply> {
-    let (id, label, result, took) = match job {
+/// The reply that a job gives, counted; `None` for a notification.
+fn reply<S: Service>(edge: &Edge<S>, job: Job, next: impl FnOnce() -> Option<Outcome>) -> Option<Reply> {
+    let (id, label, Outcome { result, took }) = match job {
         Job::Refused(reply) => {
             edge.metrics.observe_refused(S::INTERFACE, "malformed");
             return Some(reply);
         }
-        Job::Answered(call, result) => (call.id, edge.service.label(&call.method), result, Duration::ZERO),
-        Job::Run(call) => {
-            let (id, label, began) = (call.id.clone(), edge.service.label(&call.method), Instant::now());
-            let result = Arc::clone(&edge.service).call(call).await;
-            (id, label, result, began.elapsed())
-        }
+        Job::Answered { id, label, result } => (id, label, Outcome { result, took: Duration::ZERO }),
+        Job::Run { id, label } => (id, label, next().expect("each call that was run has an outcome")),
     };
     edge.metrics.observe(S::INTERFACE, label, result.is_ok(), took);
     id.map(|id| Reply { id, result: result.map_err(S::dress) })

@@ -1,6 +1,6 @@
 //! WebSocket connections: calls, answered as they finish, and pushed events.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,13 +15,34 @@ use crate::jsonrpc::{Call, Reply, RpcResult};
 
 /// Calls of one connection that run at the same time; a client that sends more waits.
 const MAX_IN_FLIGHT: usize = 64;
-/// A client that takes this long to take a message is cut off.
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a quiet client is asked whether it is there; it has as long to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// An answer in the making; `None` in the end where there is nothing to answer.
 type Work = LocalBoxFuture<'static, Option<Vec<u8>>>;
+
+/// Most missed blocks that subscribers are told of at once; the rest follow with the next block.
+const MAX_MISSED: u64 = 64;
+
+/// The height that a connection's subscribers were told of last. A client that is slower than the chain misses
+/// blocks of the channel; they are told from the store, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Option<u64>);
+
+impl Told {
+    /// What to tell now that a block has come: it, after those that were missed.
+    pub fn upto(&mut self, height: u64) -> RangeInclusive<u64> {
+        let first = self.0.map_or(height, |told| told.saturating_add(1));
+        let last = height.min(first.saturating_add(MAX_MISSED));
+        self.0 = self.0.max(Some(last));
+        first..=last
+    }
+
+    /// Nobody listens any more.
+    pub fn forget(&mut self) {
+        self.0 = None;
+    }
+}
 
 /// What one connection remembers: its subscriptions.
 pub(crate) trait Session: Sized + 'static {
@@ -157,7 +178,7 @@ impl<S: SubscribableService> Connection<S> {
                 return Ok(Box::pin(std::future::ready(Some(text))));
             }
         };
-        let plan = answer::plan::<S>(body, |call| self.session.subscribe(call));
+        let plan = answer::plan(&self.edge, body, |call| self.session.subscribe(call));
         Ok(Box::pin(answer::run(Arc::clone(&self.edge), plan)))
     }
 
@@ -169,7 +190,8 @@ impl<S: SubscribableService> Connection<S> {
     }
 
     async fn send(&mut self, text: String) -> Result<(), End> {
-        match tokio::time::timeout(SEND_TIMEOUT, self.sender.text(text)).await {
+        let limit = Duration::from_millis(self.edge.limits.send_timeout_ms);
+        match tokio::time::timeout(limit, self.sender.text(text)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
@@ -179,4 +201,22 @@ impl<S: SubscribableService> Connection<S> {
 /// JSON is UTF-8.
 fn into_text(json: Vec<u8>) -> String {
     String::from_utf8(json).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missed_heights_are_told_once_in_order_and_not_all_at_once() {
+        let mut told = Told::default();
+        assert_eq!(told.upto(7), 7..=7);
+        assert_eq!(told.upto(8), 8..=8);
+        assert_eq!(told.upto(12), 9..=12);
+        assert!(told.upto(12).is_empty());
+        assert_eq!(told.upto(1_000), 13..=13 + MAX_MISSED);
+        assert_eq!(told.upto(1_001).next(), Some(14 + MAX_MISSED));
+        told.forget();
+        assert_eq!(told.upto(2_000), 2_000..=2_000);
+    }
 }

@@ -1,7 +1,7 @@
 //! Hexadecimal as Ethereum's JSON-RPC writes it: quantities without padding, data with all its zeros
 //! (ethereum.org, JSON-RPC API, "Hex encoding"). The errors are go-ethereum's (`common/hexutil`).
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex as simd};
 use serde_json::Value;
 
 /// A quantity.
@@ -16,7 +16,7 @@ pub(crate) fn quantity_u256(number: U256) -> Value {
 
 /// Data.
 pub(crate) fn data(bytes: impl AsRef<[u8]>) -> Value {
-    Value::String(format!("0x{}", hex::encode(bytes)))
+    Value::String(simd::encode_prefixed(bytes))
 }
 
 /// An address as data, or null.
@@ -48,7 +48,13 @@ pub(crate) fn parse_data(text: &str) -> Result<Bytes, String> {
     if !digits.len().is_multiple_of(2) {
         return Err("hex string of odd length".into());
     }
-    hex::decode(digits).map(Bytes::from).map_err(|_| "invalid hex string".into())
+    decode(digits).map(Bytes::from).ok_or_else(|| "invalid hex string".into())
+}
+
+/// Hexadecimal digits, an even number of them, without any prefix: the decoder would take one off.
+fn decode(digits: &str) -> Option<Vec<u8>> {
+    let prefixed = digits.as_bytes().get(1) == Some(&b'x');
+    if prefixed { None } else { simd::decode(digits).ok() }
 }
 
 /// Reads an address.
@@ -68,7 +74,7 @@ pub(crate) fn parse_slot(text: &str) -> Result<B256, String> {
         return Err("storage key too long (want at most 32 bytes)".into());
     }
     let padded = format!("{digits:0>64}");
-    let bytes = hex::decode(padded).map_err(|_| "unable to decode storage key: hex string invalid")?;
+    let bytes = decode(&padded).ok_or("unable to decode storage key: hex string invalid")?;
     Ok(B256::from_slice(&bytes))
 }
 
@@ -125,6 +131,7 @@ mod tests {
         assert_eq!(parse_u64("0x10000000000000000"), Err("hex number > 64 bits".into()));
         assert_eq!(parse_data("0x1"), Err("hex string of odd length".into()));
         assert_eq!(parse_data("0xzz"), Err("invalid hex string".into()));
+        assert_eq!(parse_data("0x0x12"), Err("invalid hex string".into()));
         assert_eq!(parse_address("0x00"), Err("hex string has length 2, want 40 for address".into()));
         assert_eq!(
             parse_slot(&format!("0x{}", "0".repeat(65))),

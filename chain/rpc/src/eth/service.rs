@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::B256;
@@ -19,9 +19,12 @@ use super::{
 };
 use crate::{
     Limits, NodeApi,
-    edge::Service,
+    edge::{Outcome, Service, call_each},
     jsonrpc::{Call, RpcError, RpcResult},
 };
+
+/// The method that submits a transaction.
+const SUBMIT: &str = "eth_sendRawTransaction";
 
 /// The Ethereum interface.
 pub(crate) struct Eth {
@@ -61,6 +64,17 @@ impl Eth {
     fn offers(&self, name: &str) -> bool {
         methods::find(name).is_some()
             && !self.disabled.iter().any(|pattern| methods::pattern_matches(pattern, name))
+    }
+
+    async fn submit_all(&self, calls: Vec<Call>) -> Vec<Outcome> {
+        let (began, count, limit) = (Instant::now(), calls.len(), self.limits.request_timeout_ms);
+        let params = calls.into_iter().map(|call| call.params).collect();
+        let work = methods::send_raw_all(self, params);
+        let results = match tokio::time::timeout(Duration::from_millis(limit), work).await {
+            Ok(results) => results,
+            Err(_) => (0..count).map(|_| Err(RpcError::timeout(limit))).collect(),
+        };
+        results.into_iter().map(|result| Outcome { result, took: began.elapsed() }).collect()
     }
 
     async fn run(self: &Arc<Self>, call: Call) -> RpcResult {
@@ -112,6 +126,22 @@ impl Service for Eth {
 
     async fn call(self: Arc<Self>, call: Call) -> RpcResult {
         self.run(call).await
+    }
+
+    /// Transactions of one batch go to the pool together, before anything else of the batch is answered.
+    async fn call_all(self: Arc<Self>, calls: Vec<Call>) -> Vec<Outcome> {
+        let submits = |call: &Call| call.method == SUBMIT;
+        if calls.iter().filter(|call| submits(call)).count() < 2 || !self.offers(SUBMIT) {
+            return call_each(self, calls).await;
+        }
+        let places: Vec<bool> = calls.iter().map(submits).collect();
+        let (submissions, others): (Vec<Call>, Vec<Call>) = calls.into_iter().partition(submits);
+        let mut submitted = self.submit_all(submissions).await.into_iter();
+        let mut rest = call_each(self, others).await.into_iter();
+        places
+            .into_iter()
+            .filter_map(|submission| if submission { submitted.next() } else { rest.next() })
+            .collect()
     }
 
     fn label(&self, method: &str) -> &'static str {

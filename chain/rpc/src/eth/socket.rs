@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     CommittedBlock,
-    edge::{Edge, Session, SubscribableService},
+    edge::{Edge, Session, SubscribableService, Told},
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
@@ -35,8 +35,7 @@ pub(crate) struct EthSession {
     subscriptions: HashMap<String, Kind>,
     blocks: Option<Receiver<Arc<CommittedBlock>>>,
     pending: Option<Receiver<Arc<VerifiedTx>>>,
-    /// The height that subscribers were told of last.
-    told: Option<u64>,
+    told: Told,
 }
 
 /// Something to tell subscribers of.
@@ -58,7 +57,7 @@ impl SubscribableService for Eth {
             subscriptions: HashMap::new(),
             blocks: None,
             pending: None,
-            told: None,
+            told: Told::default(),
         }
     }
 }
@@ -153,7 +152,7 @@ impl EthSession {
         self.pending = pending.then(|| self.pending.take().unwrap_or_else(|| api.subscribe_pending()));
         self.blocks = blocks.then(|| self.blocks.take().unwrap_or_else(|| api.subscribe_blocks()));
         if !blocks {
-            self.told = None;
+            self.told.forget();
         }
     }
 
@@ -173,12 +172,10 @@ impl EthSession {
 
     /// Frames for a block and for those before it that the channel dropped.
     async fn block_frames(&mut self, block: Arc<CommittedBlock>) -> Vec<String> {
-        let height = block.block.height();
-        let first = self.told.map_or(height, |told| told.saturating_add(1));
-        self.told = Some(height);
+        let heights = self.told.upto(block.block.height());
         let (eth, subscriptions) = (Arc::clone(&self.edge.service), self.subscriptions.clone());
         let work = tokio::task::spawn_blocking(move || {
-            (first..=height).flat_map(|height| frames_of_block(&eth, height, &subscriptions)).collect()
+            heights.flat_map(|height| frames_of_block(&eth, height, &subscriptions)).collect()
         });
         work.await.unwrap_or_default()
     }

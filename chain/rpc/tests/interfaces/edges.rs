@@ -24,6 +24,16 @@ async fn a_body_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_is_refused() {
+    let fixture = Fixture::start().await;
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\n{JSON}connection: close\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+    );
+    let mut stream = TcpStream::connect(fixture.eth).await.unwrap();
+    assert_eq!(exchange(&mut stream, request.as_bytes()).await.status, 400);
+}
+
+#[tokio::test]
 async fn malformed_deep_and_overlong_bodies_get_json_rpc_errors() {
     let fixture = Fixture::start_with(|config| config.limits.batch_calls = 2).await;
     for (body, code) in [

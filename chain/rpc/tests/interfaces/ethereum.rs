@@ -244,6 +244,26 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_answered_is_said_to_be_so() {
+    let fixture = Fixture::start().await;
+    let tracer = json!({ "tracer": "callTracer" });
+    for (method, params, code, words) in [
+        ("eth_feeHistory", json!(["0x1", "0x99", []]), -32000, "request beyond head block"),
+        ("eth_feeHistory", json!(["0x1", "latest", vec![1; 101]]), -32602, "over the query limit 100"),
+        ("eth_getLogs", json!([{ "blockHash": B256::ZERO }]), -32000, "unknown block"),
+        ("debug_traceTransaction", json!([B256::ZERO, tracer]), -32000, "transaction not found"),
+        ("debug_traceCall", json!([{ "to": READER }, "0x99", tracer]), -32000, "header not found"),
+        ("eth_getProof", json!([READER, [], "0x99"]), -32000, "header not found"),
+        ("eth_getFilterLogs", json!(["0x1"]), -32000, "filter not found"),
+        ("eth_newFilter", json!([{ "fromBlock": "0x5", "toBlock": "0x4" }]), -32602, "invalid block range"),
+    ] {
+        let (have, message) = error(fixture.eth, method, params.clone()).await;
+        assert_eq!(have, code, "{method} {params}: {message}");
+        assert!(message.starts_with(words), "{method} {params}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_and_disabled_methods_do_not_exist() {
     let fixture = Fixture::start_with(|config| config.disabled_methods = vec!["debug_*".into()]).await;
     for method in ["eth_fillTransaction", "debug_traceCall", "personal_unlockAccount"] {

@@ -1,6 +1,12 @@
 //! A chain of three blocks with real headers, signatures and commits, and a pretended node around it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
@@ -35,6 +41,10 @@ pub const READER: Address = Address::repeat_byte(0xa1);
 pub const REVERTER: Address = Address::repeat_byte(0xa2);
 /// An invalid instruction.
 pub const BROKEN: Address = Address::repeat_byte(0xa3);
+/// Never ends by itself.
+pub const LOOPER: Address = Address::repeat_byte(0xa4);
+/// Returns a mebibyte of zeros.
+pub const LARGE: Address = Address::repeat_byte(0xa5);
 pub const TOPIC: B256 = B256::repeat_byte(0x77);
 
 /// The servers, and what stands behind them.
@@ -119,10 +129,12 @@ pub fn validators() -> ValidatorSet {
 }
 
 fn genesis_changes() -> ChangeSet {
-    let contracts: [(Address, &[u8]); 3] = [
+    let contracts: [(Address, &[u8]); 5] = [
         (READER, &[0x5f, 0x54, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]),
         (REVERTER, &[0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0xfd]),
         (BROKEN, &[0xfe]),
+        (LOOPER, &[0x5b, 0x5f, 0x56]),
+        (LARGE, &[0x62, 0x10, 0x00, 0x00, 0x5f, 0xf3]),
     ];
     let mut changes = ChangeSet::new();
     for (address, code) in contracts {
@@ -293,7 +305,11 @@ pub struct FakeNode {
     pub blocks: broadcast::Sender<Arc<CommittedBlock>>,
     pub pending: broadcast::Sender<Arc<VerifiedTx>>,
     pub pool: Mutex<Vec<PoolTx>>,
-    pub catching_up: std::sync::atomic::AtomicBool,
+    pub catching_up: AtomicBool,
+    /// Submissions are never answered.
+    pub stalled: AtomicBool,
+    /// What the next submissions are refused with.
+    pub refusals: Mutex<VecDeque<SubmitError>>,
     genesis: Arc<Genesis>,
 }
 
@@ -318,6 +334,8 @@ impl FakeNode {
             pending: broadcast::channel(16).0,
             pool: Mutex::default(),
             catching_up: false.into(),
+            stalled: false.into(),
+            refusals: Mutex::default(),
             genesis: Arc::new(genesis),
         }
     }
@@ -326,6 +344,12 @@ impl FakeNode {
 #[async_trait]
 impl NodeApi for FakeNode {
     async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        if self.stalled.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        if let Some(refusal) = self.refusals.lock().unwrap().pop_front() {
+            return Err(refusal);
+        }
         let tx = Arc::new(SignedTx::parse(raw)?.verify(EVM_CHAIN)?);
         if self.pool_tx(&tx.hash()).is_some() {
             return Err(SubmitError::AlreadyKnown);
@@ -336,6 +360,14 @@ impl NodeApi for FakeNode {
         self.pool.lock().unwrap().push(PoolTx { tx: Arc::clone(&tx), executable: tx.nonce() < 10 });
         let _ = self.pending.send(Arc::clone(&tx));
         Ok(tx.hash())
+    }
+
+    async fn submit_all(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        let mut answers = Vec::new();
+        for raw in raws {
+            answers.push(self.submit(raw).await);
+        }
+        answers
     }
 
     fn pool_tx(&self, hash: &B256) -> Option<PoolTx> {
@@ -373,7 +405,7 @@ impl NodeApi for FakeNode {
     }
 
     fn sync_status(&self) -> SyncStatus {
-        let catching_up = self.catching_up.load(std::sync::atomic::Ordering::Relaxed);
+        let catching_up = self.catching_up.load(Ordering::Relaxed);
         SyncStatus { catching_up, starting_height: 1, highest_height: 9 }
     }
 

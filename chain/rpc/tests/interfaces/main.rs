@@ -6,6 +6,8 @@ mod cometbft;
 mod edges;
 mod ethereum;
 mod fixture;
+mod limits;
 mod mutation;
+mod proofs;
 mod sockets;
 mod tls;

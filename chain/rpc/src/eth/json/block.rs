@@ -74,6 +74,11 @@ pub(crate) fn genesis_block(genesis: &Genesis, height: u64, state_root: B256) ->
     Value::Object(fields)
 }
 
+/// A block's time in seconds since 1970, as Ethereum counts.
+pub(crate) fn time_secs(block: &Block) -> u64 {
+    u64::try_from(block.header.time.unix_timestamp()).unwrap_or(0)
+}
+
 fn header_fields(view: &BlockView<'_>) -> Map<String, Value> {
     let header = &view.block.header;
     let gas_used = view.receipts.iter().map(|receipt| receipt.gas_used).fold(0, u64::saturating_add);
@@ -84,7 +89,7 @@ fn header_fields(view: &BlockView<'_>) -> Map<String, Value> {
         "number": quantity(view.block.height()),
         "hash": data(view.hash),
         "parentHash": data(view.parent_hash),
-        "timestamp": quantity(u64::try_from(header.time.unix_timestamp()).unwrap_or(0)),
+        "timestamp": quantity(time_secs(view.block)),
         "miner": data(header.proposer_address),
         "stateRoot": data(view.state_root),
         "transactionsRoot": data(header.data_hash.map_or(B256::ZERO, types::to_b256)),
@@ -102,7 +107,6 @@ fn constants() -> Map<String, Value> {
         "nonce": ZERO_NONCE,
         "mixHash": data(B256::ZERO),
         "difficulty": quantity(0),
-        "totalDifficulty": quantity(0),
         "extraData": "0x",
         "baseFeePerGas": quantity(0),
     }))
@@ -116,7 +120,8 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn transactions(view: &BlockView<'_>, bodies: Bodies) -> Vec<Value> {
-    let place = |index| Inclusion { block_hash: view.hash, height: view.block.height(), index };
+    let (block_hash, height, time_secs) = (view.hash, view.block.height(), time_secs(view.block));
+    let place = |index| Inclusion { block_hash, height, time_secs, index };
     let numbered = (0u64..).zip(view.receipts.iter().zip(&view.block.txs));
     match bodies {
         Bodies::Hashes => view.receipts.iter().map(|receipt| data(receipt.tx_hash)).collect(),

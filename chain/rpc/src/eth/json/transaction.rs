@@ -15,6 +15,8 @@ use crate::eth::hex::{address_or_null, data, quantity, quantity_u256};
 pub(crate) struct Inclusion {
     pub block_hash: B256,
     pub height: u64,
+    /// The block's time, in seconds since 1970.
+    pub time_secs: u64,
     pub index: u64,
 }
 
@@ -23,6 +25,7 @@ pub(crate) fn transaction(tx: &SignedTx, sender: Address, place: Option<Inclusio
     let mut fields = match json!({
         "blockHash": place.map_or(Value::Null, |place| data(place.block_hash)),
         "blockNumber": place.map_or(Value::Null, |place| quantity(place.height)),
+        "blockTimestamp": place.map_or(Value::Null, |place| quantity(place.time_secs)),
         "transactionIndex": place.map_or(Value::Null, |place| quantity(place.index)),
         "hash": data(tx.hash()),
         "from": data(sender),

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+pub(crate) use transactions::send_raw_all;
+
 use super::{Eth, args::Args};
 use crate::jsonrpc::RpcResult;
 

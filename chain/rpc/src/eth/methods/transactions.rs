@@ -16,7 +16,7 @@ use crate::{
         hex::data,
         json::{self as convert, Inclusion},
     },
-    jsonrpc::{RpcError, RpcResult},
+    jsonrpc::{Params, RpcError, RpcResult},
 };
 
 pub(super) fn by_hash(eth: &Eth, args: &Args) -> RpcResult {
@@ -47,7 +47,12 @@ fn by_place(eth: &Eth, height: Option<u64>, index: u64) -> RpcResult {
 fn transaction_at(loaded: &Loaded, index: usize) -> Value {
     let found = loaded.block.txs.get(index).zip(loaded.receipts.get(index));
     let parsed = found.and_then(|(raw, receipt)| Some((SignedTx::parse(raw.clone()).ok()?, receipt.sender)));
-    let place = Inclusion { block_hash: loaded.hash, height: loaded.block.height(), index: index as u64 };
+    let place = Inclusion {
+        block_hash: loaded.hash,
+        height: loaded.block.height(),
+        time_secs: convert::time_secs(&loaded.block),
+        index: index as u64,
+    };
     parsed.map_or(Value::Null, |(tx, sender)| convert::transaction(&tx, sender, Some(place)))
 }
 
@@ -74,6 +79,20 @@ pub(super) fn send_raw(eth: Arc<Eth>, args: Args) -> BoxFuture<'static, RpcResul
         eth.api.submit(raw).await.map(data).map_err(refusal)
     }
     .boxed()
+}
+
+/// The transactions of a batch, by the parameters of each call; the answers in the same order.
+pub(crate) async fn send_raw_all(eth: &Eth, params: Vec<Params>) -> Vec<RpcResult> {
+    let read = |params| Args::new(params, 1).and_then(|args| args.required::<Bytes>(0));
+    let mut raws = Vec::with_capacity(params.len());
+    let wrong: Vec<Option<RpcError>> =
+        params.into_iter().map(|params| read(params).map(|raw| raws.push(raw)).err()).collect();
+    let mut answers = eth.api.submit_all(raws).await.into_iter();
+    let mut next = || match answers.next() {
+        Some(answer) => answer.map(data).map_err(refusal),
+        None => Err(RpcError::internal("the node did not answer each transaction of a batch")),
+    };
+    wrong.into_iter().map(|wrong| wrong.map_or_else(&mut next, Err)).collect()
 }
 
 /// All refusals are -32000 with texts that clients look into, as go-ethereum's are.

@@ -1,0 +1,64 @@
+//! `eth_getProof`, judged by ICS 23's own implementation.
+
+use alloy_primitives::{Address, B256, Bytes};
+use ics23::HostFunctionsManager;
+use prost_ics23::Message as _;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{error, result},
+    fixture::{Fixture, READER},
+};
+
+fn bytes(value: &Value) -> Vec<u8> {
+    serde_json::from_value::<Bytes>(value.clone()).unwrap_or_else(|e| panic!("{e}: {value}")).to_vec()
+}
+
+/// Whether `proof` shows that the tree of this root holds `value` at `key`, or nothing where it is null.
+fn holds(root: &Value, key: &Value, value: &Value, proof: &Value) -> bool {
+    let proof = ics23::CommitmentProof::decode(bytes(proof).as_slice()).unwrap();
+    let (root, key, spec) = (bytes(root), bytes(key), ics23::smt_spec());
+    match value {
+        Value::Null => ics23::verify_non_membership::<HostFunctionsManager>(&proof, &spec, &root, &key),
+        value => ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, &key, &bytes(value)),
+    }
+}
+
+#[tokio::test]
+async fn an_independent_verifier_accepts_presence_and_absence_of_accounts_and_slots() {
+    let fixture = Fixture::start().await;
+    let nobody = Address::repeat_byte(0xee);
+    for (address, slots, present) in [(READER, ["0x0", "0x1"], true), (nobody, ["0x0", "0x1"], false)] {
+        let answer = result(fixture.eth, "eth_getProof", json!([address, slots, "latest"])).await;
+        let account = &answer["concordatProof"];
+        let root = &account["stateRoot"];
+        assert_eq!(account["value"].is_null(), !present);
+        assert!(holds(root, &account["key"], &account["value"], &answer["accountProof"][0]), "{answer}");
+        for (slot, stored) in answer["storageProof"].as_array().unwrap().iter().zip([present, false]) {
+            assert_eq!(slot["concordatValue"].is_null(), !stored);
+            assert!(holds(root, &slot["concordatKey"], &slot["concordatValue"], &slot["proof"][0]), "{slot}");
+            // What is there is not shown to be missing, nor another value in its place.
+            let lie = if stored { Value::Null } else { json!("0x05") };
+            assert!(!holds(root, &slot["concordatKey"], &lie, &slot["proof"][0]));
+            assert!(!holds(
+                &json!(B256::ZERO),
+                &slot["concordatKey"],
+                &slot["concordatValue"],
+                &slot["proof"][0]
+            ));
+        }
+        assert_eq!(answer["storageProof"][0]["value"], if present { "0x5" } else { "0x0" });
+    }
+}
+
+#[tokio::test]
+async fn the_next_header_carries_the_root_of_a_proof() {
+    let fixture = Fixture::start().await;
+    let answer = result(fixture.eth, "eth_getProof", json!([READER, [], "0x3"])).await;
+    let next = fixture.commit(vec![]);
+    assert_eq!(answer["concordatProof"]["headerHeight"], json!(format!("{:#x}", next.block.height())));
+    assert_eq!(bytes(&answer["concordatProof"]["stateRoot"]), next.block.header.app_hash.as_bytes());
+    let (code, message) = error(fixture.eth, "eth_getProof", json!([READER, [], "0x3"])).await;
+    assert_eq!(code, -32000);
+    assert!(message.starts_with("proofs are made at the newest block alone"), "{message}");
+}
