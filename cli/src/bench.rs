@@ -6,6 +6,7 @@
 
 mod accounts;
 mod bound;
+mod chain;
 mod follow;
 mod load;
 mod measure;
@@ -13,6 +14,7 @@ mod network;
 mod plot;
 mod report;
 mod run;
+mod scale;
 mod stats;
 
 use std::path::PathBuf;
@@ -28,6 +30,9 @@ pub struct BenchArgs {
     /// A shorter run with fewer accounts, under five minutes.
     #[arg(long)]
     quick: bool,
+    /// Measure the scale alone: many accounts, many blocks.
+    #[arg(long)]
+    scale_only: bool,
     /// Accounts that transfer; 1000, or 200 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     accounts: Option<u32>,
@@ -53,6 +58,12 @@ impl BenchArgs {
         self.accounts.unwrap_or(if self.quick { 200 } else { 1_000 }) as usize
     }
 
+    fn scale(&self) -> scale::Plan {
+        let (large, blocks, full_blocks) =
+            if self.quick { (100_000, 5_000, 30) } else { (1_000_000, 100_000, 60) };
+        scale::Plan { accounts: [10_000, large], blocks, full_blocks, seed: self.seed }
+    }
+
     fn duration_s(&self) -> u64 {
         self.duration_s.unwrap_or(if self.quick { 15 } else { 60 })
     }
@@ -60,6 +71,10 @@ impl BenchArgs {
 
 /// Runs `concordat bench`.
 pub fn run(args: BenchArgs, json: bool) -> Result<()> {
+    if args.scale_only {
+        let scale = scale::measure(&args.scale(), |text| output::progress(json, text))?;
+        return output::show(json, &scale, |scale| format!("{scale:#?}"));
+    }
     let report = run::measure(&args, json)?;
     std::fs::create_dir_all(&args.out).wrap_err_with(|| args.out.display().to_string())?;
     let (text, picture) = (args.out.join("report.json"), args.out.join("plot.svg"));

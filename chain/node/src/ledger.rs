@@ -29,6 +29,7 @@ use concordat_types::{Address, B256, Block, Genesis, VerifiedTx, block::BlockErr
 use tokio::sync::{broadcast, watch};
 
 pub use join::{JoinError, import_snapshot};
+pub use settle::note_genesis;
 pub use tip::Tip;
 
 use self::ahead::Ahead;

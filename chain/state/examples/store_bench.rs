@@ -1,7 +1,8 @@
-//! What a commit, a start and a search of logs take in a store of a given size.
+//! What reads, commits, a start and a search of logs take in a store of a given size.
 //!
-//! `cargo run --release -p concordat-state --example store_bench -- DIRECTORY [KEYS] [BLOCKS]`
-//! fills an empty directory with 1,000,000 keys and 100,000 blocks unless told otherwise.
+//! `cargo run --release -p concordat-state --example store_bench -- DIRECTORY [ACCOUNTS] [BLOCKS]`
+//! fills an empty directory with 1,000,000 accounts and 100,000 small blocks unless told otherwise. An account
+//! has four keys, as enrolment and a token leave them. In a directory that it filled before it goes on.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
 use std::{error::Error, path::Path, time::Instant};
@@ -20,35 +21,46 @@ use tendermint::{
     block::{Id, parts},
 };
 
-/// Transactions of the blocks whose commits are timed: each writes two keys and one log.
-const FULL_BLOCK: u64 = 300;
-const FULL_BLOCKS: u64 = 200;
+/// Transfers of the blocks whose commits are timed: each writes a nonce, two balances and one log.
+const FULL_BLOCK: u64 = 1_000;
+const FULL_BLOCKS: u64 = 60;
+
+/// Keys of an account.
+const ACCOUNT_KEYS: u64 = 4;
+
+const READS: u64 = 400_000;
 
 type Outcomes<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcomes<()> {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().ok_or("name an empty directory for the store")?;
-    let keys: u64 = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
+    let accounts: u64 = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     let blocks: u64 = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let path = Path::new(&directory);
-    let options = StoreOptions::default();
+    let options = StoreOptions { sync: false, ..StoreOptions::default() };
     let validators = validators()?;
 
     let store = Store::open(path, &options)?;
-    fill(&store, keys, &validators)?;
-    timed("light blocks", blocks, || (0..blocks).try_for_each(|_| commit(&store, 1, keys, &validators)))?;
-    let updates = FULL_BLOCKS * FULL_BLOCK * 2;
-    timed("updates in full blocks", updates, || {
-        (0..FULL_BLOCKS).try_for_each(|_| commit(&store, FULL_BLOCK, keys, &validators))
+    if store.latest().is_none() {
+        fill(&store, accounts, &validators)?;
+    }
+    timed("small blocks", blocks, || (0..blocks).try_for_each(|_| commit(&store, 1, accounts, &validators)))?;
+    timed("transfers in full blocks", FULL_BLOCKS * FULL_BLOCK, || {
+        (0..FULL_BLOCKS).try_for_each(|_| commit(&store, FULL_BLOCK, accounts, &validators))
     })?;
-    timed("reads at the tip", 100_000, || {
+    let mut random = Random(1);
+    for (kind, what) in
+        ["registry entries", "certificates", "nonces", "balances", "absent keys"].iter().enumerate()
+    {
         let state = store.state()?;
-        (0..100_000).try_for_each(|n| {
-            std::hint::black_box(state.get(&slot(n * 7_919 % keys))?);
-            Ok(())
-        })
-    })?;
+        timed(&format!("reads of {what}"), READS / ACCOUNT_KEYS, || {
+            (0..READS / ACCOUNT_KEYS).try_for_each(|_| {
+                std::hint::black_box(state.get(&key(random.below(accounts), kind))?);
+                Ok(())
+            })
+        })?;
+    }
     let rare = LogFilter {
         from: 1,
         to: u64::MAX,
@@ -58,10 +70,14 @@ fn main() -> Outcomes<()> {
     };
     timed("searches of all logs for a rare topic", 1, || Ok(store.logs(&rare)?))?;
     println!("{:?}", store.stats()?);
-    drop(store);
-    let store = timed("start", 1, || Ok(Store::open(path, &options)?))?;
+    timed("closings", 1, || {
+        drop(store);
+        Ok(())
+    })?;
+    let store = timed("starts", 1, || Ok(Store::open(path, &options)?))?;
+    println!("{:?}", store.opening());
     println!("resident memory: {} MB", resident_megabytes()?);
-    timed("quick check", 1, || Ok(store.check(CheckLevel::Quick)?))?;
+    timed("quick checks", 1, || Ok(store.check(CheckLevel::Quick)?))?;
     Ok(())
 }
 
@@ -78,12 +94,44 @@ fn timed<T>(what: &str, count: u64, act: impl FnOnce() -> Outcomes<T>) -> Outcom
     Ok(result)
 }
 
-fn slot(n: u64) -> StateKey {
-    StateKey::storage(Address::repeat_byte(7), keccak256(n.to_be_bytes()))
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
 }
 
-fn fill(store: &Store, keys: u64, validators: &ValidatorSet) -> Outcomes<()> {
-    let changes: ChangeSet = (0..keys).map(|n| (slot(n), Some(n.to_be_bytes().to_vec()))).collect();
+fn key(account: u64, kind: usize) -> StateKey {
+    let hash = keccak256(account.to_be_bytes());
+    let address = Address::from_word(hash);
+    match kind {
+        0 => StateKey::system(3, address.as_slice()),
+        1 => StateKey::system(4, hash.as_slice()),
+        2 => StateKey::account(address),
+        3 => StateKey::storage(Address::repeat_byte(7), keccak256(address)),
+        _ => StateKey::system(5, keccak256(hash).as_slice()),
+    }
+}
+
+fn fill(store: &Store, accounts: u64, validators: &ValidatorSet) -> Outcomes<()> {
+    // As long as the values of real accounts; hashes, so that compression finds what it finds there.
+    let entry = |n: u64| {
+        (0..8u64)
+            .flat_map(|part| keccak256([n.to_be_bytes(), part.to_be_bytes()].concat()).0)
+            .collect::<Vec<u8>>()
+    };
+    let values = |n: u64| {
+        [entry(n), keccak256(n.to_be_bytes()).0[..20].to_vec(), vec![0, 0, 0, 0, 0, 0, 0, 1], vec![9; 4]]
+    };
+    let keys = accounts * ACCOUNT_KEYS;
+    let changes: ChangeSet = (0..accounts)
+        .flat_map(|n| values(n).into_iter().enumerate().map(move |(kind, value)| (key(n, kind), Some(value))))
+        .collect();
     let sets = [ValidatorsFrom { height: 1, encoded: validators.encode() }];
     let genesis = GenesisBatch {
         chain_id: "bench",
@@ -103,14 +151,22 @@ fn validators() -> Outcomes<ValidatorSet> {
     Ok(ValidatorSet::new(vec![Validator { org: "bank-a".parse()?, public_key, power: 10 }])?)
 }
 
-fn commit(store: &Store, txs: u64, keys: u64, validators: &ValidatorSet) -> Outcomes<()> {
+fn commit(store: &Store, txs: u64, accounts: u64, validators: &ValidatorSet) -> Outcomes<()> {
     let tip = store.latest().ok_or("the store is empty")?;
     let tx = |n: u64| Bytes::from([&tip.height.to_be_bytes()[..], &n.to_be_bytes(), &[0; 180]].concat());
     let txs: Vec<Bytes> = (0..txs).map(tx).collect();
     let block = block_on(&tip, txs, validators)?;
     let receipts: Vec<Receipt> = block.txs.iter().map(|tx| receipt(tx)).collect();
-    let touched = (0..block.txs.len() as u64 * 2).map(|n| (tip.height * 104_729 + n * 7_919) % keys);
-    let changes = touched.map(|n| (slot(n), Some((tip.height + 1).to_le_bytes().to_vec()))).collect();
+    let mut random = Random(tip.height);
+    let value = || Some((tip.height + 1).to_le_bytes().to_vec());
+    let transfer = |_| {
+        let (from, to) = (random.below(accounts), random.below(accounts));
+        [key(from, 2), key(from, 3), key(to, 3)]
+    };
+    let changes: ChangeSet = (0..block.txs.len()).flat_map(transfer).map(|key| (key, value())).collect();
+    // Execution reads before it writes.
+    let state = store.state()?;
+    changes.keys().try_for_each(|key| state.get(key).map(|_| ()))?;
     store.commit(&CommitBatch {
         block: &block,
         block_hash: block.hash(),

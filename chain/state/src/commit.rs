@@ -165,24 +165,44 @@ impl Store {
             authenticated.tree.discard(staged);
             return Err(e);
         }
+        self.remember_changes(diffs);
         let tip = record.tip(height);
         authenticated.tree.publish(staged);
         authenticated.tip = Some(tip);
         drop(authenticated);
         self.show_tip(tip);
+        self.count_changes(diffs.len());
         Ok(tip)
+    }
+
+    /// Shows readers of the height that is now written what it changed.
+    fn remember_changes(&self, diffs: &[Diff<'_>]) {
+        match self.latest() {
+            Some(_) => diffs.iter().for_each(|diff| self.inner.values.replace(diff.key, diff.after)),
+            // Nobody asks for most of a genesis at once.
+            None => self.inner.values.clear(),
+        }
     }
 
     /// What of `changes` differs from the stored state.
     fn diff<'a>(&self, changes: &'a ChangeSet) -> Result<Vec<Diff<'a>>, StoreError> {
         changes.iter().try_for_each(|(key, value)| check_entry(key, value.as_deref()))?;
-        let befores = self.db().get_sorted(Table::State, changes.keys())?;
+        let befores = self.befores(changes)?;
         let diffs = changes
             .iter()
             .zip(befores)
             .map(|((key, after), before)| Diff { key, before, after: after.as_deref() })
             .filter(|diff| diff.before.as_deref() != diff.after);
         Ok(diffs.collect())
+    }
+
+    /// The current values of the changed keys, in their order. Execution has read most of them just before.
+    fn befores(&self, changes: &ChangeSet) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let known: Vec<_> = changes.keys().map(|key| self.inner.values.get(key)).collect();
+        let unknown = changes.keys().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| key);
+        let mut read = self.db().get_sorted(Table::State, unknown)?.into_iter();
+        let befores = known.into_iter().map(|known| known.or_else(|| read.next()).unwrap_or_default());
+        Ok(befores.collect())
     }
 
     fn put_validators(&self, batch: &mut Batch<'_>, sets: &[ValidatorsFrom]) -> Result<(), StoreError> {

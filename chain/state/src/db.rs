@@ -10,8 +10,8 @@ use std::{
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
-    DBCompressionType, DBRecoveryMode, Direction, IteratorMode, LogLevel, LruCacheOptions, Options,
-    ReadOptions, SliceTransform, WriteBatch, WriteOptions,
+    DBCompressionType, DBRecoveryMode, DataBlockIndexType, Direction, IteratorMode, LogLevel,
+    LruCacheOptions, Options, ReadOptions, SliceTransform, WriteBatch, WriteOptions,
 };
 
 use crate::{
@@ -26,6 +26,9 @@ const STAMP_BYTES_MAX: u64 = 256;
 
 /// Log files of past blocks are deleted once their total exceeds this: it bounds the replay at start-up.
 const WAL_BYTES_MAX: u64 = 128 << 20;
+
+/// Size of the blocks in which the state is stored.
+const STATE_BLOCK_BYTES: usize = 2 << 10;
 
 /// An owned key and value.
 pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
@@ -42,6 +45,7 @@ pub(crate) enum Durability {
 /// An open database and its lock.
 pub(crate) struct Db {
     rocks: DB,
+    sync: bool,
     // Held for as long as the database is open: closing the file releases the lock.
     _stamp: File,
 }
@@ -89,7 +93,7 @@ impl Db {
             .map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(*table, &cache, options)));
         let rocks = DB::open_cf_descriptors(&database_options(options), path.join("rocksdb"), families)
             .map_err(|e| failed("open the store", e))?;
-        Ok(Self { rocks, _stamp: stamp })
+        Ok(Self { rocks, sync: options.sync, _stamp: stamp })
     }
 
     pub(crate) fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, StoreError> {
@@ -163,7 +167,7 @@ impl Db {
     /// Writes a batch, whole or not at all.
     pub(crate) fn write(&self, batch: Batch<'_>, durability: Durability) -> Result<(), StoreError> {
         let mut writing = WriteOptions::default();
-        writing.set_sync(durability == Durability::Synced);
+        writing.set_sync(self.sync && durability == Durability::Synced);
         self.rocks.write_opt(batch.rows, &writing).map_err(|e| failed("write", e))
     }
 
@@ -278,7 +282,16 @@ fn table_options(table: Table, cache: &Cache, options: &StoreOptions) -> Options
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_write_buffer_size((options.write_buffer_bytes / 4).max(1 << 20));
     match table {
-        Table::State | Table::Preimages | Table::Txs | Table::Hashes => blocks.set_bloom_filter(10.0, false),
+        // Read at random: small blocks, which a read copies, checks and caches whole, and no compression.
+        Table::State => {
+            blocks.set_bloom_filter(10.0, false);
+            blocks.set_block_size(STATE_BLOCK_BYTES);
+            blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+            family.set_compression_type(DBCompressionType::None);
+            family.set_memtable_whole_key_filtering(true);
+            family.set_memtable_prefix_bloom_ratio(0.05);
+        }
+        Table::Preimages | Table::Txs | Table::Hashes => blocks.set_bloom_filter(10.0, false),
         Table::History => {
             blocks.set_bloom_filter(10.0, false);
             blocks.set_whole_key_filtering(false);

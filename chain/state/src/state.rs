@@ -52,6 +52,18 @@ impl Store {
         self.inner.history_floor.load(Ordering::SeqCst)
     }
 
+    /// The current value of a key, for a reader of the state at `height`.
+    fn current(&self, key: &StateKey, height: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let values = &self.inner.values;
+        if let Some(known) = values.get(key) {
+            return Ok(known);
+        }
+        let value = self.db().get(Table::State, key)?;
+        // Of no block that began meanwhile it is known whether it was read.
+        values.remember(key, value.as_deref(), || self.inner.writing.load(Ordering::SeqCst) == height);
+        Ok(value)
+    }
+
     /// Tells readers the floors of a store that is just being filled.
     pub(crate) fn show_floors(&self, history: u64, bodies: u64) {
         self.inner.history_floor.store(history, Ordering::SeqCst);
@@ -122,7 +134,7 @@ impl State {
 impl StateReader for State {
     fn get(&self, key: &StateKey) -> Result<Option<Vec<u8>>, ReadError> {
         let what = || format!("state key 0x{}", alloy_primitives::hex::encode(key));
-        let current = self.store.db().get(Table::State, key).map_err(|e| e.into_read(&what()))?;
+        let current = self.store.current(key, self.height).map_err(|e| e.into_read(&what()))?;
         if self.store.inner.writing.load(Ordering::SeqCst) <= self.height {
             return Ok(current);
         }

@@ -13,28 +13,45 @@ use rayon::prelude::*;
 
 use crate::{
     StoreError,
+    checkpoint::{self, Checkpoints, Opening},
     db::{Batch, Db, Durability, Row},
     schema::{HeightRecord, Table, decode_u64, meta},
     smt::{Tree, Update},
+    values::ValueCache,
 };
 
 /// Rows hashed at a time while the tree is rebuilt: enough to keep every core busy, little to hold in memory.
 const REBUILD_ROWS: usize = 16_384;
 
-/// How much memory the store may use besides the tree, which takes about 140 bytes per key.
+/// How much memory the store may use besides the tree, which takes about 80 bytes per key, and how safe it is.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Cache of disk blocks, indexes and filters, in bytes.
     pub block_cache_bytes: usize,
+    /// Cache of values of the state that were read or written lately, in bytes.
+    pub value_cache_bytes: usize,
     /// Writes held in memory before they go to sorted files, in bytes.
     pub write_buffer_bytes: usize,
     /// Files held open.
     pub max_open_files: i32,
+    /// Whether a block is on disk when its commit returns. Without, the newest blocks are lost with the
+    /// machine's power, which is for stores that can be made again.
+    pub sync: bool,
+    /// How many changed keys and blocks may come between two files of the tree: what a start after a crash
+    /// has to apply.
+    pub tree_interval: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { block_cache_bytes: 64 << 20, write_buffer_bytes: 64 << 20, max_open_files: 512 }
+        Self {
+            block_cache_bytes: 64 << 20,
+            value_cache_bytes: 32 << 20,
+            write_buffer_bytes: 64 << 20,
+            max_open_files: 512,
+            sync: true,
+            tree_interval: 256 << 10,
+        }
     }
 }
 
@@ -75,7 +92,10 @@ pub(crate) struct Authenticated {
 
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    authenticated: RwLock<Authenticated>,
+    authenticated: Arc<RwLock<Authenticated>>,
+    pub(crate) values: ValueCache,
+    checkpoints: Checkpoints,
+    opening: Opening,
     tip: RwLock<Option<Tip>>,
     /// Held for as long as a block is written; the reason why nothing may be written any more, if any.
     writer: Mutex<Option<String>>,
@@ -94,8 +114,8 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the store in the directory `path`, making an empty one where there is nothing.
     ///
-    /// Rebuilds the tree from the stored state and compares its root with the one that the newest block
-    /// committed.
+    /// Reads the tree from its file, applies what was committed since, and compares its root with the one
+    /// that the newest block committed. Where that does not work out, the tree is made from the whole state.
     ///
     /// # Errors
     /// [`StoreError::Locked`] while somebody else has it open, [`StoreError::NewerSchema`] where a newer
@@ -104,25 +124,32 @@ impl Store {
         let db = Db::open(path, options)?;
         abandon_unfinished_import(&db)?;
         let tip = stored_tip(&db)?;
-        let tree = rebuild(&db)?;
-        check_root(&tree, tip)?;
+        let (tree, opening) = open_tree(&db, path, tip)?;
         let floor = |key| Ok::<_, StoreError>(AtomicU64::new(meta_u64(&db, key)?.unwrap_or_default()));
         let inner = Inner {
             writing: AtomicU64::new(tip.map_or(0, |tip| tip.height)),
             history_floor: floor(meta::HISTORY_FLOOR)?,
             body_floor: floor(meta::BODY_FLOOR)?,
-            authenticated: RwLock::new(Authenticated { tree, tip }),
+            authenticated: Arc::new(RwLock::new(Authenticated { tree, tip })),
+            values: ValueCache::new(options.value_cache_bytes),
+            checkpoints: Checkpoints::new(path, options.tree_interval, &opening),
+            opening,
             tip: RwLock::new(tip),
             writer: Mutex::new(None),
             db,
         };
-        tracing::info!(height = tip.map(|tip| tip.height), path = %path.display(), "store opened");
+        tracing::info!(height = tip.map(|tip| tip.height), path = %path.display(), ?opening, "store opened");
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Where the store stands; `None` while it is empty.
     pub fn latest(&self) -> Option<Tip> {
         *self.inner.tip.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What opening it took.
+    pub fn opening(&self) -> Opening {
+        self.inner.opening
     }
 
     pub(crate) fn tip(&self) -> Result<Tip, StoreError> {
@@ -144,6 +171,11 @@ impl Store {
         self.inner.authenticated.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a block towards the next file of the tree.
+    pub(crate) fn count_changes(&self, keys: usize) {
+        self.inner.checkpoints.committed(keys, &self.inner.authenticated);
+    }
+
     /// The right to write, which one thread has at a time.
     pub(crate) fn writer(&self) -> Result<Writer<'_>, StoreError> {
         let poison = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,6 +192,12 @@ impl Store {
 
     pub(crate) fn meta_u64(&self, key: &[u8]) -> Result<Option<u64>, StoreError> {
         meta_u64(self.db(), key)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.checkpoints.close(&self.authenticated);
     }
 }
 
@@ -219,6 +257,17 @@ pub(crate) fn rebuild(db: &Db) -> Result<Tree, StoreError> {
     let mut tree = Tree::new();
     tree.update(updates);
     Ok(tree)
+}
+
+fn open_tree(db: &Db, path: &Path, tip: Option<Tip>) -> Result<(Tree, Opening), StoreError> {
+    if let Some(tip) = &tip
+        && let Some(restored) = checkpoint::restore(db, path, tip)?
+    {
+        return Ok(restored);
+    }
+    let tree = rebuild(db)?;
+    check_root(&tree, tip)?;
+    Ok((tree, Opening::default()))
 }
 
 fn check_root(tree: &Tree, tip: Option<Tip>) -> Result<(), StoreError> {

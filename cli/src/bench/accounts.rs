@@ -32,9 +32,9 @@ const GRANT: u64 = 1_000_000_000;
 /// Validity of the certificates, in days.
 const DAYS: u32 = 30;
 
-const ENROL_GAS: u64 = 3_000_000;
-const DEPLOY_GAS: u64 = 5_000_000;
-const TRANSFER_GAS: u64 = 60_000;
+pub(super) const ENROL_GAS: u64 = 3_000_000;
+pub(super) const DEPLOY_GAS: u64 = 5_000_000;
+pub(super) const TRANSFER_GAS: u64 = 60_000;
 
 sol! {
     function transfer(address to, uint256 value) external returns (bool);
@@ -50,7 +50,8 @@ pub struct Signed {
 }
 
 impl Signed {
-    fn new(raw: Bytes) -> Self {
+    /// A transaction with these bytes.
+    pub(super) fn new(raw: Bytes) -> Self {
         Self { hash: keccak256(&raw), raw }
     }
 }
@@ -60,13 +61,14 @@ pub struct Account {
     secret: SecretKey,
     /// Its address.
     pub address: Address,
-    next_nonce: u64,
+    pub(super) next_nonce: u64,
     /// Signed transfers that were not submitted yet, in the order of their nonces.
     pub queue: VecDeque<Signed>,
 }
 
 impl Account {
-    fn sign(&mut self, chain_id: u64, act: &Act) -> Signed {
+    /// Signs the account's next transaction.
+    pub(super) fn sign(&mut self, chain_id: u64, act: &Act) -> Signed {
         let place =
             Place { chain_id, nonce: self.next_nonce, gas: act.gas.unwrap_or(TRANSFER_GAS), height: 0 };
         self.next_nonce += 1;
@@ -151,12 +153,14 @@ fn payee(addresses: &[Address], index: usize, nonce: u64) -> Address {
     addresses.get(at).copied().unwrap_or_default()
 }
 
-fn transfer(token: Address, to: Address, units: u64) -> Act {
+/// A transfer of the token.
+pub(super) fn transfer(token: Address, to: Address, units: u64) -> Act {
     let input = transferCall { to, value: U256::from(units) }.abi_encode();
     Act { to: TxKind::Call(token), input: input.into(), gas: Some(TRANSFER_GAS) }
 }
 
-fn token_init_code() -> Result<Bytes> {
+/// The token's init code: all units go to whoever deploys it.
+pub(super) fn token_init_code() -> Result<Bytes> {
     let artefact: Value = serde_json::from_str(TOKEN)?;
     let code =
         artefact["bytecode"].as_str().ok_or_else(|| eyre!("the token's artefact has no `bytecode`"))?;
@@ -165,7 +169,7 @@ fn token_init_code() -> Result<Bytes> {
     Ok(code.into())
 }
 
-fn open_authorities(network: &Network, home: &Path) -> Result<Vec<Authority>> {
+pub(super) fn open_authorities(network: &Network, home: &Path) -> Result<Vec<Authority>> {
     let passphrase = Passphrase::from_file(&network.passphrase_file)?;
     let folder = |bank: &str| home.join("organisations").join(bank).join("ca");
     let open = |bank: &str| {
@@ -175,7 +179,12 @@ fn open_authorities(network: &Network, home: &Path) -> Result<Vec<Authority>> {
 }
 
 /// A key from the seed, certified, and the transaction that enrols it.
-fn certified(authority: &mut Authority, chain_id: u64, role: Role, seed: &str) -> Result<(Account, Signed)> {
+pub(super) fn certified(
+    authority: &mut Authority,
+    chain_id: u64,
+    role: Role,
+    seed: &str,
+) -> Result<(Account, Signed)> {
     let secret: [u8; 32] = Sha256::digest(format!("concordat bench {seed}")).into();
     let key = PrivateKey::from_raw_secret(KeyType::Secp256k1, &secret)?;
     let org = authority.org().clone();

@@ -88,6 +88,11 @@ impl Processes {
         Ok(())
     }
 
+    /// Where a node keeps its ledger.
+    pub fn ledger(&self, node: usize) -> std::path::PathBuf {
+        self.network.nodes[node].config.with_file_name("data").join("ledger")
+    }
+
     /// Removes the ledger of a node that is down.
     pub fn empty(&self, node: usize) -> Result<()> {
         let folder = self.network.nodes[node].config.parent().unwrap_or(Path::new("")).join("data");

@@ -1,13 +1,13 @@
 //! The registry as nodes and RPC read it.
 
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, OrgId, ReadError, Role, StateReader, ValidatorSet};
+use concordat_types::{Address, B256, Bytes, OrgId, ReadError, Role, StateKey, StateReader, ValidatorSet};
 
 use super::{
     ActError, RegistryError,
     certificates::CheckedPath,
     membership::check_member_path,
-    records::{Account, CertificateId, Organisation, Revocation, ValidatorRecord},
+    records::{Account, CertificateId, Organisation, Record as _, Revocation, ValidatorRecord},
     tables,
 };
 use crate::{
@@ -77,6 +77,17 @@ impl From<ActError> for AuthorizeError {
             ActError::Refused(refusal) => Self::Refused(refusal),
             ActError::State(error) => Self::State(error),
         }
+    }
+}
+
+impl Account {
+    /// The rows of the state that hold this entry, as enrolment writes them: for states that are made as a
+    /// whole, where no transaction enrols anyone.
+    pub fn state_rows(&self) -> [(StateKey, Vec<u8>); 2] {
+        [
+            (tables::account_key(self.address).state_key(), self.to_row().to_vec()),
+            (tables::certificate_key(self.fingerprint).state_key(), self.address.to_row().to_vec()),
+        ]
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result
 }
 
 /// Binds the store to a genesis document.
-pub(super) fn note_genesis(store: &Store, genesis: &Genesis) -> Result<(), LedgerError> {
+pub fn note_genesis(store: &Store, genesis: &Genesis) -> Result<(), LedgerError> {
     Ok(store.put_note(GENESIS_NOTE, genesis.hash().as_slice())?)
 }
 

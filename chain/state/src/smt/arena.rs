@@ -11,7 +11,7 @@ pub(super) struct Arena<T> {
     free: Vec<u32>,
 }
 
-impl<T: Copy> Arena<T> {
+impl<T> Arena<T> {
     pub(super) const fn new() -> Self {
         Self { chunks: Vec::new(), free: Vec::new() }
     }
@@ -28,9 +28,9 @@ impl<T: Copy> Arena<T> {
     }
 
     /// The value at `index`.
-    pub(super) fn get(&self, index: u32) -> T {
+    pub(super) fn get(&self, index: u32) -> &T {
         let (chunk, slot) = locate(index);
-        *self.chunks.get(chunk).and_then(|chunk| chunk.get(slot)).expect("indexes come from insert")
+        self.chunks.get(chunk).and_then(|chunk| chunk.get(slot)).expect("indexes come from insert")
     }
 
     /// Gives the slot at `index` back. Nothing may refer to it any more.
@@ -38,7 +38,17 @@ impl<T: Copy> Arena<T> {
         self.free.push(index);
     }
 
+    /// Gives the slot at `index` back, and its value to the caller.
+    pub(super) fn take(&mut self, index: u32) -> T
+    where
+        T: Default,
+    {
+        self.free.push(index);
+        std::mem::take(self.slot(index))
+    }
+
     /// How many values are stored.
+    #[cfg(test)]
     pub(super) fn live(&self) -> usize {
         self.slots().saturating_sub(self.free.len())
     }
@@ -88,7 +98,7 @@ mod tests {
         let mut arena = Arena::new();
         let indexes: Vec<u32> = (0..10_000u32).map(|n| arena.insert(n)).collect();
         for (value, index) in indexes.into_iter().enumerate() {
-            assert_eq!(arena.get(index) as usize, value);
+            assert_eq!(*arena.get(index) as usize, value);
         }
         assert_eq!(arena.live(), 10_000);
         assert!(arena.bytes() >= 10_000 * 4);
@@ -102,6 +112,7 @@ mod tests {
         arena.release(first);
         assert_eq!(arena.live(), 1);
         assert_eq!(arena.insert(3), first);
-        assert_eq!((arena.get(first), arena.live()), (3, 2));
+        assert_eq!((*arena.get(first), arena.live()), (3, 2));
+        assert_eq!((arena.take(first), arena.live()), (3, 1));
     }
 }

@@ -11,16 +11,22 @@
 //!
 //! The root depends on the contents alone, never on the order in which they came to be.
 //!
+//! A subtree of at most [`BUCKET_LEAVES`] leaves is kept as a sorted array of them, without its inner nodes:
+//! hashing those again costs less than the memory, and the cache misses, that keeping them would take. Inner
+//! nodes stand above buckets only, so that their number is a small part of that of the leaves.
+//!
 //! An update is staged first and published later. Staging writes new nodes beside the old ones and leaves
 //! the published tree as it is, so that a root can be computed, made durable, and only then shown, or
 //! dropped when the disk refuses.
 
 mod arena;
 mod path;
+mod segments;
 #[cfg(test)]
 mod tests;
 
 pub use path::{Lookup, Side, Step};
+pub use segments::SEGMENTS;
 
 use arena::Arena;
 use sha2::{Digest, Sha256};
@@ -33,6 +39,9 @@ pub const EMPTY: Hash = [0; 32];
 
 /// One more than the deepest level: the bits of a key's hash.
 const LEVELS: usize = 256;
+
+/// The most leaves that are kept as one array. Larger ones save memory, smaller ones save hashing.
+const BUCKET_LEAVES: usize = 8;
 
 /// The hash under which a key stands in the tree.
 pub fn key_hash(key: &[u8]) -> Hash {
@@ -61,6 +70,15 @@ fn bit(key: &Hash, level: usize) -> bool {
     key.get(level / 8).is_some_and(|byte| byte & (0x80 >> (level % 8)) != 0)
 }
 
+/// A key's place in the tree and what stands there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaf {
+    /// The hash of the key.
+    pub key: Hash,
+    /// The hash of the leaf.
+    pub hash: Hash,
+}
+
 /// A change of one key: its new leaf, or its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
@@ -76,22 +94,22 @@ impl Update {
     }
 }
 
-/// Which node: empty, a leaf (top bit set) or an inner node, in four bytes.
+/// Which node: empty, a bucket (top bit set) or an inner node, in four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NodeRef(u32);
 
 enum Node {
     Empty,
-    Leaf(u32),
+    Bucket(u32),
     Inner(u32),
 }
 
 impl NodeRef {
     const EMPTY: Self = Self(u32::MAX);
-    const LEAF_BIT: u32 = 1 << 31;
+    const BUCKET_BIT: u32 = 1 << 31;
 
-    const fn leaf(index: u32) -> Self {
-        Self(index | Self::LEAF_BIT)
+    const fn bucket(index: u32) -> Self {
+        Self(index | Self::BUCKET_BIT)
     }
 
     const fn inner(index: u32) -> Self {
@@ -101,7 +119,7 @@ impl NodeRef {
     const fn node(self) -> Node {
         match self {
             Self::EMPTY => Node::Empty,
-            Self(index) if index & Self::LEAF_BIT != 0 => Node::Leaf(index & !Self::LEAF_BIT),
+            Self(index) if index & Self::BUCKET_BIT != 0 => Node::Bucket(index & !Self::BUCKET_BIT),
             Self(index) => Node::Inner(index),
         }
     }
@@ -129,11 +147,15 @@ struct Inner {
     right: Link,
 }
 
+/// The leaves of a small subtree, in the order of their keys.
+type Bucket = Box<[Leaf]>;
+
 /// The tree.
 #[derive(Debug)]
 pub struct Tree {
     nodes: Nodes,
     root: Link,
+    leaves: usize,
 }
 
 /// An update that is computed but not yet visible: hand it to [`Tree::publish`] or [`Tree::discard`].
@@ -142,6 +164,7 @@ pub struct Tree {
 pub struct Staged {
     base: NodeRef,
     root: Link,
+    leaves: usize,
     born: Vec<NodeRef>,
     dead: Vec<NodeRef>,
 }
@@ -162,7 +185,7 @@ impl Default for Tree {
 impl Tree {
     /// The empty tree.
     pub const fn new() -> Self {
-        Self { nodes: Nodes { leaves: Arena::new(), inners: Arena::new() }, root: Link::EMPTY }
+        Self { nodes: Nodes { buckets: Arena::new(), inners: Arena::new() }, root: Link::EMPTY, leaves: 0 }
     }
 
     /// The root of what is published.
@@ -171,8 +194,8 @@ impl Tree {
     }
 
     /// How many keys the tree holds.
-    pub fn len(&self) -> usize {
-        self.nodes.leaves.live()
+    pub const fn len(&self) -> usize {
+        self.leaves
     }
 
     /// Whether the tree holds no key.
@@ -182,7 +205,8 @@ impl Tree {
 
     /// Bytes of memory held.
     pub fn memory_bytes(&self) -> usize {
-        self.nodes.leaves.bytes().saturating_add(self.nodes.inners.bytes())
+        let leaves = self.leaves.saturating_mul(size_of::<Leaf>());
+        self.nodes.buckets.bytes().saturating_add(self.nodes.inners.bytes()).saturating_add(leaves)
     }
 
     /// Computes the tree after `updates`, which name each key at most once, without showing it.
@@ -192,16 +216,17 @@ impl Tree {
             updates.windows(2).all(|pair| matches!(pair, [a, b] if a.key != b.key)),
             "a batch names a key once"
         );
-        let mut stager = Stager { nodes: &mut self.nodes, born: Vec::new(), dead: Vec::new() };
+        let mut stager = Stager::on(&mut self.nodes, self.leaves);
         let root = stager.apply(self.root, 0, &updates);
-        let Stager { born, dead, .. } = stager;
-        Staged { base: self.root.node, root, born, dead }
+        let Stager { leaves, born, dead, .. } = stager;
+        Staged { base: self.root.node, root, leaves, born, dead }
     }
 
     /// Shows what was staged.
     pub fn publish(&mut self, staged: Staged) {
         assert!(self.root.node == staged.base, "a staged update is published onto the tree it was made from");
         self.root = staged.root;
+        self.leaves = staged.leaves;
         staged.dead.into_iter().for_each(|node| self.nodes.release(node));
     }
 
@@ -221,8 +246,7 @@ impl Tree {
 
 #[derive(Debug)]
 struct Nodes {
-    /// The hashes of the keys.
-    leaves: Arena<Hash>,
+    buckets: Arena<Bucket>,
     inners: Arena<Inner>,
 }
 
@@ -230,39 +254,54 @@ impl Nodes {
     fn release(&mut self, node: NodeRef) {
         match node.node() {
             Node::Empty => {}
-            Node::Leaf(index) => self.leaves.release(index),
+            Node::Bucket(index) => drop(self.buckets.take(index)),
             Node::Inner(index) => self.inners.release(index),
+        }
+    }
+
+    /// The leaves of a subtree that is a bucket or empty.
+    fn small(&self, link: &Link) -> Option<&[Leaf]> {
+        match link.node.node() {
+            Node::Empty => Some(&[]),
+            Node::Bucket(index) => Some(self.buckets.get(index)),
+            Node::Inner(_) => None,
         }
     }
 }
 
-/// A leaf that stands where an update goes, and the hash of its key.
-type Present = (Link, Hash);
-
-/// Builds the new nodes of an update, keeping account of those that come and those that go.
+/// Builds the new nodes of an update, keeping account of those that come and those that go. One that comes
+/// and goes within the same update is in both lists.
 ///
 /// Every call goes one level down, so the recursion is never deeper than [`LEVELS`].
 struct Stager<'a> {
     nodes: &'a mut Nodes,
+    leaves: usize,
     born: Vec<NodeRef>,
     dead: Vec<NodeRef>,
 }
 
-impl Stager<'_> {
+impl<'a> Stager<'a> {
+    const fn on(nodes: &'a mut Nodes, leaves: usize) -> Self {
+        Self { nodes, leaves, born: Vec::new(), dead: Vec::new() }
+    }
+
     /// The subtree `at`, which stands at `level`, after `updates`, which are sorted and all belong under it.
     fn apply(&mut self, at: Link, level: usize, updates: &[Update]) -> Link {
         if updates.is_empty() {
             return at;
         }
         match at.node.node() {
-            Node::Empty => self.grow(None, level, updates),
-            Node::Leaf(index) => {
-                let key = self.nodes.leaves.get(index);
-                self.grow(Some((at, key)), level, updates)
+            Node::Empty => self.refill(at, &[], level, updates),
+            Node::Bucket(index) => {
+                let mut present = [Leaf::default(); BUCKET_LEAVES];
+                let leaves = self.nodes.buckets.get(index);
+                let Some(present) = present.get_mut(..leaves.len()) else { return at };
+                present.copy_from_slice(leaves);
+                self.refill(at, present, level, updates)
             }
             Node::Inner(index) => {
-                let inner = self.nodes.inners.get(index);
-                let (lefts, rights) = split(updates, level);
+                let inner = *self.nodes.inners.get(index);
+                let (lefts, rights) = split(updates, level, |update| &update.key);
                 let left = self.apply(inner.left, level.saturating_add(1), lefts);
                 let right = self.apply(inner.right, level.saturating_add(1), rights);
                 if (left.node, right.node) == (inner.left.node, inner.right.node) {
@@ -274,59 +313,101 @@ impl Stager<'_> {
         }
     }
 
-    /// The subtree at `level` made of `updates` and of the leaf that stands there now, if any.
-    fn grow(&mut self, present: Option<Present>, level: usize, updates: &[Update]) -> Link {
-        match (present, updates) {
-            (None, []) => Link::EMPTY,
-            (Some((leaf, _)), []) => leaf,
-            (None, [update]) => self.leaf(update),
-            (Some((leaf, key)), [update]) if update.key == key => self.replace(leaf, update),
-            _ => self.fork(present, level, updates),
+    /// A bucket, or an empty place, after `updates`.
+    fn refill(&mut self, at: Link, present: &[Leaf], level: usize, updates: &[Update]) -> Link {
+        let leaves = merge(present, updates);
+        if leaves == present {
+            return at;
         }
+        self.leaves = self.leaves.saturating_sub(present.len()).saturating_add(leaves.len());
+        if !at.is_empty() {
+            self.dead.push(at.node);
+        }
+        self.build(&leaves, level)
     }
 
-    fn fork(&mut self, present: Option<Present>, level: usize, updates: &[Update]) -> Link {
-        debug_assert!(level < LEVELS, "different hashes differ in some bit");
-        let (lefts, rights) = split(updates, level);
-        let (on_left, on_right) = match present {
-            Some((_, key)) if bit(&key, level) => (None, present),
-            _ => (present, None),
+    /// The subtree at `level` of `leaves`, which are sorted.
+    fn build(&mut self, leaves: &[Leaf], level: usize) -> Link {
+        if leaves.len() <= BUCKET_LEAVES {
+            return self.bucket(leaves.into(), subtree_hash(leaves, level));
+        }
+        let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
+        let left = self.build(lefts, level.saturating_add(1));
+        let right = self.build(rights, level.saturating_add(1));
+        self.inner(left, right)
+    }
+
+    /// The node over two subtrees. What has too few leaves for an inner node becomes one bucket.
+    fn join(&mut self, left: Link, right: Link) -> Link {
+        let (lefts, rights) = match (self.nodes.small(&left), self.nodes.small(&right)) {
+            (Some(lefts), Some(rights)) if lefts.len().saturating_add(rights.len()) <= BUCKET_LEAVES => {
+                (lefts, rights)
+            }
+            _ => return self.inner(left, right),
         };
-        let left = self.grow(on_left, level.saturating_add(1), lefts);
-        let right = self.grow(on_right, level.saturating_add(1), rights);
-        self.join(left, right)
+        let hash = match (lefts, rights) {
+            ([], [] | [_]) => right.hash,
+            ([_], []) => left.hash,
+            _ => node_hash(1, &left.hash, &right.hash),
+        };
+        let node = match (lefts, rights) {
+            ([], _) => right.node,
+            (_, []) => left.node,
+            _ => {
+                let leaves = [lefts, rights].concat();
+                self.dead.extend([left.node, right.node]);
+                return self.bucket(leaves.into(), hash);
+            }
+        };
+        Link { node, hash }
     }
 
-    fn leaf(&mut self, update: &Update) -> Link {
-        let Some(hash) = update.leaf else { return Link::EMPTY };
-        let node = NodeRef::leaf(self.nodes.leaves.insert(update.key));
+    fn bucket(&mut self, leaves: Bucket, hash: Hash) -> Link {
+        if leaves.is_empty() {
+            return Link::EMPTY;
+        }
+        let node = NodeRef::bucket(self.nodes.buckets.insert(leaves));
         self.born.push(node);
         Link { node, hash }
     }
 
-    fn replace(&mut self, leaf: Link, update: &Update) -> Link {
-        if update.leaf == Some(leaf.hash) {
-            return leaf;
-        }
-        self.dead.push(leaf.node);
-        self.leaf(update)
+    fn inner(&mut self, left: Link, right: Link) -> Link {
+        let node = NodeRef::inner(self.nodes.inners.insert(Inner { left, right }));
+        self.born.push(node);
+        Link { node, hash: node_hash(1, &left.hash, &right.hash) }
     }
+}
 
-    /// The node over two subtrees; a lone leaf rises instead of getting a parent.
-    fn join(&mut self, left: Link, right: Link) -> Link {
-        match (left.node.node(), right.node.node()) {
-            (Node::Empty, Node::Empty | Node::Leaf(_)) => right,
-            (Node::Leaf(_), Node::Empty) => left,
-            _ => {
-                let node = NodeRef::inner(self.nodes.inners.insert(Inner { left, right }));
-                self.born.push(node);
-                Link { node, hash: node_hash(1, &left.hash, &right.hash) }
-            }
+/// The hash of the subtree at `level` of `leaves`, which are sorted.
+fn subtree_hash(leaves: &[Leaf], level: usize) -> Hash {
+    match leaves {
+        [] => EMPTY,
+        [leaf] => leaf.hash,
+        _ => {
+            debug_assert!(level < LEVELS, "different hashes differ in some bit");
+            let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
+            let below = level.saturating_add(1);
+            node_hash(1, &subtree_hash(lefts, below), &subtree_hash(rights, below))
         }
     }
 }
 
-/// Sorted updates, split by the bit that `level` looks at.
-fn split(updates: &[Update], level: usize) -> (&[Update], &[Update]) {
-    updates.split_at(updates.partition_point(|update| !bit(&update.key, level)))
+/// What sorted leaves become by sorted updates.
+fn merge(present: &[Leaf], updates: &[Update]) -> Vec<Leaf> {
+    let mut merged = Vec::with_capacity(present.len().saturating_add(updates.len()));
+    let mut present = present.iter().peekable();
+    for update in updates {
+        while let Some(leaf) = present.next_if(|leaf| leaf.key < update.key) {
+            merged.push(*leaf);
+        }
+        present.next_if(|leaf| leaf.key == update.key);
+        merged.extend(update.leaf.map(|hash| Leaf { key: update.key, hash }));
+    }
+    merged.extend(present);
+    merged
+}
+
+/// Sorted items, split by the bit of their keys that `level` looks at.
+fn split<T>(items: &[T], level: usize, key: impl Fn(&T) -> &Hash) -> (&[T], &[T]) {
+    items.split_at(items.partition_point(|item| !bit(key(item), level)))
 }

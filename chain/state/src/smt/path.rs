@@ -1,6 +1,6 @@
 //! Paths from leaves to the root, and the neighbours of keys that are not there.
 
-use super::{Hash, Inner, Link, Node, Tree, bit};
+use super::{Hash, Inner, Leaf, Link, Node, Tree, bit, split, subtree_hash};
 
 /// On which side of the path a sibling stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +45,31 @@ impl Tree {
     /// Looks up the key with this hash.
     pub fn lookup(&self, key: &Hash) -> Lookup {
         let (forks, end) = self.descend(key);
-        let found = match end.node.node() {
-            Node::Leaf(index) => Some(self.nodes.leaves.get(index)),
-            _ => None,
-        };
-        match found {
-            Some(found) if found == *key => Lookup::Present(steps(&forks)),
-            // The one leaf of the subtree where the key would stand is its nearest neighbour on one side.
-            Some(found) if found < *key => Lookup::Absent { left: Some(found), right: self.right_of(&forks) },
-            Some(found) => Lookup::Absent { left: self.left_of(&forks), right: Some(found) },
-            None => Lookup::Absent { left: self.left_of(&forks), right: self.right_of(&forks) },
+        let leaves = self.nodes.small(&end).unwrap_or_default();
+        let below = leaves.partition_point(|leaf| leaf.key < *key);
+        match leaves.get(below) {
+            Some(leaf) if leaf.key == *key => {
+                let mut steps: Vec<Step> = forks.iter().map(step).collect();
+                steps.extend(steps_within(leaves, forks.len(), key));
+                steps.reverse();
+                Lookup::Present(steps)
+            }
+            // The leaves of the bucket where the key would stand are its nearest neighbours.
+            next => {
+                let last = below.checked_sub(1).and_then(|last| leaves.get(last));
+                let left = last.map_or_else(|| self.left_of(&forks), |leaf| Some(leaf.key));
+                let right = next.map_or_else(|| self.right_of(&forks), |leaf| Some(leaf.key));
+                Lookup::Absent { left, right }
+            }
         }
     }
 
-    /// The inner nodes from the root towards `key`, and the leaf or empty place where they end.
+    /// The inner nodes from the root towards `key`, and the bucket or empty place where they end.
     fn descend(&self, key: &Hash) -> (Vec<Fork>, Link) {
         let mut forks = Vec::new();
         let mut at = self.root;
         while let Node::Inner(index) = at.node.node() {
-            let inner = self.nodes.inners.get(index);
+            let inner = *self.nodes.inners.get(index);
             let went_right = bit(key, forks.len());
             at = if went_right { inner.right } else { inner.left };
             forks.push(Fork { inner, went_right });
@@ -85,27 +91,41 @@ impl Tree {
 
     /// The key at the left or right end of a subtree.
     fn outermost(&self, mut at: Link, side: Side) -> Option<Hash> {
-        loop {
-            match at.node.node() {
-                Node::Empty => return None,
-                Node::Leaf(index) => return Some(self.nodes.leaves.get(index)),
-                Node::Inner(index) => {
-                    let inner = self.nodes.inners.get(index);
-                    let (first, second) = match side {
-                        Side::Left => (inner.left, inner.right),
-                        Side::Right => (inner.right, inner.left),
-                    };
-                    at = if first.is_empty() { second } else { first };
-                }
-            }
+        while let Node::Inner(index) = at.node.node() {
+            let inner = self.nodes.inners.get(index);
+            let (first, second) = match side {
+                Side::Left => (inner.left, inner.right),
+                Side::Right => (inner.right, inner.left),
+            };
+            at = if first.is_empty() { second } else { first };
         }
+        let leaves = self.nodes.small(&at)?;
+        let leaf = match side {
+            Side::Left => leaves.first(),
+            Side::Right => leaves.last(),
+        };
+        leaf.map(|leaf| leaf.key)
     }
 }
 
-fn steps(forks: &[Fork]) -> Vec<Step> {
-    let step = |fork: &Fork| match fork.went_right {
+fn step(fork: &Fork) -> Step {
+    match fork.went_right {
         true => Step { sibling: fork.inner.left.hash, side: Side::Left },
         false => Step { sibling: fork.inner.right.hash, side: Side::Right },
-    };
-    forks.iter().rev().map(step).collect()
+    }
+}
+
+/// The steps inside a bucket that stands at `level`, from its root down to the leaf of `key`.
+fn steps_within(mut leaves: &[Leaf], mut level: usize, key: &Hash) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while leaves.len() > 1 {
+        let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
+        let went_right = bit(key, level);
+        level = level.saturating_add(1);
+        let (way, sibling, side) =
+            if went_right { (rights, lefts, Side::Left) } else { (lefts, rights, Side::Right) };
+        steps.push(Step { sibling: subtree_hash(sibling, level), side });
+        leaves = way;
+    }
+    steps
 }

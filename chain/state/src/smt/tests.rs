@@ -52,11 +52,16 @@ fn numbered(count: u32) -> Map {
     (0..count).map(|n| (n.to_be_bytes().to_vec(), format!("value {n}").into_bytes())).collect()
 }
 
+/// Inner nodes and buckets in use.
+fn live(tree: &Tree) -> (usize, usize) {
+    (tree.nodes.inners.live(), tree.nodes.buckets.live())
+}
+
 /// A tree and its node count must not depend on how the tree came to be.
 fn assert_same(tree: &Tree, map: &Map) {
     assert_eq!(tree.root(), reference_root(map));
     assert_eq!(tree.len(), map.len());
-    assert_eq!(tree.nodes.inners.live(), tree_of(map).nodes.inners.live(), "inner nodes leaked");
+    assert_eq!(live(tree), live(&tree_of(map)), "nodes leaked, or a bucket was not made one");
 }
 
 // Computed with Python's hashlib from the three formulas in the module's documentation.
@@ -94,13 +99,13 @@ fn single_leaf_is_the_root_and_has_an_empty_path() {
 fn staged_update_is_invisible_until_published_and_leaves_nothing_when_discarded() {
     let map = numbered(500);
     let mut tree = tree_of(&map);
-    let (before, inners) = (tree.root(), tree.nodes.inners.live());
+    let (before, nodes) = (tree.root(), live(&tree));
 
     let staged = tree.stage((400u32..700).map(|n| Update::new(&n.to_be_bytes(), Some(b"new"))).collect());
     assert_ne!(staged.root(), before);
     assert_eq!(tree.root(), before);
     tree.discard(staged);
-    assert_eq!((tree.root(), tree.len(), tree.nodes.inners.live()), (before, 500, inners));
+    assert_eq!((tree.root(), tree.len(), live(&tree)), (before, 500, nodes));
 
     let staged = tree.stage(vec![Update::new(b"one more", Some(b"value"))]);
     let root = staged.root();
@@ -139,14 +144,71 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     let mut tree = Tree::new();
     let update = |key| Update { key, leaf: Some([7; 32]) };
     tree.update(vec![update(low), update(high)]);
-    assert_eq!(tree.nodes.inners.live(), 256);
+    assert_eq!(live(&tree), (0, 1));
     let Lookup::Present(path) = tree.lookup(&low) else { panic!("the leaf is there") };
     assert_eq!(path.len(), 256);
+    let top = node_hash(1, &[7; 32], &[7; 32]);
+    let root = (0..255).rev().fold(top, |hash, level| match bit(&low, level) {
+        true => node_hash(1, &EMPTY, &hash),
+        false => node_hash(1, &hash, &EMPTY),
+    });
+    assert_eq!(tree.root(), root);
 
     tree.update(vec![Update { key: high, leaf: None }]);
-    assert_eq!((tree.nodes.inners.live(), tree.root()), (0, [7; 32]));
+    assert_eq!((live(&tree), tree.root()), ((0, 1), [7; 32]));
     tree.update(vec![Update { key: high, leaf: None }]);
     assert_eq!(tree.len(), 1);
+}
+
+/// One leaf more than a bucket holds, all alike up to the last bits: inner nodes all the way down.
+#[test]
+fn a_bucket_that_overflows_at_the_deepest_levels_becomes_a_chain_of_nodes_and_a_bucket_again() {
+    let key = |n: u8| {
+        let mut key = [0x55; 32];
+        key[31] = n;
+        key
+    };
+    let update = |n: u8, leaf| Update { key: key(n), leaf };
+    let all = 0..=u8::try_from(BUCKET_LEAVES).unwrap();
+    let mut tree = Tree::new();
+    tree.update(all.clone().map(|n| update(n, Some([n + 1; 32]))).collect());
+    assert!(live(&tree).0 > 240, "{:?}", live(&tree));
+    for n in all.clone() {
+        let Lookup::Present(path) = tree.lookup(&key(n)) else { panic!("leaf {n} is there") };
+        let root = path.iter().fold([n + 1; 32], |hash, step| match step.side {
+            Side::Left => node_hash(1, &step.sibling, &hash),
+            Side::Right => node_hash(1, &hash, &step.sibling),
+        });
+        assert_eq!(root, tree.root());
+    }
+    tree.update(vec![update(0, None)]);
+    assert_eq!((live(&tree), tree.len()), ((0, 1), BUCKET_LEAVES));
+    tree.update(all.map(|n| update(n, None)).collect());
+    assert_eq!((live(&tree), tree.root()), ((0, 0), EMPTY));
+}
+
+fn segments(tree: &Tree) -> Vec<Vec<Leaf>> {
+    (0..=u8::MAX).map(|first_byte| tree.segment(first_byte)).collect()
+}
+
+fn from_segments(segments: Vec<Vec<Leaf>>) -> Option<Tree> {
+    Tree::from_segments(segments.into_iter().map(Ok::<_, std::convert::Infallible>)).unwrap()
+}
+
+#[test]
+fn segments_that_no_tree_wrote_make_no_tree() {
+    let whole = segments(&tree_of(&numbered(2_000)));
+    assert!(from_segments(whole[..255].to_vec()).is_none(), "one is missing");
+    let mut swapped = whole.clone();
+    swapped.swap(3, 4);
+    assert!(from_segments(swapped).is_none(), "leaves of another segment");
+    let mut unordered = whole.clone();
+    unordered[7].reverse();
+    assert!(from_segments(unordered).is_none(), "leaves out of order");
+    let mut twice = whole;
+    let first = twice[9][0];
+    twice[9].insert(0, first);
+    assert!(from_segments(twice).is_none(), "a leaf twice");
 }
 
 proptest! {
@@ -209,5 +271,14 @@ proptest! {
                 prop_assert_eq!(right, hashes.range(hash..).next().copied());
             }
         }
+    }
+
+    #[test]
+    fn segments_make_the_same_tree_again(map in maps(), many in any::<bool>()) {
+        let map = if many { numbered(3_000) } else { map };
+        let tree = tree_of(&map);
+        let again = from_segments(segments(&tree)).unwrap();
+        prop_assert_eq!(again.root(), tree.root());
+        assert_same(&again, &map);
     }
 }

@@ -49,11 +49,13 @@ pub fn import(directory: &Path, into: &Store, trust: &Trust) -> Result<Tip, Snap
         }
     };
     into.show_floors(tip.height, tip.height.saturating_add(1));
+    into.inner.values.clear();
     let mut authenticated = into.authenticated_mut();
     authenticated.tree = tree;
     authenticated.tip = Some(tip);
     drop(authenticated);
     into.show_tip(tip);
+    into.count_changes(usize::try_from(manifest.keys).unwrap_or(usize::MAX));
     Ok(tip)
 }
 

@@ -64,15 +64,32 @@ fn directories_of_others_are_refused() {
     assert!(matches!(open(&occupied.path().join("file")), Err(StoreError::File { .. })));
 }
 
+fn forge(store: &Store) {
+    let mut forged = store.db().batch();
+    forged.put(Table::State, "balance", "1000000");
+    store.db().write(forged, Durability::Synced).unwrap();
+}
+
 #[test]
-fn state_that_does_not_hash_to_the_committed_root_stops_the_start() {
+fn state_that_does_not_hash_to_the_committed_root_is_found_by_the_check() {
     let chain = Chain::new();
     chain.commit(&[("balance", Some("10"))]);
-    let mut forged = chain.store.db().batch();
-    forged.put(Table::State, "balance", "1000000");
-    chain.store.db().write(forged, Durability::Synced).unwrap();
+    forge(&chain.store);
     assert!(matches!(chain.store.check(CheckLevel::Quick), Err(StoreError::RootMismatch { height: 1, .. })));
-    let error = chain.reopen().map(|_| ()).unwrap_err();
+    let chain = chain.reopen().unwrap();
+    let error = chain.store.check(CheckLevel::Quick).unwrap_err();
+    assert!(matches!(error, StoreError::RootMismatch { height: 1, .. }), "{error}");
+}
+
+#[test]
+fn state_that_does_not_hash_to_the_committed_root_stops_the_start_where_the_tree_is_made_from_it() {
+    let chain = Chain::new();
+    chain.commit(&[("balance", Some("10"))]);
+    forge(&chain.store);
+    let Chain { directory, store } = chain;
+    drop(store);
+    fs::remove_file(directory.path().join("tree")).unwrap();
+    let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, StoreError::RootMismatch { height: 1, .. }), "{error}");
     assert!(error.to_string().contains("restore it from a snapshot"));
 }
@@ -158,16 +175,4 @@ fn a_torn_log_leaves_whole_blocks_only() {
         heights.insert(tip.height);
     }
     assert!(heights.len() > 8, "the cuts fell at {heights:?} only");
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy_directory(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, on a small chain of real blocks.
 
 mod blocks;
+mod checkpoint;
 mod crash;
 mod damage;
 mod history;
@@ -28,7 +29,12 @@ pub(crate) const GENESIS_TIME_MS: u64 = 1_700_000_000_000;
 
 /// Small enough that buffers and caches turn over in tests.
 pub(crate) fn options() -> StoreOptions {
-    StoreOptions { block_cache_bytes: 4 << 20, write_buffer_bytes: 4 << 20, max_open_files: 64 }
+    StoreOptions {
+        block_cache_bytes: 4 << 20,
+        write_buffer_bytes: 4 << 20,
+        max_open_files: 64,
+        ..StoreOptions::default()
+    }
 }
 
 pub(crate) fn open(path: &Path) -> Result<Store, StoreError> {
@@ -170,4 +176,21 @@ pub(crate) fn dump(store: &Store) -> BTreeMap<StateKey, Vec<u8>> {
 pub(crate) fn get(store: &Store, height: u64, name: &str) -> Option<String> {
     let value = store.state_at(height).unwrap().get(&key(name)).unwrap();
     value.map(|value| String::from_utf8(value).unwrap())
+}
+
+/// What is on disk now: what a start finds if the process, or the machine, ends here.
+pub(crate) fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_directory(&entry.path(), &target),
+            false => match std::fs::copy(entry.path(), target) {
+                // A file that was being made has just got its name.
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+                Ok(_) => {}
+            },
+        }
+    }
 }

@@ -1,0 +1,232 @@
+//! The tree's leaves in a file beside the database, so that a start need not read the whole state.
+//!
+//! The tree follows from the state; the file only saves the time to make it again. It is written now and
+//! then, while blocks are committed, and once more when the store is closed. A start reads it, applies what
+//! later blocks changed, and compares the root with the one that the newest block committed. Whatever is
+//! wrong with the file shows there, and then the tree is made from the state.
+//!
+//! ```text
+//! magic (8) ‖ height (8) ‖ 256 segments of: count (4) ‖ leaves of key hash (32) ‖ leaf hash (32)
+//! ```
+//!
+//! Segments are copied one by one and may hold blocks above `height`: what is applied on top are the newest
+//! values of all keys that changed above it, which gives the same leaves whether they were there or not.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread::JoinHandle,
+};
+
+use alloy_primitives::B256;
+use concordat_types::StateKey;
+
+use crate::{
+    StoreError, Tip,
+    db::Db,
+    schema::{Table, decode_keys, decode_u64, meta},
+    smt::{Leaf, SEGMENTS, Tree, Update},
+    store::Authenticated,
+};
+
+/// The file's name in the store's directory.
+const FILE: &str = "tree";
+
+/// Where the next file is made.
+const UNFINISHED: &str = "tree.unfinished";
+
+const MAGIC: &[u8; 8] = b"cctree-1";
+
+/// Changed keys that are applied at a time.
+const BATCH_KEYS: usize = 65_536;
+
+/// What opening the store took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Opening {
+    /// Whether the tree came from its file; otherwise the whole state was read.
+    pub from_file: bool,
+    /// Blocks whose changes were applied on top.
+    pub blocks: u64,
+    /// Keys that those blocks changed.
+    pub keys: u64,
+}
+
+/// Writes the file in the background once enough has changed.
+pub(crate) struct Checkpoints {
+    directory: PathBuf,
+    /// Changed keys and blocks between two files: what a start may have to apply.
+    interval: u64,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Changed keys and blocks since the last file was begun.
+    pending: u64,
+    writing: Option<JoinHandle<()>>,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(directory: &Path, interval: u64, opening: &Opening) -> Self {
+        let behind = if opening.from_file { opening.blocks.saturating_add(opening.keys) } else { interval };
+        let progress = Progress { pending: behind, writing: None };
+        Self { directory: directory.to_owned(), interval, progress: Mutex::new(progress) }
+    }
+
+    /// Counts a block that changed so many keys, and begins a file when it is time.
+    pub(crate) fn committed(&self, keys: usize, authenticated: &Arc<RwLock<Authenticated>>) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.pending = progress.pending.saturating_add(keys as u64).saturating_add(1);
+        let busy = progress.writing.as_ref().is_some_and(|writing| !writing.is_finished());
+        // A file that takes so long is waited for: it bounds what a start may have to apply.
+        let patience = if busy { 2 } else { 1 };
+        if progress.pending < self.interval.saturating_mul(patience) {
+            return;
+        }
+        if let Some(writing) = progress.writing.take()
+            && writing.join().is_err()
+        {
+            tracing::warn!("writing the tree panicked; the next start takes longer");
+        }
+        let (directory, authenticated) = (self.directory.clone(), authenticated.clone());
+        let write = move || write_or_warn(&directory, &authenticated);
+        match std::thread::Builder::new().name("tree".into()).spawn(write) {
+            Ok(writing) => *progress = Progress { pending: 0, writing: Some(writing) },
+            Err(error) => tracing::warn!(%error, "cannot write the tree; the next start takes longer"),
+        }
+    }
+
+    /// Waits for a file that is being written, and writes the last one.
+    pub(crate) fn close(&mut self, authenticated: &RwLock<Authenticated>) {
+        let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writing) = progress.writing.take()
+            && writing.join().is_err()
+        {
+            progress.pending = progress.pending.max(1);
+        }
+        if progress.pending > 0 {
+            write_or_warn(&self.directory, authenticated);
+        }
+    }
+}
+
+fn write_or_warn(directory: &Path, authenticated: &RwLock<Authenticated>) {
+    if let Err(error) = write(directory, authenticated) {
+        let path = directory.join(FILE);
+        tracing::warn!(%error, path = %path.display(), "cannot write the tree; the next start takes longer");
+    }
+}
+
+fn write(directory: &Path, authenticated: &RwLock<Authenticated>) -> io::Result<()> {
+    let read = || authenticated.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(tip) = read().tip else { return Ok(()) };
+    let unfinished = directory.join(UNFINISHED);
+    let mut out = BufWriter::new(File::create(&unfinished)?);
+    out.write_all(MAGIC)?;
+    out.write_all(&tip.height.to_be_bytes())?;
+    for first_byte in 0..=u8::MAX {
+        // The lock is held for one segment at a time: commits wait for a copy of a 256th of the leaves.
+        let leaves = read().tree.segment(first_byte);
+        let count = u32::try_from(leaves.len()).map_err(io::Error::other)?;
+        out.write_all(&count.to_be_bytes())?;
+        for leaf in &leaves {
+            out.write_all(&leaf.key)?;
+            out.write_all(&leaf.hash)?;
+        }
+    }
+    out.into_inner()?.sync_all()?;
+    fs::rename(unfinished, directory.join(FILE))
+}
+
+/// The tree at `tip`, from its file and what was changed since; `None` where the file is missing or of no use.
+///
+/// # Errors
+/// Those of the database only.
+pub(crate) fn restore(db: &Db, directory: &Path, tip: &Tip) -> Result<Option<(Tree, Opening)>, StoreError> {
+    let (height, mut tree) = match read(&directory.join(FILE)) {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            tracing::warn!("the file of the tree is damaged; the tree is made from the state");
+            return Ok(None);
+        }
+        Err(error) => {
+            tracing::info!(%error, "there is no file of the tree; the tree is made from the state");
+            return Ok(None);
+        }
+    };
+    let floor = db.get(Table::Meta, meta::HISTORY_FLOOR)?.as_deref().and_then(decode_u64).unwrap_or_default();
+    if height > tip.height || height < floor {
+        tracing::info!(height, tip = tip.height, floor, "the file of the tree does not reach to the tip");
+        return Ok(None);
+    }
+    let changed = changed_above(db, height)?;
+    apply_current(db, &mut tree, &changed)?;
+    if B256::from(tree.root()) != tip.state_root {
+        tracing::warn!(height, "the file of the tree is not of this state; the tree is made from the state");
+        return Ok(None);
+    }
+    let blocks = tip.height.saturating_sub(height);
+    Ok(Some((tree, Opening { from_file: true, blocks, keys: changed.len() as u64 })))
+}
+
+/// The keys that blocks above `height` changed.
+fn changed_above(db: &Db, height: u64) -> Result<BTreeSet<StateKey>, StoreError> {
+    let mut changed = BTreeSet::new();
+    for row in db.rows(Table::Changes, &height.saturating_add(1).to_be_bytes(), None) {
+        let keys =
+            decode_keys(&row?.1).ok_or_else(|| StoreError::corrupt("a list of changes", "malformed"))?;
+        changed.extend(keys);
+    }
+    Ok(changed)
+}
+
+fn apply_current(db: &Db, tree: &mut Tree, keys: &BTreeSet<StateKey>) -> Result<(), StoreError> {
+    let mut keys = keys.iter().peekable();
+    while keys.peek().is_some() {
+        let batch: Vec<&StateKey> = keys.by_ref().take(BATCH_KEYS).collect();
+        let values = db.get_sorted(Table::State, batch.iter().copied())?;
+        let updates = batch.iter().zip(&values);
+        tree.update(updates.map(|(key, value)| Update::new(key.as_bytes(), value.as_deref())).collect());
+    }
+    Ok(())
+}
+
+/// The file's height and tree; `None` where it is no such file.
+fn read(path: &Path) -> io::Result<Option<(u64, Tree)>> {
+    let file = File::open(path)?;
+    // What a damaged count may claim is bounded by what there is.
+    let most = file.metadata()?.len() / size_of::<Leaf>() as u64;
+    let mut input = BufReader::with_capacity(1 << 20, file);
+    let (mut magic, mut height) = ([0; 8], [0; 8]);
+    input.read_exact(&mut magic)?;
+    input.read_exact(&mut height)?;
+    if magic != *MAGIC {
+        return Ok(None);
+    }
+    let segments = (0..SEGMENTS).map(|_| read_segment(&mut input, most));
+    match Tree::from_segments(segments) {
+        Ok(tree) => Ok(tree.map(|tree| (u64::from_be_bytes(height), tree))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_segment(input: &mut impl Read, most: u64) -> io::Result<Vec<Leaf>> {
+    let mut count = [0; 4];
+    input.read_exact(&mut count)?;
+    let count = u32::from_be_bytes(count);
+    if u64::from(count) > most {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut leaves = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        let mut leaf = Leaf::default();
+        input.read_exact(&mut leaf.key)?;
+        input.read_exact(&mut leaf.hash)?;
+        leaves.push(leaf);
+    }
+    Ok(leaves)
+}
