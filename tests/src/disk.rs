@@ -34,7 +34,8 @@ impl SmallDisk {
             .map_err(|e| format!("unshare: {e}"))?;
         let stdin = holder.stdin.take();
         let mut said = [0; 8];
-        let heard = std::io::Read::read_exact(holder.stdout.as_mut().expect("its output is piped"), &mut said);
+        let heard =
+            std::io::Read::read_exact(holder.stdout.as_mut().expect("its output is piped"), &mut said);
         let disk = Self { folder: folder.to_owned(), holder, stdin };
         match heard {
             Ok(()) => Ok(disk),

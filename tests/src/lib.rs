@@ -17,10 +17,12 @@ use tempfile::TempDir;
 
 pub mod chain;
 pub mod chaos;
+pub mod clock;
 pub mod disk;
 pub mod history;
 pub mod liar;
 pub mod load;
+pub mod peer;
 pub mod relay;
 pub mod token;
 pub mod wallet;
@@ -41,7 +43,12 @@ pub fn program() -> PathBuf {
 
 /// Runs the program and gives its JSON answer. Panics with both outputs if it fails.
 pub fn concordat(args: &[&str]) -> Value {
-    let output = run(args);
+    answer(Command::new(program()), args)
+}
+
+/// As [`concordat`], by a command of which the program's arguments are left out.
+pub fn answer(program: Command, args: &[&str]) -> Value {
+    let output = run_as(program, args);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "concordat {args:?} failed: {out}{err}");
     serde_json::from_str(&out).unwrap_or_else(|e| panic!("concordat {args:?} printed no JSON ({e}): {out}"))
@@ -49,7 +56,11 @@ pub fn concordat(args: &[&str]) -> Value {
 
 /// Runs the program with `--json`, whatever comes of it.
 pub fn run(args: &[&str]) -> Output {
-    Command::new(program()).arg("--json").args(args).stdin(Stdio::null()).output().expect("the program runs")
+    run_as(Command::new(program()), args)
+}
+
+fn run_as(mut program: Command, args: &[&str]) -> Output {
+    program.arg("--json").args(args).stdin(Stdio::null()).output().expect("the program runs")
 }
 
 /// A local network. Dropping it kills every node and removes its folder; with `CONCORDAT_KEEP` set, the
@@ -99,6 +110,11 @@ impl Network {
 
     /// Makes a network without starting it.
     pub fn init(validators: usize, more: &[&str]) -> Self {
+        Self::init_as(Command::new(program()), validators, more)
+    }
+
+    /// Makes a network by a command of which the program's arguments are left out.
+    pub fn init_as(program: Command, validators: usize, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("net");
         let port = free_ports(u16::try_from(validators).unwrap() * 10).to_string();
@@ -108,7 +124,7 @@ impl Network {
         let filter = std::env::var("CONCORDAT_LOG").unwrap_or_else(|_| "info".into());
         args.extend(["--log", &filter]);
         args.extend(more);
-        let info = concordat(&args);
+        let info = answer(program, &args);
         Self { folder, info, nodes: (0..validators).map(|_| None).collect() }
     }
 
@@ -200,24 +216,30 @@ impl Network {
 
     /// How a node ended by itself; `None` while it runs.
     pub fn ended(&mut self, node: usize) -> Option<ExitStatus> {
-        let status = self.nodes[node].as_mut()?.try_wait().unwrap()?;
+        let status = self.nodes[node].as_mut().expect("the node was started").try_wait().unwrap()?;
         self.nodes[node] = None;
         Some(status)
     }
 
-    /// SIGTERM, and the exit code.
-    pub fn terminate(&mut self, node: usize) -> Option<i32> {
-        let mut child = self.nodes[node].take().expect("the node runs");
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    /// Waits until a node ends by itself; its exit code.
+    pub fn wait_for_end(&mut self, node: usize) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match child.try_wait().unwrap() {
+            match self.ended(node) {
                 Some(status) => return status.code(),
-                None if Instant::now() > until => panic!("node {node} ignores SIGTERM"),
+                None if Instant::now() > until => {
+                    panic!("node {node} does not end; the end of its log:\n{}", self.log_tail(node, 25))
+                }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn terminate(&mut self, node: usize) -> Option<i32> {
+        let pid = self.nodes[node].as_ref().expect("the node runs").id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.wait_for_end(node)
     }
 
     /// The node's log so far.

@@ -2,7 +2,7 @@
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
-use alloy_primitives::{Address, Bytes, Signature, TxKind, hex};
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, hex};
 use alloy_sol_types::{SolCall as _, sol};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
@@ -61,9 +61,24 @@ impl Wallet {
     where
         TxEnvelope: From<alloy_consensus::Signed<T>>,
     {
+        let signature = self.signature(&tx);
+        TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+    }
+
+    /// As [`Self::sign`], with the other of the two signatures that ECDSA has for a message, which EIP-2 forbids.
+    pub fn sign_with_high_s<T: SignableTransaction<Signature>>(&self, tx: T) -> Bytes
+    where
+        TxEnvelope: From<alloy_consensus::Signed<T>>,
+    {
+        let low = self.signature(&tx);
+        let order = U256::from_be_bytes(secp256k1::constants::CURVE_ORDER);
+        let high = Signature::new(low.r(), order - low.s(), !low.v());
+        TxEnvelope::from(tx.into_signed(high)).encoded_2718().into()
+    }
+
+    fn signature<T: SignableTransaction<Signature>>(&self, tx: &T) -> Signature {
         let digest = Message::from_digest(tx.signature_hash().0);
         let (parity, words) = SECP256K1.sign_ecdsa_recoverable(digest, &self.secret).serialize_compact();
-        let signature = Signature::from_bytes_and_parity(&words, i32::from(parity) != 0);
-        TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+        Signature::from_bytes_and_parity(&words, i32::from(parity) != 0)
     }
 }

@@ -6,10 +6,12 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
+use alloy_primitives::Address;
 use concordat_tests::{
-    Network, chain,
+    Network, PATIENCE, Wallet, chain,
     chaos::{self, BUSY},
     get, program, token,
 };
@@ -47,9 +49,10 @@ fn nodes_end_when_asked_to(network: &mut Network) {
 #[test]
 fn a_node_with_damaged_files_mends_itself_or_says_what_is_wrong() {
     let mut network = Network::start_with(NODES, &BUSY);
-    token::deploy(&network, "bank-a/developer", 1_000);
+    let receipts = receipts(&network);
     the_genesis_document_of_another_chain_is_refused(&mut network, 3);
-    a_torn_engine_log_stops_nobody_from_being_safe(&mut network, 3);
+    torn_logs_lose_nothing_that_was_returned(&mut network, 3, &receipts);
+    a_damaged_guard_lets_nobody_vote(&mut network, 3);
     an_emptied_folder_is_filled_by_the_peers(&mut network, 3);
     a_validator_that_lost_its_guard_abstains_and_votes_again(&mut network, 3);
     a_flipped_byte_is_found(&mut network, 3);
@@ -94,17 +97,102 @@ fn catch_up(network: &Network, node: usize) {
     network.wait_for_height(node, network.height(witness).unwrap() + 1);
 }
 
-/// Half of the engine's log is gone: the node recovers from what is left, or refuses to start and says so.
-fn a_torn_engine_log_stops_nobody_from_being_safe(network: &mut Network, node: usize) {
+/// Receipts that clients were given.
+fn receipts(network: &Network) -> Vec<Value> {
+    let token = token::deploy(network, "bank-a/developer", 1_000);
+    let developer = Wallet::of(network, "bank-a/developer");
+    // The developer has enrolled and deployed.
+    let pay = |nonce| network.execute(0, &developer.transfer(nonce, token, Address::repeat_byte(9), 1));
+    (2..6).map(pay).collect()
+}
+
+/// What a power cut or a bad disk leaves of a file.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    /// Its second half is gone.
+    Cut,
+    /// Something else follows.
+    Garbage,
+}
+
+impl Damage {
+    fn apply(self, file: &Path) {
+        let mut bytes = fs::read(file).unwrap();
+        match self {
+            Damage::Cut => bytes.truncate(bytes.len() / 2),
+            Damage::Garbage => bytes.extend([0xa5; 777]),
+        }
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+/// The node recovers, or refuses to start, names the file and says what to do; then that helps.
+fn torn_logs_lose_nothing_that_was_returned(network: &mut Network, node: usize, receipts: &[Value]) {
+    let data = network.node_folder(node).join("data");
+    for damage in [Damage::Cut, Damage::Garbage] {
+        for of_engine in [true, false] {
+            network.kill(node);
+            let log = if of_engine { data.join("wal/consensus.wal") } else { newest_log(&data) };
+            assert!(log.metadata().unwrap().len() > 0, "{} is empty", log.display());
+            damage.apply(&log);
+            network.start_node(node);
+            let name = log.file_name().unwrap().to_str().unwrap();
+            if !comes_back(network, node) {
+                let said = network.log_tail(node, 1);
+                assert!(said.contains(data.to_str().unwrap()), "{damage:?} of {name} is not named: {said}");
+                an_emptied_folder_is_filled_by_the_peers(network, node);
+                eprintln!("{damage:?} of {name}: refused, named, and mended by an empty folder");
+            }
+            for receipt in receipts {
+                let asked = json!([receipt["transactionHash"]]);
+                let kept = network.eth(node, "eth_getTransactionReceipt", asked).unwrap();
+                assert_eq!(kept, *receipt, "after {damage:?} of {name}");
+            }
+            chain::assert_no_double_signing(network);
+        }
+    }
+}
+
+/// The database's log that it wrote last.
+fn newest_log(data: &Path) -> PathBuf {
+    let mut logs = files_with("log", &data.join("ledger/rocksdb"));
+    logs.sort();
+    logs.pop().expect("the database keeps a log")
+}
+
+/// Waits until the node has caught up, or has ended by itself.
+fn comes_back(network: &mut Network, node: usize) -> bool {
+    let target = network.height((node + 1) % NODES).unwrap() + 1;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if network.height(node).is_some_and(|height| height >= target) {
+            return true;
+        }
+        if let Some(status) = network.ended(node) {
+            assert_eq!(status.code(), Some(1), "{}", network.log_tail(node, 10));
+            return false;
+        }
+        assert!(Instant::now() < until, "node {node} neither comes back nor ends");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Who does not know what it signed must not sign: the node refuses until the record is back.
+fn a_damaged_guard_lets_nobody_vote(network: &mut Network, node: usize) {
     network.kill(node);
-    let wal = network.node_folder(node).join("data/wal/consensus.wal");
-    let file = fs::File::options().write(true).open(&wal).unwrap();
-    let bytes = file.metadata().unwrap().len();
-    assert!(bytes > 0, "the engine keeps a log");
-    file.set_len(bytes / 2).unwrap();
+    let guard = network.node_folder(node).join("data/last-signed");
+    let record = fs::read(&guard).unwrap();
+    for damage in [Damage::Cut, Damage::Garbage] {
+        damage.apply(&guard);
+        let output = run_to_its_end(Path::new(network.node(node)["config"].as_str().unwrap()));
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let words = [guard.to_str().unwrap(), "is damaged", "Restore it from a backup"];
+        assert!(words.iter().all(|words| said.contains(words)), "{damage:?}: {said}");
+        fs::write(&guard, &record).unwrap();
+    }
     network.start_node(node);
     catch_up(network, node);
-    chain::assert_no_double_signing(network);
 }
 
 fn an_emptied_folder_is_filled_by_the_peers(network: &mut Network, node: usize) {
@@ -167,5 +255,7 @@ fn a_flipped_byte_is_found(network: &mut Network, node: usize) {
     file.read_exact_at(&mut byte, middle).unwrap();
     file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
     let damaged = check();
-    assert_eq!(damaged.status.code(), Some(3), "{}", said(&damaged));
+    let (check, told) = (damaged.status.code(), said(&damaged));
+    assert_eq!(check, Some(3), "{told}");
+    assert!(told.contains(largest.file_name().unwrap().to_str().unwrap()), "the file is not named: {told}");
 }

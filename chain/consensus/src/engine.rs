@@ -1,6 +1,6 @@
 //! Wiring: the engine's own actors, ours, and the handle that the node holds.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_malachitebft_config::{ConsensusConfig as EngineConfig, ValuePayload as ConfigPayload};
 use arc_malachitebft_core_types::ValuePayload;
@@ -45,7 +45,7 @@ pub enum StartError {
     #[error("write-ahead log directory {path}: {source}")]
     Wal {
         /// The directory.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What went wrong.
         source: std::io::Error,
     },
@@ -74,6 +74,14 @@ pub enum EngineFailure {
         /// The ledger's error.
         source: AppError,
     },
+    /// The ledger could not keep a block that is not decided yet.
+    #[error("block {height} cannot be kept until it is decided: {source}")]
+    Keep {
+        /// The height.
+        height: u64,
+        /// The ledger's error.
+        source: AppError,
+    },
     /// A block was decided that this node does not have.
     #[error("block {height} was decided but is not stored here; restart to fetch it from peers")]
     UnknownDecision {
@@ -93,10 +101,14 @@ pub enum EngineFailure {
     Stopping,
     /// The engine stopped rather than risk signing twice.
     #[error(
-        "the consensus engine stopped to stay safe: its write-ahead log cannot be read or written. Check the \
-         disk; the double-sign guard makes a restart safe"
+        "the consensus engine stopped to stay safe: its write-ahead log in {} cannot be read or written. Check \
+         that disk, and whether it is full; the double-sign guard makes a restart safe",
+        folder.display()
     )]
-    Unsafe,
+    Unsafe {
+        /// Where the log is.
+        folder: PathBuf,
+    },
     /// The engine stopped on an internal error.
     #[error("the consensus engine stopped on an internal error; see the log")]
     Engine,
@@ -342,11 +354,17 @@ impl Engine<'_> {
     ) -> Result<NetworkRef<ConcordatContext>, StartError> {
         let (stopping, failure) = (self.host.stopping.clone(), self.host.failure.clone());
         let unsafe_stop = metrics.engine.node_safety_failure.clone();
+        let folder = self.config.wal_dir.clone();
         let on_stop = move || {
             if *stopping.borrow() {
                 return;
             }
-            let why = if unsafe_stop.get() != 0 { EngineFailure::Unsafe } else { EngineFailure::Engine };
+            let unsafe_to_go_on = unsafe_stop.get() != 0;
+            let why = if unsafe_to_go_on {
+                EngineFailure::Unsafe { folder: folder.clone() }
+            } else {
+                EngineFailure::Engine
+            };
             failure.send_if_modified(|slot| {
                 let first = slot.is_none();
                 slot.get_or_insert(why);

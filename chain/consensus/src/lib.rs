@@ -22,13 +22,18 @@ pub mod network;
 pub mod signing;
 pub mod transport;
 
-/// What the simulation in `tests/` drives without sockets and threads. No part of the interface.
+/// What the simulation in `tests/` and the fuzz targets in `fuzz/` drive without sockets and threads. No part of
+/// the interface.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::{
         host::{Assembly, Blocks, Claim, Known, Step, parts},
         network::{Claims, Gate, Place, check_proposer},
         signing::{EngineSigner, is_abstention},
+        transport::{
+            frame::{Channel, HEADER_BYTES, Header, PerChannel, Reassembly},
+            hello::Hello,
+        },
     };
 }
 

@@ -30,3 +30,13 @@ pub use edge::{
     ClientAuthorizer, ClientRefusal, RpcMetrics, RpcParts, RpcServers, ServeError, ServerIdentity, TlsEdge,
     serve,
 };
+
+/// What the fuzz targets in `fuzz/` drive without sockets. No part of the interface.
+#[doc(hidden)]
+pub mod internals {
+    /// Reads a request body as a listener does: how many calls it holds, or the error that it gets.
+    pub fn read_request(body: &[u8]) -> Result<usize, String> {
+        let body = crate::jsonrpc::parse_body(body, &crate::Limits::default());
+        body.map(|body| body.calls()).map_err(|error| format!("{error:?}"))
+    }
+}

@@ -314,6 +314,14 @@ fn block_cache(options: &StoreOptions) -> Cache {
 fn failed(doing: &str, error: rocksdb::Error) -> StoreError {
     match error.kind() {
         rocksdb::ErrorKind::Corruption => StoreError::corrupt(doing, error),
+        _ if is_disk_full(&error) => {
+            StoreError::DiskFull { doing: doing.to_owned(), reason: error.to_string() }
+        }
         _ => StoreError::Database { doing: doing.to_owned(), reason: error.to_string() },
     }
+}
+
+/// RocksDB's C interface gives no code for this, only its own or the system's words.
+fn is_disk_full(error: &rocksdb::Error) -> bool {
+    ["No space left", "no space", "Disk quota exceeded"].iter().any(|words| error.as_ref().contains(words))
 }

@@ -52,6 +52,17 @@ pub enum StoreError {
         /// What the database said.
         reason: String,
     },
+    /// There is no room left.
+    #[error(
+        "the disk is full: the database failed to {doing}: {reason}; free space there and start the node again, \
+         nothing that it acknowledged is lost"
+    )]
+    DiskFull {
+        /// What was being done.
+        doing: String,
+        /// What the database said, with the file.
+        reason: String,
+    },
     /// Stored bytes are not what was written.
     #[error(
         "the store is damaged ({what}): {reason}; restore it from a snapshot or let the node sync into an empty one"

@@ -14,6 +14,7 @@ use super::{
     blocks::Known,
 };
 use crate::{
+    EngineFailure,
     application::{AppError, ConsensusBlock, Origin, ProposalRequest, Verdict},
     codec::encode_part,
     context::{Address, BlockId, ConcordatContext, Height},
@@ -212,7 +213,11 @@ impl Host {
         if self.state().blocks.get(&block.id).is_some_and(|known| known.stored) {
             return Ok(());
         }
-        self.app.store_undecided(Arc::clone(block)).await?;
+        // A node that cannot write must not go on as if it could: it would neither vote nor say why.
+        let fail = |source: &AppError| {
+            self.fail(EngineFailure::Keep { height: block.height, source: source.clone() });
+        };
+        self.app.store_undecided(Arc::clone(block)).await.inspect_err(fail)?;
         self.state().blocks.mark_stored(&block.id);
         Ok(())
     }

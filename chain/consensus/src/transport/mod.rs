@@ -7,8 +7,8 @@
 //! Invariant: nothing here knows what messages mean; that is [`crate::network`]'s business.
 
 mod connection;
-mod frame;
-mod hello;
+pub(crate) mod frame;
+pub(crate) mod hello;
 mod mesh;
 mod outbox;
 mod rate;

@@ -158,6 +158,24 @@ pub enum SnapshotError {
     },
 }
 
+/// What the fuzz targets in `fuzz/` drive without files: counts the entries of a chunk, or tells that it is
+/// malformed. No part of the interface.
+#[doc(hidden)]
+pub fn read_chunk(mut bytes: &[u8]) -> Option<usize> {
+    let mut entries = 0;
+    while !bytes.is_empty() {
+        (_, _, bytes) = decode_entry(bytes)?;
+        entries += 1;
+    }
+    Some(entries)
+}
+
+/// As [`read_chunk`], for the file that anchors a snapshot in the chain: whether it can be read at all.
+#[doc(hidden)]
+pub fn read_anchor(mut bytes: &[u8]) -> bool {
+    <Anchor as alloy_rlp::Decodable>::decode(&mut bytes).is_ok()
+}
+
 /// What a node needs besides the state to go on from a height.
 #[derive(Debug, RlpEncodable, RlpDecodable)]
 struct Anchor {
