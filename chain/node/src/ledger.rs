@@ -7,6 +7,7 @@
 mod activity;
 pub mod application;
 mod build;
+mod evidence;
 mod join;
 mod judge;
 mod settle;
@@ -21,6 +22,7 @@ use std::{
     time::Instant,
 };
 
+use concordat_consensus::Evidence;
 use concordat_core::{BlockEnv, BlockOutcome, ExecError};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{Store, StoreError};
@@ -30,6 +32,7 @@ use tokio::sync::{broadcast, watch};
 pub use join::{JoinError, import_snapshot};
 pub use tip::Tip;
 
+use self::evidence::{EvidenceBook, Kept};
 use crate::{admission::TxPool, metrics::NodeMetrics};
 
 /// How many executed but undecided blocks are kept. A round executes one; a few rounds may be under way.
@@ -68,7 +71,7 @@ pub struct Ledger {
     tip: watch::Sender<Arc<Tip>>,
     executed: Mutex<VecDeque<Arc<Executed>>>,
     blocks: broadcast::Sender<Arc<CommittedBlock>>,
-    evidence: Mutex<VecDeque<String>>,
+    evidence: EvidenceBook,
     identity_generation: AtomicU64,
 }
 
@@ -189,6 +192,8 @@ impl Ledger {
         settle::start_or_match_genesis(&store, &genesis)?;
         let tip = Arc::new(Tip::load(&store, &genesis)?);
         metrics.height.set(tip.height as i64);
+        let evidence = EvidenceBook::load(store.clone())?;
+        metrics.evidence_kept.set(evidence.count() as i64);
         Ok(Self {
             store,
             genesis,
@@ -197,7 +202,7 @@ impl Ledger {
             tip: watch::Sender::new(tip),
             executed: Mutex::default(),
             blocks: broadcast::Sender::new(BLOCKS_BUFFERED),
-            evidence: Mutex::default(),
+            evidence,
             identity_generation: AtomicU64::new(0),
         })
     }
@@ -212,9 +217,27 @@ impl Ledger {
         self.identity_generation.load(Ordering::SeqCst)
     }
 
-    /// Evidence of validators that signed conflicting messages, as this node saw it.
-    pub fn evidence(&self) -> Vec<String> {
-        lock(&self.evidence).iter().cloned().collect()
+    /// Evidence of validators that signed conflicting messages, as this node has ever seen it.
+    pub fn evidence(&self) -> Vec<serde_json::Value> {
+        self.evidence.report(&self.tip().validators)
+    }
+
+    /// Keeps evidence durably, unless it is known.
+    fn keep_evidence(&self, evidence: Evidence) {
+        let text = evidence.to_string();
+        match self.evidence.keep(evidence) {
+            Ok(Kept::New) => {
+                self.metrics.equivocations.inc();
+                self.metrics.evidence_kept.set(self.evidence.count() as i64);
+                tracing::error!(
+                    evidence = text,
+                    "a validator contradicted itself; see /evidence, tell the committee"
+                );
+            }
+            Ok(Kept::Known) => {}
+            Ok(Kept::Enough) => self.metrics.equivocations.inc(),
+            Err(error) => tracing::error!(evidence = text, %error, "evidence is not kept"),
+        }
     }
 
     /// Follows committed blocks.
