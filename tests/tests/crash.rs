@@ -228,7 +228,20 @@ fn a_validator_that_lost_its_guard_abstains_and_votes_again(network: &mut Networ
     let again =
         concordat_tests::run(&["node", "guard", "--never-signed", "--config", config.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(1), "the key of a node that has run is not new: {}", said(&again));
+    let risky = ["node", "guard", "--signed-up-to", "9", "--config", config.to_str().unwrap()];
+    assert_eq!(concordat_tests::run(&risky).status.code(), Some(2), "the risk must be accepted");
     chain::assert_no_double_signing(network);
+
+    network.kill(node);
+    let guard = folder.join("data/last-signed");
+    let whole = fs::read(&guard).unwrap();
+    fs::write(&guard, &whole[..40]).unwrap();
+    let refused = run_to_its_end(&config);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("is damaged"), "{}", said(&refused));
+    fs::write(&guard, whole).unwrap();
+    network.start_node(node);
+    catch_up(network, node);
 }
 
 fn files_with(extension: &str, folder: &Path) -> Vec<PathBuf> {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    context::{Address, BlockId, CommitCertificate, ValidatorSet},
+    context::{Address, BlockId, ValidatorSet},
     network::Evidence,
 };
 
@@ -147,12 +147,9 @@ pub enum Verdict {
 pub struct DecidedBlock {
     /// The block. Its `round` and `proposer` are those of the deciding round.
     pub block: Arc<ConsensusBlock>,
-    /// The same decision in CometBFT's form, signatures in the set's order: goes into the next block.
+    /// The decision in CometBFT's form, signatures in the set's order: goes into the next block. Keep it for
+    /// [`Application::decided`] as well.
     pub commit: tendermint::block::Commit,
-    /// The decision as peers need it for sync; keep it for [`Application::decided`].
-    pub certificate: Bytes,
-    /// The certificate itself.
-    pub commit_certificate: CommitCertificate,
     /// The validators that signed.
     pub validators: ValidatorSet,
 }
@@ -164,6 +161,9 @@ pub struct NextHeight {
     pub height: u64,
     /// The validators of that height.
     pub validators: ValidatorSet,
+    /// The validators of the height after it. Only who they are counts: in which order they propose depends on
+    /// this height's block.
+    pub upcoming: ValidatorSet,
     /// The engine's timeouts for that height.
     pub timeouts: LinearTimeouts,
 }
@@ -173,8 +173,8 @@ pub struct NextHeight {
 pub struct StoredBlock {
     /// The encoded block.
     pub bytes: Bytes,
-    /// [`DecidedBlock::certificate`], unchanged.
-    pub certificate: Bytes,
+    /// [`DecidedBlock::commit`], unchanged.
+    pub commit: tendermint::block::Commit,
 }
 
 /// The ledger could not do what consensus asked.
@@ -216,7 +216,7 @@ impl fmt::Debug for DecidedBlock {
             f,
             "DecidedBlock({:?}, {} signatures)",
             self.block,
-            self.commit_certificate.commit_signatures.len()
+            self.commit.signatures.iter().filter(|entry| entry.is_commit()).count()
         )
     }
 }

@@ -34,8 +34,6 @@ pub struct ConsensusConfig {
     pub sync_batch: usize,
     /// How far two correct validators' clocks may be apart.
     pub clock_precision: Duration,
-    /// How long a proposal may take to a correct validator.
-    pub message_delay: Duration,
     /// This node's clock.
     pub clock: Clock,
     /// Limits of the mesh.
@@ -90,7 +88,6 @@ impl ConsensusConfig {
             max_block_bytes: 4 * 1024 * 1024,
             sync_batch: 32,
             clock_precision: Duration::from_millis(500),
-            message_delay: Duration::from_secs(5),
             clock: Clock::default(),
             transport: TransportLimits::default(),
         }
@@ -155,6 +152,35 @@ pub struct TransportLimits {
     pub max_gossip_bytes: usize,
     /// The bytes of gossip that may wait to be sent; more is dropped and counted.
     pub gossip_queue_bytes: usize,
+    /// When a peer that breaks the protocol is kept away.
+    pub bans: BanLimits,
+}
+
+/// When a peer that breaks the protocol is kept away, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BanLimits {
+    /// So many offences within [`window`](Self::window) lead to a ban.
+    pub offences: usize,
+    /// In which time offences add up.
+    pub window: Duration,
+    /// The length of the first ban; each further one is twice as long.
+    pub first: Duration,
+    /// The longest ban.
+    pub longest: Duration,
+    /// After this time without an offence everything is forgotten.
+    pub forgiven_after: Duration,
+}
+
+impl Default for BanLimits {
+    fn default() -> Self {
+        Self {
+            offences: 10,
+            window: Duration::from_secs(60),
+            first: Duration::from_secs(10),
+            longest: Duration::from_secs(600),
+            forgiven_after: Duration::from_secs(3_600),
+        }
+    }
 }
 
 impl Default for TransportLimits {
@@ -173,6 +199,7 @@ impl Default for TransportLimits {
             gossip_rate: Rate { messages_per_second: 20_000, bytes_per_second: 64 * MIB },
             max_gossip_bytes: 1024 * 1024,
             gossip_queue_bytes: 8 * 1024 * 1024,
+            bans: BanLimits::default(),
         }
     }
 }

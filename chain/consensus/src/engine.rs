@@ -28,11 +28,14 @@ use crate::{
     codec::EngineCodec,
     config::ConsensusConfig,
     context::{Address, BlockTime, ConcordatContext},
-    host::{Host, HostActor, Settings, assemble},
+    delegate::Delegate,
+    host::{Host, Settings, assemble},
     metrics::ConsensusMetrics,
-    network::{Gossip, Network, NetworkActor},
+    network::{Gossip, Network},
     signing::{CachingVerifier, ConsensusSigner, EngineSigner, SignBytes},
-    transport::{Channel, Mesh, MeshError, MessageHandler, NodeIdentity, PeerAuthorizer, PeerIdentity},
+    transport::{
+        Channel, Mesh, MeshError, MessageHandler, Misbehaviour, NodeIdentity, PeerAuthorizer, PeerIdentity,
+    },
 };
 
 /// Why consensus does not start.
@@ -129,6 +132,9 @@ pub struct ConsensusStatus {
     pub peers: Vec<Arc<PeerIdentity>>,
     /// Until which block time this validator abstains because its vote guard was lost; `None` when it votes.
     pub abstains_until: Option<BlockTime>,
+    /// How far this node's clock is ahead of the others', in milliseconds; behind if negative. `None` as long as
+    /// too few blocks have been decided.
+    pub clock_offset_ms: Option<i64>,
     /// A height that the network has surely reached; going by the connected validators.
     pub network_tip: u64,
 }
@@ -181,6 +187,7 @@ impl ConsensusHandle {
             waiting: self.host.waiting(),
             peers: self.mesh.peers(),
             abstains_until: self.host.abstains_until(),
+            clock_offset_ms: self.host.clock_offset_ms(),
             network_tip: self.host.network.progress.common_tip(),
         }
     }
@@ -188,6 +195,13 @@ impl ConsensusHandle {
     /// Sends a message of the node's mempool to all validators. Dropped and counted where a peer is slow.
     pub fn broadcast_gossip(&self, message: &Bytes) {
         self.mesh.broadcast(Channel::Gossip, message, Some(Role::Validator));
+    }
+
+    /// Notes what the node found wrong with a peer's gossip. Too much of what only the peer itself can be to
+    /// blame for, and it is banned for a while.
+    pub fn blame(&self, peer: &PeerIdentity, reason: &Misbehaviour) {
+        self.metrics.dropped(reason.kind);
+        self.mesh.blame(peer, reason);
     }
 
     /// Judges all connected peers again. Done after each commit anyway.
@@ -321,7 +335,9 @@ impl Engine<'_> {
         network.link(node.get_cell());
         let wal = self.spawn_wal(node, span.clone()).await?;
         wal.link(node.get_cell());
-        let (host, _) = Actor::spawn(None, HostActor(Arc::clone(self.host)), ()).await?;
+        let asked = Arc::clone(self.host);
+        let on_message = Box::new(move |message| asked.handle(message));
+        let (host, _) = Actor::spawn(None, Delegate { on_message, on_stop: Box::new(|| {}) }, ()).await?;
         host.link(node.get_cell());
         let sync_port = Arc::new(OutputPort::<SyncMsg<ConcordatContext>>::with_capacity(SYNC_PORT));
         let consensus = Consensus::spawn(
@@ -371,7 +387,9 @@ impl Engine<'_> {
                 first
             });
         };
-        let actor = NetworkActor { network: Arc::clone(self.network), on_stop: Box::new(on_stop) };
+        let asked = Arc::clone(self.network);
+        let on_message = Box::new(move |message| asked.handle(message));
+        let actor = Delegate { on_message, on_stop: Box::new(on_stop) };
         Ok(Actor::spawn(None, actor, ()).await?.0)
     }
 

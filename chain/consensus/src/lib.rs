@@ -15,6 +15,7 @@ pub mod application;
 pub mod codec;
 pub mod config;
 pub mod context;
+mod delegate;
 mod engine;
 mod host;
 pub mod metrics;
@@ -45,11 +46,14 @@ pub use self::{
         AppError, Application, ConsensusBlock, DecidedBlock, NextHeight, Origin, ProposalRequest,
         ProposedBlock, StoredBlock, Verdict,
     },
-    config::{Clock, ConsensusConfig, Rate, TransportLimits, default_timeouts},
+    config::{BanLimits, Clock, ConsensusConfig, Rate, TransportLimits, default_timeouts},
     context::{Address, BlockId, BlockTime, ProposerOrder, Validator, ValidatorSet},
     engine::{ConsensusHandle, ConsensusStatus, EngineFailure, StartError, start},
     metrics::ConsensusMetrics,
     network::{Evidence, Gossip},
-    signing::{ConsensusSigner, LocalSigner, SignError, SignRequest, commit_from_certificate},
-    transport::{AuthorizedNode, NodeIdentity, PeerAuthorizer, PeerIdentity, peer_id_of_spki},
+    signing::{
+        ConsensusSigner, LocalSigner, SignError, SignRequest, certificate_from_commit,
+        commit_from_certificate,
+    },
+    transport::{AuthorizedNode, Misbehaviour, NodeIdentity, PeerAuthorizer, PeerIdentity, peer_id_of_spki},
 };

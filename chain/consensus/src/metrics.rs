@@ -1,6 +1,6 @@
 //! Counters and gauges of consensus and transport, in the Prometheus text format.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, atomic::AtomicU64};
 
 use arc_malachitebft_metrics::Metrics as EngineMetrics;
 use prometheus_client::{
@@ -35,8 +35,14 @@ pub struct ConsensusMetrics {
     pub abstaining: Gauge,
     /// The block time until which it does, in Unix seconds; 0 when it votes.
     pub abstains_until: Gauge,
+    /// How far this node's clock is ahead of the others', in seconds.
+    pub clock_offset: Gauge<f64, AtomicU64>,
+    /// 1 while this node's clock is too far from the others'.
+    pub clock_off: Gauge,
     /// Equivocations proven.
     pub evidence: Counter,
+    /// Peers kept away for a while.
+    pub bans: Counter,
     /// Bytes sent, before TLS.
     pub bytes_sent: Counter,
     handshakes_failed: Family<Label, Counter>,
@@ -61,7 +67,10 @@ impl Default for ConsensusMetrics {
             signing_refused: Counter::default(),
             abstaining: Gauge::default(),
             abstains_until: Gauge::default(),
+            clock_offset: Gauge::default(),
+            clock_off: Gauge::default(),
             evidence: Counter::default(),
+            bans: Counter::default(),
             bytes_sent: Counter::default(),
             handshakes_failed: Family::default(),
             disconnects: Family::default(),
@@ -103,7 +112,18 @@ impl ConsensusMetrics {
             "Block time until which this validator abstains, Unix seconds; 0 when it votes",
             self.abstains_until.clone(),
         );
+        self.add(
+            "clock_offset_seconds",
+            "This node's clock minus that of the others, going by decided blocks",
+            self.clock_offset.clone(),
+        );
+        self.add(
+            "clock_off",
+            "1 while this node's clock is further from the others than the chain allows",
+            self.clock_off.clone(),
+        );
         self.add("evidence", "Equivocations proven", self.evidence.clone());
+        self.add("bans", "Peers kept away for a while: they broke the protocol", self.bans.clone());
         self.add("bytes_sent", "Bytes sent to peers, before TLS", self.bytes_sent.clone());
         self.add(
             "handshakes_failed",

@@ -4,13 +4,13 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_malachitebft_core_consensus::SignedConsensusMsg;
 use arc_malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};
 use arc_malachitebft_signing_ed25519::Signature;
 use concordat_consensus::{
-    Address, BlockId, BlockTime, NodeIdentity,
+    Address, BanLimits, BlockId, BlockTime, NodeIdentity,
     codec::{SyncMessage, encode_consensus, encode_sync},
     context::{Height, Vote},
     signing::SignBytes,
@@ -143,7 +143,7 @@ async fn send(
 /// Waits until the node closes the connection.
 async fn closed(mut stream: TlsStream<TcpStream>) {
     let mut sink = Vec::new();
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), stream.read_to_end(&mut sink)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut sink)).await;
     assert!(ended.is_ok(), "the node did not close the connection");
 }
 
@@ -236,6 +236,8 @@ async fn broken_frames_end_the_connection_and_are_counted() {
     let identity = &homes[1].identity;
     let oversized = [&((MAX_FRAME_BYTES + 1) as u32).to_be_bytes()[..], &[1]].concat();
     let unknown_channel = frame(9, b"x");
+    let status = SyncMessage::Status { tip: Height(1), earliest: Height(9) };
+    let inside_out = encode_sync(&status).unwrap();
     let second_greeting = frame(0, &greeting(Role::Validator).encode_to_vec());
     for (bytes, reason) in [
         (oversized, "frame"),
@@ -245,6 +247,7 @@ async fn broken_frames_end_the_connection_and_are_counted() {
         (frame(2, b"garbage"), "malformed"),
         (frame(3, b"garbage"), "malformed"),
         (frame(0, b"").repeat(20_000), "flood"),
+        (frame(3, &inside_out), "malformed"),
     ] {
         closed(send(&node, identity, greeting(Role::Validator), &bytes).await).await;
         counted(&node, "disconnects", reason).await;
@@ -294,8 +297,8 @@ async fn bad_signatures_strangers_and_far_heights_are_counted_by_reason() {
     closed(send(&node, identity, greeting(Role::Validator), &forged).await).await;
     counted(&node, "disconnects", "bad_signature").await;
 
-    // What an honest node might send too is dropped, and the connection stays.
-    let bytes = [vote_frame(2, 1000, 1), vote_frame(77, 1, 1), vote_frame(2, 0, 1)].concat();
+    // What an honest node might send too is dropped, however often, and the connection stays.
+    let bytes = [vote_frame(2, 1000, 1), vote_frame(77, 1, 1), vote_frame(2, 0, 1)].concat().repeat(50);
     let stream = send(&node, identity, greeting(Role::Validator), &bytes).await;
     for reason in ["height_ahead", "unknown_validator", "height_behind"] {
         counted(&node, "messages_dropped", reason).await;
@@ -340,5 +343,43 @@ async fn one_validator_s_signatures_and_statuses_wake_nobody_and_those_of_two_do
     let second = send(&node, &homes[2].identity, greeting(Role::Validator), &vote_frame(3, 1, 1)).await;
     eventually("two woke it", || node.handle.status().height == 1).await;
     drop((liar, second));
+    node.handle.shutdown().await;
+}
+
+/// A vote in bank-1's name that bank-1 has not signed.
+fn forged_vote(round: u32) -> Vec<u8> {
+    let mut forged = vote(2, 1, 1);
+    forged.message.round = Round::new(round);
+    frame(1, &encode_consensus(&SignedConsensusMsg::Vote(forged)).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peer_with_bad_signatures_is_banned_for_a_while_and_nobody_else_is() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let bans = BanLimits { offences: 3, first: Duration::from_millis(200), ..BanLimits::default() };
+    let node = homes[0].start_with(&registry, vec![], |config| config.transport.bans = bans).await;
+    let honest = send(&node, &homes[2].identity, greeting(Role::Validator), b"").await;
+    eventually("the honest peer is there", || node.handle.status().peers.len() == 1).await;
+    for round in 1..=3 {
+        closed(send(&node, &homes[1].identity, greeting(Role::Validator), &forged_vote(round)).await).await;
+    }
+    let banned = "concordat_consensus_bans_total 1";
+    eventually("the ban", || node.handle.encode_prometheus().contains(banned)).await;
+    // Refused at first, taken back when the ban is over: then the node answers pings again.
+    let back = loop {
+        let stream = send(&node, &homes[1].identity, greeting(Role::Validator), b"").await;
+        let here = async {
+            while node.handle.status().peers.len() < 2 {
+                tokio::task::yield_now().await
+            }
+        };
+        if tokio::time::timeout(Duration::from_millis(50), here).await.is_ok() {
+            break stream;
+        }
+    };
+    counted(&node, "handshakes_failed", "banned").await;
+    assert_eq!(node.handle.status().peers.len(), 2, "the other one was never touched");
+    drop((honest, back));
     node.handle.shutdown().await;
 }

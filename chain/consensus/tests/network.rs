@@ -4,9 +4,10 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
+use concordat_consensus::{Address, ConsensusConfig};
 use concordat_types::{Role, commit::verify_commit};
 use support::*;
 use tendermint::{Time, block::signed_header::SignedHeader, validator::Set};
@@ -146,8 +147,8 @@ async fn observer_follows_without_voting() {
     running.push(observer.start(&registry, addresses(&running)).await);
     observer.ledger.reaches(5).await;
     run_until(&homes, 12);
-    observer.ledger.reaches(12).await;
     homes.push(observer);
+    all_reach(&homes, 12).await;
     check_chains(&homes, 12);
     stop(running).await;
 }
@@ -230,6 +231,47 @@ async fn validator_without_its_guard_abstains_while_it_catches_up_and_votes_agai
     assert!(homes.iter().all(|home| home.ledger.evidence.lock().unwrap().is_empty()));
     running.push(returned);
     stop(running).await;
+}
+
+/// One validator's clock is off by `skew` seconds; the others decide without it, and it finds out.
+async fn clock_is_off(skew: i64) {
+    log();
+    const HEIGHTS: u64 = 12;
+    let (registry, homes) = validators(4, 0);
+    homes[1].ledger.skew.store(skew, Ordering::SeqCst);
+    let adjust = |config: &mut ConsensusConfig| config.clock_precision = Duration::from_secs(30);
+    let mut running: Vec<Running> = Vec::new();
+    for home in &homes {
+        running.push(home.start_with(&registry, addresses(&running), adjust).await);
+    }
+    for height in 1..=HEIGHTS {
+        run_until(&homes, height);
+        all_reach(&homes, height).await;
+    }
+    check_chains(&homes, HEIGHTS);
+
+    let wrong = Address::of_public_key(&public_key(&homes[1].seed));
+    let proposer = |height| homes[0].ledger.at(height).block.header.proposer_address;
+    // The first block has no predecessor whose time could be compared; its own time is refused all the same.
+    assert!((1..=HEIGHTS).all(|height| proposer(height).as_bytes() != wrong.0), "its time was accepted");
+    let offset = running[1].handle.status().clock_offset_ms.expect("it has seen enough blocks");
+    assert!((offset - skew * 1_000).abs() < 60_000, "it thinks that it is {offset} ms ahead");
+    assert!(running[1].handle.encode_prometheus().contains("concordat_consensus_clock_off 1"));
+    for node in [0, 2, 3] {
+        let off = running[node].handle.encode_prometheus().contains("concordat_consensus_clock_off 1");
+        assert!(!off, "node {node} blames its own clock");
+    }
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chain_goes_on_when_a_validator_s_clock_is_minutes_ahead_and_it_finds_out() {
+    clock_is_off(180).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chain_goes_on_when_a_validator_s_clock_is_minutes_behind_and_it_finds_out() {
+    clock_is_off(-180).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,8 +151,10 @@ impl TxPool {
         lock(&self.next).clone().ok_or_else(|| SubmitError::Unavailable("the node is starting".into()))
     }
 
-    /// Takes what a peer tells: a list of raw transactions. Wrong ones are counted, not answered.
-    pub fn receive(&self, message: &[u8]) -> Result<(), alloy_rlp::Error> {
+    /// Takes what a peer tells: a list of raw transactions. Wrong ones are counted, not answered. Gives how many
+    /// signatures were bad: a node tells only what it has checked, so that is the peer's own doing. Other faults
+    /// may come from a different version of the program.
+    pub fn receive(&self, message: &[u8]) -> Result<usize, alloy_rlp::Error> {
         let mut rest = message;
         let raws = Vec::<Bytes>::decode(&mut rest)?;
         if raws.len() > GOSSIP_BATCH {
@@ -164,14 +166,14 @@ impl TxPool {
             let pool = lock(&self.pool);
             parsed.into_iter().filter(|tx| pool.get(&tx.hash()).is_none()).collect()
         };
-        let check =
-            |tx: SignedTx| self.or_count(tx.verify(self.chain_id)).map(|tx| self.check_against_state(tx));
-        let checked: Vec<_> = unknown.into_par_iter().filter_map(check).collect();
-        for checked in checked {
+        let verified: Vec<Result<VerifiedTx, TxError>> =
+            unknown.into_par_iter().map(|tx| tx.verify(self.chain_id)).collect();
+        let forged = verified.iter().filter(|tx| matches!(tx, Err(TxError::BadSignature(_)))).count();
+        for tx in verified.into_iter().filter_map(|tx| self.or_count(tx)) {
             // Stale, known or out of room: nothing to say to the peer.
-            let _ = checked.and_then(|checked| self.insert(checked));
+            let _ = self.check_against_state(tx).and_then(|checked| self.insert(checked));
         }
-        Ok(())
+        Ok(forged)
     }
 
     fn or_count<T>(&self, result: Result<T, TxError>) -> Option<T> {

@@ -8,6 +8,7 @@ mod activity;
 mod ahead;
 pub mod application;
 mod build;
+mod evidence;
 mod join;
 mod judge;
 mod settle;
@@ -22,6 +23,7 @@ use std::{
     time::Instant,
 };
 
+use concordat_consensus::Evidence;
 use concordat_core::{BlockEnv, BlockOutcome, ExecError};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{Store, StoreError};
@@ -32,7 +34,10 @@ pub use join::{JoinError, import_snapshot};
 pub use settle::note_genesis;
 pub use tip::Tip;
 
-use self::ahead::Ahead;
+use self::{
+    ahead::Ahead,
+    evidence::{EvidenceBook, Kept},
+};
 use crate::{
     admission::{TxPool, verify_block},
     metrics::NodeMetrics,
@@ -75,7 +80,7 @@ pub struct Ledger {
     executed: Mutex<VecDeque<Arc<Executed>>>,
     ahead: Ahead,
     blocks: broadcast::Sender<Arc<CommittedBlock>>,
-    evidence: Mutex<VecDeque<String>>,
+    evidence: EvidenceBook,
     identity_generation: AtomicU64,
 }
 
@@ -199,6 +204,8 @@ impl Ledger {
         let chain_id = genesis.evm_chain_id;
         let ahead = Ahead::start(move |block| verify_block(block, chain_id))
             .map_err(|error| LedgerError::Task(error.to_string()))?;
+        let evidence = EvidenceBook::load(store.clone())?;
+        metrics.evidence_kept.set(evidence.count() as i64);
         Ok(Self {
             store,
             genesis,
@@ -208,7 +215,7 @@ impl Ledger {
             executed: Mutex::default(),
             ahead,
             blocks: broadcast::Sender::new(BLOCKS_BUFFERED),
-            evidence: Mutex::default(),
+            evidence,
             identity_generation: AtomicU64::new(0),
         })
     }
@@ -223,9 +230,27 @@ impl Ledger {
         self.identity_generation.load(Ordering::SeqCst)
     }
 
-    /// Evidence of validators that signed conflicting messages, as this node saw it.
-    pub fn evidence(&self) -> Vec<String> {
-        lock(&self.evidence).iter().cloned().collect()
+    /// Evidence of validators that signed conflicting messages, as this node has ever seen it.
+    pub fn evidence(&self) -> Vec<serde_json::Value> {
+        self.evidence.report(&self.tip().validators)
+    }
+
+    /// Keeps evidence durably, unless it is known.
+    fn keep_evidence(&self, evidence: Evidence) {
+        let text = evidence.to_string();
+        match self.evidence.keep(evidence) {
+            Ok(Kept::New) => {
+                self.metrics.equivocations.inc();
+                self.metrics.evidence_kept.set(self.evidence.count() as i64);
+                tracing::error!(
+                    evidence = text,
+                    "a validator contradicted itself; see /evidence, tell the committee"
+                );
+            }
+            Ok(Kept::Known) => {}
+            Ok(Kept::Enough) => self.metrics.equivocations.inc(),
+            Err(error) => tracing::error!(evidence = text, %error, "evidence is not kept"),
+        }
     }
 
     /// Follows committed blocks.

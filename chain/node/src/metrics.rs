@@ -25,6 +25,8 @@ pub struct NodeMetrics {
     pub blocks_refused: IntCounter,
     /// Conflicting messages signed by one validator.
     pub equivocations: IntCounter,
+    /// Pieces of evidence in the store, of this run and those before.
+    pub evidence_kept: IntGauge,
     /// Malformed or wrongly signed transactions that peers told.
     pub gossip_refused: IntCounter,
     certificate_days_left: IntGaugeVec,
@@ -53,6 +55,7 @@ impl NodeMetrics {
             commit_seconds: make.histogram("commit_seconds", "Time of the durable commit of a block.")?,
             blocks_refused: make.counter("blocks_refused_total", "Proposals that broke a rule.")?,
             equivocations: make.counter("equivocations_total", "Conflicting messages of one validator.")?,
+            evidence_kept: make.gauge("evidence_kept", "Stored evidence of validators' contradictions.")?,
             gossip_refused: make
                 .counter("gossip_refused_total", "Malformed or wrongly signed transactions from peers.")?,
             certificate_days_left: make.gauges(

@@ -85,6 +85,7 @@ async fn readyz(state: web::Data<Operations>) -> HttpResponse {
         "reachable_power": power,
         "total_power": total,
         "votes": votes(&state.api, &tip, &consensus),
+        "clock_offset_ms": consensus.clock_offset_ms,
         "abstains_until": consensus.abstains_until.map(rfc3339),
     });
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }

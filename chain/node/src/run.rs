@@ -3,7 +3,8 @@
 use std::{collections::HashMap, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use concordat_consensus::{
-    ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, NodeIdentity, signing::SignGuard,
+    ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, Misbehaviour, NodeIdentity,
+    signing::SignGuard,
 };
 use concordat_pki_verify::Certificate;
 use concordat_rpc::{NodeInfo, RpcMetrics, RpcParts, RpcServers, ServerIdentity, TlsEdge};
@@ -141,6 +142,7 @@ pub fn begin_guard(data: &Path, height: u64) -> Result<(), NodeError> {
 
 /// Starts a node. Call it inside a multi-threaded tokio runtime.
 pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Result<RunningNode, NodeError> {
+    name_threads();
     let identity = Identity::read(&keys)?;
     let genesis = Arc::new(genesis);
     let registry = concordat_monitoring::registry(HashMap::new())?;
@@ -222,6 +224,13 @@ impl Identity {
     }
 }
 
+/// Names the threads that check signatures and hash trees, so that a profile says what they are.
+fn name_threads() {
+    let named = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("parallel-{index}"));
+    // An error says that they run already: a second node in this process.
+    let _ = named.build_global();
+}
+
 async fn open_ledger(
     config: &NodeConfig,
     genesis: &Arc<Genesis>,
@@ -288,7 +297,6 @@ async fn start_consensus(
     );
     settings.peers = config.p2p.peers.clone();
     settings.clock_precision = Duration::from_millis(genesis.params.clock_precision_ms);
-    settings.message_delay = Duration::from_millis(genesis.params.message_delay_ms);
     settings.max_block_bytes = usize::try_from(genesis.params.block_max_bytes).unwrap_or(usize::MAX);
     let node = NodeIdentity {
         chain: keys.node_chain.iter().cloned().map(CertificateDer::from).collect(),
@@ -306,7 +314,7 @@ fn spawn_tasks(
     told: mpsc::Receiver<Arc<concordat_types::VerifiedTx>>,
     workers: rayon::ThreadPool,
 ) -> Vec<JoinHandle<()>> {
-    let handle = consensus.clone();
+    let (handle, judge) = (consensus.clone(), consensus.clone());
     let out = admission::tell_peers(pool.clone(), told, move |message| handle.broadcast_gossip(&message));
     let receiver = pool.clone();
     let inward = async move {
@@ -314,11 +322,12 @@ fn spawn_tasks(
         // All that waits goes into one task: a task for each would cost more than its signatures.
         while gossip.recv_many(&mut messages, GOSSIP_AT_ONCE).await > 0 {
             let (pool, batch) = (receiver.clone(), std::mem::take(&mut messages));
+            let mesh = judge.clone();
             let (done, finished) = oneshot::channel();
             workers.spawn(move || {
                 for Gossip { from, message } in batch {
-                    if let Err(error) = pool.receive(&message) {
-                        tracing::warn!(peer = %from.common_name, org = %from.org, %error, "malformed gossip");
+                    if let Some(fault) = gossip_fault(pool.receive(&message)) {
+                        mesh.blame(&from, &fault);
                     }
                 }
                 let _ = done.send(());
@@ -329,6 +338,18 @@ fn spawn_tasks(
         }
     };
     vec![tokio::spawn(out), tokio::spawn(inward)]
+}
+
+/// What is wrong with a peer's message of transactions, if only the peer itself can be to blame.
+fn gossip_fault(received: Result<usize, alloy_rlp::Error>) -> Option<Misbehaviour> {
+    match received {
+        Ok(0) => None,
+        Ok(forged) => {
+            let detail = format!("gossip with {forged} badly signed transactions");
+            Some(Misbehaviour::offence("bad_transaction", detail))
+        }
+        Err(error) => Some(Misbehaviour::offence("malformed_gossip", error)),
+    }
 }
 
 async fn serve(

@@ -2,16 +2,16 @@
 
 use arc_malachitebft_core_consensus::{LivenessMsg, ProposedValue, SignedConsensusMsg};
 use arc_malachitebft_core_types::{
-    CommitSignature, ExtendedCommitSignature, NilOrVal, PolkaSignature, Round, RoundCertificateType,
-    RoundSignature, SignedMessage, Validity, VoteType,
+    ExtendedCommitSignature, NilOrVal, PolkaSignature, Round, RoundCertificateType, RoundSignature,
+    SignedMessage, Validity, VoteType,
 };
 use arc_malachitebft_signing_ed25519::Signature;
 use bytes::Bytes;
 
 use super::{CodecError, MAX_HEIGHT, MAX_ROUND, MAX_SIGNATURES, schema as pb};
 use crate::context::{
-    Address, BlockId, BlockTime, CommitCertificate, ConcordatContext, ExtendedCommitCertificate, Height,
-    PolkaCertificate, Proposal, RoundCertificate, SignedProposal, SignedVote, Vote,
+    Address, BlockId, BlockTime, ConcordatContext, ExtendedCommitCertificate, Height, PolkaCertificate,
+    Proposal, RoundCertificate, SignedProposal, SignedVote, Vote,
 };
 
 fn fixed<const N: usize>(field: &'static str, bytes: &Bytes) -> Result<[u8; N], CodecError> {
@@ -206,20 +206,6 @@ pub fn polka_from_pb(polka: &pb::Certificate) -> Result<PolkaCertificate, CodecE
         round: round(polka.round)?,
         value_id: block_id_from_pb(&polka.block_id)?,
         polka_signatures: signatures_from_pb(&polka.signatures, PolkaSignature::new)?,
-    })
-}
-
-pub fn commit_to_pb(commit: &CommitCertificate) -> Result<pb::Certificate, CodecError> {
-    let signatures = commit.commit_signatures.iter().map(|entry| (&entry.address, &entry.signature));
-    certificate_to_pb(commit.height, commit.round, &commit.value_id, signatures)
-}
-
-pub fn commit_from_pb(commit: &pb::Certificate) -> Result<CommitCertificate, CodecError> {
-    Ok(CommitCertificate {
-        height: height(commit.height)?,
-        round: round(commit.round)?,
-        value_id: block_id_from_pb(&commit.block_id)?,
-        commit_signatures: signatures_from_pb(&commit.signatures, CommitSignature::new)?,
     })
 }
 

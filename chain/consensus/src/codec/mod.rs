@@ -14,9 +14,9 @@ use prost::Message;
 
 pub use self::convert::BlockPart;
 use self::schema as pb;
-use crate::context::{
-    CommitCertificate, ConcordatContext, ExtendedCommitCertificate, Height, PolkaCertificate,
-    RoundCertificate, SignedProposal, SignedVote,
+use crate::{
+    context::{ConcordatContext, Height, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote},
+    network::Evidence,
 };
 
 /// The largest height: CometBFT's heights are signed 64-bit numbers.
@@ -150,30 +150,6 @@ pub fn decode_consensus(bytes: Bytes) -> Result<ConsensusMessage, CodecError> {
     }
 }
 
-/// Encodes a commit certificate for storage and sync.
-///
-/// # Errors
-/// If the certificate has no defined round.
-pub fn encode_certificate(certificate: &CommitCertificate) -> Result<Bytes, CodecError> {
-    convert::commit_to_pb(certificate).map(encode)
-}
-
-/// Decodes a stored commit certificate.
-///
-/// # Errors
-/// If the bytes are no certificate or a field is out of bounds.
-pub fn decode_certificate(bytes: Bytes) -> Result<CommitCertificate, CodecError> {
-    convert::commit_from_pb(&pb::Certificate::decode(bytes)?)
-}
-
-/// Decodes a stored commit certificate into the form that sync responses carry.
-///
-/// # Errors
-/// If the bytes are no certificate or a field is out of bounds.
-pub fn decode_extended_certificate(bytes: Bytes) -> Result<ExtendedCommitCertificate, CodecError> {
-    convert::extended_from_pb(&pb::Certificate::decode(bytes)?)
-}
-
 /// Encodes a piece of a block.
 ///
 /// # Errors
@@ -258,6 +234,30 @@ fn response_from_pb(response: pb::Response) -> Result<Response<ConcordatContext>
         })
         .collect::<Result<_, CodecError>>()?;
     Ok(Response::ValueResponse(ValueResponse::new(first, values)))
+}
+
+/// Encodes evidence of equivocation for storage.
+///
+/// # Errors
+/// If a message has no defined round.
+pub fn encode_evidence(evidence: &Evidence) -> Result<Bytes, CodecError> {
+    let [first, second] = evidence.pair();
+    let (first, second) = (convert::consensus_to_pb(&first)?, convert::consensus_to_pb(&second)?);
+    Ok(encode(pb::Evidence { first: Some(first), second: Some(second) }))
+}
+
+/// Decodes stored evidence.
+///
+/// # Errors
+/// If the bytes are none, or the two messages are not about one step of one validator.
+pub fn decode_evidence(bytes: Bytes) -> Result<Evidence, CodecError> {
+    let evidence = pb::Evidence::decode(bytes)?;
+    let message = |message: Option<pb::Consensus>| {
+        let message = message.ok_or(CodecError::Missing { field: "message" })?;
+        Codec::<SignedConsensusMsg<ConcordatContext>>::decode(&EngineCodec, encode(message))
+    };
+    Evidence::of(message(evidence.first)?, message(evidence.second)?)
+        .ok_or(CodecError::OutOfRange { field: "pair of messages" })
 }
 
 /// The codec that the engine's write-ahead log and sync actors are given.

@@ -211,3 +211,12 @@ pub struct DecidedBlock {
     #[prost(message, optional, tag = "2")]
     pub certificate: Option<Certificate>,
 }
+
+/// Two conflicting messages of one validator.
+#[derive(Clone, PartialEq, Message)]
+pub struct Evidence {
+    #[prost(message, optional, tag = "1")]
+    pub first: Option<Consensus>,
+    #[prost(message, optional, tag = "2")]
+    pub second: Option<Consensus>,
+}

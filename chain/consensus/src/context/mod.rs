@@ -12,7 +12,6 @@ mod validators;
 use std::fmt;
 
 use arc_malachitebft_core_types as core;
-use arc_malachitebft_core_types::{NilOrVal, Round};
 use arc_malachitebft_signing_ed25519::Ed25519;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -125,7 +124,7 @@ impl core::Context for ConcordatContext {
         value: NilOrVal<BlockId>,
         validator: Address,
     ) -> Vote {
-        Vote { vote_type: core::VoteType::Prevote, height, round, value, validator }
+        Vote { vote_type: VoteType::Prevote, height, round, value, validator }
     }
 
     fn new_precommit(
@@ -135,9 +134,14 @@ impl core::Context for ConcordatContext {
         value: NilOrVal<BlockId>,
         validator: Address,
     ) -> Vote {
-        Vote { vote_type: core::VoteType::Precommit, height, round, value, validator }
+        Vote { vote_type: VoteType::Precommit, height, round, value, validator }
     }
 }
+
+/// The engine's words that votes and proposals are made of.
+pub use arc_malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};
+/// An Ed25519 signature, as the engine holds it.
+pub use arc_malachitebft_signing_ed25519::Signature;
 
 /// A signed vote.
 pub type SignedVote = core::SignedVote<ConcordatContext>;

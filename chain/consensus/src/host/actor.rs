@@ -1,41 +1,16 @@
-//! The actor that the engine knows as its host.
+//! What the engine asks of its host.
 
 use std::sync::Arc;
 
 use arc_malachitebft_core_consensus::VoteExtensionError;
 use arc_malachitebft_engine::host::HostMsg;
-use async_trait::async_trait;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{Host, Position};
 use crate::context::{ConcordatContext, Height};
 
-/// Starts a task for whatever takes time; never waits.
-pub(crate) struct HostActor(pub Arc<Host>);
-
-#[async_trait]
-impl Actor for HostActor {
-    type Msg = HostMsg<ConcordatContext>;
-    type State = ();
-    type Arguments = ();
-
-    async fn pre_start(&self, _myself: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
-        _state: &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        self.0.handle(message);
-        Ok(())
-    }
-}
-
 impl Host {
-    fn handle(self: &Arc<Self>, message: HostMsg<ConcordatContext>) {
+    /// Starts a task for whatever takes time; never waits.
+    pub fn handle(self: &Arc<Self>, message: HostMsg<ConcordatContext>) {
         let host = Arc::clone(self);
         match message {
             HostMsg::ConsensusReady { reply_to } => {
@@ -82,6 +57,7 @@ impl Host {
 
     fn started(self: &Arc<Self>, position: Position) {
         let height = position.height;
+        self.network.gate().enter_round(Height(height), position.round);
         self.network.metrics.height.set(i64::try_from(height).unwrap_or(i64::MAX));
         self.network.metrics.round.set(i64::from(position.round));
         let new_height = {

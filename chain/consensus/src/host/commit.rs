@@ -11,7 +11,6 @@ use super::Host;
 use crate::{
     EngineFailure,
     application::{ConsensusBlock, DecidedBlock, NextHeight},
-    codec::encode_certificate,
     context::{CommitCertificate, ConcordatContext, Height, ValidatorSet},
     signing::commit_from_certificate,
 };
@@ -39,7 +38,7 @@ impl Host {
             }
             Err(source) => return self.fail(EngineFailure::Start { source }),
         }
-        self.network.advance(Height(next.height), next.validators.clone());
+        self.network.advance(&next);
         let _ =
             tokio::time::timeout(self.settings.connect_wait, self.wait_for_quorum(&next.validators)).await;
         self.wait_to_start(next.height).await;
@@ -101,14 +100,7 @@ impl Host {
             |error: &dyn std::fmt::Display| EngineFailure::Inconsistent { height, reason: error.to_string() };
         let complete = self.network.gate().complete(certificate.clone(), &validators);
         let commit = commit_from_certificate(&complete, &validators).map_err(|e| inconsistent(&e))?;
-        let encoded = encode_certificate(&complete).map_err(|e| inconsistent(&e))?;
-        let decided = DecidedBlock {
-            block,
-            commit,
-            certificate: encoded,
-            commit_certificate: complete,
-            validators: validators.clone(),
-        };
+        let decided = DecidedBlock { block, commit, validators: validators.clone() };
         let time = certificate.value_id.time;
         let next = {
             let _committing = self.committing.lock().await;
@@ -123,13 +115,20 @@ impl Host {
     }
 
     fn committed(&self, certificate: CommitCertificate, validators: ValidatorSet, next: &NextHeight) {
-        {
+        let block = certificate.value_id;
+        let arrived = {
             let mut state = self.state();
+            // Whatever the round was: the time is that of whoever built the block.
+            let arrived = std::mem::take(&mut state.arrived).remove(&block);
             state.last_decision = Some((certificate, validators));
             state.blocks.prune(next.height);
+            arrived
+        };
+        if let Some(arrived) = arrived {
+            self.compare_clock(block.time, arrived);
         }
         self.network.metrics.committed.inc();
-        self.network.advance(Height(next.height), next.validators.clone());
+        self.network.advance(next);
         // The block may have revoked somebody.
         self.network.mesh.recheck_if_changed();
     }

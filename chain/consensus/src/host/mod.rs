@@ -9,11 +9,13 @@ mod abstain;
 mod actor;
 mod assembly;
 mod blocks;
+mod clock;
 mod commit;
 mod proposals;
 mod serve;
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -23,7 +25,8 @@ use arc_malachitebft_core_types::{Round, Validity, ValueOrigin};
 use arc_malachitebft_engine::consensus::{ConsensusMsg, ConsensusRef};
 use tokio::sync::watch;
 
-pub(crate) use self::{actor::HostActor, assembly::assemble};
+pub(crate) use self::assembly::assemble;
+use self::clock::ClockWatch;
 pub use self::{
     assembly::{Assembly, Claim, Step, parts},
     blocks::{Blocks, Known},
@@ -32,7 +35,7 @@ use crate::{
     EngineFailure,
     application::{AppError, Application, ConsensusBlock, NextHeight},
     config::{Clock, ConsensusConfig},
-    context::{Address, BlockId, CommitCertificate, ConcordatContext, Height, ValidatorSet},
+    context::{Address, BlockId, BlockTime, CommitCertificate, ConcordatContext, Height, ValidatorSet},
     network::Network,
     signing::{Abstention, ConsensusSigner},
 };
@@ -70,7 +73,6 @@ impl From<&ConsensusConfig> for Settings {
 /// A commit under way: `None` until it is done.
 type CommitResult = watch::Receiver<Option<NextHeight>>;
 
-#[derive(Default)]
 struct State {
     position: Position,
     blocks: Blocks,
@@ -81,6 +83,24 @@ struct State {
     waiting: Option<u64>,
     /// Set while this validator does not vote because it cannot know what it has signed.
     abstention: Option<Abstention>,
+    /// When fresh proposals of this height arrived, by this node's clock.
+    arrived: HashMap<BlockId, BlockTime>,
+    clock: ClockWatch,
+}
+
+impl State {
+    fn new(clock_precision: Duration) -> Self {
+        Self {
+            position: Position::default(),
+            blocks: Blocks::default(),
+            last_decision: None,
+            commit: None,
+            waiting: None,
+            abstention: None,
+            arrived: HashMap::new(),
+            clock: ClockWatch::new(clock_precision),
+        }
+    }
 }
 
 /// The host's state and connections, shared by its tasks.
@@ -114,13 +134,13 @@ impl Host {
             app,
             address: network.address,
             network,
+            state: Mutex::new(State::new(settings.clock_precision)),
             settings,
             signer,
             failure,
             stopping,
             committing: tokio::sync::Mutex::default(),
             consensus: OnceLock::new(),
-            state: Mutex::default(),
         }
     }
 

@@ -141,7 +141,7 @@ impl Host {
                 Ok(id) => format!("sent block {id} as {}", claim.block_id),
                 Err(error) => format!("sent bytes that are no block: {error}"),
             };
-            self.network.mesh.disconnect(&peer.peer_id, Misbehaviour::new("bad_block", detail));
+            self.network.mesh.disconnect(&peer.peer_id, Misbehaviour::offence("bad_block", detail));
             return;
         }
         let Some(round) = claim.round.as_u32() else { return };
@@ -155,8 +155,14 @@ impl Host {
     /// in memory only: nobody has voted for them, and a disk would be an invitation to fill it.
     fn consider(self: &Arc<Self>, claim: Claim, block: Arc<ConsensusBlock>) {
         let Some(round) = claim.round.as_u32() else { return };
+        let turn = self.network.gate().is_turn_of(claim.height, round, &claim.proposer);
         let mut state = self.state();
         let (live, now) = (state.position.height == claim.height.0, state.position.round);
+        if live && !turn {
+            // It came before anybody knew whose turn it would be.
+            self.network.metrics.dropped("not_the_proposer");
+            return;
+        }
         if live && state.blocks.first_delivery(&claim.block_id, round, now) {
             let host = Arc::clone(self);
             let proposed = ConsensusBlock { round, proposer: claim.proposer, ..(*block).clone() };
@@ -185,6 +191,7 @@ impl Host {
         let origin = if valid_round.is_defined() {
             Origin::Reproposal { received_at }
         } else {
+            self.state().arrived.entry(block.id).or_insert_with(|| received_at.into());
             Origin::Proposal { received_at }
         };
         // The engine's log only holds the id, so it must not hear of a block that is not on disk.

@@ -11,8 +11,8 @@ use ractor::RpcReplyPort;
 use super::{Host, proposed_value};
 use crate::{
     application::{ConsensusBlock, Origin, Verdict},
-    codec::decode_extended_certificate,
     context::{Address, ConcordatContext, Height},
+    signing::certificate_from_commit,
 };
 
 impl Host {
@@ -45,8 +45,7 @@ impl Host {
     async fn stored(&self, height: u64) -> Result<Option<RawDecidedValue<ConcordatContext>>, String> {
         let stored = self.app.decided(height).await.map_err(|error| error.to_string())?;
         let Some(stored) = stored else { return Ok(None) };
-        let certificate =
-            decode_extended_certificate(stored.certificate).map_err(|error| error.to_string())?;
+        let certificate = certificate_from_commit(&stored.commit).map_err(|error| error.to_string())?;
         Ok(Some(RawDecidedValue::new(stored.bytes, certificate)))
     }
 

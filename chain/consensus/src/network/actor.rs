@@ -1,15 +1,11 @@
-//! The actor that the engine knows as its network. Replaces the engine's libp2p one.
-
-use std::sync::Arc;
+//! What the engine asks of its network. Replaces the engine's libp2p actor.
 
 use arc_malachitebft_core_consensus::{LivenessMsg, SignedConsensusMsg};
 use arc_malachitebft_engine::network::{Msg, NetworkEvent, PersistentPeerError, Status};
 use arc_malachitebft_peer::PeerId;
 use arc_malachitebft_sync::{InboundRequestId, OutboundFailureReason, OutboundRequestId, Request, Response};
-use async_trait::async_trait;
 use bytes::Bytes;
 use concordat_types::Role;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{Network, requests::outbound_id};
 use crate::{
@@ -19,46 +15,9 @@ use crate::{
     transport::Channel,
 };
 
-/// Sends what the engine wants sent. `on_stop` is called when the engine stops this actor, which it does
-/// to all its children after any failure.
-pub(crate) struct NetworkActor {
-    pub network: Arc<Network>,
-    pub on_stop: Box<dyn Fn() + Send + Sync>,
-}
-
-#[async_trait]
-impl Actor for NetworkActor {
-    type Msg = Msg<ConcordatContext>;
-    type State = ();
-    type Arguments = ();
-
-    async fn pre_start(&self, _myself: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
-        _state: &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        self.network.handle(message);
-        Ok(())
-    }
-
-    async fn post_stop(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        _state: &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        (self.on_stop)();
-        Ok(())
-    }
-}
-
 impl Network {
     /// Does what the engine asks. Never waits: all queues behind it are bounded and drop.
-    fn handle(&self, message: Msg<ConcordatContext>) {
+    pub fn handle(&self, message: Msg<ConcordatContext>) {
         match message {
             Msg::Subscribe(subscriber) => self.subscribe(subscriber),
             Msg::PublishConsensusMsg(message) => self.publish(&message),
@@ -95,11 +54,11 @@ impl Network {
             return;
         }
         // Our own messages are noted too: should a copy of our key sign something else, that is evidence.
-        let evidence = match message {
+        let noted = match message {
             SignedConsensusMsg::Vote(vote) => self.gate().note_vote(vote),
             SignedConsensusMsg::Proposal(proposal) => self.gate().note_proposal(proposal),
         };
-        self.prove(evidence);
+        self.prove(noted);
         self.to_validators(encode_consensus(message));
     }
 

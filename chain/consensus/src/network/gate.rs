@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arc_malachitebft_core_types::CommitSignature;
+use arc_malachitebft_core_types::{CommitSignature, Round};
 
-use super::evidence::{Evidence, HeightRecord};
+use super::evidence::{HeightRecord, Noted, ROUNDS_AHEAD};
 use crate::context::{Address, BlockId, CommitCertificate, Height, SignedProposal, SignedVote, ValidatorSet};
 
 /// How many heights ahead of ours messages are admitted; a node further behind syncs anyway.
@@ -27,14 +27,19 @@ pub enum Place {
 #[derive(Debug, Default)]
 pub struct Gate {
     current: Option<Height>,
+    /// The height that the engine is at; the one before `current` while it waits to start that.
+    entered: Option<Height>,
     sets: BTreeMap<Height, ValidatorSet>,
+    /// Who votes at the next height. Its order of proposers is not known yet.
+    upcoming: Option<ValidatorSet>,
     records: BTreeMap<Height, HeightRecord>,
 }
 
 impl Gate {
-    /// Moves on to `height`, decided by `validators`.
-    pub fn advance(&mut self, height: Height, validators: ValidatorSet) {
+    /// Moves on to `height`, decided by `validators`; the members of `upcoming` decide the one after.
+    pub fn advance(&mut self, height: Height, validators: ValidatorSet, upcoming: ValidatorSet) {
         self.current = Some(height);
+        self.upcoming = Some(upcoming);
         self.sets.insert(height, validators);
         let oldest = Height(height.0.saturating_sub(BEHIND));
         self.sets = self.sets.split_off(&oldest);
@@ -51,29 +56,57 @@ impl Gate {
         self.sets.get(&self.current?)
     }
 
-    /// What to do with a message of `height`. The set of a future height is not known yet: the current one
-    /// stands in for it, and the engine checks again when it gets there.
+    /// Whether this validator proposes in this round. Never known of future heights.
+    pub fn is_turn_of(&self, height: Height, round: u32, proposer: &Address) -> bool {
+        self.sets.get(&height).is_some_and(|set| set.proposer(height, round).address() == *proposer)
+    }
+
+    /// What to do with a message of `height`. The members of the next height's set are known; they stand in
+    /// for those of the heights after, and the engine checks again when it gets there.
     pub fn place(&self, height: Height) -> Place {
         let Some(current) = self.current else { return Place::Outside("not_started") };
         if height > Height(current.0.saturating_add(AHEAD)) {
             return Place::Outside("height_ahead");
         }
-        let known = if height > current { current } else { height };
-        match self.sets.get(&known) {
+        let known = if height > current { self.upcoming.as_ref() } else { self.sets.get(&height) };
+        match known {
             Some(set) if height >= current => Place::Live(set.clone()),
             Some(set) => Place::Late(set.clone()),
             None => Place::Outside("height_behind"),
         }
     }
 
+    /// The engine has come to this round of this height.
+    pub fn enter_round(&mut self, height: Height, round: u32) {
+        self.entered = Some(height);
+        if let Some(record) = self.record(height) {
+            record.enter_round(round);
+        }
+    }
+
     /// Notes a verified vote.
-    pub fn note_vote(&mut self, vote: &SignedVote) -> Option<Evidence> {
-        self.record(vote.message.height)?.vote(vote)
+    pub fn note_vote(&mut self, vote: &SignedVote) -> Noted {
+        self.record(vote.message.height).map_or(Noted::Unwatched, |record| record.vote(vote))
     }
 
     /// Notes a verified proposal.
-    pub fn note_proposal(&mut self, proposal: &SignedProposal) -> Option<Evidence> {
-        self.record(proposal.message.height)?.proposal(proposal)
+    pub fn note_proposal(&mut self, proposal: &SignedProposal) -> Noted {
+        self.record(proposal.message.height).map_or(Noted::Unwatched, |record| record.proposal(proposal))
+    }
+
+    /// Whether the engine should get a message of a live height that turned out to be `noted`. It drops what
+    /// is many rounds ahead. What is for a height that it has not started it keeps unread, so much per height
+    /// and no more: one validator must not fill that with repetitions.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn delivers(&self, height: Height, round: Round, noted: &Noted) -> Result<(), &'static str> {
+        let now = self.records.get(&height).map_or(0, HeightRecord::now);
+        if round > Round::new(now.saturating_add(ROUNDS_AHEAD)) {
+            return Err("round_ahead");
+        }
+        let early = self.entered.is_none_or(|entered| height > entered);
+        if early && *noted != Noted::New { Err("repeated_early") } else { Ok(()) }
     }
 
     /// The certificate with the precommits that arrived since it was made.
@@ -86,7 +119,7 @@ impl Gate {
         validators: &ValidatorSet,
     ) -> CommitCertificate {
         let Some(record) = self.records.get(&certificate.height) else { return certificate };
-        for vote in record.precommits(certificate.round.as_i64(), &certificate.value_id) {
+        for vote in record.precommits(certificate.round, &certificate.value_id) {
             let address = vote.message.validator;
             let missing = certificate.commit_signatures.iter().all(|signature| signature.address != address);
             if missing && validators.validators().iter().any(|member| member.address() == address) {
@@ -97,7 +130,7 @@ impl Gate {
     }
 
     /// Whether a signed proposal of this block is known.
-    pub fn proposed(&self, height: Height, proposer: Address, round: i64, id: &BlockId) -> bool {
+    pub fn proposed(&self, height: Height, proposer: Address, round: Round, id: &BlockId) -> bool {
         self.records.get(&height).is_some_and(|record| record.proposed(proposer, round, id))
     }
 
@@ -126,10 +159,11 @@ mod tests {
         let mut gate = Gate::default();
         assert_eq!(gate.place(Height(1)), Place::Outside("not_started"));
         for height in 1..=100 {
-            gate.advance(Height(height), set(height as u8));
+            gate.advance(Height(height), set(height as u8), set(height as u8 + 1));
         }
         assert_eq!(gate.place(Height(100)), Place::Live(set(100)));
-        assert_eq!(gate.place(Height(100 + AHEAD)), Place::Live(set(100)));
+        assert_eq!(gate.place(Height(101)), Place::Live(set(101)), "the next height's members are known");
+        assert_eq!(gate.place(Height(100 + AHEAD)), Place::Live(set(101)));
         assert_eq!(gate.place(Height(101 + AHEAD)), Place::Outside("height_ahead"));
         assert_eq!(gate.place(Height(u64::MAX)), Place::Outside("height_ahead"));
         assert_eq!(gate.place(Height(99)), Place::Late(set(99)));
@@ -137,5 +171,23 @@ mod tests {
         assert_eq!(gate.place(Height(99 - BEHIND)), Place::Outside("height_behind"));
         assert_eq!(gate.place(Height(0)), Place::Outside("height_behind"));
         assert!(gate.sets.len() as u64 <= BEHIND + 1);
+    }
+
+    #[test]
+    fn engine_gets_each_early_message_once_and_none_of_rounds_far_ahead() {
+        let mut gate = Gate::default();
+        gate.advance(Height(5), set(5), set(5));
+        let (near, far) = (Round::new(ROUNDS_AHEAD), Round::new(ROUNDS_AHEAD + 1));
+        assert_eq!(gate.delivers(Height(5), near, &Noted::New), Ok(()));
+        assert_eq!(gate.delivers(Height(5), near, &Noted::Known), Err("repeated_early"), "not started yet");
+        gate.enter_round(Height(5), 0);
+        assert_eq!(gate.delivers(Height(5), near, &Noted::New), Ok(()));
+        assert_eq!(gate.delivers(Height(5), near, &Noted::Known), Ok(()), "it may have been lost");
+        assert_eq!(gate.delivers(Height(5), far, &Noted::Unwatched), Err("round_ahead"));
+        gate.enter_round(Height(5), 1);
+        assert_eq!(gate.delivers(Height(5), far, &Noted::New), Ok(()));
+        assert_eq!(gate.delivers(Height(6), near, &Noted::New), Ok(()));
+        assert_eq!(gate.delivers(Height(6), far, &Noted::Unwatched), Err("round_ahead"));
+        assert_eq!(gate.delivers(Height(6), near, &Noted::Known), Err("repeated_early"));
     }
 }

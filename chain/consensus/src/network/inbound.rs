@@ -7,7 +7,7 @@ use std::{
 };
 
 use arc_malachitebft_core_consensus::HIDDEN_LOCK_ROUND;
-use arc_malachitebft_core_types::{PolkaCertificate, RoundCertificate};
+use arc_malachitebft_core_types::{PolkaCertificate, Round, RoundCertificate};
 use arc_malachitebft_engine::network::{NetworkEvent, Status};
 use arc_malachitebft_network::Channel as EngineChannel;
 use arc_malachitebft_peer::PeerId;
@@ -16,12 +16,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use concordat_types::Role;
 
-use super::{Gossip, Network, gate::Place, requests::outbound_id};
+use super::{Gossip, Network, evidence::Noted, gate::Place, requests::outbound_id};
 use crate::{
     codec::{
         BlockPart, CodecError, ConsensusMessage, SyncMessage, decode_consensus, decode_part, decode_sync,
     },
-    context::{Address, ConcordatContext, Height, SignedProposal, SignedVote, ValidatorSet},
+    context::{Address, ConcordatContext, Height, Proposal, SignedProposal, SignedVote, ValidatorSet, Vote},
+    signing::Forged,
     transport::{Channel, MessageHandler, Misbehaviour, PeerIdentity},
 };
 
@@ -33,12 +34,12 @@ enum Refusal {
 
 impl From<CodecError> for Refusal {
     fn from(error: CodecError) -> Self {
-        Refusal::Disconnect(Misbehaviour::new("malformed", error))
+        Refusal::Disconnect(Misbehaviour::offence("malformed", error))
     }
 }
 
 fn bad_signature(what: &str) -> Refusal {
-    Refusal::Disconnect(Misbehaviour::new("bad_signature", format!("a {what} with a bad signature")))
+    Refusal::Disconnect(Misbehaviour::offence("bad_signature", format!("a {what} with a bad signature")))
 }
 
 #[async_trait]
@@ -99,13 +100,17 @@ fn require_validator(peer: &PeerIdentity) -> Result<(), Refusal> {
         return Ok(());
     }
     let detail = format!("a consensus message from a node with the role {}", peer.role);
-    Err(Refusal::Disconnect(Misbehaviour::new("not_a_validator", detail)))
+    Err(Refusal::Disconnect(Misbehaviour::offence("not_a_validator", detail)))
 }
 
 /// Only a round's proposer sends its block. A block that is proposed again may come from others, who know
 /// that two thirds accepted it. Nobody sends us a block as `own`: after a restart we would propose it.
+///
+/// Who proposes at a height is only known when the one before is decided. So an `early` block may come from any
+/// validator that proposes it itself; whether it was its turn is judged when the height begins.
 pub fn check_proposer(
     set: &ValidatorSet,
+    early: bool,
     own: Option<Address>,
     org: &str,
     part: &BlockPart,
@@ -113,14 +118,11 @@ pub fn check_proposer(
     if own == Some(part.proposer) {
         return Err("own_block");
     }
+    let proposer = set.get(&part.proposer).ok_or("unknown_validator")?;
     let round = part.round.as_u32().unwrap_or(0);
-    let proposer = set.proposer(part.height, round);
+    let turn = early || set.proposer(part.height, round).address() == part.proposer;
     let again = part.valid_round.is_defined() || part.round >= HIDDEN_LOCK_ROUND;
-    if proposer.address() == part.proposer && (again || proposer.org() == org) {
-        Ok(())
-    } else {
-        Err("not_the_proposer")
-    }
+    if turn && (again || proposer.org() == org) { Ok(()) } else { Err("not_the_proposer") }
 }
 
 impl Network {
@@ -143,12 +145,12 @@ impl Network {
     }
 
     fn vote(&self, peer: &PeerIdentity, vote: SignedVote) -> Result<(), Refusal> {
-        let (set, live) = self.place(vote.message.height)?;
+        let Vote { height, round, validator, .. } = vote.message;
+        let (set, live) = self.place(height)?;
         self.check_vote(&set, &vote)?;
-        let evidence = self.gate().note_vote(&vote);
-        self.prove(evidence);
+        let noted = self.gate().note_vote(&vote);
+        self.deliver((height, round), live.then_some(validator), noted)?;
         if live {
-            self.progress.note(|claims| claims.signed(vote.message.validator, vote.message.height.0));
             self.emit(&NetworkEvent::Vote(peer.peer_id, vote));
         }
         Ok(())
@@ -164,19 +166,34 @@ impl Network {
     }
 
     fn proposal(&self, peer: &PeerIdentity, proposal: SignedProposal) -> Result<(), Refusal> {
-        let message = &proposal.message;
-        let (set, live) = self.place(message.height)?;
-        let validator = set.get(&message.proposer).ok_or(Refusal::Drop("unknown_validator"))?;
-        if !self.verifier.proposal(message, &proposal.signature, validator.public_key().as_bytes()) {
+        let Proposal { height, round, proposer, .. } = proposal.message;
+        let (set, live) = self.place(height)?;
+        let validator = set.get(&proposer).ok_or(Refusal::Drop("unknown_validator"))?;
+        let key = validator.public_key().as_bytes();
+        if !self.verifier.proposal(&proposal.message, &proposal.signature, key) {
             return Err(bad_signature("proposal"));
         }
-        let evidence = self.gate().note_proposal(&proposal);
-        self.prove(evidence);
+        let noted = self.gate().note_proposal(&proposal);
+        self.deliver((height, round), live.then_some(proposer), noted)?;
         if live {
-            self.progress.note(|claims| claims.signed(message.proposer, message.height.0));
             self.emit(&NetworkEvent::Proposal(peer.peer_id, proposal));
         }
         Ok(())
+    }
+
+    /// What a verified message means for others than the engine: proof of a conflict, and a claim of its
+    /// signer to have started the height, if that is `live`. An error if the engine should not get it.
+    fn deliver(
+        &self,
+        (height, round): (Height, Round),
+        live: Option<Address>,
+        noted: Noted,
+    ) -> Result<(), Refusal> {
+        let delivers = self.gate().delivers(height, round, &noted);
+        self.prove(noted);
+        let Some(signer) = live else { return Ok(()) };
+        self.progress.note(|claims| claims.signed(signer, height.0));
+        delivers.map_err(Refusal::Drop)
     }
 
     fn polka(&self, peer: &PeerIdentity, polka: PolkaCertificate<ConcordatContext>) -> Result<(), Refusal> {
@@ -204,8 +221,8 @@ impl Network {
         }
         for vote in votes {
             self.check_vote(&set, vote)?;
-            let evidence = self.gate().note_vote(vote);
-            self.prove(evidence);
+            let noted = self.gate().note_vote(vote);
+            self.prove(noted);
         }
         self.progress.note(|claims| {
             for vote in votes {
@@ -225,12 +242,13 @@ impl Network {
         if !set.has_org(peer.org.as_str()) {
             return Err(Refusal::Drop("unknown_validator"));
         }
-        check_proposer(&set, self.address, peer.org.as_str(), &part).map_err(Refusal::Drop)?;
+        let early = self.gate().current().is_some_and(|current| part.height > current);
+        check_proposer(&set, early, self.address, peer.org.as_str(), &part).map_err(Refusal::Drop)?;
         // Others may send a block again, but only one that the round's proposer has signed: the engine keeps
         // few per round, and a stranger's would shut the honest one out.
-        let round = part.round.as_u32().unwrap_or(0);
-        let from_proposer = set.proposer(part.height, round).org() == peer.org.as_str();
-        let signed = || self.gate().proposed(part.height, part.proposer, part.round.as_i64(), &part.block_id);
+        let proposer = set.get(&part.proposer);
+        let from_proposer = proposer.is_some_and(|proposer| proposer.org() == peer.org.as_str());
+        let signed = || self.gate().proposed(part.height, part.proposer, part.round, &part.block_id);
         if !from_proposer && !signed() {
             return Err(Refusal::Drop("not_proposed"));
         }
@@ -291,6 +309,10 @@ impl Network {
     async fn sync(&self, peer: &PeerIdentity, message: Bytes) -> Result<(), Refusal> {
         match decode_sync(message)? {
             SyncMessage::Status { tip, earliest } => {
+                if earliest.0 > tip.0.saturating_add(1) {
+                    let detail = format!("a status whose first block {earliest} comes after its last, {tip}");
+                    return Err(Refusal::Disconnect(Misbehaviour::offence("malformed", detail)));
+                }
                 let Some(network) = self.this.upgrade() else { return Ok(()) };
                 network.status(peer, tip, earliest);
             }
@@ -324,36 +346,108 @@ impl Network {
         if !self.requests().answered(id, &peer.peer_id) {
             return Err(Refusal::Drop("unsolicited_response"));
         }
-        let proven = self.prove_decided(&response).await;
+        let proven = match self.audit(&response).await {
+            Ok(proven) => proven,
+            Err(forged) => {
+                self.fail(outbound_id(id), peer.peer_id);
+                return Err(forged);
+            }
+        };
         let Response::ValueResponse(values) = &response;
-        let expected = values.values.iter().take(proven);
-        (self.on_synced)(expected.map(|value| (value.height().0, value.value_bytes.clone())).collect());
+        let decided = values.values.iter().filter(|value| Some(value.height()) <= proven);
+        (self.on_synced)(decided.map(|value| (value.height().0, value.value_bytes.clone())).collect());
         self.emit(&NetworkEvent::SyncResponse(outbound_id(id), peer.peer_id, Some(response)));
         Ok(())
     }
 
     /// Checks the signatures of all certificates at once, off the async threads. Commits that verify prove how
-    /// far the network is: a validator with few connections could not learn it from claims. Gives the number
-    /// of blocks, from the first, that are proven to be decided by today's validators.
-    async fn prove_decided(&self, response: &Response<ConcordatContext>) -> usize {
+    /// far the network is: a validator with few connections could not learn it from claims. A bad signature is
+    /// the peer's fault, since it has checked what it stored. Gives the height up to which the blocks are proven
+    /// to be decided by today's validators.
+    async fn audit(&self, response: &Response<ConcordatContext>) -> Result<Option<Height>, Refusal> {
         let Response::ValueResponse(values) = response;
         let certificates: Vec<_> = values.values.iter().map(|value| value.certificate.clone()).collect();
-        let Some(set) = self.gate().validators().cloned() else { return 0 };
+        let Some(set) = self.gate().validators().cloned() else { return Ok(None) };
         let verifier = self.verifier.clone();
-        let proven = tokio::task::spawn_blocking(move || {
-            verifier.warm(&certificates, &set);
-            let proven = certificates.iter().take_while(|certificate| verifier.proves(certificate, &set));
-            proven.map(|certificate| certificate.height).collect::<Vec<_>>()
-        });
-        let proven = proven.await.unwrap_or_default();
-        if let Some(height) = proven.last() {
+        let audit = tokio::task::spawn_blocking(move || verifier.audit(&certificates, &set)).await;
+        let proven = audit.unwrap_or(Ok(None)).map_err(|Forged| bad_signature("commit"))?;
+        if let Some(height) = proven {
             self.progress.note(|claims| claims.proven(height.0));
         }
-        proven.len()
+        Ok(proven)
     }
 
     fn gossiped(&self, peer: &Arc<PeerIdentity>, message: Bytes) -> Result<(), Refusal> {
         let gossip = Gossip { from: Arc::clone(peer), message };
         self.gossip.try_send(gossip).map_err(|_| Refusal::Drop("gossip_queue_full"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{BlockId, ProposerOrder, Validator};
+
+    /// Four validators of `bank-0` to `bank-3`; the one at `standby` proposes last.
+    fn set(standby: usize) -> ValidatorSet {
+        let member = |index: usize| {
+            let key = ed25519_zebra::SigningKey::from([index as u8 + 1; 32]);
+            let public = ed25519_zebra::VerificationKey::from(&key).into();
+            Validator::new(format!("bank-{index}"), public, 1).unwrap()
+        };
+        let members: Vec<_> = (0..4).map(member).collect();
+        let active = members.iter().map(Validator::address);
+        let active = active.enumerate().filter(|(index, _)| *index != standby).map(|(_, a)| a).collect();
+        ValidatorSet::new(members, &ProposerOrder { active }).unwrap()
+    }
+
+    fn part(height: u64, proposer: Address) -> BlockPart {
+        let block_id =
+            BlockId { hash: [1; 32], parts_total: 1, parts_hash: [0; 32], time: Default::default() };
+        BlockPart {
+            height: Height(height),
+            round: Round::new(0),
+            valid_round: Round::Nil,
+            proposer,
+            block_id,
+            total_bytes: 1,
+            offset: 0,
+            data: Bytes::from_static(b"x"),
+        }
+    }
+
+    #[test]
+    fn early_block_is_taken_though_the_order_of_proposers_changes_with_its_height() {
+        let (before, after) = (set(3), set(0));
+        // A height whose proposer only its own set knows.
+        let proposers = |height| {
+            let [old, new] = [&before, &after].map(|set| set.proposer(Height(height), 0).clone());
+            (old, new)
+        };
+        let (height, old, new) = (1..20u64)
+            .map(|height| (height, proposers(height).0, proposers(height).1))
+            .find(|(_, old, new)| old.address() != new.address())
+            .unwrap();
+        let from = |validator: &Validator| (validator.org().to_owned(), part(height, validator.address()));
+
+        let (org, rightful) = from(&new);
+        assert_eq!(check_proposer(&before, true, None, &org, &rightful), Ok(()));
+        let (org, former) = from(&old);
+        assert_eq!(check_proposer(&before, true, None, &org, &former), Ok(()), "nobody can tell yet");
+        assert_eq!(check_proposer(&before, true, None, "bank-9", &rightful), Err("not_the_proposer"));
+        assert_eq!(
+            check_proposer(&before, true, None, &org, &part(height, Address([9; 20]))),
+            Err("unknown_validator")
+        );
+
+        // Once the height has begun, its own set decides; also about what came early.
+        assert_eq!(check_proposer(&after, false, None, new.org(), &rightful), Ok(()));
+        assert_eq!(check_proposer(&after, false, None, &org, &former), Err("not_the_proposer"));
+        let mut gate = super::super::Gate::default();
+        gate.advance(Height(height - 1), before, after.clone());
+        assert!(!gate.is_turn_of(Height(height), 0, &new.address()), "not known yet");
+        gate.advance(Height(height), after.clone(), after);
+        assert!(gate.is_turn_of(Height(height), 0, &new.address()));
+        assert!(!gate.is_turn_of(Height(height), 0, &old.address()));
     }
 }

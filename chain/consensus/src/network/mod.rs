@@ -23,8 +23,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use self::evidence::Evidence;
-use self::requests::Requests;
-pub(crate) use self::{actor::NetworkActor, progress::Progress};
+pub(crate) use self::progress::Progress;
+use self::{evidence::Noted, requests::Requests};
 #[doc(hidden)]
 pub use self::{
     gate::{Gate, Place},
@@ -32,8 +32,9 @@ pub use self::{
     progress::Claims,
 };
 use crate::{
+    application::NextHeight,
     codec::BlockPart,
-    context::{Address, ConcordatContext, Height, ValidatorSet},
+    context::{Address, ConcordatContext, Height},
     metrics::ConsensusMetrics,
     signing::CachingVerifier,
     transport::{Mesh, PeerIdentity},
@@ -126,11 +127,12 @@ impl Network {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves on to `height`, decided by `validators`.
-    pub fn advance(&self, height: Height, validators: ValidatorSet) {
+    /// Moves on to the next height.
+    pub fn advance(&self, next: &NextHeight) {
+        let NextHeight { height, validators, upcoming, .. } = next;
         let votes = self.address.is_some_and(|own| validators.get(&own).is_some());
         self.progress.note(|claims| claims.advance(validators.clone(), votes));
-        self.gate().advance(height, validators);
+        self.gate().advance(Height(*height), validators.clone(), upcoming.clone());
     }
 
     /// Whether this node votes at the present height.
@@ -160,8 +162,8 @@ impl Network {
         self.ports().subscribers.clear();
     }
 
-    fn prove(&self, evidence: Option<Evidence>) {
-        if let Some(evidence) = evidence {
+    fn prove(&self, noted: Noted) {
+        if let Some(evidence) = noted.evidence() {
             tracing::error!(%evidence, "Equivocation proven");
             self.metrics.evidence.inc();
             (self.on_evidence)(evidence);

@@ -9,9 +9,10 @@ mod verifier;
 
 #[doc(hidden)]
 pub use self::signer::{EngineSigner, is_abstention};
+pub(crate) use self::verifier::Forged;
 pub use self::{
     abstention::Abstention,
-    commit::{CommitError, commit_from_certificate},
+    commit::{CommitError, certificate_from_commit, commit_from_certificate},
     guard::{GuardError, LastSigned, SignGuard, SignStep},
     sign_bytes::SignBytes,
     signer::{ConsensusSigner, LocalSigner, SignError, SignRequest},

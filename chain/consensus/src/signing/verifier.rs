@@ -16,7 +16,7 @@ use ed25519_zebra::{Signature as ZebraSignature, VerificationKey, VerificationKe
 use sha2::{Digest, Sha256};
 
 use super::{SignBytes, signer::is_abstention};
-use crate::context::{ConcordatContext, ExtendedCommitCertificate, Proposal, ValidatorSet, Vote};
+use crate::context::{ConcordatContext, ExtendedCommitCertificate, Height, Proposal, ValidatorSet, Vote};
 
 /// How many good signatures each of the two generations holds.
 const GENERATION: usize = 8192;
@@ -40,6 +40,10 @@ impl Remembered {
         self.young.insert(digest);
     }
 }
+
+/// A certificate carries a signature in a validator's name that is not its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forged;
 
 /// Checks consensus signatures and remembers the good ones. Clones share their memory.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ impl CachingVerifier {
 
     /// Checks the precommits of many certificates in one batch and remembers them if all are good.
     /// A mere accelerator: whatever is not remembered is checked one by one later.
-    pub(crate) fn warm(&self, certificates: &[ExtendedCommitCertificate], validators: &ValidatorSet) {
+    fn warm(&self, certificates: &[ExtendedCommitCertificate], validators: &ValidatorSet) {
         let mut verifier = batch::Verifier::new();
         let mut digests = Vec::new();
         for certificate in certificates {
@@ -99,8 +103,32 @@ impl CachingVerifier {
         }
     }
 
-    /// Whether members with more than two thirds of the power signed this certificate, each once.
-    pub(crate) fn proves(&self, certificate: &ExtendedCommitCertificate, validators: &ValidatorSet) -> bool {
+    /// Checks certificates of successive heights; gives the last height up to which each carries more than two
+    /// thirds of `validators`' power. Signatures of others are left to the engine.
+    pub(crate) fn audit(
+        &self,
+        certificates: &[ExtendedCommitCertificate],
+        validators: &ValidatorSet,
+    ) -> Result<Option<Height>, Forged> {
+        self.warm(certificates, validators);
+        let mut proven = None;
+        let mut unbroken = true;
+        for certificate in certificates {
+            let power = self.power(certificate, validators)?;
+            unbroken &= u128::from(power) * 3 > u128::from(validators.total_power()) * 2;
+            if unbroken {
+                proven = Some(certificate.height);
+            }
+        }
+        Ok(proven)
+    }
+
+    /// The power of the members that signed a certificate.
+    fn power(
+        &self,
+        certificate: &ExtendedCommitCertificate,
+        validators: &ValidatorSet,
+    ) -> Result<u64, Forged> {
         let mut seen = HashSet::new();
         let mut power = 0u64;
         for entry in &certificate.commit_signatures {
@@ -112,13 +140,14 @@ impl CachingVerifier {
                 value: NilOrVal::Val(certificate.value_id),
                 validator: entry.address,
             };
-            if seen.insert(entry.address)
-                && self.vote(&vote, &entry.signature, validator.public_key().as_bytes())
-            {
+            if !self.vote(&vote, &entry.signature, validator.public_key().as_bytes()) {
+                return Err(Forged);
+            }
+            if seen.insert(entry.address) {
                 power = power.saturating_add(validator.power());
             }
         }
-        u128::from(power) * 3 > u128::from(validators.total_power()) * 2
+        Ok(power)
     }
 
     fn insert(&self, digests: impl IntoIterator<Item = [u8; 32]>) {
@@ -194,7 +223,7 @@ mod tests {
     use ed25519_zebra::SigningKey;
 
     use super::*;
-    use crate::context::{Address, BlockId, BlockTime, Height, ProposerOrder, Validator};
+    use crate::context::{Address, BlockId, BlockTime, ProposerOrder, Validator};
 
     fn key(seed: u8) -> (SigningKey, [u8; 32]) {
         let key = SigningKey::from([seed; 32]);
@@ -261,14 +290,17 @@ mod tests {
         let verifier = CachingVerifier::new(sign_bytes.clone());
         verifier.warm(std::slice::from_ref(&certificate), &validators);
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 3);
-        assert!(verifier.proves(&certificate, &validators));
+        assert_eq!(verifier.audit(std::slice::from_ref(&certificate), &validators), Ok(Some(Height(9))));
 
         certificate.commit_signatures[1].signature = sign(&keys[0].0);
         let verifier = CachingVerifier::new(sign_bytes.clone());
         verifier.warm(std::slice::from_ref(&certificate), &validators);
         assert_eq!(verifier.remembered.lock().unwrap().young.len(), 0);
-        assert!(!verifier.proves(&certificate, &validators), "two of three are no more than two thirds");
+        let audit = |certificate: &ExtendedCommitCertificate| {
+            verifier.audit(std::slice::from_ref(certificate), &validators)
+        };
+        assert_eq!(audit(&certificate), Err(Forged));
         certificate.commit_signatures[1] = certificate.commit_signatures[0].clone();
-        assert!(!verifier.proves(&certificate, &validators), "a signature counts once");
+        assert_eq!(audit(&certificate), Ok(None), "a signature counts once, and two of three are too few");
     }
 }

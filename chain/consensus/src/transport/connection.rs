@@ -240,13 +240,14 @@ async fn read(
         let now = Instant::now();
         connection.heard(now);
         if !rates.get_mut(channel).take(payload.len() + HEADER_BYTES, !header.more, now) {
-            return Err(Misbehaviour::new("flood", format!("too much on channel {}", channel.name())));
+            return Err(Misbehaviour::offence("flood", format!("too much on channel {}", channel.name())));
         }
-        let message = reassembly.push(header, payload).map_err(|error| Misbehaviour::new("frame", error))?;
+        let message =
+            reassembly.push(header, payload).map_err(|error| Misbehaviour::offence("frame", error))?;
         match message {
             Some(ping) if channel == Channel::Control && ping.is_empty() => {}
             Some(_) if channel == Channel::Control => {
-                return Err(Misbehaviour::new("frame", "a second greeting"));
+                return Err(Misbehaviour::offence("frame", "a second greeting"));
             }
             Some(message) => handler.message(&connection.identity, channel, message).await?,
             None => {}
@@ -258,7 +259,7 @@ async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<(Header, By
     let lost = |error: io::Error| Misbehaviour::new("lost", error);
     let mut header = [0; HEADER_BYTES];
     reader.read_exact(&mut header).await.map_err(lost)?;
-    let header = Header::decode(header).map_err(|error| Misbehaviour::new("frame", error))?;
+    let header = Header::decode(header).map_err(|error| Misbehaviour::offence("frame", error))?;
     let mut payload = BytesMut::zeroed(header.length);
     reader.read_exact(&mut payload).await.map_err(lost)?;
     Ok((header, payload.freeze()))

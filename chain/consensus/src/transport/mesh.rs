@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_malachitebft_peer::PeerId;
@@ -22,6 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{
     MessageHandler, Misbehaviour, NodeIdentity, PeerAuthorizer, PeerIdentity,
+    bans::Bans,
     connection::{self, Connection, Established, Handshake, MessageLimits},
     frame::{Channel, PerChannel},
     hello::{Hello, PROTOCOL_VERSION},
@@ -57,6 +58,7 @@ struct Shared {
     next_number: AtomicU64,
     /// The authoriser's generation at which all peers were last judged.
     judged_at: AtomicU64,
+    bans: Mutex<Bans>,
     metrics: Arc<ConsensusMetrics>,
 }
 
@@ -104,6 +106,7 @@ impl Mesh {
             half_open: Arc::new(Semaphore::new(config.transport.max_half_open)),
             next_number: AtomicU64::new(0),
             judged_at: AtomicU64::default(),
+            bans: Mutex::new(Bans::new(config.transport.bans)),
             metrics,
         };
         Ok((Self(Arc::new(shared)), listener))
@@ -189,6 +192,20 @@ impl Mesh {
         }
     }
 
+    /// Notes what a peer did wrong. If it was one offence too many, the peer is banned for a while.
+    pub fn blame(&self, peer: &PeerIdentity, reason: &Misbehaviour) {
+        if !reason.offence {
+            return;
+        }
+        let Some(ban) = self.bans().offence(peer.peer_id, Instant::now()) else { return };
+        tracing::warn!(
+            peer = %peer.common_name, org = %peer.org, seconds = ban.as_secs(), last = %reason,
+            "Peer banned for a while: it broke the protocol too often"
+        );
+        self.0.metrics.bans.inc();
+        self.disconnect(&peer.peer_id, Misbehaviour::new("banned", reason));
+    }
+
     /// Stops listening and dialling, and closes every connection.
     pub fn shutdown(&self) {
         self.0.stopped.send_replace(true);
@@ -199,6 +216,14 @@ impl Mesh {
 
     fn connections(&self) -> MutexGuard<'_, HashMap<PeerId, Arc<Connection>>> {
         self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bans(&self) -> MutexGuard<'_, Bans> {
+        self.0.bans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn banned(&self, peer: &PeerId) -> Option<Duration> {
+        self.bans().remaining(peer, Instant::now())
     }
 
     fn push(&self, connection: &Connection, channel: Channel, message: &Bytes) -> bool {
@@ -262,13 +287,21 @@ impl Mesh {
             };
             match attempt {
                 Ok(established) => {
-                    failures = 0;
-                    let peer = established.identity.peer_id;
+                    let (peer, began) = (established.identity.peer_id, Instant::now());
                     self.serve(established, Arc::clone(&handler)).await;
                     tokio::select! {
                         () = self.wait_until_gone(&peer) => {}
                         () = self.stopped() => return,
                     }
+                    if let Some(banned) = self.banned(&peer) {
+                        tokio::select! {
+                            () = tokio::time::sleep(banned) => {}
+                            () = self.stopped() => return,
+                        }
+                    }
+                    // A peer that hangs up at once, perhaps because it has banned us, is as good as not there.
+                    let brief = began.elapsed() < self.0.limits.transport.max_backoff;
+                    failures = if brief { failures.saturating_add(1) } else { 0 };
                 }
                 Err(failure) => {
                     if failures == 0 || failure.kind != "dial" {
@@ -295,7 +328,10 @@ impl Mesh {
         let number = self.0.next_number.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(number, &established, &self.0.limits));
         if let Err(refusal) = self.register(&connection, handler.as_ref()) {
-            if refusal.kind != "duplicate" {
+            if refusal.kind == "banned" {
+                // Logged once, when the ban began.
+                self.0.metrics.handshake_failed(refusal.kind);
+            } else if refusal.kind != "duplicate" {
                 tracing::warn!(peer = %connection.identity, %refusal, "Peer connection refused");
                 self.0.metrics.handshake_failed(refusal.kind);
             }
@@ -311,6 +347,7 @@ impl Mesh {
         )
         .await;
         self.deregister(&connection, &reason, handler.as_ref());
+        self.blame(&connection.identity, &reason);
     }
 
     fn register(&self, new: &Arc<Connection>, handler: &dyn MessageHandler) -> Result<(), Misbehaviour> {
@@ -320,6 +357,9 @@ impl Mesh {
                 "self",
                 "it has this node's own key: a node must not list itself, nor share its key",
             ));
+        }
+        if let Some(left) = self.banned(&peer) {
+            return Err(Misbehaviour::new("banned", format!("for {} s more", left.as_secs())));
         }
         let mut connections = self.connections();
         // Checked under the lock, so that no connection slips in behind `shutdown`.

@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing here knows what messages mean; that is [`crate::network`]'s business.
 
+mod bans;
 mod connection;
 pub(crate) mod frame;
 pub(crate) mod hello;
@@ -96,7 +97,7 @@ pub fn peer_id_of_spki(spki_der: &[u8]) -> PeerId {
     PeerId::from_bytes(&multihash).expect("a SHA-256 multihash is a peer id")
 }
 
-/// A peer broke the protocol: its connection is closed and the reason is logged and counted.
+/// Why a connection with a peer ends; logged and counted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {detail}")]
 pub struct Misbehaviour {
@@ -104,12 +105,19 @@ pub struct Misbehaviour {
     pub kind: &'static str,
     /// What exactly.
     pub detail: String,
+    /// Whether only the peer itself can be to blame. Too many of these and it is banned for a while.
+    pub offence: bool,
 }
 
 impl Misbehaviour {
     /// Misbehaviour of a kind, with the details for the log.
     pub fn new(kind: &'static str, detail: impl fmt::Display) -> Self {
-        Self { kind, detail: detail.to_string() }
+        Self { kind, detail: detail.to_string(), offence: false }
+    }
+
+    /// Misbehaviour that an honest node never shows, whatever others do to it.
+    pub fn offence(kind: &'static str, detail: impl fmt::Display) -> Self {
+        Self { offence: true, ..Self::new(kind, detail) }
     }
 }
 

@@ -20,7 +20,7 @@ use concordat_consensus::{
 use ed25519_zebra::SigningKey;
 
 use crate::{
-    ledger::{CHAIN, FORBIDDEN, SETUP, VALIDATORS, twin},
+    ledger::{CHAIN, FORBIDDEN, SETUP, VALIDATORS, set_at, twin},
     node::Channel,
     plan::Habit,
     rng::Rng,
@@ -260,7 +260,7 @@ impl Byzantine {
             let says = format!("flood {}", self.rng.next());
             let fresh = if same { None } else { twin(&part.data, &says) };
             let (block_id, data) = fresh.unwrap_or((part.block_id, part.data.clone()));
-            let proposer = SETUP.set.proposer(height, round).address();
+            let proposer = set_at(height.0).proposer(height, round).address();
             let (round, valid_round) = (Round::new(round), Round::new(0));
             let total_bytes = data.len() as u64;
             let claim =

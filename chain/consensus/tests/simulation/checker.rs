@@ -34,6 +34,10 @@ pub enum Violation {
     Framed { node: usize, validator: Address },
     /// A correct node started a height that no correct node had a reason to start.
     WokenByLie { node: usize, height: u64 },
+    /// A correct node is blamed for what only a traitor does: it passed on what another made.
+    HonestBlamed { node: usize, from: usize },
+    /// A correct node refused the block of a correct proposer.
+    HonestBlockRefused { node: usize, from: usize },
     /// Some correct node does not get on although the network is well again.
     Stalled { tips: Vec<u64> },
     /// A correct node stopped for good.
@@ -58,6 +62,8 @@ pub struct Coverage {
     pub reproposals: u64,
     pub crashes: u64,
     pub replays: u64,
+    /// Messages that a traitor alone can be blamed for.
+    pub offences: u64,
     /// Heights started because others had.
     pub woken: u64,
     /// Validators that lost their guard and came to vote again.
@@ -81,6 +87,7 @@ impl Coverage {
         self.reproposals += other.reproposals;
         self.crashes += other.crashes;
         self.replays += other.replays;
+        self.offences += other.offences;
         self.woken += other.woken;
         self.vote_again += other.vote_again;
         self.refused_signatures += other.refused_signatures;
@@ -102,12 +109,8 @@ type Key = (Address, u64, i64, u8);
 #[derive(Default)]
 struct Heard {
     first: BTreeMap<Key, String>,
-    steps: BTreeMap<(Address, u64), usize>,
     proven: BTreeSet<Key>,
 }
-
-/// So many steps per validator and height are watched, so that a flood of rounds cannot fill the memory.
-const WATCHED_STEPS: usize = 96;
 
 /// Watches a run.
 pub struct Checker {
@@ -163,6 +166,14 @@ impl Checker {
                     violations.extend(self.committed(node, committed.0, &committed.1).err());
                 }
                 Fact::Decided(round) => self.coverage.late_decisions += u64::from(round.as_i64() > 0),
+                Fact::NotItsTurn(from) if self.correct[from] => {
+                    violations.push(Violation::HonestBlockRefused { node, from });
+                }
+                Fact::Offence(from) if self.correct[from] => {
+                    violations.push(Violation::HonestBlamed { node, from });
+                }
+                Fact::NotItsTurn(_) => {}
+                Fact::Offence(_) => self.coverage.offences += 1,
                 Fact::Dropped(reason) => *self.coverage.dropped.entry(reason).or_default() += 1,
                 Fact::Woken(height) => {
                     self.coverage.woken += 1;
@@ -252,11 +263,7 @@ impl Heard {
         if let Some(first) = self.first.get(&key) {
             return (*first != content).then_some(key);
         }
-        let steps = self.steps.entry((key.0, key.1)).or_default();
-        if *steps < WATCHED_STEPS {
-            *steps += 1;
-            self.first.insert(key, content);
-        }
+        self.first.insert(key, content);
         None
     }
 }

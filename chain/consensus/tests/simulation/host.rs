@@ -10,10 +10,9 @@ use arc_malachitebft_core_types::{
 use arc_malachitebft_sync::{RawDecidedValue, Request, Response, ValueRequest, ValueResponse};
 use bytes::Bytes;
 use concordat_consensus::{
-    Address, BlockId, ConsensusBlock, Verdict,
+    Address, BlockId, ConsensusBlock, Verdict, certificate_from_commit,
     codec::{
-        ConsensusMessage, SyncMessage, decode_certificate, decode_consensus, decode_extended_certificate,
-        decode_part, decode_sync, encode_certificate, encode_part, encode_sync,
+        ConsensusMessage, SyncMessage, decode_consensus, decode_part, decode_sync, encode_part, encode_sync,
     },
     commit_from_certificate,
     context::{CommitCertificate, ConcordatContext, Height, SignedVote},
@@ -21,7 +20,7 @@ use concordat_consensus::{
 };
 
 use crate::{
-    ledger::{Committed, SETUP, identify, org},
+    ledger::{Committed, SETUP, identify, org, set_at},
     node::{Channel, Fact, Input, MAX_BLOCK_BYTES, Node, Out, ProposedValue, Stop, Task, To},
     plan::{MS, Mutation},
 };
@@ -30,6 +29,9 @@ use crate::{
 const STATUS_PATIENCE: u64 = 500 * MS;
 /// How often a node says where it stands; stands for the status that follows each new connection.
 const STATUS_INTERVAL: u64 = 400 * MS;
+/// In so many rounds around the present one a conflict must be noticed.
+const WATCHED_AHEAD: u32 = 10;
+const WATCHED_BEHIND: u32 = 21;
 const REQUEST_TIMEOUT: u64 = 1_000 * MS;
 /// How many blocks one request asks for.
 const SYNC_BATCH: u64 = 4;
@@ -55,6 +57,13 @@ impl Node {
             Ok(Some(input)) => self.input(input, out),
             Ok(None) => Ok(()),
             Err(reason) => {
+                match reason {
+                    "not_the_proposer" => out.facts.push(Fact::NotItsTurn(from)),
+                    "malformed" | "bad_signature" | "no_block" | "not_as_claimed" => {
+                        out.facts.push(Fact::Offence(from));
+                    }
+                    _ => {}
+                }
                 out.facts.push(Fact::Dropped(reason));
                 Ok(())
             }
@@ -64,7 +73,13 @@ impl Node {
     fn consensus(&mut self, bytes: Bytes, out: &mut Out) -> Result<Option<Input>, Dropped> {
         let message = decode_consensus(bytes).map_err(|_| "malformed")?;
         let (height, live) = match &message {
-            ConsensusMessage::Vote(vote) => (vote.message.height, self.vote(vote, out)?),
+            ConsensusMessage::Vote(vote) => {
+                let (live, delivers) = self.vote(vote, out)?;
+                if live {
+                    delivers?;
+                }
+                (vote.message.height, live)
+            }
             ConsensusMessage::Proposal(proposal) => {
                 let live = self.is_live(proposal.message.height)?;
                 let validator = SETUP.set.get(&proposal.message.proposer).ok_or("unknown_validator")?;
@@ -72,10 +87,15 @@ impl Node {
                 if !self.verifier.proposal(&proposal.message, &proposal.signature, key) {
                     return Err("bad_signature");
                 }
-                out.facts.push(Fact::Admitted(message.clone()));
-                let evidence = self.ram.gate.note_proposal(proposal);
-                self.prove(evidence, out);
-                (proposal.message.height, live)
+                let (height, round) = (proposal.message.height, proposal.message.round);
+                self.admitted(height, round, &message, out);
+                let noted = self.ram.gate.note_proposal(proposal);
+                let delivers = self.ram.gate.delivers(height, round, &noted);
+                self.prove(noted.evidence(), out);
+                if live {
+                    delivers?;
+                }
+                (height, live)
             }
             ConsensusMessage::Polka(polka) => {
                 self.certificate(polka.height, polka.votes(&ConcordatContext).collect(), out)?
@@ -105,16 +125,28 @@ impl Node {
         }
     }
 
-    fn vote(&mut self, vote: &SignedVote, out: &mut Out) -> Result<bool, Dropped> {
+    /// Checks a vote: whether its height is live, and whether the engine should get it.
+    fn vote(&mut self, vote: &SignedVote, out: &mut Out) -> Result<(bool, Result<(), Dropped>), Dropped> {
         let live = self.is_live(vote.message.height)?;
         let validator = SETUP.set.get(&vote.message.validator).ok_or("unknown_validator")?;
         if !self.verifier.vote(&vote.message, &vote.signature, validator.public_key().as_bytes()) {
             return Err("bad_signature");
         }
-        out.facts.push(Fact::Admitted(ConsensusMessage::Vote(vote.clone())));
-        let evidence = self.ram.gate.note_vote(vote);
-        self.prove(evidence, out);
-        Ok(live)
+        let (height, round) = (vote.message.height, vote.message.round);
+        self.admitted(height, round, &ConsensusMessage::Vote(vote.clone()), out);
+        let noted = self.ram.gate.note_vote(vote);
+        let delivers = self.ram.gate.delivers(height, round, &noted);
+        self.prove(noted.evidence(), out);
+        Ok((live, delivers))
+    }
+
+    /// Tells the checker of a message of the rounds in which conflicts must be noticed.
+    fn admitted(&self, height: Height, round: Round, message: &ConsensusMessage, out: &mut Out) {
+        let now = self.ram.rounds.get(&height.0).copied().unwrap_or(0);
+        let round = round.as_u32().unwrap_or(u32::MAX);
+        if round <= now + WATCHED_AHEAD && round.saturating_add(WATCHED_BEHIND) >= now {
+            out.facts.push(Fact::Admitted(message.clone()));
+        }
     }
 
     fn certificate(
@@ -130,7 +162,7 @@ impl Node {
             return Err("oversized_certificate");
         }
         for vote in &votes {
-            self.vote(vote, out)?;
+            self.vote(vote, out).map(drop)?;
         }
         Ok((height, true))
     }
@@ -163,12 +195,11 @@ impl Node {
 
     fn part(&mut self, from: usize, bytes: Bytes, out: &mut Out) -> Result<(), Dropped> {
         let part = decode_part(bytes).map_err(|_| "malformed")?;
-        if !self.is_live(part.height)? {
-            return Err("height_behind");
-        }
-        check_proposer(&SETUP.set, Some(self.address), &org(from), &part)?;
+        let Place::Live(set) = self.ram.gate.place(part.height) else { return Err("height_behind") };
+        let early = self.ram.gate.current().is_some_and(|current| part.height > current);
+        check_proposer(&set, early, Some(self.address), &org(from), &part)?;
         if part.proposer != SETUP.addresses[from]
-            && !self.ram.gate.proposed(part.height, part.proposer, part.round.as_i64(), &part.block_id)
+            && !self.ram.gate.proposed(part.height, part.proposer, part.round, &part.block_id)
         {
             return Err("not_proposed");
         }
@@ -214,6 +245,9 @@ impl Node {
     fn consider(&mut self, claim: Claim, block: &Arc<ConsensusBlock>, out: &mut Out) {
         let Some(round) = claim.round.as_u32() else { return };
         let (height, now) = self.ram.position;
+        if height == claim.height.0 && !self.ram.gate.is_turn_of(claim.height, round, &claim.proposer) {
+            return out.facts.push(Fact::Dropped("not_the_proposer"));
+        }
         if height == claim.height.0 && self.ram.blocks.first_delivery(&claim.block_id, round, now) {
             let proposed = ConsensusBlock { round, proposer: claim.proposer, ..(**block).clone() };
             let delay = self.work();
@@ -347,13 +381,18 @@ impl Node {
         complete.commit_signatures.sort_by_key(|signature| signature.address);
         let commit = commit_from_certificate(&complete, &SETUP.set)
             .map_err(|error| fail(&format!("has no commit: {error}")))?;
-        let certificate_bytes =
-            encode_certificate(&complete).map_err(|_| fail("has a certificate that cannot be encoded"))?;
-        let decoded = decode_certificate(certificate_bytes.clone());
-        if decoded.as_ref() != Ok(&complete) {
-            return Err(fail("has a certificate that the codec changes"));
+        let mut back = certificate_from_commit(&commit)
+            .map_err(|error| fail(&format!("has a commit without a certificate: {error}")))?;
+        back.commit_signatures.sort_by_key(|signature| signature.address);
+        let signatures = back.commit_signatures.iter().map(|entry| (entry.address, entry.signature));
+        let original = complete.commit_signatures.iter().map(|entry| (entry.address, entry.signature));
+        let same = (back.height, back.round, back.value_id)
+            == (complete.height, complete.round, complete.value_id)
+            && signatures.eq(original);
+        if !same {
+            return Err(fail("has a certificate that its commit changes"));
         }
-        let committed = Committed { id, comet_id, bytes, commit, certificate: certificate_bytes };
+        let committed = Committed { id, comet_id, bytes, commit };
         self.ledger.push(committed.clone());
         let height = certificate.height.0;
         self.undecided.retain(|block| block.height > height);
@@ -369,8 +408,9 @@ impl Node {
 
     pub fn advance(&mut self, height: Height) {
         let weighs = self.mutation != Some(Mutation::Credulous);
-        self.ram.claims.advance(SETUP.set.clone(), weighs);
-        self.ram.gate.advance(height, SETUP.set.clone());
+        let (set, upcoming) = (set_at(height.0), set_at(height.0 + 1));
+        self.ram.claims.advance(set.clone(), weighs);
+        self.ram.gate.advance(height, set, upcoming);
     }
 
     /// Waits for a reason to start the next height, once this one is committed and finalized.
@@ -435,7 +475,7 @@ impl Node {
         let last = wanted.range.end().0.min(first.saturating_add(SYNC_BATCH - 1));
         let stored = |height| {
             let committed = self.ledger.at(height)?;
-            let certificate = decode_extended_certificate(committed.certificate.clone()).ok()?;
+            let certificate = certificate_from_commit(&committed.commit).ok()?;
             Some(RawDecidedValue::new(committed.bytes.clone(), certificate))
         };
         let values = (first..=last).map_while(stored).collect();

@@ -46,6 +46,15 @@ pub static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     Setup { seeds, addresses, peers, comet, set }
 });
 
+/// The validators of a height. Their members stay; one of them proposes last, another one at every height, so
+/// that nobody can tell a height before whose turn it will be.
+pub fn set_at(height: u64) -> ValidatorSet {
+    let standby = (height * 7 / 3) as usize % VALIDATORS;
+    let active = SETUP.addresses.iter().enumerate().filter(|(index, _)| *index != standby);
+    let order = ProposerOrder { active: active.map(|(_, address)| *address).collect() };
+    ValidatorSet::of(&SETUP.comet, &order).unwrap()
+}
+
 /// The organisation that runs a node.
 pub fn org(index: usize) -> String {
     format!("bank-{index}")
@@ -63,7 +72,6 @@ pub struct Committed {
     pub comet_id: Id,
     pub bytes: Bytes,
     pub commit: Commit,
-    pub certificate: Bytes,
 }
 
 /// One node's chain. Outlives crashes.

@@ -97,12 +97,20 @@ fn assert_covers(coverage: &Coverage) {
         ("vote after the guard was lost", coverage.vote_again),
         ("synced block", coverage.synced),
         ("evidence", coverage.evidence),
+        ("offence of the traitor", coverage.offences),
     ] {
         assert!(count >= 10, "only {count} times in {} runs: {what}", coverage.runs);
     }
-    for reason in
-        ["malformed", "bad_signature", "height_ahead", "not_the_proposer", "own_block", "synced_other_block"]
-    {
+    for reason in [
+        "malformed",
+        "bad_signature",
+        "height_ahead",
+        "round_ahead",
+        "repeated_early",
+        "not_the_proposer",
+        "own_block",
+        "synced_other_block",
+    ] {
         assert!(coverage.dropped.contains_key(reason), "no message was dropped as {reason}");
     }
 }

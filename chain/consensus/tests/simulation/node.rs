@@ -29,7 +29,7 @@ use concordat_consensus::{
 };
 
 use crate::{
-    ledger::{CHAIN, Committed, Ledger, SETUP, block_time},
+    ledger::{CHAIN, Committed, Ledger, SETUP, block_time, set_at},
     plan::Mutation,
     rng::Rng,
     signer::{MemorySigner, ready},
@@ -77,12 +77,16 @@ pub enum Task {
 pub enum Fact {
     /// This node built a block.
     Built(concordat_consensus::BlockId),
-    /// A message whose signature is good passed the gate.
+    /// A message whose signature is good, and whose step is watched, passed the gate.
     Admitted(ConsensusMessage),
     Proven(Evidence),
     Decided(Round),
     Committed(Box<(u64, Committed)>),
     Dropped(&'static str),
+    /// It refused a block of this node, whose turn it was not.
+    NotItsTurn(usize),
+    /// This node did what leads to a ban.
+    Offence(usize),
     /// It starts a height because others are believed to have done so.
     Woken(u64),
     Started(u64),
@@ -128,6 +132,8 @@ pub(crate) struct Volatile {
     pub blocks: Blocks,
     pub assembly: Assembly,
     pub position: (u64, u32),
+    /// The last round of each height.
+    pub rounds: BTreeMap<u64, u32>,
     /// The height to start next, while waiting for a reason to.
     pub waiting: Option<u64>,
     pub finalized: bool,
@@ -151,6 +157,7 @@ impl Volatile {
             blocks: Blocks::default(),
             assembly: Assembly::new(MAX_BLOCK_BYTES),
             position: (0, 0),
+            rounds: BTreeMap::new(),
             waiting: None,
             finalized: false,
             last_decision: None,
@@ -323,7 +330,7 @@ impl Node {
         }
         let entries = self.wal.start(height).map_err(Stop::Failed)?;
         let policy = VoteExtensionPolicy::default();
-        self.input(Input::StartHeight(Height(height), SETUP.set.clone(), false, None, policy), out)?;
+        self.input(Input::StartHeight(Height(height), set_at(height), false, None, policy), out)?;
         if !entries.is_empty() {
             self.replay(entries, out)?;
         }
@@ -359,7 +366,7 @@ impl Node {
             value_payload: ValuePayload::ProposalAndParts,
             enabled: true,
         };
-        State::new(ConcordatContext, height, SETUP.set.clone(), params, 10, 500)
+        State::new(ConcordatContext, height, set_at(height.0), params, 10, 500)
     }
 
     /// Gives the engine an input and does what it wants, unless the node dies over it.
@@ -497,6 +504,8 @@ impl Node {
         let number = round.as_u32().unwrap_or(0);
         let new_height = self.ram.position.0 != height.0;
         self.ram.position = (height.0, number);
+        self.ram.rounds.insert(height.0, number);
+        self.ram.gate.enter_round(height, number);
         out.facts.push(Fact::Round(number));
         if new_height {
             out.facts.push(Fact::Started(height.0));
@@ -509,7 +518,7 @@ impl Node {
         if is_abstention(message.signature()) {
             return Ok(());
         }
-        let evidence = match message {
+        let noted = match message {
             SignedConsensusMsg::Vote(vote) => self.ram.gate.note_vote(vote),
             SignedConsensusMsg::Proposal(proposal) => {
                 if proposal.message.pol_round.is_defined() {
@@ -518,7 +527,7 @@ impl Node {
                 self.ram.gate.note_proposal(proposal)
             }
         };
-        self.prove(evidence, out);
+        self.prove(noted.evidence(), out);
         broadcast(encode_consensus(message), out)
     }
 

@@ -5,14 +5,17 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use concordat_consensus::{
-    AppError, Application, AuthorizedNode, BlockId, BlockTime, ConsensusBlock, ConsensusConfig,
+    AppError, Application, AuthorizedNode, BlockId, BlockTime, Clock, ConsensusBlock, ConsensusConfig,
     ConsensusHandle, ConsensusSigner, DecidedBlock, Evidence, Gossip, LocalSigner, NextHeight, NodeIdentity,
     Origin, PeerAuthorizer, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet,
     Verdict, default_timeouts, signing::SignGuard, start,
@@ -93,7 +96,7 @@ impl PeerAuthorizer for Registry {
     /// Always new: every commit judges every peer again.
     fn generation(&self) -> u64 {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-        NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+        NEXT.fetch_add(1, Ordering::SeqCst)
     }
 }
 
@@ -113,6 +116,8 @@ pub struct Ledger {
     undecided: Mutex<Vec<ConsensusBlock>>,
     pub evidence: Mutex<Vec<Evidence>>,
     pub block_bytes: usize,
+    /// How far this node's clock is ahead, in seconds.
+    pub skew: AtomicI64,
     /// Heights above this are not started on our own account.
     limit: watch::Sender<u64>,
     tip: watch::Sender<u64>,
@@ -126,9 +131,17 @@ impl Ledger {
             undecided: Mutex::default(),
             evidence: Mutex::default(),
             block_bytes,
+            skew: AtomicI64::new(0),
             limit: watch::Sender::new(0),
             tip: watch::Sender::new(0),
         })
+    }
+
+    /// This node's clock.
+    pub fn now(&self) -> SystemTime {
+        let skew = self.skew.load(Ordering::SeqCst);
+        let by = Duration::from_secs(skew.unsigned_abs());
+        if skew < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     }
 
     pub fn run_until(&self, height: u64) {
@@ -154,7 +167,7 @@ impl Ledger {
         let active =
             self.validators.validators().iter().map(|v| concordat_consensus::Address(v.address())).collect();
         let validators = ValidatorSet::of(&self.validators, &ProposerOrder { active }).unwrap();
-        NextHeight { height, validators, timeouts: default_timeouts() }
+        NextHeight { height, upcoming: validators.clone(), validators, timeouts: default_timeouts() }
     }
 
     fn check(&self, block: &ConsensusBlock) -> Result<(), String> {
@@ -189,6 +202,18 @@ fn identity_of(bytes: &[u8]) -> Result<(Block, tendermint::block::Id, BlockId), 
     Ok((block, id, ours))
 }
 
+fn time_of(clock: SystemTime) -> tendermint::Time {
+    let BlockTime { seconds, nanos } = clock.into();
+    tendermint::Time::from_unix_timestamp(seconds, nanos).unwrap()
+}
+
+/// Proposer-based time with half a second of precision; messages may take a minute on a busy test machine.
+fn check_time(block: &ConsensusBlock, origin: Origin) -> Result<(), String> {
+    let Origin::Proposal { received_at } = origin else { return Ok(()) };
+    let age = BlockTime::from(received_at).millis_since(block.id.time);
+    if (-500..60_500).contains(&age) { Ok(()) } else { Err(format!("its time is {age} ms ago")) }
+}
+
 #[async_trait]
 impl Application for Ledger {
     async fn start(&self) -> Result<NextHeight, AppError> {
@@ -201,6 +226,10 @@ impl Application for Ledger {
 
     async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
         let last = self.chain.lock().unwrap().get(&(request.height - 1)).cloned();
+        let now = time_of(self.now());
+        if last.as_ref().is_some_and(|last| now <= last.block.header.time) {
+            return Err(AppError("the clock is behind the last block".into()));
+        }
         let last_commit = request.last_commit.or(last.as_ref().map(|last| last.commit.clone()));
         let mut tx = format!("block {} of {}", request.height, request.proposer).into_bytes();
         tx.resize(self.block_bytes.max(tx.len()), 1);
@@ -216,9 +245,8 @@ impl Application for Ledger {
             last_results_hash: empty_hash(),
         };
         let last_commit = last_commit.filter(|_| request.height > 1);
-        let header = context
-            .header(tendermint::Time::now(), request.proposer.0, &txs, last_commit.as_ref())
-            .map_err(AppError::new)?;
+        let header =
+            context.header(now, request.proposer.0, &txs, last_commit.as_ref()).map_err(AppError::new)?;
         let bytes = Bytes::from(Block { header, txs, last_commit }.encode());
         Ok(ProposedBlock { id: identity_of(&bytes)?.2, bytes })
     }
@@ -227,8 +255,8 @@ impl Application for Ledger {
         identity_of(bytes).map(|(_, _, id)| id)
     }
 
-    async fn validate(&self, block: Arc<ConsensusBlock>, _origin: Origin) -> Verdict {
-        match self.check(&block) {
+    async fn validate(&self, block: Arc<ConsensusBlock>, origin: Origin) -> Verdict {
+        match self.check(&block).and_then(|()| check_time(&block, origin)) {
             Ok(()) => Verdict::Valid,
             Err(reason) => Verdict::Invalid { reason },
         }
@@ -238,7 +266,7 @@ impl Application for Ledger {
         let height = decided.block.height;
         assert_eq!(height, self.tip() + 1, "commits come in order, once");
         let (block, id, _) = identity_of(&decided.block.bytes)?;
-        let stored = StoredBlock { bytes: decided.block.bytes.clone(), certificate: decided.certificate };
+        let stored = StoredBlock { bytes: decided.block.bytes.clone(), commit: decided.commit.clone() };
         let committed = Committed { block, id, commit: decided.commit, stored };
         self.chain.lock().unwrap().insert(height, committed);
         self.undecided.lock().unwrap().retain(|block| block.height > height);
@@ -292,6 +320,8 @@ impl Home {
         config.peers = peers;
         config.connect_wait = Duration::from_millis(500);
         config.clock_precision = Duration::from_millis(50);
+        let ledger = Arc::clone(&self.ledger);
+        config.clock = Clock::new(move || ledger.now());
         config
     }
 
@@ -304,13 +334,23 @@ impl Home {
     }
 
     pub async fn start(&self, registry: &Arc<Registry>, peers: Vec<String>) -> Running {
+        self.start_with(registry, peers, |_| {}).await
+    }
+
+    pub async fn start_with(
+        &self,
+        registry: &Arc<Registry>,
+        peers: Vec<String>,
+        adjust: impl FnOnce(&mut ConsensusConfig),
+    ) -> Running {
+        let mut config = self.config(peers);
+        adjust(&mut config);
         let signer = (self.role == Role::Validator).then(|| {
             Arc::new(LocalSigner::open(self.seed, &self.guard()).unwrap()) as Arc<dyn ConsensusSigner>
         });
         let registry: Arc<dyn PeerAuthorizer> = Arc::clone(registry) as _;
         let app: Arc<dyn Application> = Arc::clone(&self.ledger) as _;
-        let (handle, gossip) =
-            start(self.config(peers), self.identity.clone(), registry, app, signer).await.unwrap();
+        let (handle, gossip) = start(config, self.identity.clone(), registry, app, signer).await.unwrap();
         Running { handle, gossip }
     }
 }

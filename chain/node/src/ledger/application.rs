@@ -15,7 +15,11 @@ use concordat_consensus::{
 use concordat_types::{Block, block::part_set_header};
 use tendermint::Time;
 
-use super::{JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock};
+use super::{
+    JudgeError, Ledger, LedgerError, Tip,
+    judge::Circumstances,
+    tip::{damaged, read_commit},
+};
 
 /// How long after a block that changed the state the next one may wait for transactions. The next header
 /// is what proves that change, so it must not wait for the next payment.
@@ -24,9 +28,6 @@ const PROOF_BLOCK_DELAY: Duration = Duration::from_millis(100);
 /// The part of the proposal timeout that building may take: the others must receive and execute the block
 /// in the rest.
 const BUILD_SHARE: u32 = 4;
-
-/// Evidence that is kept for those who ask; more is only counted.
-const EVIDENCE_KEPT: usize = 64;
 
 /// [`Ledger`] behind consensus' boundary.
 pub struct LedgerApplication(pub Arc<Ledger>);
@@ -64,8 +65,10 @@ impl Application for LedgerApplication {
     }
 
     async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
-        let now = to_time(SystemTime::now());
         let ProposalRequest { height, proposer, last_commit, timeout, .. } = request;
+        let behind = behind(self.0.tip().time, to_time(SystemTime::now()), timeout / BUILD_SHARE)?;
+        tokio::time::sleep(behind).await;
+        let now = to_time(SystemTime::now());
         let deadline = Instant::now() + timeout / BUILD_SHARE;
         let built = self
             .blocking(move |ledger| ledger.build(height, proposer.0, last_commit, (now, deadline)))
@@ -129,8 +132,9 @@ impl Application for LedgerApplication {
                 Ok(None) | Err(concordat_state::StoreError::Pruned { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            let certificate = ledger.certificate(height)?;
-            Ok(Some(StoredBlock { bytes: block.encode().into(), certificate: certificate.into() }))
+            let commit = read_commit(&ledger.store, height)?;
+            let commit = commit.ok_or_else(|| damaged("commit", height, "missing"))?;
+            Ok(Some(StoredBlock { bytes: block.encode().into(), commit }))
         })
         .await
     }
@@ -144,15 +148,9 @@ impl Application for LedgerApplication {
     }
 
     fn on_evidence(&self, evidence: Evidence) {
-        self.0.metrics.equivocations.inc();
-        tracing::error!(
-            ?evidence,
-            "a validator signed two conflicting messages; keep this for the committee"
-        );
-        let mut kept = lock(&self.0.evidence);
-        if kept.len() < EVIDENCE_KEPT {
-            kept.push_back(format!("{evidence:?}"));
-        }
+        let ledger = self.0.clone();
+        // Off the asynchronous threads: it waits for the disk.
+        tokio::task::spawn_blocking(move || ledger.keep_evidence(evidence));
     }
 }
 
@@ -191,7 +189,23 @@ fn block_id(block: &Block, parts: tendermint::block::parts::Header) -> BlockId {
 fn next_height(tip: &Tip) -> Result<NextHeight, AppError> {
     let active = tip.activity.active(&tip.validators).into_iter().map(Address).collect();
     let validators = ValidatorSet::of(&tip.validators, &ProposerOrder { active }).map_err(AppError::new)?;
-    Ok(NextHeight { height: tip.next_height(), validators, timeouts: default_timeouts() })
+    let upcoming =
+        ValidatorSet::of(&tip.next_validators, &ProposerOrder::default()).map_err(AppError::new)?;
+    Ok(NextHeight { height: tip.next_height(), validators, upcoming, timeouts: default_timeouts() })
+}
+
+/// How long a proposer waits until its clock is past the last block's time, as CometBFT's do: correct clocks may
+/// be a little apart, and a block must not have a time that its proposer's clock has not reached.
+fn behind(last: Time, now: Time, patience: Duration) -> Result<Duration, AppError> {
+    let Ok(behind) = last.duration_since(now) else { return Ok(Duration::ZERO) };
+    let wait = behind + Duration::from_millis(1);
+    if wait > patience {
+        return Err(AppError(format!(
+            "this node's clock is {} ms behind the last block; set it (NTP). It does not propose",
+            behind.as_millis()
+        )));
+    }
+    Ok(wait)
 }
 
 /// A clock's reading as block time, in whole milliseconds.
@@ -200,4 +214,24 @@ fn to_time(at: SystemTime) -> Time {
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     let nanos = since.subsec_millis() * 1_000_000;
     Time::from_unix_timestamp(seconds, nanos).unwrap_or_else(|_| Time::unix_epoch())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Time {
+        Time::from_unix_timestamp(1_700_000_000 + millis / 1_000, (millis % 1_000) as u32 * 1_000_000)
+            .unwrap()
+    }
+
+    #[test]
+    fn proposer_waits_for_its_clock_to_pass_the_last_block_but_not_for_minutes() {
+        let patience = Duration::from_millis(100);
+        assert_eq!(behind(at(0), at(5), patience), Ok(Duration::ZERO));
+        assert_eq!(behind(at(30), at(0), patience), Ok(Duration::from_millis(31)));
+        assert_eq!(behind(at(7), at(7), patience), Ok(Duration::from_millis(1)));
+        let error = behind(at(180_000), at(0), patience).unwrap_err().to_string();
+        assert!(error.contains("180000 ms behind"), "{error}");
+    }
 }

@@ -9,10 +9,7 @@ use concordat_state::{CommitBatch, GenesisBatch, Store, ValidatorsFrom};
 use concordat_types::{Genesis, receipt::results_hash};
 
 use super::{
-    Executed, JudgeError, Ledger, LedgerError, Tip,
-    judge::Circumstances,
-    lock, timed,
-    tip::{damaged, encode_commit},
+    Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit,
 };
 
 /// The first block's height.
@@ -20,11 +17,6 @@ pub(super) const INITIAL_HEIGHT: u64 = 1;
 
 /// The store's note that holds the hash of the genesis document.
 const GENESIS_NOTE: &str = "genesis";
-
-/// The store's note that holds the engine's certificate of a height.
-pub(super) fn certificate_note(height: u64) -> String {
-    format!("certificate/{height:020}")
-}
 
 /// Writes the genesis state into an empty store; otherwise makes sure that it is this genesis'.
 pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result<(), LedgerError> {
@@ -67,7 +59,6 @@ impl Ledger {
             .iter()
             .map(|set| ValidatorsFrom { height: block.height() + 2, encoded: set.encode() })
             .collect();
-        let note = certificate_note(block.height());
         let committed = timed(&self.metrics.commit_seconds, || {
             self.store.commit(&CommitBatch {
                 block,
@@ -76,7 +67,7 @@ impl Ledger {
                 changes: &outcome.changes,
                 seen_commit: &seen_commit,
                 validators: &validators,
-                notes: &[(&note, Some(decided.certificate.to_vec()))],
+                notes: &[],
             })
         })?;
         let tip = Arc::new(self.tip().advance(
@@ -118,11 +109,5 @@ impl Ledger {
             CommittedBlock { block: block.clone(), hash: *hash, receipts: outcome.receipts.clone() };
         // Nobody listening is no error.
         let _ = self.blocks.send(Arc::new(committed));
-    }
-
-    /// The engine's certificate of a height, for peers that catch up.
-    pub(super) fn certificate(&self, height: u64) -> Result<Vec<u8>, LedgerError> {
-        let note = self.store.note(&certificate_note(height))?;
-        note.ok_or_else(|| damaged("certificate", height, "missing"))
     }
 }
