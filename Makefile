@@ -31,6 +31,9 @@ chaos: setup ## Kill processes at random under load, KILLS=200 times; SEED=... r
 	cargo build --release --locked --workspace --bins
 	@CONCORDAT=$(CONCORDAT) KILLS=$(KILLS) SEED=$(SEED) $(CARGO_TARGET_DIR)/release/chaos
 
+fuzz: setup ## Each decoder that faces strangers, fuzzed for SECONDS=60; needs a nightly compiler
+	@scripts/fuzz $(SECONDS)
+
 lint: setup ## Formatting and lints
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- --deny warnings

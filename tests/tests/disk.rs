@@ -28,6 +28,8 @@ fn a_node_whose_disk_is_full_says_which_stops_and_loses_nothing() {
     }
 
     let mut load = Load::start(&network);
+    let shown = network.metric(POOR, "concordat_disk_free_bytes");
+    assert!(0.0 < shown && shown <= f64::from(DISK_MIB << 20), "{shown} bytes free on a small disk");
     let filled = disk.fill("filler");
     assert!(filled > 0, "there was nothing to fill");
     assert_eq!(network.wait_for_end(POOR), Some(1), "{}", network.log_tail(POOR, 10));

@@ -38,6 +38,7 @@ pub struct NodeMetrics {
     pool_transactions: IntGauge,
     pool_bytes: IntGauge,
     store: IntGaugeVec,
+    disk_free_bytes: IntGauge,
     submissions: IntCounterVec,
     last_block: std::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -76,6 +77,8 @@ impl NodeMetrics {
                 "The database: state keys, bytes on disk and in memory.",
                 &["what"],
             )?,
+            disk_free_bytes: make
+                .gauge("disk_free_bytes", "Room left on the disk of the data folder, in bytes.")?,
             submissions: make.counters(
                 "submissions_total",
                 "Transactions submitted by applications, by what the pool said.",
@@ -137,6 +140,11 @@ impl NodeMetrics {
         for (what, value) in rows {
             self.store.with_label_values(&[what]).set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Shows how many bytes are left on the disk of the data folder.
+    pub fn disk_free(&self, bytes: u64) {
+        self.disk_free_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Shows how full the pool is: transactions and bytes.

@@ -4,6 +4,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -24,6 +25,8 @@ pub struct Operations {
     pub(crate) metrics: Arc<NodeMetrics>,
     /// The earliest expiry of each certificate path of this node, in Unix seconds.
     pub(crate) expiries: Vec<(&'static str, i64)>,
+    /// The data folder, whose disk may fill up.
+    pub(crate) data: PathBuf,
 }
 
 /// The running interface.
@@ -126,6 +129,9 @@ async fn metrics(state: web::Data<Operations>) -> HttpResponse {
     state.metrics.certificates(&state.expiries, unix_now());
     if let Ok(stats) = state.api.ledger.store().stats() {
         state.metrics.store(&stats);
+    }
+    if let Ok(disk) = rustix::fs::statvfs(&state.data) {
+        state.metrics.disk_free(disk.f_bavail.saturating_mul(disk.f_frsize));
     }
     let mut text = concordat_monitoring::encode(&state.registry);
     text.push_str(&state.api.consensus.encode_prometheus());

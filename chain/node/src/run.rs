@@ -377,9 +377,9 @@ async fn serve(
     };
     let rpc = concordat_rpc::serve(config.rpc.to_rpc(), parts).await?;
     let address = config.operations.listen;
+    let shown = Operations { api, registry: registry.clone(), metrics, expiries, data: config.data.clone() };
     let operations =
-        operations::serve(address, Operations { api, registry: registry.clone(), metrics, expiries })
-            .map_err(|source| NodeError::Operations { address, source })?;
+        operations::serve(address, shown).map_err(|source| NodeError::Operations { address, source })?;
     Ok((rpc, operations))
 }
 
