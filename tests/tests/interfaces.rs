@@ -122,7 +122,7 @@ fn promtool_finds_nothing_to_mend(network: &Network) {
         let mut checker = match spawned {
             Ok(checker) => checker,
             Err(error) => {
-                return eprintln!("LEFT OUT: promtool does not run ({error}); scripts/setup brings it");
+                return eprintln!("LEFT OUT: promtool does not run ({error}); scripts/test brings it");
             }
         };
         checker.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
