@@ -5,8 +5,7 @@
 //!
 //! It must never hold logic of its own about validity: it asks the crates and the node.
 
-// A command-line program prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod account;
 mod bench;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing secret is ever given to this crate; it formats and counts what it is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prometheus::{Encoder as _, TextEncoder};
 use serde::{Deserialize, Serialize};
@@ -74,9 +74,41 @@ pub fn encode(registry: &prometheus::Registry) -> String {
     }
 }
 
+/// OpenMetrics 1.0 in Prometheus' text format 0.0.4, which every collector reads. They differ in that
+/// OpenMetrics declares a counter without the `_total` of its samples, has units, and marks its end.
+pub fn text_of_openmetrics(openmetrics: &str) -> String {
+    let counters: HashSet<&str> = openmetrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut text = String::with_capacity(openmetrics.len());
+    for line in openmetrics.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let declared =
+            ["# HELP ", "# TYPE "].into_iter().find_map(|kind| Some((kind, line.strip_prefix(kind)?)));
+        match declared.and_then(|(kind, rest)| Some((kind, rest.split_once(' ')?))) {
+            Some((kind, (name, rest))) if counters.contains(name) => {
+                text.extend([kind, name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn openmetrics_becomes_the_text_format() {
+        let openmetrics = "# HELP frames Frames received.\n# TYPE frames counter\n\
+                           frames_total{channel=\"sync\"} 5\n# HELP rounds Rounds.\n# TYPE rounds gauge\n\
+                           # UNIT rounds rounds\nrounds 1\n# EOF\n";
+        let text = "# HELP frames_total Frames received.\n# TYPE frames_total counter\n\
+                    frames_total{channel=\"sync\"} 5\n# HELP rounds Rounds.\n# TYPE rounds gauge\nrounds 1\n";
+        assert_eq!(text_of_openmetrics(openmetrics), text);
+    }
 
     #[test]
     fn metrics_carry_the_prefix_and_the_labels() {

@@ -1,4 +1,5 @@
-//! Clients that we did not write, unchanged: ethers, viem, Foundry.
+//! Clients that we did not write, unchanged: ethers, viem, web3.js, Hardhat, Foundry, cosmjs; and the schemas of
+//! ethereum/execution-apis.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 use concordat_tests::{Network, chain, token};
 use serde_json::{Value, json};
 
-/// The folder that `npm ci` fills from the checked-in lock file.
+/// The folder that `npm install` fills from the checked-in lock file.
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
@@ -16,7 +17,7 @@ fn clients() -> PathBuf {
 /// Runs a client and gives what it printed. Panics with all its output if it fails.
 fn output_of(command: &mut Command) -> String {
     let output =
-        command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; run `npm ci` in tests/clients"));
+        command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; run `npm install` in tests/clients"));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{out}{err}");
     out.trim().to_owned()
@@ -40,6 +41,20 @@ impl Place {
         output_of(&mut command)
     }
 
+    /// Runs a script of the Hardhat project; what it printed last.
+    fn hardhat(&self, script: &str, account: &str) -> String {
+        let mut command = Command::new(clients().join("node_modules/.bin/hardhat"));
+        command
+            .args(["--config", "hardhat.config.cjs", "run", script])
+            .current_dir(clients().join("hardhat"))
+            .env("HARDHAT_MADE", self.network.home().join("hardhat"))
+            .env("HARDHAT_DISABLE_TELEMETRY_PROMPT", "true")
+            .env("ETH_RPC_URL", &self.url)
+            .env("DEVELOPER_KEY", key(self, account));
+        let said = output_of(&mut command);
+        said.lines().last().unwrap_or_default().to_owned()
+    }
+
     fn foundry(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = Command::new(clients().join("node_modules/.bin").join(program));
         let made = self.network.home().join("foundry");
@@ -61,7 +76,7 @@ impl Place {
 }
 
 #[test]
-fn foundry_ethers_and_viem_work_unchanged() {
+fn clients_that_others_wrote_work_unchanged() {
     if std::env::var_os("CONCORDAT_WITHOUT_NPM").is_some() {
         println!("left out: CONCORDAT_WITHOUT_NPM is set");
         return;
@@ -77,6 +92,11 @@ fn foundry_ethers_and_viem_work_unchanged() {
     cast_sends_calls_and_asks(&place, &token);
     cast_and_forge_deploy(&place);
     forge_runs_a_script(&place);
+    web3_deploys_pays_and_listens(&place);
+    hardhat_compiles_deploys_and_explains(&place);
+    cosmjs_queries_broadcasts_and_listens(&place, &token);
+    an_indexer_finds_one_truth(&place);
+    answers_conform_to_the_specification(&place, &token);
     chain::assert_one_chain(&place.network);
 }
 
@@ -146,4 +166,36 @@ fn forge_runs_a_script(place: &Place) {
     let script = ["script", "script/Deploy.s.sol:Deploy", "--broadcast", "--slow", "--private-key", &key];
     let said = place.foundry("forge", &[&script[..], &["--rpc-url", &place.url]].concat());
     assert!(said.contains("ONCHAIN EXECUTION COMPLETE & SUCCESSFUL"), "{said}");
+}
+
+fn web3_deploys_pays_and_listens(place: &Place) {
+    let (developer, operator) = (place.secret("bank-a/developer"), place.secret("bank-a/operator"));
+    place.node("web3.mjs", &[&artefact(), &developer, &operator]);
+}
+
+fn hardhat_compiles_deploys_and_explains(place: &Place) {
+    let till = place.hardhat("scripts/till.cjs", "bank-a/developer");
+    assert!(place.foundry("cast", &["code", &till]).len() > 100, "{till}");
+}
+
+fn cosmjs_queries_broadcasts_and_listens(place: &Place, token: &str) {
+    let url = place.network.url(0, "cometbft");
+    let socket = url.replace("http", "ws");
+    let mut command = Command::new("node");
+    command.arg(clients().join("cosmjs.mjs")).args([&url, &socket, &place.url, token]);
+    output_of(command.arg(place.secret("bank-a/operator")));
+}
+
+fn an_indexer_finds_one_truth(place: &Place) {
+    output_of(Command::new("node").arg(clients().join("indexer.mjs")).arg(&place.url));
+}
+
+/// `EXECUTION_APIS` may name an OpenRPC document, such as one built from the newest execution-apis.
+fn answers_conform_to_the_specification(place: &Place, token: &str) {
+    let logs = place.cast(&["logs", "--from-block", "1", "--address", token]);
+    let last = logs.as_array().unwrap().last().unwrap();
+    let transfer = last["transactionHash"].as_str().unwrap();
+    let mut command = Command::new("node");
+    command.arg(clients().join("conformity.mjs")).args([&place.url, transfer]);
+    output_of(command.args(std::env::var_os("EXECUTION_APIS")));
 }

@@ -21,6 +21,7 @@ fn a_node_tells_operators_how_it_is_and_clients_what_they_did_wrong() {
     requests_beyond_the_limits_get_their_error(&network);
     calls_that_make_no_sense_get_their_error(&network);
     metrics_are_what_prometheus_reads(&network);
+    promtool_finds_nothing_to_mend(&network);
     garbage_on_the_mesh_is_survived(&network);
     strangers_do_not_get_into_the_mesh(&network);
     a_validator_that_sees_too_few_others_is_not_ready(&mut network);
@@ -96,7 +97,7 @@ fn metrics_are_what_prometheus_reads(network: &Network) {
         "concordat_commit_seconds_count",
         "concordat_equivocations_total",
         "concordat_pool_transactions",
-        "concordat_certificate_days_left",
+        "concordat_certificate_left_seconds",
         "concordat_rpc_requests_total",
         "concordat_consensus_height",
         "concordat_consensus_peers",
@@ -105,6 +106,30 @@ fn metrics_are_what_prometheus_reads(network: &Network) {
     }
     assert!(network.metric(0, "concordat_height") >= 1.0);
     assert_eq!(network.metric(0, "concordat_consensus_peers") as usize, NODES - 1);
+}
+
+/// Prometheus' own checker, on every node: format, names, units, help. `PROMTOOL` says where it is.
+fn promtool_finds_nothing_to_mend(network: &Network) {
+    let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
+    for node in 0..NODES {
+        let (_, text) = get(&format!("{}/metrics", network.url(node, "operations")));
+        let spawned = Command::new(&promtool)
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut checker = match spawned {
+            Ok(checker) => checker,
+            Err(error) => {
+                return eprintln!("LEFT OUT: promtool does not run ({error}); scripts/test brings it");
+            }
+        };
+        checker.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = checker.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "node {node}: {said}");
+    }
 }
 
 /// The rules of Prometheus' text format that a scrape fails by: each family declared once, before its

@@ -38,13 +38,6 @@ const REPEAT_AFTER: Duration = Duration::from_secs(2);
 /// Followers of pending transactions that are further behind than this miss some.
 const PENDING_BUFFERED: usize = 8_192;
 
-/// A transaction that nothing speaks against but the pool itself.
-struct Checked {
-    tx: Arc<VerifiedTx>,
-    /// The sender's next nonce in the state.
-    state_nonce: u64,
-}
-
 /// The pool and its doors.
 pub struct TxPool {
     pool: Mutex<Pool>,
@@ -92,17 +85,33 @@ impl TxPool {
 
     /// Takes a transaction from an application.
     pub fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
-        self.enter(self.check(raw))
+        self.enter(self.unknown(raw).and_then(|tx| Ok(tx.verify(self.chain_id)?)))
     }
 
-    /// Takes several, in this order. All that can be judged of one without the others is judged on all cores.
+    /// Takes several, in this order; their signatures are checked on all cores.
     pub fn submit_all(&self, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
-        let checked: Vec<_> = raws.into_par_iter().map(|raw| self.check(raw)).collect();
-        checked.into_iter().map(|checked| self.enter(checked)).collect()
+        let unknown: Vec<_> = raws.into_iter().map(|raw| self.unknown(raw)).collect();
+        // Nothing but arithmetic: what waited for a lock there could wait for itself.
+        let verified: Vec<Result<VerifiedTx, SubmitError>> =
+            unknown.into_par_iter().map(|tx| Ok(tx?.verify(self.chain_id)?)).collect();
+        verified.into_iter().map(|tx| self.enter(tx)).collect()
     }
 
-    fn enter(&self, checked: Result<Checked, SubmitError>) -> Result<B256, SubmitError> {
-        let result = checked.and_then(|checked| self.insert(checked));
+    /// What is cheap to find out comes before the signature: the form, and whether we have it already.
+    fn unknown(&self, raw: Bytes) -> Result<SignedTx, SubmitError> {
+        let tx = SignedTx::parse(raw)?;
+        if lock(&self.pool).get(&tx.hash()).is_some() {
+            return Err(SubmitError::AlreadyKnown);
+        }
+        match self.store.tx(&tx.hash()) {
+            Ok(None) => Ok(tx),
+            Ok(Some(_)) => Err(SubmitError::AlreadyKnown),
+            Err(error) => Err(SubmitError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn enter(&self, verified: Result<VerifiedTx, SubmitError>) -> Result<B256, SubmitError> {
+        let result = verified.and_then(|tx| self.insert(tx));
         self.metrics.submitted(&result);
         let tx = result?;
         let hash = tx.hash();
@@ -111,33 +120,16 @@ impl TxPool {
         Ok(hash)
     }
 
-    /// Form, repetition, signature, state: in the order of what they cost.
-    fn check(&self, raw: Bytes) -> Result<Checked, SubmitError> {
-        let tx = SignedTx::parse(raw)?;
-        let hash = tx.hash();
-        if lock(&self.pool).get(&hash).is_some() {
-            return Err(SubmitError::AlreadyKnown);
-        }
-        match self.store.tx(&hash) {
-            Ok(Some(_)) => return Err(SubmitError::AlreadyKnown),
-            Ok(None) => {}
-            Err(error) => return Err(SubmitError::Unavailable(error.to_string())),
-        }
-        self.check_against_state(tx.verify(self.chain_id)?)
-    }
-
-    fn check_against_state(&self, tx: VerifiedTx) -> Result<Checked, SubmitError> {
+    /// Asks the state, then the pool.
+    fn insert(&self, tx: VerifiedTx) -> Result<Arc<VerifiedTx>, SubmitError> {
         let Next { state, env } = self.next()?;
         let admission = concordat_core::admission(&state, &tx, &env).map_err(|error| match error {
             ExecError::Invalid(invalid) => SubmitError::Invalid(invalid),
             other => SubmitError::Unavailable(other.to_string()),
         })?;
-        Ok(Checked { tx: Arc::new(tx), state_nonce: admission.state_nonce })
-    }
-
-    fn insert(&self, Checked { tx, state_nonce }: Checked) -> Result<Arc<VerifiedTx>, SubmitError> {
+        let tx = Arc::new(tx);
         let mut pool = lock(&self.pool);
-        pool.insert(tx.clone(), state_nonce, Instant::now())?;
+        pool.insert(tx.clone(), admission.state_nonce, Instant::now())?;
         let size = pool.size();
         drop(pool);
         self.metrics.pool(size);
@@ -171,7 +163,7 @@ impl TxPool {
         let forged = verified.iter().filter(|tx| matches!(tx, Err(TxError::BadSignature(_)))).count();
         for tx in verified.into_iter().filter_map(|tx| self.or_count(tx)) {
             // Stale, known or out of room: nothing to say to the peer.
-            let _ = self.check_against_state(tx).and_then(|checked| self.insert(checked));
+            let _ = self.insert(tx);
         }
         Ok(forged)
     }

@@ -29,7 +29,7 @@ pub struct NodeMetrics {
     pub evidence_kept: IntGauge,
     /// Malformed or wrongly signed transactions that peers told.
     pub gossip_refused: IntCounter,
-    certificate_days_left: IntGaugeVec,
+    certificate_left_seconds: IntGaugeVec,
     block_interval_seconds: Histogram,
     block_transactions: IntCounter,
     outcomes: IntCounterVec,
@@ -37,8 +37,9 @@ pub struct NodeMetrics {
     block_time: IntGauge,
     pool_transactions: IntGauge,
     pool_bytes: IntGauge,
-    store: IntGaugeVec,
     disk_free_bytes: IntGauge,
+    store_keys: IntGauge,
+    store_bytes: IntGaugeVec,
     submissions: IntCounterVec,
     last_block: std::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -59,9 +60,9 @@ impl NodeMetrics {
             evidence_kept: make.gauge("evidence_kept", "Stored evidence of validators' contradictions.")?,
             gossip_refused: make
                 .counter("gossip_refused_total", "Malformed or wrongly signed transactions from peers.")?,
-            certificate_days_left: make.gauges(
-                "certificate_days_left",
-                "Days until a certificate of this node expires.",
+            certificate_left_seconds: make.gauges(
+                "certificate_left_seconds",
+                "Time until a certificate of this node expires; a day has 86400 seconds.",
                 &["certificate"],
             )?,
             block_interval_seconds: make
@@ -72,10 +73,11 @@ impl NodeMetrics {
             block_time: make.gauge("block_time_seconds", "Time of the newest block, Unix seconds.")?,
             pool_transactions: make.gauge("pool_transactions", "Transactions that wait for a block.")?,
             pool_bytes: make.gauge("pool_bytes", "Bytes of waiting transactions.")?,
-            store: make.gauges(
-                "store",
-                "The database: state keys, bytes on disk and in memory.",
-                &["what"],
+            store_keys: make.gauge("store_keys", "Keys of the newest state.")?,
+            store_bytes: make.gauges(
+                "store_bytes",
+                "Bytes of the database, on disk and in memory.",
+                &["part"],
             )?,
             disk_free_bytes: make
                 .gauge("disk_free_bytes", "Room left on the disk of the data folder, in bytes.")?,
@@ -120,25 +122,26 @@ impl NodeMetrics {
         self.submissions.with_label_values(&[label]).inc();
     }
 
-    /// Shows how many days the node's certificates last, judged now.
+    /// Shows how long the node's certificates last, judged now.
     pub fn certificates(&self, expiries: &[(&'static str, i64)], now_secs: i64) {
         for (name, not_after) in expiries {
-            let days = not_after.saturating_sub(now_secs).div_euclid(86_400);
-            self.certificate_days_left.with_label_values(&[name]).set(days);
+            let left = not_after.saturating_sub(now_secs);
+            self.certificate_left_seconds.with_label_values(&[name]).set(left);
         }
     }
 
     /// Shows what the database holds. Asked for at every scrape: it costs microseconds.
     pub fn store(&self, stats: &concordat_state::Stats) {
-        let rows = [
-            ("keys", stats.keys),
-            ("tree_bytes", stats.tree_bytes),
-            ("write_buffer_bytes", stats.write_buffer_bytes),
-            ("block_cache_bytes", stats.block_cache_bytes),
-            ("disk_bytes", stats.disk_bytes),
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.store_keys.set(gauge(stats.keys));
+        let parts = [
+            ("tree", stats.tree_bytes),
+            ("write_buffer", stats.write_buffer_bytes),
+            ("block_cache", stats.block_cache_bytes),
+            ("disk", stats.disk_bytes),
         ];
-        for (what, value) in rows {
-            self.store.with_label_values(&[what]).set(i64::try_from(value).unwrap_or(i64::MAX));
+        for (part, bytes) in parts {
+            self.store_bytes.with_label_values(&[part]).set(gauge(bytes));
         }
     }
 

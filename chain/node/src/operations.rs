@@ -134,6 +134,6 @@ async fn metrics(state: web::Data<Operations>) -> HttpResponse {
         state.metrics.disk_free(disk.f_bavail.saturating_mul(disk.f_frsize));
     }
     let mut text = concordat_monitoring::encode(&state.registry);
-    text.push_str(&state.api.consensus.encode_prometheus());
+    text.push_str(&concordat_monitoring::text_of_openmetrics(&state.api.consensus.encode_prometheus()));
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
