@@ -6,7 +6,7 @@
 //! wrong with the file shows there, and then the tree is made from the state.
 //!
 //! ```text
-//! magic (8) ‖ height (8) ‖ 256 segments of: count (4) ‖ leaves of key hash (32) ‖ leaf hash (32)
+//! magic (8) ‖ height (8) ‖ 256 segments of: count (4) ‖ leaves as [`Leaf::write`] writes them
 //! ```
 //!
 //! Segments are copied one by one and may hold blocks above `height`: what is applied on top are the newest
@@ -39,6 +39,9 @@ const FILE: &str = "tree";
 const UNFINISHED: &str = "tree.unfinished";
 
 const MAGIC: &[u8; 8] = b"cctree-1";
+
+/// A leaf takes so much of the file at least.
+const LEAF_BYTES_MIN: u64 = 33;
 
 /// Changed keys that are applied at a time.
 const BATCH_KEYS: usize = 65_536;
@@ -133,8 +136,7 @@ fn write(directory: &Path, authenticated: &RwLock<Authenticated>) -> io::Result<
         let count = u32::try_from(leaves.len()).map_err(io::Error::other)?;
         out.write_all(&count.to_be_bytes())?;
         for leaf in &leaves {
-            out.write_all(&leaf.key)?;
-            out.write_all(&leaf.hash)?;
+            leaf.write(&mut out)?;
         }
     }
     out.into_inner()?.sync_all()?;
@@ -198,7 +200,7 @@ fn apply_current(db: &Db, tree: &mut Tree, keys: &BTreeSet<StateKey>) -> Result<
 fn read(path: &Path) -> io::Result<Option<(u64, Tree)>> {
     let file = File::open(path)?;
     // What a damaged count may claim is bounded by what there is.
-    let most = file.metadata()?.len() / size_of::<Leaf>() as u64;
+    let most = file.metadata()?.len() / LEAF_BYTES_MIN;
     let mut input = BufReader::with_capacity(1 << 20, file);
     let (mut magic, mut height) = ([0; 8], [0; 8]);
     input.read_exact(&mut magic)?;
@@ -209,7 +211,9 @@ fn read(path: &Path) -> io::Result<Option<(u64, Tree)>> {
     let segments = (0..SEGMENTS).map(|_| read_segment(&mut input, most));
     match Tree::from_segments(segments) {
         Ok(tree) => Ok(tree.map(|tree| (u64::from_be_bytes(height), tree))),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -221,12 +225,5 @@ fn read_segment(input: &mut impl Read, most: u64) -> io::Result<Vec<Leaf>> {
     if u64::from(count) > most {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut leaves = Vec::with_capacity(count as usize);
-    for _ in 0..count {
-        let mut leaf = Leaf::default();
-        input.read_exact(&mut leaf.key)?;
-        input.read_exact(&mut leaf.hash)?;
-        leaves.push(leaf);
-    }
-    Ok(leaves)
+    (0..count).map(|_| Leaf::read(input)).collect()
 }

@@ -13,7 +13,7 @@ use crate::{
         HeightRecord, MAX_KEY_BYTES, Table, encode_before, encode_keys, history_key, log_address_key, meta,
         tx_key,
     },
-    smt::Update,
+    smt::{INLINE_BYTES, Update},
     store::Writer,
 };
 
@@ -178,7 +178,10 @@ impl Store {
     /// Shows readers of the height that is now written what it changed.
     fn remember_changes(&self, diffs: &[Diff<'_>]) {
         match self.latest() {
-            Some(_) => diffs.iter().for_each(|diff| self.inner.values.replace(diff.key, diff.after)),
+            Some(_) => {
+                let long = |value: &&[u8]| value.len() > INLINE_BYTES;
+                diffs.iter().for_each(|diff| self.inner.values.replace(diff.key, diff.after.filter(long)));
+            }
             // Nobody asks for most of a genesis at once.
             None => self.inner.values.clear(),
         }
@@ -198,7 +201,7 @@ impl Store {
 
     /// The current values of the changed keys, in their order. Execution has read most of them just before.
     fn befores(&self, changes: &ChangeSet) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let known: Vec<_> = changes.keys().map(|key| self.inner.values.get(key)).collect();
+        let known: Vec<_> = changes.keys().map(|key| self.in_memory(key)).collect();
         let unknown = changes.keys().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| key);
         let mut read = self.db().get_sorted(Table::State, unknown)?.into_iter();
         let befores = known.into_iter().map(|known| known.or_else(|| read.next()).unwrap_or_default());

@@ -8,11 +8,13 @@ use concordat_types::{ReadError, StateKey, StateReader};
 use crate::{
     Store, StoreError,
     schema::{Table, decode_before, decode_keys, history_key},
+    smt::{Value, key_hash},
 };
 
 /// The state at one height. It goes on giving the same answers for as long as its history is kept.
 ///
-/// Reads take no lock and hold no resources. A value is read in two steps: first the current one, then, if
+/// Reads take no lock and hold no resources. A value is read in two steps: first the current one, from the tree
+/// or the database, then, if
 /// a newer height may have begun to write meanwhile, the oldest history entry above this height, which
 /// holds the value as it was. In this order no commit can slip in between: whatever changed the key after
 /// the first step left its entry before the second.
@@ -54,14 +56,27 @@ impl Store {
 
     /// The current value of a key, for a reader of the state at `height`.
     fn current(&self, key: &StateKey, height: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let values = &self.inner.values;
-        if let Some(known) = values.get(key) {
+        if let Some(known) = self.in_memory(key) {
             return Ok(known);
         }
         let value = self.db().get(Table::State, key)?;
         // Of no block that began meanwhile it is known whether it was read.
-        values.remember(key, value.as_deref(), || self.inner.writing.load(Ordering::SeqCst) == height);
+        let still_current = || self.inner.writing.load(Ordering::SeqCst) == height;
+        if let Some(value) = &value {
+            self.inner.values.remember(key, value, still_current);
+        }
         Ok(value)
+    }
+
+    /// The current value where no disk is needed to tell it: short values and absence stand in the tree.
+    pub(crate) fn in_memory(&self, key: &StateKey) -> Option<Option<Vec<u8>>> {
+        let hash = key_hash(key.as_bytes());
+        let value = self.authenticated().tree.value(&hash);
+        match value {
+            Value::Absent => Some(None),
+            Value::Short(value) => Some(Some(value)),
+            Value::Long => self.inner.values.get(key).map(Some),
+        }
     }
 
     /// Tells readers the floors of a store that is just being filled.

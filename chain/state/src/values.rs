@@ -1,4 +1,4 @@
-//! Values of the newest state that were read or written lately, in memory.
+//! Long values of the newest state that were read or written lately, in memory. Short ones stand in the tree.
 //!
 //! A transaction's keys are read at admission, at execution and at the commit, by one node within a second:
 //! only the first of these need ask the database.
@@ -21,9 +21,9 @@ const SHARDS: usize = 16;
 /// What an entry takes besides its bytes.
 const ENTRY_BYTES: usize = 128;
 
-type Values = HashMap<StateKey, Option<Vec<u8>>>;
+type Values = HashMap<StateKey, Vec<u8>>;
 
-/// The cache. `None` as a value says that the key is known to be absent.
+/// The cache.
 pub(crate) struct ValueCache {
     shards: Box<[Mutex<Shard>]>,
     hasher: std::hash::RandomState,
@@ -57,7 +57,7 @@ impl ValueCache {
     }
 
     /// The current value, if it is known.
-    pub(crate) fn get(&self, key: &StateKey) -> Option<Option<Vec<u8>>> {
+    pub(crate) fn get(&self, key: &StateKey) -> Option<Vec<u8>> {
         self.with_shard(key, |shard| {
             if let Some(value) = shard.young.get(key) {
                 return Some(value.clone());
@@ -69,24 +69,22 @@ impl ValueCache {
     }
 
     /// Remembers what a reader found, if `still_current` says so under the lock.
-    pub(crate) fn remember(
-        &self,
-        key: &StateKey,
-        value: Option<&[u8]>,
-        still_current: impl FnOnce() -> bool,
-    ) {
+    pub(crate) fn remember(&self, key: &StateKey, value: &[u8], still_current: impl FnOnce() -> bool) {
         self.with_shard(key, |shard| {
             if still_current() {
-                shard.put(key.clone(), value.map(<[u8]>::to_vec), self.limit);
+                shard.put(key.clone(), value.to_vec(), self.limit);
             }
         });
     }
 
-    /// Replaces what a block changed.
+    /// Replaces what a block changed, or with `None` forgets it.
     pub(crate) fn replace(&self, key: &StateKey, value: Option<&[u8]>) {
         self.with_shard(key, |shard| {
             shard.old.remove(key);
-            shard.put(key.clone(), value.map(<[u8]>::to_vec), self.limit);
+            match value {
+                Some(value) => shard.put(key.clone(), value.to_vec(), self.limit),
+                None => drop(shard.young.remove(key)),
+            }
         });
     }
 
@@ -99,8 +97,8 @@ impl ValueCache {
 }
 
 impl Shard {
-    fn put(&mut self, key: StateKey, value: Option<Vec<u8>>, limit: usize) {
-        let bytes = key.as_bytes().len().saturating_add(value.as_ref().map_or(0, Vec::len));
+    fn put(&mut self, key: StateKey, value: Vec<u8>, limit: usize) {
+        let bytes = key.as_bytes().len().saturating_add(value.len());
         self.bytes = self.bytes.saturating_add(bytes).saturating_add(ENTRY_BYTES);
         self.young.insert(key, value);
         if self.bytes > limit {
@@ -121,24 +119,25 @@ mod tests {
     #[test]
     fn what_is_asked_for_stays_and_the_rest_goes() {
         let cache = ValueCache::new(64 << 10);
-        cache.remember(&key(0), Some(b"kept"), || true);
+        cache.remember(&key(0), b"kept", || true);
         for n in 1..10_000 {
-            cache.remember(&key(n), Some(b"passing"), || true);
-            assert_eq!(cache.get(&key(0)), Some(Some(b"kept".to_vec())));
+            cache.remember(&key(n), b"passing", || true);
+            assert_eq!(cache.get(&key(0)), Some(b"kept".to_vec()));
         }
         let known = (1..10_000).filter(|n| cache.get(&key(*n)).is_some()).count();
         assert!((50..1_000).contains(&known), "{known} of 10,000 in 64 KiB");
     }
 
     #[test]
-    fn what_is_no_longer_current_is_not_remembered_and_absence_is() {
+    fn what_is_no_longer_current_is_not_remembered() {
         let cache = ValueCache::new(64 << 10);
-        cache.remember(&key(1), Some(b"old"), || false);
+        cache.remember(&key(1), b"old", || false);
         assert_eq!(cache.get(&key(1)), None);
-        cache.remember(&key(1), None, || true);
-        assert_eq!(cache.get(&key(1)), Some(None));
         cache.replace(&key(1), Some(b"new"));
-        assert_eq!(cache.get(&key(1)), Some(Some(b"new".to_vec())));
+        assert_eq!(cache.get(&key(1)), Some(b"new".to_vec()));
+        cache.replace(&key(1), None);
+        assert_eq!(cache.get(&key(1)), None);
+        cache.replace(&key(1), Some(b"new"));
         cache.clear();
         assert_eq!(cache.get(&key(1)), None);
     }
@@ -149,11 +148,11 @@ mod tests {
         for round in 0..50usize {
             for n in 0..20 {
                 cache.replace(&key(n), Some(&round.to_be_bytes()));
-                cache.remember(&key(1_000 + round * 20 + n), Some(&[0; 100]), || true);
+                cache.remember(&key(1_000 + round * 20 + n), &[0; 100], || true);
             }
             for n in 0..20 {
                 let found = cache.get(&key(n));
-                assert!(found.is_none() || found == Some(Some(round.to_be_bytes().to_vec())));
+                assert!(found.is_none() || found == Some(round.to_be_bytes().to_vec()));
             }
         }
     }

@@ -15,20 +15,26 @@
 //! hashing those again costs less than the memory, and the cache misses, that keeping them would take. Inner
 //! nodes stand above buckets only, so that their number is a small part of that of the leaves.
 //!
+//! Short values stand in the leaves themselves, and their hashes are computed when they are needed: that takes
+//! less memory than the hashes would, and the tree answers most reads of the state by itself.
+//!
 //! An update is staged first and published later. Staging writes new nodes beside the old ones and leaves
 //! the published tree as it is, so that a root can be computed, made durable, and only then shown, or
 //! dropped when the disk refuses.
 
 mod arena;
+mod leaf;
 mod path;
 mod segments;
 #[cfg(test)]
 mod tests;
 
-pub use path::{Lookup, Side, Step};
+pub use leaf::{INLINE_BYTES, Leaf};
+pub use path::{Lookup, Side, Step, Value};
 pub use segments::SEGMENTS;
 
 use arena::Arena;
+use leaf::{Content, Few};
 use sha2::{Digest, Sha256};
 
 /// A SHA-256 digest.
@@ -70,27 +76,18 @@ fn bit(key: &Hash, level: usize) -> bool {
     key.get(level / 8).is_some_and(|byte| byte & (0x80 >> (level % 8)) != 0)
 }
 
-/// A key's place in the tree and what stands there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Leaf {
-    /// The hash of the key.
-    pub key: Hash,
-    /// The hash of the leaf.
-    pub hash: Hash,
-}
-
 /// A change of one key: its new leaf, or its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
     key: Hash,
-    leaf: Option<Hash>,
+    content: Option<Content>,
 }
 
 impl Update {
     /// `key` holds `value` from now on; with `None` it is gone.
     pub fn new(key: &[u8], value: Option<&[u8]>) -> Self {
         let key = key_hash(key);
-        Self { key, leaf: value.map(|value| leaf_hash(&key, value)) }
+        Self { key, content: value.map(|value| Content::of(&key, value)) }
     }
 }
 
@@ -147,8 +144,8 @@ struct Inner {
     right: Link,
 }
 
-/// The leaves of a small subtree, in the order of their keys.
-type Bucket = Box<[Leaf]>;
+/// The leaves of a small subtree, in the order of their keys, as [`leaf::encode`] writes them.
+type Bucket = Box<[u8]>;
 
 /// The tree.
 #[derive(Debug)]
@@ -185,7 +182,11 @@ impl Default for Tree {
 impl Tree {
     /// The empty tree.
     pub const fn new() -> Self {
-        Self { nodes: Nodes { buckets: Arena::new(), inners: Arena::new() }, root: Link::EMPTY, leaves: 0 }
+        Self {
+            nodes: Nodes { buckets: Arena::new(), inners: Arena::new(), bucket_bytes: 0 },
+            root: Link::EMPTY,
+            leaves: 0,
+        }
     }
 
     /// The root of what is published.
@@ -205,8 +206,8 @@ impl Tree {
 
     /// Bytes of memory held.
     pub fn memory_bytes(&self) -> usize {
-        let leaves = self.leaves.saturating_mul(size_of::<Leaf>());
-        self.nodes.buckets.bytes().saturating_add(self.nodes.inners.bytes()).saturating_add(leaves)
+        let nodes = self.nodes.buckets.bytes().saturating_add(self.nodes.inners.bytes());
+        nodes.saturating_add(self.nodes.bucket_bytes)
     }
 
     /// Computes the tree after `updates`, which name each key at most once, without showing it.
@@ -248,22 +249,27 @@ impl Tree {
 struct Nodes {
     buckets: Arena<Bucket>,
     inners: Arena<Inner>,
+    /// Bytes of all buckets.
+    bucket_bytes: usize,
 }
 
 impl Nodes {
     fn release(&mut self, node: NodeRef) {
         match node.node() {
             Node::Empty => {}
-            Node::Bucket(index) => drop(self.buckets.take(index)),
+            Node::Bucket(index) => {
+                let bucket = self.buckets.take(index);
+                self.bucket_bytes = self.bucket_bytes.saturating_sub(bucket.len());
+            }
             Node::Inner(index) => self.inners.release(index),
         }
     }
 
     /// The leaves of a subtree that is a bucket or empty.
-    fn small(&self, link: &Link) -> Option<&[Leaf]> {
+    fn small(&self, link: &Link) -> Option<Few> {
         match link.node.node() {
-            Node::Empty => Some(&[]),
-            Node::Bucket(index) => Some(self.buckets.get(index)),
+            Node::Empty => Some(Few::default()),
+            Node::Bucket(index) => Some(Few::decode(self.buckets.get(index))),
             Node::Inner(_) => None,
         }
     }
@@ -293,11 +299,8 @@ impl<'a> Stager<'a> {
         match at.node.node() {
             Node::Empty => self.refill(at, &[], level, updates),
             Node::Bucket(index) => {
-                let mut present = [Leaf::default(); BUCKET_LEAVES];
-                let leaves = self.nodes.buckets.get(index);
-                let Some(present) = present.get_mut(..leaves.len()) else { return at };
-                present.copy_from_slice(leaves);
-                self.refill(at, present, level, updates)
+                let present = Few::decode(self.nodes.buckets.get(index));
+                self.refill(at, &present, level, updates)
             }
             Node::Inner(index) => {
                 let inner = *self.nodes.inners.get(index);
@@ -329,7 +332,7 @@ impl<'a> Stager<'a> {
     /// The subtree at `level` of `leaves`, which are sorted.
     fn build(&mut self, leaves: &[Leaf], level: usize) -> Link {
         if leaves.len() <= BUCKET_LEAVES {
-            return self.bucket(leaves.into(), subtree_hash(leaves, level));
+            return self.bucket(leaves, subtree_hash(leaves, level));
         }
         let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
         let left = self.build(lefts, level.saturating_add(1));
@@ -345,28 +348,29 @@ impl<'a> Stager<'a> {
             }
             _ => return self.inner(left, right),
         };
-        let hash = match (lefts, rights) {
+        let hash = match (&*lefts, &*rights) {
             ([], [] | [_]) => right.hash,
             ([_], []) => left.hash,
             _ => node_hash(1, &left.hash, &right.hash),
         };
-        let node = match (lefts, rights) {
+        let node = match (&*lefts, &*rights) {
             ([], _) => right.node,
             (_, []) => left.node,
-            _ => {
-                let leaves = [lefts, rights].concat();
+            (lefts, rights) => {
                 self.dead.extend([left.node, right.node]);
-                return self.bucket(leaves.into(), hash);
+                return self.bucket(&[lefts, rights].concat(), hash);
             }
         };
         Link { node, hash }
     }
 
-    fn bucket(&mut self, leaves: Bucket, hash: Hash) -> Link {
+    fn bucket(&mut self, leaves: &[Leaf], hash: Hash) -> Link {
         if leaves.is_empty() {
             return Link::EMPTY;
         }
-        let node = NodeRef::bucket(self.nodes.buckets.insert(leaves));
+        let bucket = leaf::encode(leaves);
+        self.nodes.bucket_bytes = self.nodes.bucket_bytes.saturating_add(bucket.len());
+        let node = NodeRef::bucket(self.nodes.buckets.insert(bucket));
         self.born.push(node);
         Link { node, hash }
     }
@@ -382,7 +386,7 @@ impl<'a> Stager<'a> {
 fn subtree_hash(leaves: &[Leaf], level: usize) -> Hash {
     match leaves {
         [] => EMPTY,
-        [leaf] => leaf.hash,
+        [leaf] => leaf.hash(),
         _ => {
             debug_assert!(level < LEVELS, "different hashes differ in some bit");
             let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
@@ -401,7 +405,7 @@ fn merge(present: &[Leaf], updates: &[Update]) -> Vec<Leaf> {
             merged.push(*leaf);
         }
         present.next_if(|leaf| leaf.key == update.key);
-        merged.extend(update.leaf.map(|hash| Leaf { key: update.key, hash }));
+        merged.extend(update.content.map(|content| Leaf { key: update.key, content }));
     }
     merged.extend(present);
     merged

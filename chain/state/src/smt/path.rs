@@ -35,6 +35,17 @@ pub enum Lookup {
     },
 }
 
+/// What the tree knows of a key's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The key has none.
+    Absent,
+    /// This one.
+    Short(Vec<u8>),
+    /// One too long to stand in the tree.
+    Long,
+}
+
 /// An inner node on the way down: both children, and whether the way went right.
 struct Fork {
     inner: Inner,
@@ -45,7 +56,8 @@ impl Tree {
     /// Looks up the key with this hash.
     pub fn lookup(&self, key: &Hash) -> Lookup {
         let (forks, end) = self.descend(key);
-        let leaves = self.nodes.small(&end).unwrap_or_default();
+        let few = self.nodes.small(&end).unwrap_or_default();
+        let leaves: &[Leaf] = &few;
         let below = leaves.partition_point(|leaf| leaf.key < *key);
         match leaves.get(below) {
             Some(leaf) if leaf.key == *key => {
@@ -61,6 +73,21 @@ impl Tree {
                 let right = next.map_or_else(|| self.right_of(&forks), |leaf| Some(leaf.key));
                 Lookup::Absent { left, right }
             }
+        }
+    }
+
+    /// The value of the key with this hash.
+    pub fn value(&self, key: &Hash) -> Value {
+        let (mut at, mut level) = (&self.root, 0usize);
+        while let Node::Inner(index) = at.node.node() {
+            let inner = self.nodes.inners.get(index);
+            at = if bit(key, level) { &inner.right } else { &inner.left };
+            level = level.saturating_add(1);
+        }
+        let leaves = self.nodes.small(at).unwrap_or_default();
+        match leaves.iter().find(|leaf| leaf.key == *key) {
+            None => Value::Absent,
+            Some(leaf) => leaf.content.value().map_or(Value::Long, |value| Value::Short(value.to_vec())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The tree's leaves in segments: how they are written to a file and read back, one small part at a time.
 
-use super::{Leaf, Link, Node, Stager, Tree, bit};
+use super::{Few, Leaf, Link, Node, Stager, Tree, bit};
 
 /// How many segments there are: one for each first byte of a key's hash.
 pub const SEGMENTS: usize = 1 << SEGMENT_LEVELS;
@@ -26,14 +26,14 @@ impl Tree {
         let mut leaves = Vec::new();
         self.gather(&at, &mut leaves);
         // A bucket above the level of segments holds leaves of others too.
-        leaves.retain(|leaf| leaf.key.first() == Some(&first_byte));
+        leaves.retain(|leaf| leaf.begins_with(first_byte));
         leaves
     }
 
     fn gather(&self, at: &Link, into: &mut Vec<Leaf>) {
         match at.node.node() {
             Node::Empty => {}
-            Node::Bucket(index) => into.extend_from_slice(self.nodes.buckets.get(index)),
+            Node::Bucket(index) => into.extend_from_slice(&Few::decode(self.nodes.buckets.get(index))),
             Node::Inner(index) => {
                 let inner = self.nodes.inners.get(index);
                 self.gather(&inner.left, into);
@@ -53,7 +53,7 @@ impl Tree {
         let mut links = Vec::with_capacity(SEGMENTS);
         for (first_byte, leaves) in (0..=u8::MAX).zip(segments) {
             let leaves = leaves?;
-            let in_place = leaves.iter().all(|leaf| leaf.key.first() == Some(&first_byte));
+            let in_place = leaves.iter().all(|leaf| leaf.begins_with(first_byte));
             if !in_place || !leaves.is_sorted_by(|a, b| a.key < b.key) {
                 return Ok(None);
             }

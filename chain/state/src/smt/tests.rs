@@ -142,7 +142,7 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     let mut high = low;
     high[31] = 0xAB;
     let mut tree = Tree::new();
-    let update = |key| Update { key, leaf: Some([7; 32]) };
+    let update = |key| Update { key, content: Some(Content::Hash([7; 32])) };
     tree.update(vec![update(low), update(high)]);
     assert_eq!(live(&tree), (0, 1));
     let Lookup::Present(path) = tree.lookup(&low) else { panic!("the leaf is there") };
@@ -154,9 +154,9 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     });
     assert_eq!(tree.root(), root);
 
-    tree.update(vec![Update { key: high, leaf: None }]);
+    tree.update(vec![Update { key: high, content: None }]);
     assert_eq!((live(&tree), tree.root()), ((0, 1), [7; 32]));
-    tree.update(vec![Update { key: high, leaf: None }]);
+    tree.update(vec![Update { key: high, content: None }]);
     assert_eq!(tree.len(), 1);
 }
 
@@ -168,7 +168,7 @@ fn a_bucket_that_overflows_at_the_deepest_levels_becomes_a_chain_of_nodes_and_a_
         key[31] = n;
         key
     };
-    let update = |n: u8, leaf| Update { key: key(n), leaf };
+    let update = |n: u8, hash: Option<Hash>| Update { key: key(n), content: hash.map(Content::Hash) };
     let all = 0..=u8::try_from(BUCKET_LEAVES).unwrap();
     let mut tree = Tree::new();
     tree.update(all.clone().map(|n| update(n, Some([n + 1; 32]))).collect());
@@ -256,6 +256,19 @@ proptest! {
                 };
             }
             assert_same(&tree, &map);
+        }
+    }
+
+    #[test]
+    fn short_values_are_found_and_nothing_else_is(map in maps(), probe in prop::collection::vec(any::<u8>(), 1..4)) {
+        let tree = tree_of(&map);
+        for key in map.keys().chain([&probe]) {
+            let expected = match map.get(key) {
+                None => Value::Absent,
+                Some(value) if value.len() <= INLINE_BYTES => Value::Short(value.clone()),
+                Some(_) => Value::Long,
+            };
+            prop_assert_eq!(tree.value(&key_hash(key)), expected);
         }
     }
 
