@@ -1,7 +1,8 @@
 //! `concordat bench`: what a network of four real processes on this machine reaches.
 //!
 //! One run, one report: the bound of one core, the cost of being idle, latency under light load, sustained
-//! throughput, latency under 70 % of it, the loss of a validator, and how fast an empty node catches up.
+//! throughput, latency under 70 % of it, the loss of a validator, how fast an empty node catches up, and what
+//! a million accounts and a hundred thousand blocks cost.
 //! `docs/bench.md` says how each figure is taken.
 
 mod accounts;
@@ -17,7 +18,7 @@ mod run;
 mod scale;
 mod stats;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use eyre::{Result, WrapErr as _, bail};
@@ -30,8 +31,11 @@ pub struct BenchArgs {
     /// A shorter run with fewer accounts, under five minutes.
     #[arg(long)]
     quick: bool,
-    /// Measure the scale alone: many accounts, many blocks.
+    /// Also measure many accounts and many blocks; a full run always does.
     #[arg(long)]
+    scale: bool,
+    /// Measure many accounts and many blocks, and nothing else.
+    #[arg(long, conflicts_with = "scale")]
     scale_only: bool,
     /// Accounts that transfer; 1000, or 200 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
@@ -58,10 +62,14 @@ impl BenchArgs {
         self.accounts.unwrap_or(if self.quick { 200 } else { 1_000 }) as usize
     }
 
-    fn scale(&self) -> scale::Plan {
+    /// How much to measure of many accounts and many blocks, if at all.
+    fn scale_plan(&self) -> Option<scale::Plan> {
+        if self.quick && !self.scale && !self.scale_only {
+            return None;
+        }
         let (large, blocks, full_blocks) =
             if self.quick { (100_000, 5_000, 30) } else { (1_000_000, 100_000, 60) };
-        scale::Plan { accounts: [10_000, large], blocks, full_blocks, seed: self.seed }
+        Some(scale::Plan { accounts: [10_000, large], blocks, full_blocks, seed: self.seed })
     }
 
     fn duration_s(&self) -> u64 {
@@ -71,14 +79,19 @@ impl BenchArgs {
 
 /// Runs `concordat bench`.
 pub fn run(args: BenchArgs, json: bool) -> Result<()> {
+    let scale = || {
+        let plan = args.scale_plan();
+        plan.map(|plan| scale::measure(&plan, |text| output::progress(json, text))).transpose()
+    };
     if args.scale_only {
-        let scale = scale::measure(&args.scale(), |text| output::progress(json, text))?;
-        return output::show(json, &scale, |scale| format!("{scale:#?}"));
+        let scale = scale()?.unwrap_or_default();
+        write_report(&args.out.join("scale.json"), &scale)?;
+        return output::show(json, &scale, scale::Scale::table);
     }
-    let report = run::measure(&args, json)?;
-    std::fs::create_dir_all(&args.out).wrap_err_with(|| args.out.display().to_string())?;
+    let mut report = run::measure(&args, json)?;
+    report.accounts_scale = scale()?;
     let (text, picture) = (args.out.join("report.json"), args.out.join("plot.svg"));
-    std::fs::write(&text, serde_json::to_string_pretty(&report)?)?;
+    write_report(&text, &report)?;
     std::fs::write(&picture, plot::svg(&report))?;
     output::progress(json, format!("\nwritten: {} and {}\n", text.display(), picture.display()));
     output::show(json, &report, report::Report::table)?;
@@ -86,4 +99,11 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
         bail!("{} receipts failed and {} are missing", report.failed, report.unconfirmed);
     }
     Ok(())
+}
+
+fn write_report(file: &Path, report: &impl serde::Serialize) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).wrap_err_with(|| folder.display().to_string())?;
+    }
+    std::fs::write(file, serde_json::to_string_pretty(report)?).wrap_err_with(|| file.display().to_string())
 }

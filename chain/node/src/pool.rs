@@ -7,6 +7,7 @@
 //!   flood delays others by one transaction, not by all of its own.
 //! - Calls of system contracts (identity, later governance and orders) go first.
 //! - Everything is bounded: in count, in bytes, per sender, in distance from the next nonce, in time.
+//! - Choosing a block's transactions, and taking leave of them, costs what they are, not what waits.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -49,6 +50,12 @@ pub struct Budget {
     pub transactions: usize,
 }
 
+/// Senders in a row whose transactions do not fit what is left of a block: after so many it counts as full.
+const MISFITS: usize = 64;
+
+/// Old transactions are looked for so many times in a lifetime.
+const EXPIRY_CHECKS: u32 = 16;
+
 struct Entry {
     tx: Arc<VerifiedTx>,
     entered: Instant,
@@ -58,12 +65,19 @@ struct Entry {
 
 #[derive(Default)]
 struct Sender {
+    /// Its place among the senders: lower ones go first. Whoever is served gets the highest.
+    turn: u64,
     /// The nonce that the state expects next.
     next: u64,
     waiting: BTreeMap<u64, Entry>,
 }
 
 impl Sender {
+    /// The transaction that the state expects next.
+    fn head(&self) -> Option<&Entry> {
+        self.waiting.get(&self.next)
+    }
+
     /// How many of the waiting ones follow the state's nonce without a gap.
     fn executable(&self) -> usize {
         let run = self.waiting.keys().zip(self.next..);
@@ -76,30 +90,74 @@ pub struct Pool {
     limits: PoolLimits,
     senders: HashMap<Address, Sender>,
     hashes: HashMap<B256, (Address, u64)>,
-    /// Senders in the order of their turns. Every key of `senders` stands here exactly once.
-    turns: VecDeque<Address>,
+    /// Senders with an executable transaction, by their turns.
+    ready: BTreeMap<u64, Address>,
+    /// Those of them whose next transaction calls a system contract.
+    urgent: BTreeMap<u64, Address>,
+    next_turn: u64,
     bytes: usize,
+    /// When old transactions are looked for again.
+    next_expiry: Option<Instant>,
 }
 
 impl Pool {
     /// An empty pool.
     pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, senders: HashMap::new(), hashes: HashMap::new(), turns: VecDeque::new(), bytes: 0 }
+        Self {
+            limits,
+            senders: HashMap::new(),
+            hashes: HashMap::new(),
+            ready: BTreeMap::new(),
+            urgent: BTreeMap::new(),
+            next_turn: 0,
+            bytes: 0,
+            next_expiry: None,
+        }
     }
 
     /// Puts a transaction in, whose sender's next nonce in the state is `state_nonce`.
     pub fn insert(&mut self, tx: Arc<VerifiedTx>, state_nonce: u64, now: Instant) -> Result<(), SubmitError> {
         self.check_room(&tx, state_nonce)?;
         let (sender, nonce, hash, size) = (tx.sender(), tx.nonce(), tx.hash(), tx.raw().len());
-        let account = self.senders.entry(sender).or_insert_with(|| {
-            self.turns.push_back(sender);
-            Sender::default()
-        });
+        let turn = self.next_turn;
+        let account = self.senders.entry(sender).or_insert_with(|| Sender { turn, ..Sender::default() });
+        if account.turn == turn {
+            self.next_turn = turn.saturating_add(1);
+        }
         account.next = account.next.max(state_nonce);
         account.waiting.insert(nonce, Entry { tx, entered: now, told: now });
         self.hashes.insert(hash, (sender, nonce));
         self.bytes += size;
+        self.index(sender);
         Ok(())
+    }
+
+    /// Puts a sender where its waiting transactions belong, or forgets it if it has none.
+    fn index(&mut self, sender: Address) {
+        let Some(account) = self.senders.get(&sender) else { return };
+        let (turn, head) = (account.turn, account.head());
+        let (ready, urgent) = (head.is_some(), head.is_some_and(|entry| is_urgent(&entry.tx)));
+        for (list, belongs) in [(&mut self.ready, ready), (&mut self.urgent, urgent)] {
+            match belongs {
+                true => list.insert(turn, sender),
+                false => list.remove(&turn),
+            };
+        }
+        if account.waiting.is_empty() {
+            self.senders.remove(&sender);
+        }
+    }
+
+    /// The senders' turns come after all others'.
+    fn to_the_end(&mut self, senders: impl IntoIterator<Item = Address>) {
+        for sender in senders {
+            let Some(account) = self.senders.get_mut(&sender) else { continue };
+            self.ready.remove(&account.turn);
+            self.urgent.remove(&account.turn);
+            account.turn = self.next_turn;
+            self.next_turn = self.next_turn.saturating_add(1);
+            self.index(sender);
+        }
     }
 
     fn check_room(&self, tx: &VerifiedTx, state_nonce: u64) -> Result<(), SubmitError> {
@@ -133,20 +191,25 @@ impl Pool {
     /// What the next block should try, in order: system calls first, then senders in turns. Whoever was
     /// served goes to the end of the queue for the next block.
     pub fn select(&mut self, budget: Budget) -> Vec<Arc<VerifiedTx>> {
-        let mut selection = Selection { budget, chosen: Vec::new(), taken: HashMap::new() };
-        for urgent in [true, false] {
-            self.fill(&mut selection, urgent);
+        let mut selection = Selection { budget, chosen: Vec::new(), taken: HashMap::new(), misfits: 0 };
+        for (senders, urgent) in [(&self.urgent, true), (&self.ready, false)] {
+            self.fill(senders, &mut selection, urgent);
         }
-        let served = selection.taken;
-        let (last, first): (Vec<_>, Vec<_>) = self.turns.drain(..).partition(|a| served.contains_key(a));
-        self.turns.extend(first.into_iter().chain(last));
+        let turn = |sender: &Address| self.senders.get(sender).map(|account| account.turn);
+        let mut served: Vec<(Option<u64>, Address)> =
+            selection.taken.keys().map(|sender| (turn(sender), *sender)).collect();
+        served.sort_unstable();
+        self.to_the_end(served.into_iter().map(|(_, sender)| sender));
         selection.chosen
     }
 
-    /// Goes round the senders until none has anything more that fits.
-    fn fill(&self, selection: &mut Selection, urgent: bool) {
-        let mut active: VecDeque<&Address> = self.turns.iter().collect();
-        while let Some(address) = active.pop_front() {
+    /// Goes round the senders until none has anything more, or the block is full. Each round takes one
+    /// transaction of a sender; who got none is not asked again.
+    fn fill(&self, senders: &BTreeMap<u64, Address>, selection: &mut Selection, urgent: bool) {
+        let mut first_round = senders.values();
+        let mut served = VecDeque::new();
+        while !selection.is_full() {
+            let Some(address) = first_round.next().or_else(|| served.pop_front()) else { return };
             let Some(account) = self.senders.get(address) else { continue };
             let taken = selection.taken.get(address).copied().unwrap_or(0);
             let Some(entry) = account.waiting.get(&account.next.saturating_add(taken)) else { continue };
@@ -154,7 +217,7 @@ impl Pool {
                 continue;
             }
             if selection.take(*address, &entry.tx) {
-                active.push_back(address);
+                served.push_back(address);
             }
         }
     }
@@ -167,8 +230,9 @@ impl Pool {
             let keep = account.waiting.split_off(&account.next);
             let gone = std::mem::replace(&mut account.waiting, keep);
             self.forget(gone.into_values());
+            // Its head has changed: no list may lead to the old one.
+            self.index(sender);
         }
-        self.drop_empty();
     }
 
     /// Drops one transaction that turned out impossible. Those of higher nonces wait for another in its place.
@@ -176,22 +240,26 @@ impl Pool {
         let Some(&(sender, nonce)) = self.hashes.get(hash) else { return };
         let gone = self.senders.get_mut(&sender).and_then(|account| account.waiting.remove(&nonce));
         self.forget(gone.into_iter());
-        self.drop_empty();
+        self.index(sender);
     }
 
     /// Drops what has waited too long. Returns how many those were.
     pub fn expire(&mut self, now: Instant) -> usize {
+        if self.next_expiry.is_some_and(|next| now < next) {
+            return 0;
+        }
         let lifetime = Duration::from_millis(self.limits.lifetime_ms);
+        self.next_expiry = now.checked_add(lifetime / EXPIRY_CHECKS);
         let old = |entry: &Entry| now.saturating_duration_since(entry.entered) > lifetime;
-        let mut gone = Vec::new();
-        for account in self.senders.values_mut() {
+        let (mut gone, mut senders) = (Vec::new(), Vec::new());
+        for (sender, account) in &mut self.senders {
+            let before = gone.len();
             gone.extend(account.waiting.extract_if(.., |_, entry| old(entry)).map(|(_, entry)| entry));
+            senders.extend((gone.len() > before).then_some(*sender));
         }
         let count = gone.len();
         self.forget(gone.into_iter());
-        if count > 0 {
-            self.drop_empty();
-        }
+        senders.into_iter().for_each(|sender| self.index(sender));
         count
     }
 
@@ -202,11 +270,6 @@ impl Pool {
         }
     }
 
-    fn drop_empty(&mut self) {
-        self.senders.retain(|_, account| !account.waiting.is_empty());
-        self.turns.retain(|address| self.senders.contains_key(address));
-    }
-
     /// The verified transaction of a hash, so that nobody checks its signature twice.
     pub fn get(&self, hash: &B256) -> Option<&Arc<VerifiedTx>> {
         let (sender, nonce) = self.hashes.get(hash)?;
@@ -215,7 +278,7 @@ impl Pool {
 
     /// Whether the next block would find anything.
     pub fn has_executable(&self) -> bool {
-        self.senders.values().any(|account| account.waiting.contains_key(&account.next))
+        !self.ready.is_empty()
     }
 
     /// The nonce after the sender's executable transactions; `None` if there are none.
@@ -289,16 +352,23 @@ struct Selection {
     budget: Budget,
     chosen: Vec<Arc<VerifiedTx>>,
     taken: HashMap<Address, u64>,
+    /// Transactions in a row that did not fit.
+    misfits: usize,
 }
 
 impl Selection {
+    fn is_full(&self) -> bool {
+        self.chosen.len() >= self.budget.transactions || self.misfits >= MISFITS
+    }
+
     /// Takes the transaction if it fits. A sender whose transaction does not fit is done for this block.
     fn take(&mut self, sender: Address, tx: &Arc<VerifiedTx>) -> bool {
         let (size, gas) = (tx.raw().len(), tx.gas_limit());
-        if size > self.budget.bytes || gas > self.budget.gas || self.chosen.len() >= self.budget.transactions
-        {
+        if size > self.budget.bytes || gas > self.budget.gas {
+            self.misfits += 1;
             return false;
         }
+        self.misfits = 0;
         self.budget.bytes -= size;
         self.budget.gas -= gas;
         self.chosen.push(tx.clone());

@@ -15,7 +15,7 @@ use crate::{
 /// How much to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckLevel {
-    /// The state hashes to the root of the newest block. What every start does.
+    /// The state hashes to the root of the newest block. Reads all of it: some seconds per million keys.
     Quick,
     /// Also every block, header, receipt and index, and, block by block backwards through the kept history,
     /// the root of every height whose state can be read. Takes minutes on a large store.

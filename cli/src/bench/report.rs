@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     bound::UnitCosts,
+    scale::Scale,
     stats::{Latency, Second, tenth, thousandth},
 };
 
@@ -56,6 +57,8 @@ pub struct Report {
     pub sync_ratio: f64,
     /// How the empty node caught up.
     pub sync: Sync,
+    /// What many accounts and many blocks cost; absent where it was not measured.
+    pub accounts_scale: Option<Scale>,
     /// Blocks per second and transactions per block under sustained load.
     pub blocks: Blocks,
     /// Processor time of the load generator under sustained load, in percent of one core.
@@ -242,6 +245,7 @@ impl Report {
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{name:<42} {value}");
         }
+        out.push_str(&self.accounts_scale.as_ref().map(Scale::table).unwrap_or_default());
         out
     }
 }

@@ -87,6 +87,26 @@ pub struct Step {
     pub startup_s: f64,
 }
 
+impl Scale {
+    /// A table for people.
+    pub fn table(&self) -> String {
+        let row = |step: &Step| {
+            format!(
+                "{:<42} {} µs of CPU per transfer ({} without its signature), {} MB, start in {} s with {} blocks\n",
+                format!("{} accounts", step.accounts),
+                step.cpu_us_per_tx,
+                tenth(step.cpu_us_per_tx - step.unit_costs.signature_us),
+                step.rss_mb,
+                step.startup_s,
+                step.blocks,
+            )
+        };
+        let rows: String = self.steps.iter().map(row).collect();
+        let ratios = format!("{} ({} without signatures)", self.ratio, self.ratio_without_signatures);
+        format!("{rows}{:<42} {ratios}\n", "large : small")
+    }
+}
+
 /// Measures both sizes.
 pub fn measure(plan: &Plan, say: impl Fn(&str)) -> Result<Scale> {
     let [small, large] = plan.accounts;
@@ -193,4 +213,19 @@ fn consensus_key(nodes: &Processes) -> Result<SigningKey> {
     let passphrase = Passphrase::from_file(&nodes.network.passphrase_file)?;
     let file = nodes.network.nodes[0].config.with_file_name("consensus.key");
     Ok(SigningKey::from(*PrivateKey::read(&file, &passphrase)?.raw_secret()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_every_bar() {
+        let step =
+            Step { accounts: 1_000_000, blocks: 100_070, rss_mb: 500, startup_s: 2.5, ..Step::default() };
+        let table = Scale { steps: vec![step], ratio: 1.2, ratio_without_signatures: 1.4 }.table();
+        for word in ["1000000 accounts", "500 MB", "2.5 s", "100070 blocks", "1.2"] {
+            assert!(table.contains(word), "{word} is missing in {table}");
+        }
+    }
 }

@@ -88,7 +88,7 @@ fn what_a_block_holds_and_what_became_stale_leaves_the_pool() {
     assert!(pool.get(&tx(1, 2).hash()).is_some());
     pool.committed([(tx(1, 0).sender(), 3), (tx(2, 0).sender(), 1)]);
     assert_eq!(pool.status(), PoolStatus::default());
-    assert!(pool.turns.is_empty() && !pool.has_executable());
+    assert!(pool.senders.is_empty() && pool.ready.is_empty() && !pool.has_executable());
 }
 
 #[test]
@@ -134,21 +134,69 @@ fn all_that_waits_is_told_again_in_turns_executable_ones_first() {
     assert!(pool.to_repeat(later, later, 3).is_empty());
 }
 
+#[test]
+fn a_block_that_is_full_is_not_offered_to_everyone() {
+    let all: Vec<(u8, u64)> = (1..=100).map(|sender| (sender, 0)).collect();
+    let mut pool = filled(&all);
+    // Enough gas for one, and then for none: the block counts as full long before all were asked.
+    assert_eq!(pool.select(Budget { gas: 60_000, ..BUDGET }).len(), 1);
+    assert!(pool.select(Budget { transactions: 0, ..BUDGET }).is_empty());
+    // Who was not served keeps the turn.
+    assert_eq!(pool.select(Budget { transactions: 99, ..BUDGET }).len(), 99);
+    assert_eq!(order(&pool.select(Budget { transactions: 1, ..BUDGET }), &[1]), [(1, 0)]);
+}
+
+/// The order of ADR 0005, written down with no thought for speed: all senders in their turns, again and again.
+fn naive_selection(pool: &Pool, transactions: usize) -> Vec<B256> {
+    let mut senders: Vec<&Sender> = pool.senders.values().collect();
+    senders.sort_by_key(|sender| sender.turn);
+    let (mut chosen, mut taken) = (Vec::new(), vec![0; senders.len()]);
+    for urgent in [true, false] {
+        let mut active: VecDeque<usize> = (0..senders.len()).collect();
+        while let Some(at) = active.pop_front() {
+            let Some(entry) = senders[at].waiting.get(&(senders[at].next + taken[at])) else { continue };
+            if chosen.len() < transactions && (!urgent || is_urgent(&entry.tx)) {
+                chosen.push(entry.tx.hash());
+                taken[at] += 1;
+                active.push_back(at);
+            }
+        }
+    }
+    chosen
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn books_always_balance(acts in proptest::collection::vec((0u8..4, 1u8..4, 0u64..6), 1..60)) {
+    fn books_always_balance(
+        acts in proptest::collection::vec((0u8..5, 1u8..6, 0u64..6), 1..60), most in 0usize..12,
+    ) {
         let mut pool = pool();
         for (act, sender, nonce) in acts {
             match act {
                 0 | 1 => drop(pool.insert(tx(sender, nonce), 0, Instant::now())),
+                4 => {
+                    let system = tx_to(concordat_core::IDENTITY_REGISTRY, sender, nonce);
+                    drop(pool.insert(system, 0, Instant::now()));
+                }
                 2 => pool.committed([(tx(sender, 0).sender(), nonce)]),
                 _ => pool.remove(&tx(sender, nonce).hash()),
             }
+            let heads = |urgent: bool| {
+                let senders = pool.senders.iter().filter(move |(_, sender)| {
+                    sender.head().is_some_and(|entry| !urgent || is_urgent(&entry.tx))
+                });
+                senders.map(|(address, sender)| (sender.turn, *address)).collect::<BTreeMap<_, _>>()
+            };
+            prop_assert_eq!(heads(false), pool.ready.clone());
+            prop_assert_eq!(heads(true), pool.urgent.clone());
             let waiting: Vec<_> = pool.senders.values().flat_map(|s| s.waiting.values()).collect();
             prop_assert_eq!(waiting.len(), pool.hashes.len());
             prop_assert_eq!(waiting.iter().map(|e| e.tx.raw().len()).sum::<usize>(), pool.bytes);
-            prop_assert_eq!(pool.turns.len(), pool.senders.len());
+            prop_assert!(pool.senders.values().all(|sender| !sender.waiting.is_empty()));
+            let naive = naive_selection(&pool, most);
+            let chosen = pool.select(Budget { transactions: most, ..BUDGET });
+            prop_assert_eq!(chosen.iter().map(|tx| tx.hash()).collect::<Vec<_>>(), naive);
             prop_assert_eq!(pool.select(BUDGET).len() as u64, pool.status().pending);
         }
     }

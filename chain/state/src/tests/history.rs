@@ -73,7 +73,9 @@ fn changes_of_a_block_show_before_and_after() {
 #[test]
 fn a_pinned_state_is_the_same_from_first_to_last_read_while_blocks_are_committed() {
     let chain = Chain::new();
-    chain.commit(&[("counter", Some("1")), ("copy", Some("1"))]);
+    // Too long for the tree: it is read from the database and cached.
+    let wide = |height: u64| format!("{height:040}");
+    chain.commit(&[("counter", Some("1")), ("copy", Some("1")), ("wide", Some(&wide(1)))]);
     let done = AtomicBool::new(false);
     let read_pairs = || {
         let mut reads = 0u32;
@@ -83,6 +85,8 @@ fn a_pinned_state_is_the_same_from_first_to_last_read_while_blocks_are_committed
             for name in ["counter", "copy"] {
                 assert_eq!(state.get(&key(name)).unwrap().unwrap(), expected);
             }
+            let found = state.get(&key("wide")).unwrap().unwrap();
+            assert_eq!(found, wide(state.height()).into_bytes());
             let rows = state.scan(b"co", 2).unwrap();
             assert!(rows.len() == 2 && rows.iter().all(|(_, value)| *value == expected));
             assert!(chain.store.prove(&key("counter")).unwrap().verify());
@@ -94,7 +98,7 @@ fn a_pinned_state_is_the_same_from_first_to_last_read_while_blocks_are_committed
         scope.spawn(read_pairs);
         for height in 2..60 {
             let text = height.to_string();
-            chain.commit(&[("counter", Some(&text)), ("copy", Some(&text))]);
+            chain.commit(&[("counter", Some(&text)), ("copy", Some(&text)), ("wide", Some(&wide(height)))]);
         }
         done.store(true, Ordering::SeqCst);
     });
@@ -122,12 +126,38 @@ fn keys() -> impl Strategy<Value = StateKey> {
 }
 
 fn batches() -> impl Strategy<Value = Vec<ChangeSet>> {
-    let value = prop::option::of(prop::collection::vec(any::<u8>(), 1..4));
+    // Short ones stand in the tree, long ones in the database and its cache; and either becomes the other.
+    let bytes =
+        prop_oneof![prop::collection::vec(any::<u8>(), 1..4), prop::collection::vec(any::<u8>(), 30..34)];
+    let value = prop::option::of(bytes);
     prop::collection::vec(prop::collection::btree_map(keys(), value, 0..12), 1..10)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_is_in_memory_never_changes_what_is_read(batches in batches(), cache_bytes in prop_oneof![Just(0usize), 2_000usize..100_000]) {
+        let directory = TempDir::new().unwrap();
+        let cached = StoreOptions { value_cache_bytes: cache_bytes, tree_interval: 5, ..options() };
+        let store = Store::open(directory.path(), &cached).unwrap();
+        init(&store);
+        let chain = Chain { directory, store };
+        let mut model = Model::from([(key("genesis"), b"state".to_vec())]);
+        let keys: Vec<&StateKey> = batches.iter().flat_map(BTreeMap::keys).collect();
+        for batch in &batches {
+            let (pinned, before) = (chain.store.state().unwrap(), model.clone());
+            chain.commit_with_logs(batch, vec![]);
+            apply(&mut model, batch);
+            let newest = chain.store.state().unwrap();
+            for key in &keys {
+                // In turns, so that each finds what the other left in memory.
+                prop_assert_eq!(newest.get(key).unwrap(), model.get(key).cloned());
+                prop_assert_eq!(pinned.get(key).unwrap(), before.get(key).cloned());
+                prop_assert_eq!(chain.store.db().get(crate::schema::Table::State, key).unwrap(), model.get(key).cloned());
+            }
+        }
+    }
 
     #[test]
     fn every_height_equals_a_model_that_keeps_whole_copies(batches in batches(), prefix in prop::collection::vec(0u8..3, 0..2)) {
