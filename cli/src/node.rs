@@ -29,7 +29,7 @@ pub enum NodeCommand {
         #[arg(long, default_value = ".")]
         home: PathBuf,
     },
-    /// Begin a validator's vote guard by hand: the record of what its consensus key has signed.
+    /// Begin a stopped validator's vote guard by hand: the record of what its consensus key has signed.
     ///
     /// A validator without its guard abstains until the network has decided a block that was made after its
     /// start. Where that cannot happen, because more than a third of the validators are without, somebody must

@@ -17,6 +17,8 @@ pub const BEHIND: u64 = 16;
 pub enum Place {
     /// Check it against these validators, then give it to the engine.
     Live(ValidatorSet),
+    /// The same, but the height has not begun: the order in which these validators propose is not known.
+    Early(ValidatorSet),
     /// Check it against these validators for evidence only.
     Late(ValidatorSet),
     /// Drop it, for this reason.
@@ -69,10 +71,11 @@ impl Gate {
             return Place::Outside("height_ahead");
         }
         let known = if height > current { self.upcoming.as_ref() } else { self.sets.get(&height) };
-        match known {
-            Some(set) if height >= current => Place::Live(set.clone()),
-            Some(set) => Place::Late(set.clone()),
+        match known.cloned() {
             None => Place::Outside("height_behind"),
+            Some(set) if height > current => Place::Early(set),
+            Some(set) if height == current => Place::Live(set),
+            Some(set) => Place::Late(set),
         }
     }
 
@@ -137,7 +140,9 @@ impl Gate {
     fn record(&mut self, height: Height) -> Option<&mut HeightRecord> {
         match self.place(height) {
             Place::Outside(_) => None,
-            Place::Live(_) | Place::Late(_) => Some(self.records.entry(height).or_default()),
+            Place::Live(_) | Place::Early(_) | Place::Late(_) => {
+                Some(self.records.entry(height).or_default())
+            }
         }
     }
 }
@@ -162,8 +167,8 @@ mod tests {
             gate.advance(Height(height), set(height as u8), set(height as u8 + 1));
         }
         assert_eq!(gate.place(Height(100)), Place::Live(set(100)));
-        assert_eq!(gate.place(Height(101)), Place::Live(set(101)), "the next height's members are known");
-        assert_eq!(gate.place(Height(100 + AHEAD)), Place::Live(set(101)));
+        assert_eq!(gate.place(Height(101)), Place::Early(set(101)), "the next height's members are known");
+        assert_eq!(gate.place(Height(100 + AHEAD)), Place::Early(set(101)));
         assert_eq!(gate.place(Height(101 + AHEAD)), Place::Outside("height_ahead"));
         assert_eq!(gate.place(Height(u64::MAX)), Place::Outside("height_ahead"));
         assert_eq!(gate.place(Height(99)), Place::Late(set(99)));

@@ -136,9 +136,10 @@ impl Network {
         }
     }
 
+    /// Whom a message of this height is checked against, and whether the engine wants it.
     fn place(&self, height: Height) -> Result<(ValidatorSet, bool), Refusal> {
         match self.gate().place(height) {
-            Place::Live(set) => Ok((set, true)),
+            Place::Live(set) | Place::Early(set) => Ok((set, true)),
             Place::Late(set) => Ok((set, false)),
             Place::Outside(reason) => Err(Refusal::Drop(reason)),
         }
@@ -149,7 +150,7 @@ impl Network {
         let (set, live) = self.place(height)?;
         self.check_vote(&set, &vote)?;
         let noted = self.gate().note_vote(&vote);
-        self.deliver((height, round), live.then_some(validator), noted)?;
+        self.weigh((height, round), live.then_some(validator), noted)?;
         if live {
             self.emit(&NetworkEvent::Vote(peer.peer_id, vote));
         }
@@ -174,16 +175,16 @@ impl Network {
             return Err(bad_signature("proposal"));
         }
         let noted = self.gate().note_proposal(&proposal);
-        self.deliver((height, round), live.then_some(proposer), noted)?;
+        self.weigh((height, round), live.then_some(proposer), noted)?;
         if live {
             self.emit(&NetworkEvent::Proposal(peer.peer_id, proposal));
         }
         Ok(())
     }
 
-    /// What a verified message means for others than the engine: proof of a conflict, and a claim of its
-    /// signer to have started the height, if that is `live`. An error if the engine should not get it.
-    fn deliver(
+    /// What a verified message means for others than the engine: proof of a conflict, and a claim of its `live`
+    /// signer to have started the height. An error if the engine should not get it.
+    fn weigh(
         &self,
         (height, round): (Height, Round),
         live: Option<Address>,
@@ -192,7 +193,7 @@ impl Network {
         let delivers = self.gate().delivers(height, round, &noted);
         self.prove(noted);
         let Some(signer) = live else { return Ok(()) };
-        self.progress.note(|claims| claims.signed(signer, height.0));
+        self.progress.signed(signer, height.0);
         delivers.map_err(Refusal::Drop)
     }
 
@@ -223,26 +224,23 @@ impl Network {
             self.check_vote(&set, vote)?;
             let noted = self.gate().note_vote(vote);
             self.prove(noted);
+            self.progress.signed(vote.message.validator, height.0);
         }
-        self.progress.note(|claims| {
-            for vote in votes {
-                claims.signed(vote.message.validator, height.0);
-            }
-        });
         Ok(())
     }
 
     async fn part(&self, peer: &Arc<PeerIdentity>, message: Bytes) -> Result<(), Refusal> {
         require_validator(peer)?;
         let part = decode_part(message)?;
-        let (set, live) = self.place(part.height)?;
-        if !live {
-            return Err(Refusal::Drop("height_behind"));
-        }
+        let (set, early) = match self.gate().place(part.height) {
+            Place::Live(set) => (set, false),
+            Place::Early(set) => (set, true),
+            Place::Late(_) => return Err(Refusal::Drop("height_behind")),
+            Place::Outside(reason) => return Err(Refusal::Drop(reason)),
+        };
         if !set.has_org(peer.org.as_str()) {
             return Err(Refusal::Drop("unknown_validator"));
         }
-        let early = self.gate().current().is_some_and(|current| part.height > current);
         check_proposer(&set, early, self.address, peer.org.as_str(), &part).map_err(Refusal::Drop)?;
         // Others may send a block again, but only one that the round's proposer has signed: the engine keeps
         // few per round, and a stranger's would shut the honest one out.

@@ -38,10 +38,12 @@ impl Claims {
         self.credulous = !votes;
     }
 
-    /// A message that this validator signed for `height` was verified.
-    pub fn signed(&mut self, validator: Address, height: u64) {
+    /// A message that this validator signed for `height` was verified. Gives whether that is news.
+    pub fn signed(&mut self, validator: Address, height: u64) -> bool {
         let highest = self.signed.entry(validator).or_default();
+        let news = height > *highest;
         *highest = height.max(*highest);
+        news
     }
 
     /// A validator's node says that its newest block is `tip`.
@@ -110,10 +112,22 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Notes what was claimed, and wakes who waits for it.
+    /// Notes a validator's verified message for `height`. Most say what is known.
+    pub fn signed(&self, validator: Address, height: u64) {
+        let mut claims = self.claims();
+        if claims.signed(validator, height) {
+            self.wake(&claims);
+        }
+    }
+
+    /// Notes what else was claimed, and wakes who waits for it.
     pub fn note(&self, change: impl FnOnce(&mut Claims)) {
         let mut claims = self.claims();
         change(&mut claims);
+        self.wake(&claims);
+    }
+
+    fn wake(&self, claims: &Claims) {
         let started = claims.started();
         self.started.send_if_modified(|value| std::mem::replace(value, started) != started);
     }
@@ -243,7 +257,7 @@ mod tests {
         let (waiting, who) = claims(&[1], true);
         let progress = Progress::default();
         progress.note(|claims| *claims = waiting);
-        progress.note(|claims| claims.signed(who[0], 3));
+        progress.signed(who[0], 3);
         progress.wait_for(3).await;
     }
 }

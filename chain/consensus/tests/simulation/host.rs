@@ -119,7 +119,7 @@ impl Node {
 
     fn is_live(&self, height: Height) -> Result<bool, Dropped> {
         match self.ram.gate.place(height) {
-            Place::Live(_) => Ok(true),
+            Place::Live(_) | Place::Early(_) => Ok(true),
             Place::Late(_) => Ok(false),
             Place::Outside(reason) => Err(reason),
         }
@@ -169,16 +169,14 @@ impl Node {
 
     /// Whoever signed something for a height says that it has started it.
     fn claimed(&mut self, message: &ConsensusMessage, height: u64) {
-        let claims = &mut self.ram.claims;
-        match message {
-            ConsensusMessage::Vote(vote) => claims.signed(vote.message.validator, height),
-            ConsensusMessage::Proposal(proposal) => claims.signed(proposal.message.proposer, height),
-            ConsensusMessage::Polka(polka) => {
-                polka.polka_signatures.iter().for_each(|entry| claims.signed(entry.address, height));
-            }
-            ConsensusMessage::Round(round) => {
-                round.round_signatures.iter().for_each(|entry| claims.signed(entry.address, height));
-            }
+        let signers: Vec<Address> = match message {
+            ConsensusMessage::Vote(vote) => vec![vote.message.validator],
+            ConsensusMessage::Proposal(proposal) => vec![proposal.message.proposer],
+            ConsensusMessage::Polka(polka) => polka.polka_signatures.iter().map(|s| s.address).collect(),
+            ConsensusMessage::Round(round) => round.round_signatures.iter().map(|s| s.address).collect(),
+        };
+        for signer in signers {
+            self.ram.claims.signed(signer, height);
         }
     }
 
@@ -195,8 +193,12 @@ impl Node {
 
     fn part(&mut self, from: usize, bytes: Bytes, out: &mut Out) -> Result<(), Dropped> {
         let part = decode_part(bytes).map_err(|_| "malformed")?;
-        let Place::Live(set) = self.ram.gate.place(part.height) else { return Err("height_behind") };
-        let early = self.ram.gate.current().is_some_and(|current| part.height > current);
+        let (set, early) = match self.ram.gate.place(part.height) {
+            Place::Live(set) => (set, false),
+            Place::Early(set) => (set, true),
+            Place::Late(_) => return Err("height_behind"),
+            Place::Outside(reason) => return Err(reason),
+        };
         check_proposer(&set, early, Some(self.address), &org(from), &part)?;
         if part.proposer != SETUP.addresses[from]
             && !self.ram.gate.proposed(part.height, part.proposer, part.round, &part.block_id)
