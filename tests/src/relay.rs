@@ -7,7 +7,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -26,38 +26,50 @@ struct Weather {
     delay: Duration,
 }
 
-/// All directions of all links.
+/// All directions of all links, the one from `a` to `b` at `a * nodes + b`.
+struct Sky {
+    weather: Vec<Weather>,
+    ended: bool,
+}
+
+/// What all relays share.
 struct State {
     nodes: usize,
-    weather: Mutex<(Vec<Weather>, Ended)>,
+    sky: Mutex<Sky>,
     changed: Condvar,
 }
 
-type Ended = bool;
-
 impl State {
+    fn new(nodes: usize) -> Arc<Self> {
+        let sky = Sky { weather: vec![Weather::default(); nodes * nodes], ended: false };
+        Arc::new(Self { nodes, sky: Mutex::new(sky), changed: Condvar::new() })
+    }
+
+    fn sky(&self) -> MutexGuard<'_, Sky> {
+        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until bytes that left at `sent` may arrive; `false` at the end.
     fn wait_until_deliverable(&self, from: usize, to: usize, sent: Instant) -> bool {
-        let mut state = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sky = self.sky();
         loop {
-            let (weather, ended) = (state.0[from * self.nodes + to], state.1);
-            let due = sent + weather.delay;
-            let now = Instant::now();
-            if ended {
+            let weather = sky.weather[from * self.nodes + to];
+            let (due, now) = (sent + weather.delay, Instant::now());
+            if sky.ended {
                 return false;
             }
-            state = if weather.held {
-                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            sky = if weather.held {
+                self.changed.wait(sky).unwrap_or_else(PoisonError::into_inner)
             } else if due > now {
-                self.changed.wait_timeout(state, due - now).unwrap_or_else(PoisonError::into_inner).0
+                self.changed.wait_timeout(sky, due - now).unwrap_or_else(PoisonError::into_inner).0
             } else {
                 return true;
             };
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut (Vec<Weather>, Ended))) {
-        change(&mut self.weather.lock().unwrap_or_else(PoisonError::into_inner));
+    fn change(&self, change: impl FnOnce(&mut Sky)) {
+        change(&mut self.sky());
         self.changed.notify_all();
     }
 }
@@ -72,8 +84,7 @@ impl Links {
     /// Puts a relay on each link of a network that does not run yet.
     pub fn of(network: &Network) -> Self {
         let nodes = network.count();
-        let weather = Mutex::new((vec![Weather::default(); nodes * nodes], false));
-        let state = Arc::new(State { nodes, weather, changed: Condvar::new() });
+        let state = State::new(nodes);
         let mut listeners = Vec::new();
         for from in 0..nodes {
             let mut peers = Vec::new();
@@ -106,23 +117,23 @@ impl Links {
 
     /// Every link works again.
     pub fn heal(&self) {
-        self.state.change(|(all, _)| all.iter_mut().for_each(|weather| weather.held = false));
+        self.state.change(|sky| sky.weather.iter_mut().for_each(|weather| weather.held = false));
     }
 
     /// Whatever leaves any node from now on takes this long to arrive.
     pub fn delay(&self, delay: Duration) {
-        self.state.change(|(all, _)| all.iter_mut().for_each(|weather| weather.delay = delay));
+        self.state.change(|sky| sky.weather.iter_mut().for_each(|weather| weather.delay = delay));
     }
 
     fn set(&self, from: usize, to: usize, change: impl FnOnce(&mut Weather)) {
         let at = from * self.state.nodes + to;
-        self.state.change(|(all, _)| change(&mut all[at]));
+        self.state.change(|sky| change(&mut sky.weather[at]));
     }
 }
 
 impl Drop for Links {
     fn drop(&mut self) {
-        self.state.change(|(_, ended)| *ended = true);
+        self.state.change(|sky| sky.ended = true);
         for (address, server) in self.listeners.drain(..) {
             // Wakes the listener.
             let _ = TcpStream::connect(address);
@@ -134,7 +145,7 @@ impl Drop for Links {
 /// Accepts what `from` dials and connects each connection with `to`.
 fn relay(listener: &TcpListener, target: SocketAddr, state: &Arc<State>, from: usize, to: usize) {
     for dialled in listener.incoming().flatten() {
-        if state.weather.lock().unwrap_or_else(PoisonError::into_inner).1 {
+        if state.sky().ended {
             return;
         }
         // A node that is down refuses: so does its relay, by closing.
@@ -184,8 +195,7 @@ mod tests {
     /// A relay from node 0 to node 1, with node 1's listener.
     fn link() -> (Links, TcpStream, TcpStream) {
         let node = TcpListener::bind("127.0.0.1:0").unwrap();
-        let weather = Mutex::new((vec![Weather::default(); 4], false));
-        let state = Arc::new(State { nodes: 2, weather, changed: Condvar::new() });
+        let state = State::new(2);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (target, shared) = (node.local_addr().unwrap(), state.clone());
