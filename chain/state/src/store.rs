@@ -23,7 +23,7 @@ use crate::{
 /// Rows hashed at a time while the tree is rebuilt: enough to keep every core busy, little to hold in memory.
 const REBUILD_ROWS: usize = 16_384;
 
-/// How much memory the store may use besides the tree, which takes about 80 bytes per key, and how safe it is.
+/// How much memory the store may use besides the tree, which takes about 70 bytes per key, and how safe it is.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Cache of disk blocks, indexes and filters, in bytes.
