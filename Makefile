@@ -31,7 +31,7 @@ chaos: setup ## Kill processes at random under load, KILLS=200 times; SEED=... r
 	cargo build --release --locked --workspace --bins
 	@CONCORDAT=$(CONCORDAT) KILLS=$(KILLS) SEED=$(SEED) $(CARGO_TARGET_DIR)/release/chaos
 
-fuzz: setup ## Each decoder that faces strangers, fuzzed for SECONDS=60; needs a nightly compiler
+fuzz: setup ## Each decoder that faces strangers, fuzzed for SECONDS=60 each
 	@scripts/fuzz $(SECONDS)
 
 lint: setup ## Formatting and lints
