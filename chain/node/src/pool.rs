@@ -149,7 +149,7 @@ impl Pool {
     }
 
     /// The senders' turns come after all others'.
-    fn to_the_end(&mut self, senders: impl IntoIterator<Item = Address>) {
+    fn send_to_end(&mut self, senders: impl IntoIterator<Item = Address>) {
         for sender in senders {
             let Some(account) = self.senders.get_mut(&sender) else { continue };
             self.ready.remove(&account.turn);
@@ -199,7 +199,7 @@ impl Pool {
         let mut served: Vec<(Option<u64>, Address)> =
             selection.taken.keys().map(|sender| (turn(sender), *sender)).collect();
         served.sort_unstable();
-        self.to_the_end(served.into_iter().map(|(_, sender)| sender));
+        self.send_to_end(served.into_iter().map(|(_, sender)| sender));
         selection.chosen
     }
 

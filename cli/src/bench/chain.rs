@@ -31,7 +31,7 @@ pub enum Seal {
     /// Zeros: no node goes on from such a chain.
     Blank,
     /// The key of the one validator, whose commits any node accepts.
-    Key(SigningKey),
+    Key(Box<SigningKey>),
 }
 
 /// A chain without consensus.

@@ -128,7 +128,8 @@ fn step(plan: &Plan, accounts: usize, blocks: usize, say: &impl Fn(&str)) -> Res
     let population = Population::new(&nodes, &genesis, accounts, blocks + full + NODE_TXS, plan.seed)?;
     let time_secs = u64::try_from(genesis.genesis_time)?;
     let start = Start { state: &population.state, validators: population.validators, time_secs };
-    let mut chain = Chain::start(&genesis, &nodes.ledger(0), start, Seal::Key(consensus_key(&nodes)?))?;
+    let mut chain =
+        Chain::start(&genesis, &nodes.ledger(0), start, Seal::Key(Box::new(consensus_key(&nodes)?)))?;
     drop(population.state);
     let (light, rest) = population.transfers.split_at(blocks);
     let (full, last) = rest.split_at(full);

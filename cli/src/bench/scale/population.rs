@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use alloy_sol_types::SolValue as _;
 use concordat_core::{Account as Entry, AccountState, BlockEnv, BlockExecutor, Registry, genesis_state};
 use concordat_types::{ChangeSet, Genesis, Role, SignedTx, StateKey, ValidatorSet, state::MemoryState};
@@ -22,7 +22,6 @@ use super::super::{
     network::Processes,
 };
 use crate::transaction::{Act, Place, sign_ethereum};
-use alloy_primitives::TxKind;
 
 /// What each account has: more than it can spend.
 const BALANCE: u64 = 1_000_000_000;
