@@ -187,7 +187,7 @@ fn a_damaged_guard_lets_nobody_vote(network: &mut Network, node: usize) {
         let output = run_to_its_end(Path::new(network.node(node)["config"].as_str().unwrap()));
         let said = said(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        let words = [guard.to_str().unwrap(), "is damaged", "Restore it from a backup"];
+        let words = [guard.to_str().unwrap(), "is damaged", "Move the file away"];
         assert!(words.iter().all(|words| said.contains(words)), "{damage:?}: {said}");
         fs::write(&guard, &record).unwrap();
     }

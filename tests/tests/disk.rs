@@ -12,7 +12,7 @@ const DISK_MIB: u32 = 48;
 fn a_node_whose_disk_is_full_says_which_stops_and_loses_nothing() {
     let mut network = Network::init(NODES, &BUSY);
     let data = network.node_folder(POOR).join("data");
-    std::fs::create_dir(&data).unwrap();
+    std::fs::create_dir_all(&data).unwrap();
     let disk = match SmallDisk::over(&data, DISK_MIB) {
         Ok(disk) => disk,
         Err(reason) => return eprintln!("SKIPPED: {reason}"),

@@ -122,16 +122,22 @@ impl TxPool {
 
     /// Asks the state, then the pool.
     fn insert(&self, tx: VerifiedTx) -> Result<Arc<VerifiedTx>, SubmitError> {
-        let Next { state, env } = self.next()?;
-        let admission = concordat_core::admission(&state, &tx, &env).map_err(|error| match error {
-            ExecError::Invalid(invalid) => SubmitError::Invalid(invalid),
-            other => SubmitError::Unavailable(other.to_string()),
-        })?;
         let tx = Arc::new(tx);
-        let mut pool = lock(&self.pool);
-        pool.insert(tx.clone(), admission.state_nonce, Instant::now())?;
-        let size = pool.size();
-        drop(pool);
+        let size = loop {
+            let Next { state, env } = self.next()?;
+            let admission = concordat_core::admission(&state, &tx, &env).map_err(|error| match error {
+                ExecError::Invalid(invalid) => SubmitError::Invalid(invalid),
+                other => SubmitError::Unavailable(other.to_string()),
+            })?;
+            let mut pool = lock(&self.pool);
+            if pool.knows_later_than(env.height) {
+                // A block was committed since the state was read. It may have moved the sender's nonce, and has
+                // told the pool already: with the old one the transaction would wait for ever.
+                continue;
+            }
+            pool.insert(tx.clone(), admission.state_nonce, Instant::now())?;
+            break pool.size();
+        };
         self.metrics.pool(size);
         self.work.notify_waiters();
         // Nobody listening is no error.
@@ -232,7 +238,7 @@ impl TxPool {
     pub fn block_committed(&self, next_nonces: &[(Address, u64)], next_height: u64, seconds: u64) {
         self.set_next(next_height, seconds);
         let mut pool = lock(&self.pool);
-        pool.committed(next_nonces.iter().copied());
+        pool.committed(next_nonces.iter().copied(), next_height);
         let expired = pool.expire(Instant::now());
         let size = pool.size();
         drop(pool);

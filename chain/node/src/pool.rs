@@ -96,6 +96,8 @@ pub struct Pool {
     urgent: BTreeMap<u64, Address>,
     next_turn: u64,
     bytes: usize,
+    /// The height that the next block will have, as far as this pool was told.
+    next_height: u64,
     /// When old transactions are looked for again.
     next_expiry: Option<Instant>,
 }
@@ -111,6 +113,7 @@ impl Pool {
             urgent: BTreeMap::new(),
             next_turn: 0,
             bytes: 0,
+            next_height: 0,
             next_expiry: None,
         }
     }
@@ -222,8 +225,15 @@ impl Pool {
         }
     }
 
+    /// Whether the pool has been told of a block after those that make `next_height` the next one. What the
+    /// state said about nonces before that block must not be put in any more: nobody would correct it.
+    pub fn knows_later_than(&self, next_height: u64) -> bool {
+        self.next_height > next_height
+    }
+
     /// Drops what a committed block holds, and what its senders' new nonces make stale.
-    pub fn committed(&mut self, nonces: impl IntoIterator<Item = (Address, u64)>) {
+    pub fn committed(&mut self, nonces: impl IntoIterator<Item = (Address, u64)>, next_height: u64) {
+        self.next_height = next_height;
         for (sender, next) in nonces {
             let Some(account) = self.senders.get_mut(&sender) else { continue };
             account.next = account.next.max(next);

@@ -83,10 +83,10 @@ fn a_block_takes_no_more_than_its_budget() {
 #[test]
 fn what_a_block_holds_and_what_became_stale_leaves_the_pool() {
     let mut pool = filled(&[(1, 0), (1, 1), (1, 2), (2, 0)]);
-    pool.committed([(tx(1, 0).sender(), 2)]);
+    pool.committed([(tx(1, 0).sender(), 2)], 8);
     assert!(pool.get(&tx(1, 1).hash()).is_none());
     assert!(pool.get(&tx(1, 2).hash()).is_some());
-    pool.committed([(tx(1, 0).sender(), 3), (tx(2, 0).sender(), 1)]);
+    pool.committed([(tx(1, 0).sender(), 3), (tx(2, 0).sender(), 1)], 9);
     assert_eq!(pool.status(), PoolStatus::default());
     assert!(pool.senders.is_empty() && pool.ready.is_empty() && !pool.has_executable());
 }
@@ -179,7 +179,7 @@ proptest! {
                     let system = tx_to(concordat_core::IDENTITY_REGISTRY, sender, nonce);
                     drop(pool.insert(system, 0, Instant::now()));
                 }
-                2 => pool.committed([(tx(sender, 0).sender(), nonce)]),
+                2 => pool.committed([(tx(sender, 0).sender(), nonce)], 1),
                 _ => pool.remove(&tx(sender, nonce).hash()),
             }
             let heads = |urgent: bool| {
@@ -200,4 +200,15 @@ proptest! {
             prop_assert_eq!(pool.select(BUDGET).len() as u64, pool.status().pending);
         }
     }
+}
+
+/// What an application sends while a block is being committed: its nonce was read before, the pool was told
+/// of the block meanwhile. The transaction would wait for a nonce that has passed.
+#[test]
+fn nonce_that_was_read_before_the_last_block_is_known_to_be_stale() {
+    let mut pool = filled(&[(1, 5)]);
+    assert!(!pool.knows_later_than(7), "nothing was committed yet");
+    pool.committed([(tx(1, 0).sender(), 6)], 8);
+    assert!(pool.knows_later_than(7));
+    assert!(!pool.knows_later_than(8));
 }
