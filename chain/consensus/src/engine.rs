@@ -85,11 +85,16 @@ pub enum EngineFailure {
         /// The ledger's error.
         source: AppError,
     },
-    /// A block was decided that this node does not have.
-    #[error("block {height} was decided but is not stored here; restart to fetch it from peers")]
+    /// A block was decided that this node does not have: the disk lost what had been made durable.
+    #[error(
+        "block {height} was decided, as the engine's log in {} says, but the store has lost it. Move that folder away          and start again: the peers have the block, and the double-sign guard makes this safe",
+        folder.display()
+    )]
     UnknownDecision {
         /// The height.
         height: u64,
+        /// Where the log is.
+        folder: PathBuf,
     },
     /// The engine's certificate contradicts the validator set.
     #[error("the certificate of block {height} is inconsistent: {reason}")]

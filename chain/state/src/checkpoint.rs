@@ -119,6 +119,8 @@ impl Checkpoints {
 fn write_or_warn(directory: &Path, authenticated: &RwLock<Authenticated>) {
     if let Err(error) = write(directory, authenticated) {
         let path = directory.join(FILE);
+        // What was written of it only takes room, perhaps the last there was.
+        let _ = fs::remove_file(directory.join(UNFINISHED));
         tracing::warn!(%error, path = %path.display(), "cannot write the tree; the next start takes longer");
     }
 }

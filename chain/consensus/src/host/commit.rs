@@ -94,7 +94,7 @@ impl Host {
     async fn commit(&self, certificate: CommitCertificate) -> Result<NextHeight, EngineFailure> {
         let height = certificate.height.0;
         let validators = self.network.gate().validators().cloned();
-        let validators = validators.ok_or(EngineFailure::UnknownDecision { height })?;
+        let validators = validators.ok_or_else(|| self.unknown_decision(height))?;
         let block = self.decided_block(&certificate, &validators).await?;
         let inconsistent =
             |error: &dyn std::fmt::Display| EngineFailure::Inconsistent { height, reason: error.to_string() };
@@ -133,6 +133,10 @@ impl Host {
         self.network.mesh.recheck_if_changed();
     }
 
+    fn unknown_decision(&self, height: u64) -> EngineFailure {
+        EngineFailure::UnknownDecision { height, folder: self.settings.wal_dir.clone() }
+    }
+
     /// The decided block, with the round and the proposer that the decision names.
     async fn decided_block(
         &self,
@@ -147,7 +151,7 @@ impl Host {
                 let stored = self.app.load_undecided(height).await;
                 let stored = stored.map_err(|source| EngineFailure::Commit { height, source })?;
                 let found = stored.into_iter().find(|block| block.id == id);
-                Arc::new(found.ok_or(EngineFailure::UnknownDecision { height })?)
+                Arc::new(found.ok_or_else(|| self.unknown_decision(height))?)
             }
         };
         let round = certificate.round.as_u32().unwrap_or(0);

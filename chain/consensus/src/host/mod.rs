@@ -16,6 +16,7 @@ mod serve;
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub max_response_bytes: usize,
     pub clock_precision: Duration,
     pub clock: Clock,
+    /// Where the engine's log is, for those who must move it away.
+    pub wal_dir: PathBuf,
 }
 
 impl From<&ConsensusConfig> for Settings {
@@ -66,6 +69,7 @@ impl From<&ConsensusConfig> for Settings {
             max_response_bytes: config.max_response_bytes(),
             clock_precision: config.clock_precision,
             clock: config.clock.clone(),
+            wal_dir: config.wal_dir.clone(),
         }
     }
 }
