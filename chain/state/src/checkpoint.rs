@@ -6,7 +6,7 @@
 //! wrong with the file shows there, and then the tree is made from the state.
 //!
 //! ```text
-//! magic (8) ‖ height (8) ‖ 256 segments of: count (4) ‖ leaves as [`Leaf::write`] writes them
+//! magic (8) ‖ height (8) ‖ 256 segments of: length in bytes (4) ‖ leaves as [`Tree::segment`] gives them
 //! ```
 //!
 //! Segments are copied one by one and may hold blocks above `height`: what is applied on top are the newest
@@ -15,7 +15,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     thread::JoinHandle,
@@ -28,7 +28,7 @@ use crate::{
     StoreError, Tip,
     db::Db,
     schema::{Table, decode_keys, decode_u64, meta},
-    smt::{Leaf, SEGMENTS, Tree, Update},
+    smt::{SEGMENTS, Tree, Update},
     store::Authenticated,
 };
 
@@ -38,10 +38,7 @@ const FILE: &str = "tree";
 /// Where the next file is made.
 const UNFINISHED: &str = "tree.unfinished";
 
-const MAGIC: &[u8; 8] = b"cctree-1";
-
-/// A leaf takes so much of the file at least.
-const LEAF_BYTES_MIN: u64 = 33;
+const MAGIC: &[u8; 8] = b"cctree-2";
 
 /// Changed keys that are applied at a time.
 const BATCH_KEYS: usize = 65_536;
@@ -129,19 +126,19 @@ fn write(directory: &Path, authenticated: &RwLock<Authenticated>) -> io::Result<
     let read = || authenticated.read().unwrap_or_else(PoisonError::into_inner);
     let Some(tip) = read().tip else { return Ok(()) };
     let unfinished = directory.join(UNFINISHED);
-    let mut out = BufWriter::new(File::create(&unfinished)?);
+    let mut out = File::create(&unfinished)?;
     out.write_all(MAGIC)?;
     out.write_all(&tip.height.to_be_bytes())?;
+    let mut segment = Vec::new();
     for first_byte in 0..=u8::MAX {
+        segment.clear();
         // The lock is held for one segment at a time: commits wait for a copy of a 256th of the leaves.
-        let leaves = read().tree.segment(first_byte);
-        let count = u32::try_from(leaves.len()).map_err(io::Error::other)?;
-        out.write_all(&count.to_be_bytes())?;
-        for leaf in &leaves {
-            leaf.write(&mut out)?;
-        }
+        read().tree.segment(first_byte, &mut segment);
+        let length = u32::try_from(segment.len()).map_err(io::Error::other)?;
+        out.write_all(&length.to_be_bytes())?;
+        out.write_all(&segment)?;
     }
-    out.into_inner()?.sync_all()?;
+    out.sync_all()?;
     fs::rename(unfinished, directory.join(FILE))
 }
 
@@ -193,7 +190,8 @@ fn apply_current(db: &Db, tree: &mut Tree, keys: &BTreeSet<StateKey>) -> Result<
         let batch: Vec<&StateKey> = keys.by_ref().take(BATCH_KEYS).collect();
         let values = db.get_sorted(Table::State, batch.iter().copied())?;
         let updates = batch.iter().zip(&values);
-        tree.update(updates.map(|(key, value)| Update::new(key.as_bytes(), value.as_deref())).collect());
+        let updates = updates.map(|(key, value)| Update::new(key.as_bytes(), value.as_deref()));
+        tree.update(&updates.collect::<Vec<_>>());
     }
     Ok(())
 }
@@ -201,8 +199,8 @@ fn apply_current(db: &Db, tree: &mut Tree, keys: &BTreeSet<StateKey>) -> Result<
 /// The file's height and tree; `None` where it is no such file.
 fn read(path: &Path) -> io::Result<Option<(u64, Tree)>> {
     let file = File::open(path)?;
-    // What a damaged count may claim is bounded by what there is.
-    let most = file.metadata()?.len() / LEAF_BYTES_MIN;
+    // What a damaged length may claim is bounded by what there is.
+    let most = file.metadata()?.len();
     let mut input = BufReader::with_capacity(1 << 20, file);
     let (mut magic, mut height) = ([0; 8], [0; 8]);
     input.read_exact(&mut magic)?;
@@ -220,12 +218,14 @@ fn read(path: &Path) -> io::Result<Option<(u64, Tree)>> {
     }
 }
 
-fn read_segment(input: &mut impl Read, most: u64) -> io::Result<Vec<Leaf>> {
-    let mut count = [0; 4];
-    input.read_exact(&mut count)?;
-    let count = u32::from_be_bytes(count);
-    if u64::from(count) > most {
+fn read_segment(input: &mut impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    input.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length);
+    if u64::from(length) > most {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    (0..count).map(|_| Leaf::read(input)).collect()
+    let mut segment = vec![0; length as usize];
+    input.read_exact(&mut segment)?;
+    Ok(segment)
 }

@@ -13,7 +13,7 @@ use crate::{
         HeightRecord, MAX_KEY_BYTES, Table, encode_before, encode_keys, history_key, log_address_key, meta,
         tx_key,
     },
-    smt::{INLINE_BYTES, Update},
+    smt::{INLINE_BYTES, Staged, Update, Value},
     store::Writer,
 };
 
@@ -69,6 +69,13 @@ pub struct Committed {
     pub state_root: B256,
 }
 
+/// What changes of the state.
+struct Change<'a> {
+    /// In the order of keys.
+    diffs: Vec<Diff<'a>>,
+    staged: Staged,
+}
+
 /// A change that really changes something.
 struct Diff<'a> {
     key: &'a StateKey,
@@ -92,7 +99,7 @@ impl Store {
             have: "0".into(),
             want: "at least 1".into(),
         })?;
-        let diffs = self.diff(genesis.changes)?;
+        let change = self.change(genesis.changes)?;
         let mut batch = self.db().batch();
         batch.put(Table::Meta, meta::CHAIN_ID, genesis.chain_id);
         batch.put(Table::Meta, meta::INITIAL_HEIGHT, genesis.initial_height.to_be_bytes());
@@ -101,7 +108,7 @@ impl Store {
         let record =
             HeightRecord { block_hash: B256::ZERO, state_root: B256::ZERO, time_ms: genesis.time_ms, txs: 0 };
         self.show_floors(height, genesis.initial_height);
-        let tip = self.commit_state(&mut writer, batch, height, record, &diffs)?;
+        let tip = self.commit_state(&mut writer, batch, height, record, change)?;
         Ok(Committed { height, state_root: tip.state_root })
     }
 
@@ -119,9 +126,9 @@ impl Store {
         let tip = self.tip()?;
         check_fit(batch, &tip)?;
         let height = batch.block.height();
-        let diffs = self.diff(batch.changes)?;
+        let change = self.change(batch.changes)?;
         let mut rows = self.db().batch();
-        put_history(&mut rows, height, &diffs);
+        put_history(&mut rows, height, &change.diffs);
         put_block(&mut rows, batch);
         put_receipts(&mut rows, height, batch.receipts);
         self.put_validators(&mut rows, batch.validators)?;
@@ -138,7 +145,7 @@ impl Store {
             time_ms: time_ms(&batch.block.header)?,
             txs: tx_count(batch.block)?,
         };
-        let tip = self.commit_state(&mut writer, rows, height, record, &diffs)?;
+        let tip = self.commit_state(&mut writer, rows, height, record, change)?;
         Ok(Committed { height, state_root: tip.state_root })
     }
 
@@ -149,24 +156,19 @@ impl Store {
         mut rows: Batch<'_>,
         height: u64,
         mut record: HeightRecord,
-        diffs: &[Diff<'_>],
+        change: Change<'_>,
     ) -> Result<Tip, StoreError> {
-        let updates = diffs.iter().map(|diff| Update::new(diff.key.as_bytes(), diff.after)).collect();
-        put_state(&mut rows, diffs);
-        let staged = self.authenticated_mut().tree.stage(updates);
+        let Change { diffs, staged } = change;
+        put_state(&mut rows, &diffs);
         record.state_root = staged.root().into();
         rows.put(Table::Heights, height.to_be_bytes(), record.encode());
         rows.put(Table::Meta, meta::TIP, height.to_be_bytes());
         writer.announce(height);
-        // The lock on the tree is free meanwhile: proofs of the old tip need not wait for the disk.
-        let written = writer.write(rows, Durability::Synced);
-        let mut authenticated = self.authenticated_mut();
-        if let Err(e) = written {
-            authenticated.tree.discard(staged);
-            return Err(e);
-        }
-        self.remember_changes(diffs);
+        // The lock on the tree is free meanwhile: nobody waits for the disk.
+        writer.write(rows, Durability::Synced)?;
+        self.remember_changes(&diffs);
         let tip = record.tip(height);
+        let mut authenticated = self.authenticated_mut();
         authenticated.tree.publish(staged);
         authenticated.tip = Some(tip);
         drop(authenticated);
@@ -187,21 +189,31 @@ impl Store {
         }
     }
 
-    /// What of `changes` differs from the stored state.
-    fn diff<'a>(&self, changes: &'a ChangeSet) -> Result<Vec<Diff<'a>>, StoreError> {
+    /// What of `changes` differs from the stored state, and the tree after it.
+    fn change<'a>(&self, changes: &'a ChangeSet) -> Result<Change<'a>, StoreError> {
         changes.iter().try_for_each(|(key, value)| check_entry(key, value.as_deref()))?;
-        let befores = self.befores(changes)?;
+        let update =
+            |(key, after): (&StateKey, &Option<Vec<u8>>)| Update::new(key.as_bytes(), after.as_deref());
+        let updates: Vec<Update> = changes.iter().map(update).collect();
+        let mut staged = self.authenticated().tree.stage(&updates);
+        let befores = self.befores(changes, staged.take_before())?;
         let diffs = changes
             .iter()
             .zip(befores)
             .map(|((key, after), before)| Diff { key, before, after: after.as_deref() })
             .filter(|diff| diff.before.as_deref() != diff.after);
-        Ok(diffs.collect())
+        Ok(Change { diffs: diffs.collect(), staged })
     }
 
-    /// The current values of the changed keys, in their order. Execution has read most of them just before.
-    fn befores(&self, changes: &ChangeSet) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let known: Vec<_> = changes.keys().map(|key| self.in_memory(key)).collect();
+    /// The current values of the changed keys, in their order, of which the tree knows the short ones.
+    /// Execution has read most of the others just before.
+    fn befores(&self, changes: &ChangeSet, in_tree: Vec<Value>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let known = |(key, value)| match value {
+            Value::Absent => Some(None),
+            Value::Short(value) => Some(Some(value)),
+            Value::Long => self.inner.values.get(key).map(Some),
+        };
+        let known: Vec<_> = changes.keys().zip(in_tree).map(known).collect();
         let unknown = changes.keys().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| key);
         let mut read = self.db().get_sorted(Table::State, unknown)?.into_iter();
         let befores = known.into_iter().map(|known| known.or_else(|| read.next()).unwrap_or_default());

@@ -46,6 +46,8 @@ pub(crate) enum Durability {
 pub(crate) struct Db {
     rocks: DB,
     sync: bool,
+    cached: ReadOptions,
+    uncached: ReadOptions,
     // Held for as long as the database is open: closing the file releases the lock.
     _stamp: File,
 }
@@ -93,11 +95,22 @@ impl Db {
             .map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(*table, &cache, options)));
         let rocks = DB::open_cf_descriptors(&database_options(options), path.join("rocksdb"), families)
             .map_err(|e| failed("open the store", e))?;
-        Ok(Self { rocks, sync: options.sync, _stamp: stamp })
+        let mut uncached = ReadOptions::default();
+        uncached.fill_cache(false);
+        Ok(Self { rocks, sync: options.sync, cached: ReadOptions::default(), uncached, _stamp: stamp })
     }
 
     pub(crate) fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, StoreError> {
-        self.rocks.get_cf(self.family(table), key).map_err(|e| failed(&format!("read {}", table.name()), e))
+        let (family, reading) = (self.family(table), self.reading(table));
+        self.rocks.get_cf_opt(family, key, reading).map_err(|e| failed(&format!("read {}", table.name()), e))
+    }
+
+    /// The state's values have a cache of their own, and whole blocks would push other tables' out of theirs.
+    const fn reading(&self, table: Table) -> &ReadOptions {
+        match table {
+            Table::State => &self.uncached,
+            _ => &self.cached,
+        }
     }
 
     /// The values under `keys`, which are sorted.
@@ -108,7 +121,7 @@ impl Db {
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let sorted = true;
         self.rocks
-            .batched_multi_get_cf(self.family(table), keys, sorted)
+            .batched_multi_get_cf_opt(self.family(table), keys, sorted, self.reading(table))
             .into_iter()
             .map(|value| match value {
                 Ok(value) => Ok(value.map(|value| value.to_vec())),
@@ -270,19 +283,15 @@ fn database_options(options: &StoreOptions) -> Options {
 fn table_options(table: Table, cache: &Cache, options: &StoreOptions) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
-    // Indexes and filters live in the bounded cache too, so that memory does not grow with the chain; cut
-    // into pieces, so that one read brings in a page of them and not the megabytes of a whole file.
-    blocks.set_cache_index_and_filter_blocks(true);
-    blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
-    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    blocks.set_partition_filters(true);
-    blocks.set_pin_top_level_index_and_filter(true);
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    if table != Table::State {
+        keep_indexes_in_cache(&mut blocks);
+    }
     let mut family = Options::default();
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_write_buffer_size((options.write_buffer_bytes / 4).max(1 << 20));
     match table {
-        // Read at random: small blocks, which a read copies, checks and caches whole, and no compression.
+        // Read at random: small blocks, which a read copies and checks whole, no compression, and indexes that
+        // stay in memory, which take a twentieth of what the tree takes.
         Table::State => {
             blocks.set_bloom_filter(10.0, false);
             blocks.set_block_size(STATE_BLOCK_BYTES);
@@ -290,6 +299,8 @@ fn table_options(table: Table, cache: &Cache, options: &StoreOptions) -> Options
             family.set_compression_type(DBCompressionType::None);
             family.set_memtable_whole_key_filtering(true);
             family.set_memtable_prefix_bloom_ratio(0.05);
+            // The tree knows what is absent: what is asked for is there, at the lowest level mostly.
+            family.set_optimize_filters_for_hits(true);
         }
         Table::Preimages | Table::Txs | Table::Hashes => blocks.set_bloom_filter(10.0, false),
         Table::History => {
@@ -301,6 +312,17 @@ fn table_options(table: Table, cache: &Cache, options: &StoreOptions) -> Options
     }
     family.set_block_based_table_factory(&blocks);
     family
+}
+
+/// Indexes and filters live in the bounded cache too, so that memory does not grow with the chain; cut into
+/// pieces, so that one read brings in a page of them and not the megabytes of a whole file.
+fn keep_indexes_in_cache(blocks: &mut BlockBasedOptions) {
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_pin_top_level_index_and_filter(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
 }
 
 /// Few shards: by default each would be too small to hold what one large file needs.

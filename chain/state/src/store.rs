@@ -16,7 +16,7 @@ use crate::{
     checkpoint::{self, Checkpoints, Opening},
     db::{Batch, Db, Durability, Row},
     schema::{HeightRecord, Table, decode_u64, meta},
-    smt::{Tree, Update},
+    smt::{Growing, Tree, Update},
     values::ValueCache,
 };
 
@@ -245,18 +245,16 @@ impl HeightRecord {
 
 /// The tree over everything that is stored as state.
 pub(crate) fn rebuild(db: &Db) -> Result<Tree, StoreError> {
-    let mut updates: Vec<Update> = Vec::new();
+    let mut growing = Growing::default();
     let mut rows = db.rows(Table::State, &[], None);
     loop {
         let chunk: Vec<Row> = rows.by_ref().take(REBUILD_ROWS).collect::<Result<_, _>>()?;
         if chunk.is_empty() {
             break;
         }
-        updates.par_extend(chunk.par_iter().map(|(key, value)| Update::new(key, Some(value))));
+        growing.add(chunk.par_iter().map(|(key, value)| Update::new(key, Some(value))).collect());
     }
-    let mut tree = Tree::new();
-    tree.update(updates);
-    Ok(tree)
+    Ok(growing.finish())
 }
 
 fn open_tree(db: &Db, path: &Path, tip: Option<Tip>) -> Result<(Tree, Opening), StoreError> {

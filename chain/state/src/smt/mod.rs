@@ -18,24 +18,35 @@
 //! Short values stand in the leaves themselves, and their hashes are computed when they are needed: that takes
 //! less memory than the hashes would, and the tree answers most reads of the state by itself.
 //!
-//! An update is staged first and published later. Staging writes new nodes beside the old ones and leaves
-//! the published tree as it is, so that a root can be computed, made durable, and only then shown, or
-//! dropped when the disk refuses.
+//! Reads begin in a table of the subtrees at a middle level, so that they pass a node or two and not twenty.
+//!
+//! An update is staged first and published later. Staging only reads: it notes what is to be written, so that
+//! a root can be computed, made durable, and only then shown, or dropped when the disk refuses, and so that
+//! readers need not wait for hashes. Publishing writes over the nodes that staging has just looked at, since
+//! a write to memory that no cache holds costs as much as all of the hashing.
 
-mod arena;
+mod inners;
 mod leaf;
 mod path;
 mod segments;
+mod slab;
+mod slots;
+mod stage;
 #[cfg(test)]
 mod tests;
+mod top;
 
-pub use leaf::{INLINE_BYTES, Leaf};
+pub use leaf::INLINE_BYTES;
 pub use path::{Lookup, Side, Step, Value};
 pub use segments::SEGMENTS;
+pub use stage::{Growing, Staged, Update};
 
-use arena::Arena;
-use leaf::{Content, Few};
+use inners::{Inner, Inners};
+use leaf::Leaf;
 use sha2::{Digest, Sha256};
+use slab::{Place, Slab};
+use stage::{Changes, Stager};
+use top::Top;
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];
@@ -76,37 +87,52 @@ fn bit(key: &Hash, level: usize) -> bool {
     key.get(level / 8).is_some_and(|byte| byte & (0x80 >> (level % 8)) != 0)
 }
 
-/// A change of one key: its new leaf, or its removal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Update {
-    key: Hash,
-    content: Option<Content>,
+/// Sorted items, split by the bit of their keys that `level` looks at.
+fn split<T>(items: &[T], level: usize, key: impl Fn(&T) -> &Hash) -> (&[T], &[T]) {
+    items.split_at(items.partition_point(|item| !bit(key(item), level)))
 }
 
-impl Update {
-    /// `key` holds `value` from now on; with `None` it is gone.
-    pub fn new(key: &[u8], value: Option<&[u8]>) -> Self {
-        let key = key_hash(key);
-        Self { key, content: value.map(|value| Content::of(&key, value)) }
+/// The hash of the subtree at `level` of `leaves`, which are sorted.
+fn subtree_hash(leaves: &[Leaf<'_>], level: usize) -> Hash {
+    match leaves {
+        [] => EMPTY,
+        [leaf] => leaf.hash(),
+        _ => {
+            debug_assert!(level < LEVELS, "different hashes differ in some bit");
+            let (lefts, rights) = split(leaves, level, |leaf| leaf.key);
+            let below = level.saturating_add(1);
+            node_hash(1, &subtree_hash(lefts, below), &subtree_hash(rights, below))
+        }
     }
 }
 
-/// Which node: empty, a bucket (top bit set) or an inner node, in four bytes.
+/// Which node: empty, a bucket or an inner node, in four bytes.
+///
+/// A bucket is `1 ‖ leaves less one (3 bits) ‖ size class (4) ‖ slot (24)`, so that what has to be known of a
+/// sibling is known without a look at it; an inner node is `0 ‖ index (31)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NodeRef(u32);
 
 enum Node {
     Empty,
-    Bucket(u32),
+    Bucket(Place),
     Inner(u32),
 }
 
 impl NodeRef {
+    /// Of a class that does not exist.
     const EMPTY: Self = Self(u32::MAX);
     const BUCKET_BIT: u32 = 1 << 31;
+    const SLOT_BITS: u32 = 24;
+    const CLASS_BITS: u32 = 4;
+    const SLOTS: u32 = 1 << Self::SLOT_BITS;
+    const CLASSES: u32 = 1 << Self::CLASS_BITS;
 
-    const fn bucket(index: u32) -> Self {
-        Self(index | Self::BUCKET_BIT)
+    fn bucket(place: Place, leaves: usize) -> Self {
+        assert!(place.slot < Self::SLOTS, "a tree of more than a hundred million keys is kept elsewhere");
+        let less_one = u32::try_from(leaves.saturating_sub(1)).expect("buckets are small");
+        let upper = (less_one << Self::CLASS_BITS) | u32::from(place.class);
+        Self(Self::BUCKET_BIT | (upper << Self::SLOT_BITS) | place.slot)
     }
 
     const fn inner(index: u32) -> Self {
@@ -116,8 +142,23 @@ impl NodeRef {
     const fn node(self) -> Node {
         match self {
             Self::EMPTY => Node::Empty,
-            Self(index) if index & Self::BUCKET_BIT != 0 => Node::Bucket(index & !Self::BUCKET_BIT),
+            Self(bits) if bits & Self::BUCKET_BIT != 0 => Node::Bucket(Place {
+                class: ((bits >> Self::SLOT_BITS) % Self::CLASSES) as u8,
+                slot: bits % Self::SLOTS,
+            }),
             Self(index) => Node::Inner(index),
+        }
+    }
+
+    /// How many leaves stand here; `None` for inner nodes.
+    const fn leaves(self) -> Option<usize> {
+        match self.node() {
+            Node::Empty => Some(0),
+            Node::Bucket(_) => {
+                let upper = (self.0 & !Self::BUCKET_BIT) >> (Self::SLOT_BITS + Self::CLASS_BITS);
+                Some((upper as usize).saturating_add(1))
+            }
+            Node::Inner(_) => None,
         }
     }
 }
@@ -138,39 +179,15 @@ impl Link {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Inner {
-    left: Link,
-    right: Link,
-}
-
-/// The leaves of a small subtree, in the order of their keys, as [`leaf::encode`] writes them.
-type Bucket = Box<[u8]>;
-
 /// The tree.
 #[derive(Debug)]
 pub struct Tree {
     nodes: Nodes,
     root: Link,
+    top: Top,
     leaves: usize,
-}
-
-/// An update that is computed but not yet visible: hand it to [`Tree::publish`] or [`Tree::discard`].
-#[derive(Debug)]
-#[must_use = "a staged update takes memory until it is published or discarded"]
-pub struct Staged {
-    base: NodeRef,
-    root: Link,
-    leaves: usize,
-    born: Vec<NodeRef>,
-    dead: Vec<NodeRef>,
-}
-
-impl Staged {
-    /// The root that the tree will have.
-    pub const fn root(&self) -> Hash {
-        self.root.hash
-    }
+    /// How many updates were published.
+    version: u64,
 }
 
 impl Default for Tree {
@@ -181,12 +198,8 @@ impl Default for Tree {
 
 impl Tree {
     /// The empty tree.
-    pub const fn new() -> Self {
-        Self {
-            nodes: Nodes { buckets: Arena::new(), inners: Arena::new(), bucket_bytes: 0 },
-            root: Link::EMPTY,
-            leaves: 0,
-        }
+    pub fn new() -> Self {
+        Self { nodes: Nodes::default(), root: Link::EMPTY, top: Top::new(0), leaves: 0, version: 0 }
     }
 
     /// The root of what is published.
@@ -207,211 +220,38 @@ impl Tree {
     /// Bytes of memory held.
     pub fn memory_bytes(&self) -> usize {
         let nodes = self.nodes.buckets.bytes().saturating_add(self.nodes.inners.bytes());
-        nodes.saturating_add(self.nodes.bucket_bytes)
-    }
-
-    /// Computes the tree after `updates`, which name each key at most once, without showing it.
-    pub fn stage(&mut self, mut updates: Vec<Update>) -> Staged {
-        updates.sort_unstable_by_key(|update| update.key);
-        debug_assert!(
-            updates.windows(2).all(|pair| matches!(pair, [a, b] if a.key != b.key)),
-            "a batch names a key once"
-        );
-        let mut stager = Stager::on(&mut self.nodes, self.leaves);
-        let root = stager.apply(self.root, 0, &updates);
-        let Stager { leaves, born, dead, .. } = stager;
-        Staged { base: self.root.node, root, leaves, born, dead }
-    }
-
-    /// Shows what was staged.
-    pub fn publish(&mut self, staged: Staged) {
-        assert!(self.root.node == staged.base, "a staged update is published onto the tree it was made from");
-        self.root = staged.root;
-        self.leaves = staged.leaves;
-        staged.dead.into_iter().for_each(|node| self.nodes.release(node));
-    }
-
-    /// Drops what was staged.
-    pub fn discard(&mut self, staged: Staged) {
-        staged.born.into_iter().for_each(|node| self.nodes.release(node));
-    }
-
-    /// [`Self::stage`] and [`Self::publish`] in one, for trees that nobody else sees yet.
-    pub fn update(&mut self, updates: Vec<Update>) -> Hash {
-        let staged = self.stage(updates);
-        let root = staged.root();
-        self.publish(staged);
-        root
+        nodes.saturating_add(self.top.bytes())
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Nodes {
-    buckets: Arena<Bucket>,
-    inners: Arena<Inner>,
-    /// Bytes of all buckets.
-    bucket_bytes: usize,
+    buckets: Slab,
+    inners: Inners,
 }
 
 impl Nodes {
+    fn apply(&mut self, changes: &Changes) {
+        self.inners.occupy(changes.new_inners);
+        self.buckets.occupy(&changes.new_buckets);
+        changes.inners.iter().for_each(|(index, inner)| self.inners.put(*index, inner));
+        changes.buckets().for_each(|(place, bucket)| self.buckets.put(place, bucket));
+        changes.gone.iter().for_each(|node| self.release(*node));
+    }
+
     fn release(&mut self, node: NodeRef) {
         match node.node() {
             Node::Empty => {}
-            Node::Bucket(index) => {
-                let bucket = self.buckets.take(index);
-                self.bucket_bytes = self.bucket_bytes.saturating_sub(bucket.len());
-            }
+            Node::Bucket(place) => self.buckets.release(place),
             Node::Inner(index) => self.inners.release(index),
         }
     }
 
-    /// The leaves of a subtree that is a bucket or empty.
-    fn small(&self, link: &Link) -> Option<Few> {
-        match link.node.node() {
-            Node::Empty => Some(Few::default()),
-            Node::Bucket(index) => Some(Few::decode(self.buckets.get(index))),
-            Node::Inner(_) => None,
+    /// The leaves of a bucket as they stand one after the other; nothing for other nodes.
+    fn bucket(&self, node: NodeRef) -> &[u8] {
+        match node.node() {
+            Node::Bucket(place) => self.buckets.get(place),
+            Node::Empty | Node::Inner(_) => &[],
         }
     }
-}
-
-/// Builds the new nodes of an update, keeping account of those that come and those that go. One that comes
-/// and goes within the same update is in both lists.
-///
-/// Every call goes one level down, so the recursion is never deeper than [`LEVELS`].
-struct Stager<'a> {
-    nodes: &'a mut Nodes,
-    leaves: usize,
-    born: Vec<NodeRef>,
-    dead: Vec<NodeRef>,
-}
-
-impl<'a> Stager<'a> {
-    const fn on(nodes: &'a mut Nodes, leaves: usize) -> Self {
-        Self { nodes, leaves, born: Vec::new(), dead: Vec::new() }
-    }
-
-    /// The subtree `at`, which stands at `level`, after `updates`, which are sorted and all belong under it.
-    fn apply(&mut self, at: Link, level: usize, updates: &[Update]) -> Link {
-        if updates.is_empty() {
-            return at;
-        }
-        match at.node.node() {
-            Node::Empty => self.refill(at, &[], level, updates),
-            Node::Bucket(index) => {
-                let present = Few::decode(self.nodes.buckets.get(index));
-                self.refill(at, &present, level, updates)
-            }
-            Node::Inner(index) => {
-                let inner = *self.nodes.inners.get(index);
-                let (lefts, rights) = split(updates, level, |update| &update.key);
-                let left = self.apply(inner.left, level.saturating_add(1), lefts);
-                let right = self.apply(inner.right, level.saturating_add(1), rights);
-                if (left.node, right.node) == (inner.left.node, inner.right.node) {
-                    return at;
-                }
-                self.dead.push(at.node);
-                self.join(left, right)
-            }
-        }
-    }
-
-    /// A bucket, or an empty place, after `updates`.
-    fn refill(&mut self, at: Link, present: &[Leaf], level: usize, updates: &[Update]) -> Link {
-        let leaves = merge(present, updates);
-        if leaves == present {
-            return at;
-        }
-        self.leaves = self.leaves.saturating_sub(present.len()).saturating_add(leaves.len());
-        if !at.is_empty() {
-            self.dead.push(at.node);
-        }
-        self.build(&leaves, level)
-    }
-
-    /// The subtree at `level` of `leaves`, which are sorted.
-    fn build(&mut self, leaves: &[Leaf], level: usize) -> Link {
-        if leaves.len() <= BUCKET_LEAVES {
-            return self.bucket(leaves, subtree_hash(leaves, level));
-        }
-        let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
-        let left = self.build(lefts, level.saturating_add(1));
-        let right = self.build(rights, level.saturating_add(1));
-        self.inner(left, right)
-    }
-
-    /// The node over two subtrees. What has too few leaves for an inner node becomes one bucket.
-    fn join(&mut self, left: Link, right: Link) -> Link {
-        let (lefts, rights) = match (self.nodes.small(&left), self.nodes.small(&right)) {
-            (Some(lefts), Some(rights)) if lefts.len().saturating_add(rights.len()) <= BUCKET_LEAVES => {
-                (lefts, rights)
-            }
-            _ => return self.inner(left, right),
-        };
-        let hash = match (&*lefts, &*rights) {
-            ([], [] | [_]) => right.hash,
-            ([_], []) => left.hash,
-            _ => node_hash(1, &left.hash, &right.hash),
-        };
-        let node = match (&*lefts, &*rights) {
-            ([], _) => right.node,
-            (_, []) => left.node,
-            (lefts, rights) => {
-                self.dead.extend([left.node, right.node]);
-                return self.bucket(&[lefts, rights].concat(), hash);
-            }
-        };
-        Link { node, hash }
-    }
-
-    fn bucket(&mut self, leaves: &[Leaf], hash: Hash) -> Link {
-        if leaves.is_empty() {
-            return Link::EMPTY;
-        }
-        let bucket = leaf::encode(leaves);
-        self.nodes.bucket_bytes = self.nodes.bucket_bytes.saturating_add(bucket.len());
-        let node = NodeRef::bucket(self.nodes.buckets.insert(bucket));
-        self.born.push(node);
-        Link { node, hash }
-    }
-
-    fn inner(&mut self, left: Link, right: Link) -> Link {
-        let node = NodeRef::inner(self.nodes.inners.insert(Inner { left, right }));
-        self.born.push(node);
-        Link { node, hash: node_hash(1, &left.hash, &right.hash) }
-    }
-}
-
-/// The hash of the subtree at `level` of `leaves`, which are sorted.
-fn subtree_hash(leaves: &[Leaf], level: usize) -> Hash {
-    match leaves {
-        [] => EMPTY,
-        [leaf] => leaf.hash(),
-        _ => {
-            debug_assert!(level < LEVELS, "different hashes differ in some bit");
-            let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
-            let below = level.saturating_add(1);
-            node_hash(1, &subtree_hash(lefts, below), &subtree_hash(rights, below))
-        }
-    }
-}
-
-/// What sorted leaves become by sorted updates.
-fn merge(present: &[Leaf], updates: &[Update]) -> Vec<Leaf> {
-    let mut merged = Vec::with_capacity(present.len().saturating_add(updates.len()));
-    let mut present = present.iter().peekable();
-    for update in updates {
-        while let Some(leaf) = present.next_if(|leaf| leaf.key < update.key) {
-            merged.push(*leaf);
-        }
-        present.next_if(|leaf| leaf.key == update.key);
-        merged.extend(update.content.map(|content| Leaf { key: update.key, content }));
-    }
-    merged.extend(present);
-    merged
-}
-
-/// Sorted items, split by the bit of their keys that `level` looks at.
-fn split<T>(items: &[T], level: usize, key: impl Fn(&T) -> &Hash) -> (&[T], &[T]) {
-    items.split_at(items.partition_point(|item| !bit(key(item), level)))
 }

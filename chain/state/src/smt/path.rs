@@ -1,6 +1,10 @@
 //! Paths from leaves to the root, and the neighbours of keys that are not there.
 
-use super::{Hash, Inner, Leaf, Link, Node, Tree, bit, split, subtree_hash};
+use super::{
+    Hash, Inner, Link, Node, Tree, bit,
+    leaf::{Content, Leaf, Leaves},
+    split, subtree_hash,
+};
 
 /// On which side of the path a sibling stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,15 @@ pub enum Value {
     Long,
 }
 
+impl From<Content<'_>> for Value {
+    fn from(content: Content<'_>) -> Self {
+        match content {
+            Content::Value(value) => Self::Short(value.to_vec()),
+            Content::Hash(_) => Self::Long,
+        }
+    }
+}
+
 /// An inner node on the way down: both children, and whether the way went right.
 struct Fork {
     inner: Inner,
@@ -56,21 +69,20 @@ impl Tree {
     /// Looks up the key with this hash.
     pub fn lookup(&self, key: &Hash) -> Lookup {
         let (forks, end) = self.descend(key);
-        let few = self.nodes.small(&end).unwrap_or_default();
-        let leaves: &[Leaf] = &few;
-        let below = leaves.partition_point(|leaf| leaf.key < *key);
+        let leaves: Vec<Leaf<'_>> = Leaves(self.nodes.bucket(end.node)).collect();
+        let below = leaves.partition_point(|leaf| leaf.key < key);
         match leaves.get(below) {
-            Some(leaf) if leaf.key == *key => {
+            Some(leaf) if leaf.key == key => {
                 let mut steps: Vec<Step> = forks.iter().map(step).collect();
-                steps.extend(steps_within(leaves, forks.len(), key));
+                steps.extend(steps_within(&leaves, forks.len(), key));
                 steps.reverse();
                 Lookup::Present(steps)
             }
             // The leaves of the bucket where the key would stand are its nearest neighbours.
             next => {
                 let last = below.checked_sub(1).and_then(|last| leaves.get(last));
-                let left = last.map_or_else(|| self.left_of(&forks), |leaf| Some(leaf.key));
-                let right = next.map_or_else(|| self.right_of(&forks), |leaf| Some(leaf.key));
+                let left = last.map_or_else(|| self.left_of(&forks), |leaf| Some(*leaf.key));
+                let right = next.map_or_else(|| self.right_of(&forks), |leaf| Some(*leaf.key));
                 Lookup::Absent { left, right }
             }
         }
@@ -78,17 +90,14 @@ impl Tree {
 
     /// The value of the key with this hash.
     pub fn value(&self, key: &Hash) -> Value {
-        let (mut at, mut level) = (&self.root, 0usize);
-        while let Node::Inner(index) = at.node.node() {
-            let inner = self.nodes.inners.get(index);
-            at = if bit(key, level) { &inner.right } else { &inner.left };
+        let (mut node, mut level) = self.top.of(key);
+        while let Node::Inner(index) = node.node() {
+            let [left, right] = self.nodes.inners.children(index);
+            node = if bit(key, level) { right } else { left };
             level = level.saturating_add(1);
         }
-        let leaves = self.nodes.small(at).unwrap_or_default();
-        match leaves.iter().find(|leaf| leaf.key == *key) {
-            None => Value::Absent,
-            Some(leaf) => leaf.content.value().map_or(Value::Long, |value| Value::Short(value.to_vec())),
-        }
+        let leaf = Leaves(self.nodes.bucket(node)).find(|leaf| leaf.key == key);
+        leaf.map_or(Value::Absent, |leaf| leaf.content.into())
     }
 
     /// The inner nodes from the root towards `key`, and the bucket or empty place where they end.
@@ -96,7 +105,7 @@ impl Tree {
         let mut forks = Vec::new();
         let mut at = self.root;
         while let Node::Inner(index) = at.node.node() {
-            let inner = *self.nodes.inners.get(index);
+            let inner = self.nodes.inners.get(index);
             let went_right = bit(key, forks.len());
             at = if went_right { inner.right } else { inner.left };
             forks.push(Fork { inner, went_right });
@@ -126,12 +135,12 @@ impl Tree {
             };
             at = if first.is_empty() { second } else { first };
         }
-        let leaves = self.nodes.small(&at)?;
+        let mut leaves = Leaves(self.nodes.bucket(at.node));
         let leaf = match side {
-            Side::Left => leaves.first(),
+            Side::Left => leaves.next(),
             Side::Right => leaves.last(),
         };
-        leaf.map(|leaf| leaf.key)
+        leaf.map(|leaf| *leaf.key)
     }
 }
 
@@ -143,10 +152,10 @@ fn step(fork: &Fork) -> Step {
 }
 
 /// The steps inside a bucket that stands at `level`, from its root down to the leaf of `key`.
-fn steps_within(mut leaves: &[Leaf], mut level: usize, key: &Hash) -> Vec<Step> {
+fn steps_within(mut leaves: &[Leaf<'_>], mut level: usize, key: &Hash) -> Vec<Step> {
     let mut steps = Vec::new();
     while leaves.len() > 1 {
-        let (lefts, rights) = split(leaves, level, |leaf| &leaf.key);
+        let (lefts, rights) = split(leaves, level, |leaf| leaf.key);
         let went_right = bit(key, level);
         level = level.saturating_add(1);
         let (way, sibling, side) =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{stage::NewContent, *};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -38,7 +38,7 @@ fn puts(map: &Map) -> Vec<Update> {
 
 fn tree_of(map: &Map) -> Tree {
     let mut tree = Tree::new();
-    tree.update(puts(map));
+    tree.update(&puts(map));
     tree
 }
 
@@ -96,18 +96,19 @@ fn single_leaf_is_the_root_and_has_an_empty_path() {
 }
 
 #[test]
-fn staged_update_is_invisible_until_published_and_leaves_nothing_when_discarded() {
+fn staged_update_is_invisible_until_published_and_leaves_nothing_when_dropped() {
     let map = numbered(500);
     let mut tree = tree_of(&map);
     let (before, nodes) = (tree.root(), live(&tree));
 
-    let staged = tree.stage((400u32..700).map(|n| Update::new(&n.to_be_bytes(), Some(b"new"))).collect());
+    let staged =
+        tree.stage(&(400u32..700).map(|n| Update::new(&n.to_be_bytes(), Some(b"new"))).collect::<Vec<_>>());
     assert_ne!(staged.root(), before);
     assert_eq!(tree.root(), before);
-    tree.discard(staged);
+    drop(staged);
     assert_eq!((tree.root(), tree.len(), live(&tree)), (before, 500, nodes));
 
-    let staged = tree.stage(vec![Update::new(b"one more", Some(b"value"))]);
+    let staged = tree.stage(&[Update::new(b"one more", Some(b"value"))]);
     let root = staged.root();
     tree.publish(staged);
     assert_eq!((tree.root(), tree.len()), (root, 501));
@@ -116,21 +117,20 @@ fn staged_update_is_invisible_until_published_and_leaves_nothing_when_discarded(
 #[test]
 fn an_update_that_changes_nothing_makes_no_nodes() {
     let map = numbered(300);
-    let mut tree = tree_of(&map);
+    let tree = tree_of(&map);
     let mut updates = puts(&map);
     updates.push(Update::new(b"never there", None));
-    let staged = tree.stage(updates);
-    assert!(staged.born.is_empty() && staged.dead.is_empty());
+    let staged = tree.stage(&updates);
+    assert!(staged.changes_nothing());
     assert_eq!(staged.root(), tree.root());
-    tree.discard(staged);
 }
 
 #[test]
 #[should_panic(expected = "published onto the tree it was made from")]
 fn a_staged_update_cannot_be_published_onto_another_tree_version() {
     let mut tree = Tree::new();
-    let first = tree.stage(vec![Update::new(b"a", Some(b"1"))]);
-    let second = tree.stage(vec![Update::new(b"b", Some(b"1"))]);
+    let first = tree.stage(&[Update::new(b"a", Some(b"1"))]);
+    let second = tree.stage(&[Update::new(b"b", Some(b"1"))]);
     tree.publish(first);
     tree.publish(second);
 }
@@ -142,8 +142,8 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     let mut high = low;
     high[31] = 0xAB;
     let mut tree = Tree::new();
-    let update = |key| Update { key, content: Some(Content::Hash([7; 32])) };
-    tree.update(vec![update(low), update(high)]);
+    let update = |key| Update { key, content: Some(NewContent::Hash([7; 32])) };
+    tree.update(&[update(low), update(high)]);
     assert_eq!(live(&tree), (0, 1));
     let Lookup::Present(path) = tree.lookup(&low) else { panic!("the leaf is there") };
     assert_eq!(path.len(), 256);
@@ -154,9 +154,9 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     });
     assert_eq!(tree.root(), root);
 
-    tree.update(vec![Update { key: high, content: None }]);
+    tree.update(&[Update { key: high, content: None }]);
     assert_eq!((live(&tree), tree.root()), ((0, 1), [7; 32]));
-    tree.update(vec![Update { key: high, content: None }]);
+    tree.update(&[Update { key: high, content: None }]);
     assert_eq!(tree.len(), 1);
 }
 
@@ -168,10 +168,10 @@ fn a_bucket_that_overflows_at_the_deepest_levels_becomes_a_chain_of_nodes_and_a_
         key[31] = n;
         key
     };
-    let update = |n: u8, hash: Option<Hash>| Update { key: key(n), content: hash.map(Content::Hash) };
+    let update = |n: u8, hash: Option<Hash>| Update { key: key(n), content: hash.map(NewContent::Hash) };
     let all = 0..=u8::try_from(BUCKET_LEAVES).unwrap();
     let mut tree = Tree::new();
-    tree.update(all.clone().map(|n| update(n, Some([n + 1; 32]))).collect());
+    tree.update(&all.clone().map(|n| update(n, Some([n + 1; 32]))).collect::<Vec<_>>());
     assert!(live(&tree).0 > 240, "{:?}", live(&tree));
     for n in all.clone() {
         let Lookup::Present(path) = tree.lookup(&key(n)) else { panic!("leaf {n} is there") };
@@ -181,17 +181,46 @@ fn a_bucket_that_overflows_at_the_deepest_levels_becomes_a_chain_of_nodes_and_a_
         });
         assert_eq!(root, tree.root());
     }
-    tree.update(vec![update(0, None)]);
+    tree.update(&[update(0, None)]);
     assert_eq!((live(&tree), tree.len()), ((0, 1), BUCKET_LEAVES));
-    tree.update(all.map(|n| update(n, None)).collect());
+    tree.update(&all.map(|n| update(n, None)).collect::<Vec<_>>());
     assert_eq!((live(&tree), tree.root()), ((0, 0), EMPTY));
 }
 
-fn segments(tree: &Tree) -> Vec<Vec<Leaf>> {
-    (0..=u8::MAX).map(|first_byte| tree.segment(first_byte)).collect()
+#[test]
+fn values_are_found_while_the_tree_outgrows_its_table_and_after_it_has_shrunk() {
+    let map = numbered(20_000);
+    let entries: Vec<_> = map.iter().collect();
+    let mut tree = Tree::new();
+    let assert_found = |tree: &Tree, present: usize| {
+        for (n, (key, value)) in entries.iter().enumerate().step_by(7) {
+            let expected = if n < present { Value::Short(value.to_vec()) } else { Value::Absent };
+            assert_eq!(tree.value(&key_hash(key)), expected, "key {n} of {present}");
+        }
+    };
+    let first_table = tree.top.bytes();
+    for (batch, chunk) in entries.chunks(500).enumerate() {
+        tree.update(&chunk.iter().map(|(key, value)| Update::new(key, Some(value))).collect::<Vec<_>>());
+        assert_found(&tree, (batch + 1) * 500);
+    }
+    assert!(tree.top.bytes() > first_table, "the table grew");
+    for (batch, chunk) in entries.chunks(500).enumerate().rev() {
+        tree.update(&chunk.iter().map(|(key, _)| Update::new(key, None)).collect::<Vec<_>>());
+        assert_found(&tree, batch * 500);
+    }
+    assert_eq!((tree.root(), live(&tree)), (EMPTY, (0, 0)));
 }
 
-fn from_segments(segments: Vec<Vec<Leaf>>) -> Option<Tree> {
+fn segments(tree: &Tree) -> Vec<Vec<u8>> {
+    let segment = |first_byte| {
+        let mut bytes = Vec::new();
+        tree.segment(first_byte, &mut bytes);
+        bytes
+    };
+    (0..=u8::MAX).map(segment).collect()
+}
+
+fn from_segments(segments: Vec<Vec<u8>>) -> Option<Tree> {
     Tree::from_segments(segments.into_iter().map(Ok::<_, std::convert::Infallible>)).unwrap()
 }
 
@@ -202,13 +231,19 @@ fn segments_that_no_tree_wrote_make_no_tree() {
     let mut swapped = whole.clone();
     swapped.swap(3, 4);
     assert!(from_segments(swapped).is_none(), "leaves of another segment");
-    let mut unordered = whole.clone();
-    unordered[7].reverse();
-    assert!(from_segments(unordered).is_none(), "leaves out of order");
-    let mut twice = whole;
-    let first = twice[9][0];
-    twice[9].insert(0, first);
-    assert!(from_segments(twice).is_none(), "a leaf twice");
+    let leaves: Vec<Leaf<'_>> = leaf::decode(&whole[7]).unwrap();
+    let with_leaves = |leaves: &mut dyn Iterator<Item = &Leaf<'_>>| {
+        let mut changed = whole.clone();
+        changed[7].clear();
+        leaves.for_each(|leaf| leaf.write(&mut changed[7]));
+        from_segments(changed)
+    };
+    assert!(with_leaves(&mut leaves.iter()).is_some());
+    assert!(with_leaves(&mut leaves.iter().rev()).is_none(), "leaves out of order");
+    assert!(with_leaves(&mut leaves.iter().take(1).chain(&leaves)).is_none(), "a leaf twice");
+    let mut cut = whole.clone();
+    cut[9].pop();
+    assert!(from_segments(cut).is_none(), "a leaf that is cut off");
 }
 
 proptest! {
@@ -225,7 +260,7 @@ proptest! {
         let (mut tree, mut map) = (Tree::new(), Map::new());
         for chunk in entries.chunks(batch) {
             let chunk: Map = chunk.iter().map(|(key, value)| (key.clone(), vec![*value])).collect();
-            tree.update(puts(&chunk));
+            tree.update(&puts(&chunk));
             map.extend(chunk);
         }
         assert_same(&tree, &map);
@@ -234,9 +269,9 @@ proptest! {
     #[test]
     fn deleted_keys_leave_no_trace(kept in maps(), gone in maps()) {
         let mut tree = tree_of(&gone);
-        tree.update(puts(&kept));
+        tree.update(&puts(&kept));
         let deletions = gone.keys().filter(|key| !kept.contains_key(*key));
-        tree.update(deletions.map(|key| Update::new(key, None)).collect());
+        tree.update(&deletions.map(|key| Update::new(key, None)).collect::<Vec<_>>());
         assert_same(&tree, &kept);
     }
 
@@ -248,7 +283,7 @@ proptest! {
             let updates = batch.iter().map(|(key, value)| {
                 Update::new(key, value.as_ref().map(std::slice::from_ref))
             });
-            tree.update(updates.collect());
+            tree.update(&updates.collect::<Vec<_>>());
             for (key, value) in batch {
                 match value {
                     Some(value) => map.insert(key, vec![value]),
@@ -257,6 +292,16 @@ proptest! {
             }
             assert_same(&tree, &map);
         }
+    }
+
+    #[test]
+    fn a_staged_update_knows_what_it_replaces(old in maps(), new in maps()) {
+        let tree = tree_of(&old);
+        let keys: Vec<&Vec<u8>> = new.keys().rev().collect();
+        let updates: Vec<Update> = keys.iter().map(|key| Update::new(key, new.get(*key).map(Vec::as_slice))).collect();
+        let before = tree.stage(&updates).take_before();
+        let values: Vec<Value> = keys.iter().map(|key| tree.value(&key_hash(key))).collect();
+        prop_assert_eq!(before, values);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
     commit::{check_entry, put_floors, time_ms},
     db::{Batch, Durability},
     schema::{HeightRecord, Table, meta},
-    smt::{Tree, Update, key_hash},
+    smt::{Growing, Tree, Update, key_hash},
     store::{Writer, abandon_unfinished_import},
 };
 
@@ -168,14 +168,15 @@ impl VerifiedAnchor {
 
 /// The tree over all chunks, if its root is the trusted one.
 fn verify_state(directory: &Path, manifest: &Manifest, trust: &Trust) -> Result<Tree, SnapshotError> {
-    let mut updates = Vec::new();
+    let mut growing = Growing::default();
     for_each_chunk(directory, manifest, |entries| {
-        updates.par_extend(entries.par_iter().map(|(key, value)| Update::new(key.as_bytes(), Some(value))));
+        let updates = entries.par_iter().map(|(key, value)| Update::new(key.as_bytes(), Some(value)));
+        growing.add(updates.collect());
         Ok(())
     })?;
-    same("number of keys", updates.len() as u64, manifest.keys)?;
-    let mut tree = Tree::new();
-    same("state root", B256::from(tree.update(updates)), trust.state_root)?;
+    let tree = growing.finish();
+    same("number of keys", tree.len() as u64, manifest.keys)?;
+    same("state root", B256::from(tree.root()), trust.state_root)?;
     Ok(tree)
 }
 
