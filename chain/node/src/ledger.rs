@@ -41,6 +41,7 @@ use self::{
 use crate::{
     admission::{TxPool, verify_block},
     metrics::NodeMetrics,
+    workers,
 };
 
 /// How many executed but undecided blocks are kept. A round executes one; a few rounds may be under way.
@@ -202,8 +203,11 @@ impl Ledger {
         let tip = Arc::new(Tip::load(&store, &genesis)?);
         metrics.height.set(tip.height as i64);
         let chain_id = genesis.evm_chain_id;
-        let ahead = Ahead::start(move |block| verify_block(block, chain_id))
-            .map_err(|error| LedgerError::Task(error.to_string()))?;
+        let task = |error: &dyn std::error::Error| LedgerError::Task(error.to_string());
+        // Not at the cost of the block that executes: everything waits for that one.
+        let workers = workers::background("ahead").map_err(|error| task(&error))?;
+        let check = move |block: &bytes::Bytes| workers.install(|| verify_block(block, chain_id));
+        let ahead = Ahead::start(check).map_err(|error| task(&error))?;
         let evidence = EvidenceBook::load(store.clone())?;
         metrics.evidence_kept.set(evidence.count() as i64);
         Ok(Self {

@@ -9,7 +9,7 @@ use std::{error::Error, path::Path, time::Instant};
 
 use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
 use concordat_state::{
-    CheckLevel, CommitBatch, GenesisBatch, LogFilter, Store, StoreOptions, Tip, ValidatorsFrom,
+    CheckLevel, CommitBatch, GenesisBatch, LogFilter, OnDisk, Store, StoreOptions, Tip, ValidatorsFrom,
 };
 use concordat_types::{
     Block, ChainParams, ChangeSet, Receipt, StateKey, StateReader as _, Validator, ValidatorSet,
@@ -175,6 +175,7 @@ fn commit(store: &Store, txs: u64, accounts: u64, validators: &ValidatorSet) -> 
         seen_commit: &[0; 400],
         validators: &[],
         notes: &[],
+        on_disk: OnDisk::Now,
     })?;
     Ok(())
 }

@@ -58,6 +58,18 @@ pub struct CommitBatch<'a> {
     pub validators: &'a [ValidatorsFrom],
     /// Notes of the node to write, or with `None` to delete, together with the block.
     pub notes: &'a [(&'a str, Option<Vec<u8>>)],
+    /// When it must be on disk.
+    pub on_disk: OnDisk,
+}
+
+/// When a block that is committed is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisk {
+    /// When the commit returns.
+    Now,
+    /// Before the next block is written, so that the disk works while the next one executes: for blocks that
+    /// can be had again.
+    Soon,
 }
 
 /// What was committed.
@@ -108,12 +120,12 @@ impl Store {
         let record =
             HeightRecord { block_hash: B256::ZERO, state_root: B256::ZERO, time_ms: genesis.time_ms, txs: 0 };
         self.show_floors(height, genesis.initial_height);
-        let tip = self.commit_state(&mut writer, batch, height, record, change)?;
+        let tip = self.commit_state(&mut writer, batch, height, record, change, OnDisk::Now)?;
         Ok(Committed { height, state_root: tip.state_root })
     }
 
-    /// Commits the next block. When this returns, the block is on disk; when it fails, nothing of it is
-    /// visible and the store takes no more writes until it is opened again.
+    /// Commits the next block. When this returns, the block is on disk, or will be `Soon`; when it fails, nothing
+    /// of it is visible and the store takes no more writes until it is opened again.
     ///
     /// Undecided blocks of this height and below are dropped with it.
     ///
@@ -145,7 +157,7 @@ impl Store {
             time_ms: time_ms(&batch.block.header)?,
             txs: tx_count(batch.block)?,
         };
-        let tip = self.commit_state(&mut writer, rows, height, record, change)?;
+        let tip = self.commit_state(&mut writer, rows, height, record, change, batch.on_disk)?;
         Ok(Committed { height, state_root: tip.state_root })
     }
 
@@ -157,6 +169,7 @@ impl Store {
         height: u64,
         mut record: HeightRecord,
         change: Change<'_>,
+        on_disk: OnDisk,
     ) -> Result<Tip, StoreError> {
         let Change { diffs, staged } = change;
         put_state(&mut rows, &diffs);
@@ -165,7 +178,10 @@ impl Store {
         rows.put(Table::Meta, meta::TIP, height.to_be_bytes());
         writer.announce(height);
         // The lock on the tree is free meanwhile: nobody waits for the disk.
-        writer.write(rows, Durability::Synced)?;
+        match on_disk {
+            OnDisk::Now => writer.write(rows, Durability::Synced)?,
+            OnDisk::Soon => writer.write_under_way(rows)?,
+        }
         self.remember_changes(&diffs);
         let tip = record.tip(height);
         let mut authenticated = self.authenticated_mut();

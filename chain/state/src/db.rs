@@ -184,6 +184,11 @@ impl Db {
         self.rocks.write_opt(batch.rows, &writing).map_err(|e| failed("write", e))
     }
 
+    /// Brings to the disk what was written buffered.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        if self.sync { self.rocks.flush_wal(true).map_err(|e| failed("sync", e)) } else { Ok(()) }
+    }
+
     /// A size that the database keeps account of, summed over the tables, or of one table.
     pub(crate) fn property(&self, table: Table, name: &str) -> Result<u64, StoreError> {
         let value = self.rocks.property_int_value_cf(self.family(table), name);

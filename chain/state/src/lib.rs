@@ -32,7 +32,7 @@ mod values;
 
 pub use check::{CheckLevel, CheckReport};
 pub use checkpoint::Opening;
-pub use commit::{CommitBatch, Committed, GenesisBatch, ValidatorsFrom};
+pub use commit::{CommitBatch, Committed, GenesisBatch, OnDisk, ValidatorsFrom};
 pub use error::StoreError;
 pub use logs::{LogFilter, LogHit};
 pub use proof::Proof;

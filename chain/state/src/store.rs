@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
+    thread::JoinHandle,
 };
 
 use alloy_primitives::B256;
@@ -90,15 +91,24 @@ pub(crate) struct Authenticated {
     pub(crate) tip: Option<Tip>,
 }
 
+/// What the one who writes must know.
+#[derive(Default)]
+struct Writing {
+    /// The reason why nothing may be written any more.
+    poison: Option<String>,
+    /// The write before, while it is on its way to the disk.
+    under_way: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
 pub(crate) struct Inner {
-    pub(crate) db: Db,
+    pub(crate) db: Arc<Db>,
     authenticated: Arc<RwLock<Authenticated>>,
     pub(crate) values: ValueCache,
     checkpoints: Checkpoints,
     opening: Opening,
     tip: RwLock<Option<Tip>>,
-    /// Held for as long as a block is written; the reason why nothing may be written any more, if any.
-    writer: Mutex<Option<String>>,
+    /// Held for as long as a block is written.
+    writer: Mutex<Writing>,
     /// The greatest height whose write has begun. Readers of older heights consult the history from then on.
     pub(crate) writing: AtomicU64,
     pub(crate) history_floor: AtomicU64,
@@ -135,8 +145,8 @@ impl Store {
             checkpoints: Checkpoints::new(path, options.tree_interval, &opening),
             opening,
             tip: RwLock::new(tip),
-            writer: Mutex::new(None),
-            db,
+            writer: Mutex::default(),
+            db: Arc::new(db),
         };
         tracing::info!(height = tip.map(|tip| tip.height), path = %path.display(), ?opening, "store opened");
         Ok(Self { inner: Arc::new(inner) })
@@ -178,10 +188,10 @@ impl Store {
 
     /// The right to write, which one thread has at a time.
     pub(crate) fn writer(&self) -> Result<Writer<'_>, StoreError> {
-        let poison = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*poison {
+        let writing = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match &writing.poison {
             Some(reason) => Err(StoreError::Poisoned { reason: reason.clone() }),
-            None => Ok(Writer { store: self, poison }),
+            None => Ok(Writer { store: self, writing }),
         }
     }
 
@@ -197,7 +207,29 @@ impl Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let writing = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = writing.arrive() {
+            tracing::error!(%error, "the last block may not be on disk");
+        }
         self.checkpoints.close(&self.authenticated);
+    }
+}
+
+impl Writing {
+    /// Waits until the write before is on disk.
+    fn arrive(&mut self) -> Result<(), StoreError> {
+        let Some(under_way) = self.under_way.take() else { return Ok(()) };
+        under_way.join().unwrap_or_else(|_| {
+            Err(StoreError::Database {
+                doing: "sync".into(),
+                reason: "the thread that does it panicked".into(),
+            })
+        })
+    }
+
+    fn poisoned_by(&mut self, error: &StoreError) {
+        tracing::error!(%error, "a write failed; the store takes no more");
+        self.poison = Some(error.to_string());
     }
 }
 
@@ -205,15 +237,28 @@ impl Drop for Inner {
 /// the store is opened again.
 pub(crate) struct Writer<'a> {
     store: &'a Store,
-    poison: MutexGuard<'a, Option<String>>,
+    writing: MutexGuard<'a, Writing>,
 }
 
 impl Writer<'_> {
     pub(crate) fn write(&mut self, batch: Batch<'_>, durability: Durability) -> Result<(), StoreError> {
-        self.store.db().write(batch, durability).inspect_err(|e| {
-            tracing::error!(error = %e, "a write failed; the store takes no more");
-            *self.poison = Some(e.to_string());
-        })
+        // At most one write is under way: the database's log has no gap wherever the machine stops.
+        let arrived = self.writing.arrive();
+        let written = arrived.and_then(|()| self.store.db().write(batch, durability));
+        written.inspect_err(|error| self.writing.poisoned_by(error))
+    }
+
+    /// Writes a batch that reaches the disk before the next one is written.
+    pub(crate) fn write_under_way(&mut self, batch: Batch<'_>) -> Result<(), StoreError> {
+        self.write(batch, Durability::Buffered)?;
+        let db = Arc::clone(&self.store.inner.db);
+        match std::thread::Builder::new().name("sync".into()).spawn(move || db.sync()) {
+            Ok(under_way) => {
+                self.writing.under_way = Some(under_way);
+                Ok(())
+            }
+            Err(_) => self.store.db().sync().inspect_err(|error| self.writing.poisoned_by(error)),
+        }
     }
 
     /// Says that the state of `height` is about to be written.

@@ -5,7 +5,7 @@ use std::path::Path;
 use alloy_primitives::{B256, Bytes};
 use concordat_core::{BlockEnv, BlockExecutor, BlockOutcome};
 use concordat_node::ledger::note_genesis;
-use concordat_state::{CommitBatch, GenesisBatch, Store, StoreOptions, ValidatorsFrom};
+use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions, ValidatorsFrom};
 use concordat_types::{
     Block, ChangeSet, Genesis, SignedTx, ValidatorSet, VerifiedTx,
     block::{HeaderContext, block_id, empty_hash},
@@ -122,6 +122,7 @@ impl<'a> Chain<'a> {
                 seen_commit: &seen_commit,
                 validators: &[],
                 notes: &[],
+                on_disk: OnDisk::Now,
             };
             Ok(chain.store.commit(&batch)?)
         })?;

@@ -25,7 +25,7 @@ use super::{
     stats::{tenth, thousandth},
 };
 use crate::client::Client;
-use population::Population;
+use population::{Load, Population};
 
 /// Transfers of a full block.
 const BLOCK_TXS: usize = 1_000;
@@ -36,8 +36,11 @@ const WARM_UP_BLOCKS: usize = 10;
 /// The store is at rest when it took less than a tenth of a core for so long.
 const REST: Duration = Duration::from_millis(500);
 
-/// Transfers that the node takes: the first ones warm up its caches, the others are measured.
+/// Transfers that the node takes of either kind: the first ones warm up its caches, the others are measured.
 const NODE_TXS: [usize; 2] = [30_000, 30_000];
+
+/// Accounts that transfer among themselves, as in the sustained load, while the others only exist.
+const ACTIVE: usize = 1_000;
 
 /// Submissions of one request.
 const REQUEST_TXS: usize = 100;
@@ -60,10 +63,12 @@ pub struct Plan {
 pub struct Scale {
     /// The small chain, then the large one.
     pub steps: Vec<Step>,
-    /// Processor time per transaction of the large chain over that of the small one.
+    /// A node's processor time per transfer among the active accounts: the large state over the small one.
     pub ratio: f64,
-    /// The same without signatures, which cost the same in both.
-    pub ratio_without_signatures: f64,
+    /// The same for transfers among all accounts at random, none of which any cache knows.
+    pub ratio_uniform: f64,
+    /// The same of what the parts cost without signatures, which cost the same in both.
+    pub ratio_uniform_without_signatures: f64,
 }
 
 /// One size.
@@ -73,7 +78,7 @@ pub struct Step {
     pub accounts: usize,
     /// Blocks in the chain when the node starts.
     pub blocks: u64,
-    /// Processor time of one transfer, in microseconds: all of the following.
+    /// Processor time of one transfer among all accounts, outside a node, in microseconds: all of the following.
     pub cpu_us_per_tx: f64,
     /// Its parts.
     pub unit_costs: UnitCosts,
@@ -81,8 +86,11 @@ pub struct Step {
     pub background_us: f64,
     /// Memory of a node that has taken transfers, in mebibytes.
     pub rss_mb: u64,
-    /// Processor time of that node per transfer, in microseconds: interfaces and consensus of one validator, too.
+    /// Processor time of that node per transfer among the active accounts, in microseconds: interfaces and
+    /// consensus of one validator, too.
     pub node_cpu_us_per_tx: f64,
+    /// The same among all accounts at random.
+    pub node_cpu_us_per_tx_uniform: f64,
     /// From the start of a node's process until its interfaces answer, in seconds.
     pub startup_s: f64,
 }
@@ -92,17 +100,17 @@ impl Scale {
     pub fn table(&self) -> String {
         let row = |step: &Step| {
             format!(
-                "{:<42} {} µs of CPU per transfer ({} without its signature), {} MB, start in {} s with {} blocks\n",
+                "{:<42} {} µs of CPU per transfer of {ACTIVE} accounts, {} of all, {} MB, start in {} s with {} blocks\n",
                 format!("{} accounts", step.accounts),
-                step.cpu_us_per_tx,
-                tenth(step.cpu_us_per_tx - step.unit_costs.signature_us),
+                step.node_cpu_us_per_tx,
+                step.node_cpu_us_per_tx_uniform,
                 step.rss_mb,
                 step.startup_s,
                 step.blocks,
             )
         };
         let rows: String = self.steps.iter().map(row).collect();
-        let ratios = format!("{} ({} without signatures)", self.ratio, self.ratio_without_signatures);
+        let ratios = format!("{} ({} when all transfer at random)", self.ratio, self.ratio_uniform);
         format!("{rows}{:<42} {ratios}\n", "large : small")
     }
 }
@@ -114,8 +122,9 @@ pub fn measure(plan: &Plan, say: impl Fn(&str)) -> Result<Scale> {
     let large = step(plan, large, plan.blocks, &say)?;
     let ratio = |cost: fn(&Step) -> f64| thousandth(cost(&large) / cost(&small).max(f64::EPSILON));
     Ok(Scale {
-        ratio: ratio(|step| step.cpu_us_per_tx),
-        ratio_without_signatures: ratio(|step| step.cpu_us_per_tx - step.unit_costs.signature_us),
+        ratio: ratio(|step| step.node_cpu_us_per_tx),
+        ratio_uniform: ratio(|step| step.node_cpu_us_per_tx_uniform),
+        ratio_uniform_without_signatures: ratio(|step| step.cpu_us_per_tx - step.unit_costs.signature_us),
         steps: vec![small, large],
     })
 }
@@ -125,13 +134,10 @@ fn step(plan: &Plan, accounts: usize, blocks: usize, say: &impl Fn(&str)) -> Res
     let genesis = Genesis::from_json(&std::fs::read_to_string(&nodes.network.genesis)?)?;
     let full = (WARM_UP_BLOCKS + plan.full_blocks) * BLOCK_TXS;
     say(&format!("scale: a state of {accounts} accounts, {blocks} blocks ..."));
-    let population = Population::new(
-        &nodes,
-        &genesis,
-        accounts,
-        blocks + full + NODE_TXS.iter().sum::<usize>(),
-        plan.seed,
-    )?;
+    let node_txs = NODE_TXS.iter().sum();
+    let everywhere = Load { among: accounts, transfers: blocks + full + node_txs };
+    let loads = [everywhere, Load { among: ACTIVE, transfers: node_txs }];
+    let population = Population::new(&nodes, &genesis, accounts, &loads, plan.seed)?;
     let time_secs = u64::try_from(genesis.genesis_time)?;
     let start = Start { state: &population.state, validators: population.validators, time_secs };
     let mut chain =
@@ -146,8 +152,8 @@ fn step(plan: &Plan, accounts: usize, blocks: usize, say: &impl Fn(&str)) -> Res
     drop(chain);
     measure_node(&mut nodes, last, &mut step)?;
     say(&format!(
-        "  {} µs per transfer, {} MB, start in {} s",
-        step.cpu_us_per_tx, step.rss_mb, step.startup_s
+        "  {} µs per transfer, {} at random, {} MB, start in {} s",
+        step.node_cpu_us_per_tx, step.node_cpu_us_per_tx_uniform, step.rss_mb, step.startup_s
     ));
     Ok(step)
 }
@@ -194,14 +200,21 @@ fn measure_node(nodes: &mut Processes, txs: &[Signed], step: &mut Step) -> Resul
     step.startup_s = tenth(from.elapsed().as_secs_f64());
     let Some(pid) = nodes.pids().first().copied() else { bail!("the node does not run") };
     let client = Client::local(&nodes.network.nodes[0].ethereum);
-    let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
-    submit_all(&client, warm_up)?;
-    let before = measure::cpu_total(pid)?;
-    submit_all(&client, measured)?;
-    let spent = measure::cpu_total(pid)?.saturating_sub(before);
-    step.node_cpu_us_per_tx = tenth(spent as f64 / 1e3 / measured.len().max(1) as f64);
+    let (uniform, active) = txs.split_at(NODE_TXS.iter().sum());
+    step.node_cpu_us_per_tx_uniform = measure_load(&client, pid, uniform)?;
+    step.node_cpu_us_per_tx = measure_load(&client, pid, active)?;
     step.rss_mb = measure::rss_mb(pid)?;
     Ok(())
+}
+
+/// Processor time of the node per transfer, in microseconds.
+fn measure_load(client: &Client, pid: u32, txs: &[Signed]) -> Result<f64> {
+    let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
+    submit_all(client, warm_up)?;
+    let before = measure::cpu_total(pid)?;
+    submit_all(client, measured)?;
+    let spent = measure::cpu_total(pid)?.saturating_sub(before);
+    Ok(tenth(spent as f64 / 1e3 / measured.len().max(1) as f64))
 }
 
 fn submit_all(client: &Client, txs: &[Signed]) -> Result<()> {
@@ -235,8 +248,8 @@ mod tests {
     fn the_table_names_every_bar() {
         let step =
             Step { accounts: 1_000_000, blocks: 100_070, rss_mb: 500, startup_s: 2.5, ..Step::default() };
-        let table = Scale { steps: vec![step], ratio: 1.2, ratio_without_signatures: 1.4 }.table();
-        for word in ["1000000 accounts", "500 MB", "2.5 s", "100070 blocks", "1.2"] {
+        let table = Scale { steps: vec![step], ratio: 1.2, ratio_uniform: 1.4, ..Scale::default() }.table();
+        for word in ["1000000 accounts", "500 MB", "2.5 s", "100070 blocks", "1.2", "1.4"] {
             assert!(table.contains(word), "{word} is missing in {table}");
         }
     }

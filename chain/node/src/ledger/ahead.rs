@@ -121,6 +121,14 @@ impl Ahead {
         self.0.changed.notify_all();
     }
 
+    /// Whether a block above `height` is at hand.
+    pub(super) fn expects_after(&self, height: u64) -> bool {
+        let queue = lock(&self.0.queue);
+        let last =
+            [queue.waiting.keys().next_back(), queue.ready.keys().next_back(), queue.under_way.as_ref()];
+        last.into_iter().flatten().any(|known| *known > height)
+    }
+
     /// The checked transactions of the block at `height`, if these are they; waits for the check to end if
     /// it has begun. What was kept for lower heights is dropped: they have been judged.
     pub(super) fn take(&self, height: u64, raws: &[Bytes]) -> Option<Checked> {
@@ -185,6 +193,23 @@ mod tests {
             assert_eq!(taken.as_ref(), (wanted == raws(&txs)).then_some(&txs));
         }
         assert_eq!(ahead.take(5, &raws(&txs)), None, "given once");
+    }
+
+    #[test]
+    fn blocks_above_are_known_until_their_turn_has_come() {
+        let (ahead, begins, go_on) = stepwise(1);
+        assert!(!ahead.expects_after(0));
+        ahead.expect([one(5), one(6)].concat());
+        begins.recv().unwrap();
+        assert!(ahead.expects_after(4) && ahead.expects_after(5));
+        assert!(!ahead.expects_after(6));
+        go_on.send(()).unwrap();
+        begins.recv().unwrap();
+        assert_eq!(ahead.take(5, &raws(&[tx(1, 0)])), Some(vec![tx(1, 0)]));
+        assert!(ahead.expects_after(5), "it is being checked");
+        go_on.send(()).unwrap();
+        assert_eq!(ahead.take(6, &raws(&[tx(1, 0)])), Some(vec![tx(1, 0)]));
+        assert!(!ahead.expects_after(0), "all were judged");
     }
 
     #[test]

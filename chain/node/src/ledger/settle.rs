@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use concordat_consensus::DecidedBlock;
 use concordat_core::genesis_state;
 use concordat_rpc::CommittedBlock;
-use concordat_state::{CommitBatch, GenesisBatch, Store, ValidatorsFrom};
+use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, ValidatorsFrom};
 use concordat_types::{Genesis, receipt::results_hash};
 
 use super::{
@@ -68,6 +68,7 @@ impl Ledger {
                 seen_commit: &seen_commit,
                 validators: &validators,
                 notes: &[],
+                on_disk: self.on_disk(block.height()),
             })
         })?;
         let tip = Arc::new(self.tip().advance(
@@ -80,6 +81,13 @@ impl Ledger {
         ));
         self.announce(&executed, tip.clone());
         Ok(tip)
+    }
+
+    /// A block that is followed by one which two thirds decided, and a peer sent, can be had again: the disk may
+    /// work while the next one executes. This node votes for none before it is up to date, and stores what it
+    /// votes for after everything else is on disk.
+    fn on_disk(&self, height: u64) -> OnDisk {
+        if self.ahead.expects_after(height) { OnDisk::Soon } else { OnDisk::Now }
     }
 
     fn executed_or_execute(&self, decided: &DecidedBlock) -> Result<Arc<Executed>, LedgerError> {

@@ -14,7 +14,7 @@ use alloy_primitives::{Address, B256, Bytes, FixedBytes, Log, Signature, TxKind,
 use async_trait::async_trait;
 use concordat_core::{AccountState, TxInvalid};
 use concordat_rpc::*;
-use concordat_state::{CommitBatch, GenesisBatch, Store, StoreOptions, ValidatorsFrom};
+use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions, ValidatorsFrom};
 use concordat_types::{
     Block, ChainParams, ChangeSet, Genesis, Receipt, Role, SignedTx, StateKey, Validator, ValidatorSet,
     VerifiedTx,
@@ -192,6 +192,7 @@ impl Chain {
             seen_commit: &seen,
             validators: &[],
             notes: &[],
+            on_disk: OnDisk::Now,
         });
         self.app_hash = committed.unwrap().state_root;
         self.results = results_hash(&receipts);

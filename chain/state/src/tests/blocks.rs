@@ -14,6 +14,7 @@ fn refused(chain: &Chain, alter: impl Fn(&mut CommitBatch<'_>)) -> StoreError {
         seen_commit: b"",
         validators: &[],
         notes: &[],
+        on_disk: OnDisk::Now,
     };
     alter(&mut batch);
     let before = chain.tip();
@@ -178,6 +179,7 @@ fn validator_sets_hold_from_their_height_until_the_next_one() {
         seen_commit: b"",
         validators: &sets,
         notes: &[],
+        on_disk: OnDisk::Now,
     };
     chain.store.commit(&batch).unwrap();
     let expected: [&[u8]; 6] = [&first, &first, b"second", b"second", b"second", b"third"];
@@ -220,6 +222,7 @@ fn notes_are_kept_found_by_prefix_and_written_with_a_block() {
         seen_commit: b"",
         validators: &[],
         notes: &[("evidence/1", None), ("evidence/3", Some(b"with the block".to_vec()))],
+        on_disk: OnDisk::Now,
     };
     chain.store.commit(&batch).unwrap();
     chain.store.delete_note("other").unwrap();
@@ -255,4 +258,19 @@ fn statistics_count_keys_and_name_the_floors() {
     let stats = chain.store.stats().unwrap();
     assert_eq!((stats.height, stats.keys, stats.history_floor, stats.body_floor), (Some(1), 3, 0, 1));
     assert!(stats.tree_bytes > 0 && stats.write_buffer_bytes > 0);
+}
+
+#[test]
+fn blocks_that_reach_the_disk_later_are_there_when_the_next_is_written_and_at_the_end() {
+    let chain = Chain::new();
+    let at = |n: u64| changes(&[("counter", Some(&*n.to_string()))]);
+    for (height, on_disk) in (1..).zip([OnDisk::Soon, OnDisk::Soon, OnDisk::Now, OnDisk::Soon, OnDisk::Soon])
+    {
+        let block = block_on(&chain.tip(), vec![]);
+        commit_on(on_disk, &chain.store, &block, &[], &at(height)).unwrap();
+        assert_eq!(chain.tip().height, height, "shown at once");
+    }
+    let chain = chain.reopen().unwrap();
+    assert_eq!((chain.tip().height, get(&chain.store, 5, "counter")), (5, Some("5".to_owned())));
+    chain.store.check(CheckLevel::Full).unwrap();
 }

@@ -22,7 +22,9 @@ use tendermint::{
     block::{Id, parts},
 };
 
-use crate::{CommitBatch, Committed, GenesisBatch, Store, StoreError, StoreOptions, Tip, ValidatorsFrom};
+use crate::{
+    CommitBatch, Committed, GenesisBatch, OnDisk, Store, StoreError, StoreOptions, Tip, ValidatorsFrom,
+};
 
 pub(crate) const CHAIN_ID: &str = "concordat-test";
 pub(crate) const GENESIS_TIME_MS: u64 = 1_700_000_000_000;
@@ -157,6 +159,16 @@ pub(crate) fn commit(
     receipts: &[Receipt],
     changes: &ChangeSet,
 ) -> Result<Committed, StoreError> {
+    commit_on(OnDisk::Now, store, block, receipts, changes)
+}
+
+pub(crate) fn commit_on(
+    on_disk: OnDisk,
+    store: &Store,
+    block: &Block,
+    receipts: &[Receipt],
+    changes: &ChangeSet,
+) -> Result<Committed, StoreError> {
     store.commit(&CommitBatch {
         block,
         block_hash: block.hash(),
@@ -165,6 +177,7 @@ pub(crate) fn commit(
         seen_commit: format!("commit of {}", block.height()).as_bytes(),
         validators: &[],
         notes: &[],
+        on_disk,
     })
 }
 

@@ -39,6 +39,15 @@ pub struct Population {
     pub transfers: Vec<Signed>,
 }
 
+/// Transfers whose senders and payees are drawn uniformly.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// From the first so many accounts.
+    pub among: usize,
+    /// How many.
+    pub transfers: usize,
+}
+
 /// A transfer that is not signed yet.
 struct Plan {
     from: usize,
@@ -47,16 +56,16 @@ struct Plan {
 }
 
 impl Population {
-    /// `accounts` accounts and `transfers` transfers, senders and payees uniformly at random.
+    /// `accounts` accounts and the transfers of all loads, one load after the other.
     pub fn new(
         nodes: &Processes,
         genesis: &Genesis,
         accounts: usize,
-        transfers: usize,
+        loads: &[Load],
         seed: u64,
     ) -> Result<Self> {
         let founding = Founding::new(nodes, genesis, seed)?;
-        let plans = plan(accounts, transfers, seed);
+        let plans = plan(loads, seed);
         let keys = keys_of(&plans, seed);
         let address = |index: usize| match keys.get(&index) {
             Some((_, address)) => *address,
@@ -153,17 +162,18 @@ fn entry(model: &Entry, address: Address, index: usize) -> Entry {
     entry
 }
 
-fn plan(accounts: usize, transfers: usize, seed: u64) -> Vec<Plan> {
+fn plan(loads: &[Load], seed: u64) -> Vec<Plan> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut nonces: HashMap<usize, u64> = HashMap::new();
-    let mut next = || {
-        let (from, to) = (random.random_range(0..accounts), random.random_range(0..accounts));
+    let mut next = |among: usize| {
+        let (from, to) = (random.random_range(0..among), random.random_range(0..among));
         let nonce = nonces.entry(from).or_insert(1);
         let plan = Plan { from, to, nonce: *nonce };
         *nonce += 1;
         plan
     };
-    (0..transfers).map(|_| next()).collect()
+    let each = loads.iter().flat_map(|load| std::iter::repeat_n(load.among, load.transfers));
+    each.map(&mut next).collect()
 }
 
 fn keys_of(plans: &[Plan], seed: u64) -> HashMap<usize, (SecretKey, Address)> {
