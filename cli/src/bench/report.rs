@@ -171,82 +171,78 @@ impl Report {
 
     /// A table for people.
     pub fn table(&self) -> String {
-        let latency = |name: &str, of: &Latency| {
-            (
-                format!("latency, {name}"),
-                format!(
-                    "p50 {} ms, p99 {} ms, max {} ms ({} transactions)",
-                    of.p50, of.p99, of.max, of.count
-                ),
-            )
-        };
-        let UnitCosts { signature_us, execution_us, commit_us } = self.unit_costs;
-        let rows = [
-            (
-                "throughput".into(),
-                format!(
-                    "{} transfers/s for {} s, {} accounts, {} validators on {} cores",
-                    self.throughput_tps, self.duration_s, self.accounts, self.validators, self.cores
-                ),
-            ),
-            (
-                "bound of one core".into(),
-                format!(
-                    "{} transfers/s: signature {signature_us} + execution {execution_us} + commit {commit_us} µs",
-                    self.bound_tps
-                ),
-            ),
-            (
-                "throughput : bound".into(),
-                format!(
-                    "{} (at most {} when {} nodes share {} cores)",
-                    self.bound_ratio, self.bound_ratio_limit, self.validators, self.cores
-                ),
-            ),
-            (
-                "CPU per transfer and node".into(),
-                format!(
-                    "{} µs, {} of them beside signature, execution and commit",
-                    self.cpu_us_per_tx_per_node, self.cpu_split.rest
-                ),
-            ),
-            (
-                "blocks".into(),
-                format!("{}/s of {} transfers", self.blocks.per_second, self.blocks.mean_transactions),
-            ),
-            latency(&format!("light load ({}/s)", self.rates_tps.light), &self.latency_ms.light),
-            latency(&format!("70 % load ({}/s)", self.rates_tps.loaded), &self.latency_ms.loaded),
-            latency("the same, one validator killed", &self.latency_ms.one_down),
-            latency("saturated", &self.latency_ms.saturated),
-            (
-                "throughput, one down".into(),
-                format!("{} transfers/s ({:+} %)", self.one_down_tps, self.one_down_change_percent),
-            ),
-            ("idle CPU per node".into(), format!("{} % of a core", self.idle_cpu_percent)),
-            ("memory per node".into(), format!("{} MB", self.rss_mb)),
-            (
-                "catching up".into(),
-                format!(
-                    "{} × the live rate: {} blocks with {} transactions in {} s",
-                    self.sync_ratio, self.sync.blocks, self.sync.transactions, self.sync.seconds
-                ),
-            ),
-            ("load generator".into(), format!("{} % of a core", self.load_generator_cpu_percent)),
-            (
-                "receipts".into(),
-                format!(
-                    "{} failed, {} missing; {} submissions refused and repeated",
-                    self.failed, self.unconfirmed, self.refused
-                ),
-            ),
-        ];
         let mut out = String::new();
-        for (name, value) in rows {
+        for (name, value) in [self.rates(), self.latencies(), self.resources()].concat() {
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{name:<42} {value}");
         }
         out.push_str(&self.accounts_scale.as_ref().map(Scale::table).unwrap_or_default());
         out
+    }
+
+    fn rates(&self) -> Vec<(String, String)> {
+        let UnitCosts { signature_us, execution_us, commit_us } = self.unit_costs;
+        let (validators, cores) = (self.validators, self.cores);
+        let throughput = format!(
+            "{} transfers/s for {} s, {} accounts, {validators} validators on {cores} cores",
+            self.throughput_tps, self.duration_s, self.accounts
+        );
+        let bound = format!(
+            "{} transfers/s: signature {signature_us} + execution {execution_us} + commit {commit_us} µs",
+            self.bound_tps
+        );
+        let ratio = format!(
+            "{} (at most {} when {validators} nodes share {cores} cores)",
+            self.bound_ratio, self.bound_ratio_limit
+        );
+        let blocks = format!("{}/s of {} transfers", self.blocks.per_second, self.blocks.mean_transactions);
+        let receipts = format!(
+            "{} failed, {} missing; {} submissions refused and repeated",
+            self.failed, self.unconfirmed, self.refused
+        );
+        vec![
+            ("throughput".into(), throughput),
+            ("bound of one core".into(), bound),
+            ("throughput : bound".into(), ratio),
+            ("blocks".into(), blocks),
+            ("receipts".into(), receipts),
+        ]
+    }
+
+    fn latencies(&self) -> Vec<(String, String)> {
+        let row = |name: &str, of: &Latency| {
+            let Latency { p50, p99, max, count } = of;
+            (
+                format!("latency, {name}"),
+                format!("p50 {p50} ms, p99 {p99} ms, max {max} ms ({count} transactions)"),
+            )
+        };
+        let one_down = format!("{} transfers/s ({:+} %)", self.one_down_tps, self.one_down_change_percent);
+        vec![
+            row(&format!("light load ({}/s)", self.rates_tps.light), &self.latency_ms.light),
+            row(&format!("70 % load ({}/s)", self.rates_tps.loaded), &self.latency_ms.loaded),
+            row("the same, one validator killed", &self.latency_ms.one_down),
+            row("saturated", &self.latency_ms.saturated),
+            ("throughput, one down".into(), one_down),
+        ]
+    }
+
+    fn resources(&self) -> Vec<(String, String)> {
+        let cpu = format!(
+            "{} µs, {} of them beside signature, execution and commit",
+            self.cpu_us_per_tx_per_node, self.cpu_split.rest
+        );
+        let sync = format!(
+            "{} × the live rate: {} blocks with {} transactions in {} s",
+            self.sync_ratio, self.sync.blocks, self.sync.transactions, self.sync.seconds
+        );
+        vec![
+            ("CPU per transfer and node".into(), cpu),
+            ("idle CPU per node".into(), format!("{} % of a core", self.idle_cpu_percent)),
+            ("memory per node".into(), format!("{} MB", self.rss_mb)),
+            ("catching up".into(), sync),
+            ("load generator".into(), format!("{} % of a core", self.load_generator_cpu_percent)),
+        ]
     }
 }
 
