@@ -47,7 +47,7 @@ fn updates(tree: &mut Tree, range: u32) -> f64 {
     micros_each(batch * ROUNDS, || {
         for round in 1..=ROUNDS {
             let picked = (0..batch).map(|n| n.wrapping_mul(7_919).wrapping_add(round) % range);
-            tree.update(&picked.map(|key| update(key, round)).collect::<Vec<_>>());
+            tree.update(picked.map(|key| update(key, round)).collect());
         }
     })
 }
@@ -60,7 +60,7 @@ fn main() {
     for keys in [10_000u32, 100_000, 1_000_000] {
         let mut tree = Tree::new();
         let build = micros_each(keys, || {
-            tree.update(&(0..keys).map(|key| update(key, 0)).collect::<Vec<_>>());
+            tree.update((0..keys).map(|key| update(key, 0)).collect());
         });
         let anywhere = updates(&mut tree, keys);
         let hot = updates(&mut tree, HOT_KEYS);

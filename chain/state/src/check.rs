@@ -139,7 +139,7 @@ impl Store {
                 undo.insert(key, before);
             }
             let updates = undo.iter().map(|(key, value)| Update::new(key.as_bytes(), value.as_deref()));
-            let computed = B256::from(tree.update(&updates.collect::<Vec<_>>()));
+            let computed = B256::from(tree.update(updates.collect()));
             let before = height.saturating_sub(1);
             let expected = self
                 .state_root(before)?

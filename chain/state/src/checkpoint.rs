@@ -191,7 +191,7 @@ fn apply_current(db: &Db, tree: &mut Tree, keys: &BTreeSet<StateKey>) -> Result<
         let values = db.get_sorted(Table::State, batch.iter().copied())?;
         let updates = batch.iter().zip(&values);
         let updates = updates.map(|(key, value)| Update::new(key.as_bytes(), value.as_deref()));
-        tree.update(&updates.collect::<Vec<_>>());
+        tree.update(updates.collect());
     }
     Ok(())
 }

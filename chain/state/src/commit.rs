@@ -224,12 +224,8 @@ impl Store {
     /// The current values of the changed keys, in their order, of which the tree knows the short ones.
     /// Execution has read most of the others just before.
     fn befores(&self, changes: &ChangeSet, in_tree: Vec<Value>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let known = |(key, value)| match value {
-            Value::Absent => Some(None),
-            Value::Short(value) => Some(Some(value)),
-            Value::Long => self.inner.values.get(key).map(Some),
-        };
-        let known: Vec<_> = changes.keys().zip(in_tree).map(known).collect();
+        let known: Vec<_> =
+            changes.keys().zip(in_tree).map(|(key, in_tree)| self.or_cached(key, in_tree)).collect();
         let unknown = changes.keys().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| key);
         let mut read = self.db().get_sorted(Table::State, unknown)?.into_iter();
         let befores = known.into_iter().map(|known| known.or_else(|| read.next()).unwrap_or_default());

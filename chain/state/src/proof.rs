@@ -106,7 +106,7 @@ mod tests {
 
     fn tree_of(map: &Map) -> Tree {
         let mut tree = Tree::new();
-        tree.update(&map.iter().map(|(key, value)| Update::new(key, Some(value))).collect::<Vec<_>>());
+        tree.update(map.iter().map(|(key, value)| Update::new(key, Some(value))).collect());
         tree
     }
 

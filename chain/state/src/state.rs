@@ -71,8 +71,13 @@ impl Store {
     /// The current value where no disk is needed to tell it: short values and absence stand in the tree.
     pub(crate) fn in_memory(&self, key: &StateKey) -> Option<Option<Vec<u8>>> {
         let hash = key_hash(key.as_bytes());
-        let value = self.authenticated().tree.value(&hash);
-        match value {
+        let in_tree = self.authenticated().tree.value(&hash);
+        self.or_cached(key, in_tree)
+    }
+
+    /// The current value of a key of which the tree knows this much, where no disk is needed to tell it.
+    pub(crate) fn or_cached(&self, key: &StateKey, in_tree: Value) -> Option<Option<Vec<u8>>> {
+        match in_tree {
             Value::Absent => Some(None),
             Value::Short(value) => Some(Some(value)),
             Value::Long => self.inner.values.get(key).map(Some),

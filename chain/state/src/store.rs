@@ -338,3 +338,22 @@ pub(crate) fn abandon_unfinished_import(db: &Db) -> Result<(), StoreError> {
     batch.delete(Table::Meta, meta::IMPORTING);
     db.write(batch, Durability::Synced)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Chain;
+
+    #[test]
+    fn block_that_did_not_reach_the_disk_closes_the_store_to_writes() {
+        let chain = Chain::new();
+        let full = || StoreError::DiskFull { doing: "sync".into(), reason: "No space left".into() };
+        let mut writer = chain.store.writer().unwrap();
+        writer.writing.under_way = Some(std::thread::spawn(move || Err(full())));
+        let refused = writer.write(chain.store.db().batch(), Durability::Synced);
+        assert!(matches!(refused, Err(StoreError::DiskFull { .. })), "{refused:?}");
+        drop(writer);
+        assert!(matches!(chain.store.writer().err(), Some(StoreError::Poisoned { .. })));
+        assert_eq!(chain.store.latest().map(|tip| tip.height), Some(0), "it is still read");
+    }
+}

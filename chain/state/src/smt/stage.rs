@@ -122,8 +122,8 @@ impl Tree {
     }
 
     /// [`Self::stage`] and [`Self::publish`] in one, for trees that nobody else sees yet.
-    pub fn update(&mut self, updates: &[Update]) -> Hash {
-        let staged = self.stage(updates);
+    pub fn update(&mut self, updates: Vec<Update>) -> Hash {
+        let staged = self.stage(&updates);
         let root = staged.root();
         self.publish(staged);
         root
@@ -145,14 +145,13 @@ impl Growing {
     pub fn add(&mut self, mut updates: Vec<Update>) {
         self.waiting.append(&mut updates);
         if self.waiting.len() >= GROWTH_UPDATES {
-            self.tree.update(&self.waiting);
-            self.waiting.clear();
+            self.tree.update(std::mem::take(&mut self.waiting));
         }
     }
 
     /// The tree of all of them.
     pub fn finish(mut self) -> Tree {
-        self.tree.update(&self.waiting);
+        self.tree.update(self.waiting);
         self.tree
     }
 }

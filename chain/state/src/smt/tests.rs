@@ -38,7 +38,7 @@ fn puts(map: &Map) -> Vec<Update> {
 
 fn tree_of(map: &Map) -> Tree {
     let mut tree = Tree::new();
-    tree.update(&puts(map));
+    tree.update(puts(map));
     tree
 }
 
@@ -143,7 +143,7 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     high[31] = 0xAB;
     let mut tree = Tree::new();
     let update = |key| Update { key, content: Some(NewContent::Hash([7; 32])) };
-    tree.update(&[update(low), update(high)]);
+    tree.update(vec![update(low), update(high)]);
     assert_eq!(live(&tree), (0, 1));
     let Lookup::Present(path) = tree.lookup(&low) else { panic!("the leaf is there") };
     assert_eq!(path.len(), 256);
@@ -154,9 +154,9 @@ fn leaves_that_differ_in_the_last_bit_only_stand_256_levels_deep() {
     });
     assert_eq!(tree.root(), root);
 
-    tree.update(&[Update { key: high, content: None }]);
+    tree.update(vec![Update { key: high, content: None }]);
     assert_eq!((live(&tree), tree.root()), ((0, 1), [7; 32]));
-    tree.update(&[Update { key: high, content: None }]);
+    tree.update(vec![Update { key: high, content: None }]);
     assert_eq!(tree.len(), 1);
 }
 
@@ -171,7 +171,7 @@ fn a_bucket_that_overflows_at_the_deepest_levels_becomes_a_chain_of_nodes_and_a_
     let update = |n: u8, hash: Option<Hash>| Update { key: key(n), content: hash.map(NewContent::Hash) };
     let all = 0..=u8::try_from(BUCKET_LEAVES).unwrap();
     let mut tree = Tree::new();
-    tree.update(&all.clone().map(|n| update(n, Some([n + 1; 32]))).collect::<Vec<_>>());
+    tree.update(all.clone().map(|n| update(n, Some([n + 1; 32]))).collect());
     assert!(live(&tree).0 > 240, "{:?}", live(&tree));
     for n in all.clone() {
         let Lookup::Present(path) = tree.lookup(&key(n)) else { panic!("leaf {n} is there") };
@@ -181,9 +181,9 @@ fn a_bucket_that_overflows_at_the_deepest_levels_becomes_a_chain_of_nodes_and_a_
         });
         assert_eq!(root, tree.root());
     }
-    tree.update(&[update(0, None)]);
+    tree.update(vec![update(0, None)]);
     assert_eq!((live(&tree), tree.len()), ((0, 1), BUCKET_LEAVES));
-    tree.update(&all.map(|n| update(n, None)).collect::<Vec<_>>());
+    tree.update(all.map(|n| update(n, None)).collect());
     assert_eq!((live(&tree), tree.root()), ((0, 0), EMPTY));
 }
 
@@ -200,12 +200,12 @@ fn values_are_found_while_the_tree_outgrows_its_table_and_after_it_has_shrunk() 
     };
     let first_table = tree.top.bytes();
     for (batch, chunk) in entries.chunks(500).enumerate() {
-        tree.update(&chunk.iter().map(|(key, value)| Update::new(key, Some(value))).collect::<Vec<_>>());
+        tree.update(chunk.iter().map(|(key, value)| Update::new(key, Some(value))).collect());
         assert_found(&tree, (batch + 1) * 500);
     }
     assert!(tree.top.bytes() > first_table, "the table grew");
     for (batch, chunk) in entries.chunks(500).enumerate().rev() {
-        tree.update(&chunk.iter().map(|(key, _)| Update::new(key, None)).collect::<Vec<_>>());
+        tree.update(chunk.iter().map(|(key, _)| Update::new(key, None)).collect());
         assert_found(&tree, batch * 500);
     }
     assert_eq!((tree.root(), live(&tree)), (EMPTY, (0, 0)));
@@ -260,7 +260,7 @@ proptest! {
         let (mut tree, mut map) = (Tree::new(), Map::new());
         for chunk in entries.chunks(batch) {
             let chunk: Map = chunk.iter().map(|(key, value)| (key.clone(), vec![*value])).collect();
-            tree.update(&puts(&chunk));
+            tree.update(puts(&chunk));
             map.extend(chunk);
         }
         assert_same(&tree, &map);
@@ -269,9 +269,9 @@ proptest! {
     #[test]
     fn deleted_keys_leave_no_trace(kept in maps(), gone in maps()) {
         let mut tree = tree_of(&gone);
-        tree.update(&puts(&kept));
+        tree.update(puts(&kept));
         let deletions = gone.keys().filter(|key| !kept.contains_key(*key));
-        tree.update(&deletions.map(|key| Update::new(key, None)).collect::<Vec<_>>());
+        tree.update(deletions.map(|key| Update::new(key, None)).collect());
         assert_same(&tree, &kept);
     }
 
@@ -283,7 +283,7 @@ proptest! {
             let updates = batch.iter().map(|(key, value)| {
                 Update::new(key, value.as_ref().map(std::slice::from_ref))
             });
-            tree.update(&updates.collect::<Vec<_>>());
+            tree.update(updates.collect());
             for (key, value) in batch {
                 match value {
                     Some(value) => map.insert(key, vec![value]),
