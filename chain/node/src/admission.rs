@@ -1,6 +1,7 @@
 //! The pool's doors: transactions come in from applications and from peers, signatures are checked once.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -22,6 +23,9 @@ use crate::{
 /// The most transactions in one gossip message.
 const GOSSIP_BATCH: usize = 256;
 
+/// Transactions of a message that are checked, and enter the pool, together.
+const GOSSIP_STEP: usize = 32;
+
 /// The most bytes in one gossip message.
 const GOSSIP_BYTES: usize = 512 * 1024;
 
@@ -38,9 +42,13 @@ const REPEAT_AFTER: Duration = Duration::from_secs(2);
 /// Followers of pending transactions that are further behind than this miss some.
 const PENDING_BUFFERED: usize = 8_192;
 
+/// Transactions of a generation of [`CheckedInBlocks`]: what a busy chain brings in some seconds, a few megabytes.
+const CHECKED_KEPT: usize = 8_192;
+
 /// The pool and its doors.
 pub struct TxPool {
     pool: Mutex<Pool>,
+    checked_in_blocks: Mutex<CheckedInBlocks>,
     /// What the next block will be executed in, and the state that it starts from.
     next: Mutex<Option<Next>>,
     chain_id: u64,
@@ -70,6 +78,7 @@ impl TxPool {
         let (outbox, told) = mpsc::channel(OUTBOX);
         let pool = Self {
             pool: Mutex::new(Pool::new(limits)),
+            checked_in_blocks: Mutex::default(),
             next: Mutex::new(None),
             chain_id: genesis.evm_chain_id,
             gas_limit: genesis.params.block_gas_limit,
@@ -111,7 +120,7 @@ impl TxPool {
     }
 
     fn enter(&self, verified: Result<VerifiedTx, SubmitError>) -> Result<B256, SubmitError> {
-        let result = verified.and_then(|tx| self.insert(tx));
+        let result = verified.and_then(|tx| self.insert(Arc::new(tx)));
         self.metrics.submitted(&result);
         let tx = result?;
         let hash = tx.hash();
@@ -121,8 +130,7 @@ impl TxPool {
     }
 
     /// Asks the state, then the pool.
-    fn insert(&self, tx: VerifiedTx) -> Result<Arc<VerifiedTx>, SubmitError> {
-        let tx = Arc::new(tx);
+    fn insert(&self, tx: Arc<VerifiedTx>) -> Result<Arc<VerifiedTx>, SubmitError> {
         let size = loop {
             let Next { state, env } = self.next()?;
             let admission = concordat_core::admission(&state, &tx, &env).map_err(|error| match error {
@@ -158,20 +166,32 @@ impl TxPool {
         if raws.len() > GOSSIP_BATCH {
             return Err(alloy_rlp::Error::Custom("too many transactions in one message"));
         }
+        // Few at a time: what is checked should be in the pool before a block asks for it.
+        Ok(raws.chunks(GOSSIP_STEP).map(|some| self.receive_some(some)).sum())
+    }
+
+    /// Gives how many signatures were bad.
+    fn receive_some(&self, raws: &[Bytes]) -> usize {
         let parsed: Vec<SignedTx> =
-            raws.into_iter().filter_map(|raw| self.or_count(SignedTx::parse(raw))).collect();
-        let unknown: Vec<SignedTx> = {
-            let pool = lock(&self.pool);
-            parsed.into_iter().filter(|tx| pool.get(&tx.hash()).is_none()).collect()
-        };
-        let verified: Vec<Result<VerifiedTx, TxError>> =
-            unknown.into_par_iter().map(|tx| tx.verify(self.chain_id)).collect();
+            raws.iter().filter_map(|raw| self.or_count(SignedTx::parse(raw.clone()))).collect();
+        let verified: Vec<Result<Arc<VerifiedTx>, TxError>> =
+            parsed.into_par_iter().filter_map(|tx| self.verify_told(tx)).collect();
         let forged = verified.iter().filter(|tx| matches!(tx, Err(TxError::BadSignature(_)))).count();
         for tx in verified.into_iter().filter_map(|tx| self.or_count(tx)) {
             // Stale, known or out of room: nothing to say to the peer.
             let _ = self.insert(tx);
         }
-        Ok(forged)
+        forged
+    }
+
+    /// Checks what a peer tells; `None` if the pool has it. Asked as late as can be: this work waits for
+    /// others, and meanwhile a block may have brought the same transaction.
+    fn verify_told(&self, tx: SignedTx) -> Option<Result<Arc<VerifiedTx>, TxError>> {
+        if lock(&self.pool).get(&tx.hash()).is_some() {
+            return None;
+        }
+        let checked = lock(&self.checked_in_blocks).get(&tx.hash());
+        Some(checked.map_or_else(|| tx.verify(self.chain_id).map(Arc::new), Ok))
     }
 
     fn or_count<T>(&self, result: Result<T, TxError>) -> Option<T> {
@@ -209,7 +229,13 @@ impl TxPool {
             Some(tx) => Ok(tx),
             None => verify(raw, self.chain_id).map_err(|error| (index, error)),
         };
-        raws.par_iter().zip(known).enumerate().map(judge).collect()
+        let missing: Vec<bool> = known.iter().map(Option::is_none).collect();
+        let verified: Vec<_> = raws.par_iter().zip(known).enumerate().map(judge).collect::<Result<_, _>>()?;
+        let mut checked = lock(&self.checked_in_blocks);
+        let newly = verified.iter().zip(missing).filter(|(_, missing)| *missing);
+        newly.for_each(|(tx, _)| checked.insert(tx.clone()));
+        drop(checked);
+        Ok(verified)
     }
 
     /// What the next block should try.
@@ -342,6 +368,27 @@ pub async fn tell_peers(
     }
 }
 
+/// Transactions that a block made us check before gossip did, so that it need not check them once more.
+#[derive(Default)]
+struct CheckedInBlocks {
+    young: HashMap<B256, Arc<VerifiedTx>>,
+    old: HashMap<B256, Arc<VerifiedTx>>,
+}
+
+impl CheckedInBlocks {
+    fn get(&self, hash: &B256) -> Option<Arc<VerifiedTx>> {
+        self.young.get(hash).or_else(|| self.old.get(hash)).cloned()
+    }
+
+    /// Of two generations, the old one is forgotten when the young one is full.
+    fn insert(&mut self, tx: Arc<VerifiedTx>) {
+        if self.young.len() >= CHECKED_KEPT {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(tx.hash(), tx);
+    }
+}
+
 /// RLP lists of raw transactions, each within the limits of one message.
 fn encode_batches(txs: &[Arc<VerifiedTx>]) -> Vec<bytes::Bytes> {
     let mut messages = Vec::new();
@@ -363,4 +410,28 @@ fn encode_batches(txs: &[Arc<VerifiedTx>]) -> Vec<bytes::Bytes> {
     }
     flush(&mut batch);
     messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::tests::tx;
+
+    #[test]
+    fn what_a_block_made_us_check_is_known_for_a_while() {
+        let mut checked = CheckedInBlocks::default();
+        let txs: Vec<Arc<VerifiedTx>> = (0..5).map(|nonce| tx(1, nonce)).collect();
+        let known = |checked: &CheckedInBlocks| -> Vec<bool> {
+            txs.iter().map(|tx| checked.get(&tx.hash()).as_ref() == Some(tx)).collect()
+        };
+        txs.iter().take(2).for_each(|tx| checked.insert(tx.clone()));
+        assert_eq!(known(&checked), [true, true, false, false, false]);
+        let others = |from: u64| (from..).take(CHECKED_KEPT).map(|nonce| tx(2, nonce));
+        others(0).for_each(|tx| checked.insert(tx));
+        checked.insert(txs[2].clone());
+        assert_eq!(known(&checked), [true, true, true, false, false], "the generation before is kept");
+        others(CHECKED_KEPT as u64).for_each(|tx| checked.insert(tx));
+        assert_eq!(known(&checked), [false, false, true, false, false], "the one before it is not");
+        assert!(checked.young.len() + checked.old.len() <= 2 * CHECKED_KEPT);
+    }
 }
