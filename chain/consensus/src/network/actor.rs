@@ -19,7 +19,7 @@ impl Network {
     /// Does what the engine asks. Never waits: all queues behind it are bounded and drop.
     pub fn handle(&self, message: Msg<ConcordatContext>) {
         match message {
-            Msg::Subscribe(subscriber) => self.subscribe(subscriber),
+            Msg::Subscribe(subscriber) => self.ports().subscribe(subscriber),
             Msg::PublishConsensusMsg(message) => self.publish(&message),
             Msg::PublishLivenessMsg(message) => self.publish_liveness(&message),
             Msg::BroadcastStatus(status) => self.broadcast_status(&status),

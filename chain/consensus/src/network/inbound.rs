@@ -9,7 +9,6 @@ use std::{
 use arc_malachitebft_core_consensus::HIDDEN_LOCK_ROUND;
 use arc_malachitebft_core_types::{PolkaCertificate, Round, RoundCertificate};
 use arc_malachitebft_engine::network::{NetworkEvent, Status};
-use arc_malachitebft_network::Channel as EngineChannel;
 use arc_malachitebft_peer::PeerId;
 use arc_malachitebft_sync::{Request, Response};
 use async_trait::async_trait;
@@ -45,20 +44,13 @@ fn bad_signature(what: &str) -> Refusal {
 #[async_trait]
 impl MessageHandler for Network {
     fn connected(&self, peer: &Arc<PeerIdentity>) {
-        let mut ports = self.ports();
-        ports.peers.insert(peer.peer_id, Arc::clone(peer));
-        ports.emit(&NetworkEvent::PeerConnected(peer.peer_id));
-        // Makes the sync actor say where we stand, so that the newcomer knows whom to ask.
-        ports.emit(&NetworkEvent::PeerSubscribed(peer.peer_id, EngineChannel::Sync));
+        self.ports().connected(peer.peer_id);
     }
 
     fn disconnected(&self, peer: &Arc<PeerIdentity>) {
         self.progress.note(|claims| claims.gone(&peer.peer_id));
         let lost = self.requests().forget(&peer.peer_id);
-        let mut ports = self.ports();
-        ports.peers.remove(&peer.peer_id);
-        ports.emit(&NetworkEvent::PeerDisconnected(peer.peer_id));
-        drop(ports);
+        self.ports().disconnected(peer.peer_id);
         for id in lost {
             self.fail(outbound_id(id), peer.peer_id);
         }
@@ -267,7 +259,7 @@ impl Network {
         let current = self.gate().current();
         let normal = current.is_some_and(|current| tip >= current && tip.0 - current.0 <= 1);
         if !normal || !self.votes_now() {
-            self.emit(&NetworkEvent::Status(peer, Status::new(tip, earliest)));
+            self.ports().status(peer, Status::new(tip, earliest));
             return;
         }
         let first = self.held().insert(peer, (tip, earliest)).is_none();
@@ -292,7 +284,7 @@ impl Network {
                 held.remove(&peer);
                 drop(held);
                 if !decided {
-                    network.emit(&NetworkEvent::Status(peer, Status::new(tip, earliest)));
+                    network.ports().status(peer, Status::new(tip, earliest));
                 }
                 return;
             }

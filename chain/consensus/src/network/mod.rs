@@ -8,23 +8,23 @@ mod actor;
 mod evidence;
 mod gate;
 mod inbound;
+mod ports;
 mod progress;
 mod requests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use arc_malachitebft_engine::network::{Multiaddr, NetworkEvent, Subscriber};
-use arc_malachitebft_network::Channel as EngineChannel;
+use arc_malachitebft_engine::network::NetworkEvent;
 use arc_malachitebft_peer::PeerId;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use self::evidence::Evidence;
 pub(crate) use self::progress::Progress;
-use self::{evidence::Noted, requests::Requests};
+use self::{evidence::Noted, ports::Ports, requests::Requests};
 #[doc(hidden)]
 pub use self::{
     gate::{Gate, Place},
@@ -49,13 +49,6 @@ pub struct Gossip {
     pub from: Arc<PeerIdentity>,
     /// The message.
     pub message: Bytes,
-}
-
-/// The engine's actors that listen to the network, and what a new one must be told first.
-#[derive(Default)]
-struct Ports {
-    subscribers: Vec<Box<dyn Subscriber<Event>>>,
-    peers: BTreeMap<PeerId, Arc<PeerIdentity>>,
 }
 
 /// The network as consensus sees it.
@@ -146,20 +139,9 @@ impl Network {
         self.ports().emit(event);
     }
 
-    /// Adds an actor, and tells it what it missed: the engine starts once it hears of a listening address.
-    fn subscribe(&self, subscriber: Box<dyn Subscriber<Event>>) {
-        let mut ports = self.ports();
-        subscriber.send(NetworkEvent::Listening(listening()));
-        for peer in ports.peers.keys() {
-            subscriber.send(NetworkEvent::PeerConnected(*peer));
-            subscriber.send(NetworkEvent::PeerSubscribed(*peer, EngineChannel::Sync));
-        }
-        ports.subscribers.push(subscriber);
-    }
-
     /// Forgets the engine's actors, which are about to stop.
     pub fn unsubscribe_all(&self) {
-        self.ports().subscribers.clear();
+        self.ports().clear();
     }
 
     fn prove(&self, noted: Noted) {
@@ -169,17 +151,4 @@ impl Network {
             (self.on_evidence)(evidence);
         }
     }
-}
-
-impl Ports {
-    fn emit(&self, event: &Event) {
-        for subscriber in &self.subscribers {
-            subscriber.send(event.clone());
-        }
-    }
-}
-
-/// The engine wants an address in its own notation; nothing uses it.
-fn listening() -> Multiaddr {
-    "/memory/1".parse().unwrap_or_else(|_| Multiaddr::empty())
 }
