@@ -115,8 +115,9 @@ pub enum Origin {
         /// When its last part arrived.
         received_at: SystemTime,
     },
-    /// Said to be proposed again, because two thirds accepted it before. The sender's word alone: its time
-    /// may be old, but must not be ahead of ours, and any validator may have made it first.
+    /// Said to be proposed again, because two thirds accepted it before, or known from before a restart. The
+    /// sender's word alone: its time may be old, but must not be ahead of ours, and any validator may have made
+    /// it first.
     Reproposal {
         /// When it arrived.
         received_at: SystemTime,

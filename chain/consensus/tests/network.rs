@@ -142,6 +142,34 @@ async fn whole_network_restarts_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn block_from_before_a_restart_is_still_good_when_the_network_was_down_for_long() {
+    log();
+    let (registry, mut homes) = validators(4, 1000);
+    let first = homes[0].ledger.proposer(1, 0);
+    let proposer = homes.iter().position(|home| public_key(&home.seed) == first).unwrap();
+    homes.swap(0, proposer);
+    // Two of four cannot decide: they store the block and vote for it.
+    let running = start_all(&registry, &homes[..2]).await;
+    run_until(&homes, 1);
+    let stored = |home: &Home| home.ledger.undecided(1).len() == 1;
+    eventually("both have the block", || homes[..2].iter().all(stored)).await;
+    stop(running).await;
+
+    let block = homes[0].ledger.undecided(1).remove(0);
+    homes.iter().for_each(|home| home.ledger.skew.store(7_200, Ordering::SeqCst));
+    let running = start_all(&registry, &homes).await;
+    all_reach(&homes, 1).await;
+    assert!(homes.iter().all(|home| home.ledger.undecided(1).is_empty()));
+    let rejected = "concordat_consensus_blocks_rejected_total{reason=\"invalid\"}";
+    for node in &running[..2] {
+        let text = node.handle.encode_prometheus();
+        assert!(!text.contains(rejected), "{block:?} was valid before");
+    }
+    check_chains(&homes, 1);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn observer_follows_without_voting() {
     log();
     let (registry, mut homes) = validators(4, 1000);

@@ -24,6 +24,8 @@ pub struct Known {
     pub verdict: Option<Verdict>,
     /// Whether the ledger has it on disk.
     pub stored: bool,
+    /// Whether it is left from before a restart: nobody knows any more when it arrived.
+    pub restored: bool,
     /// Who brought it.
     sender: Sender,
 }
@@ -69,7 +71,13 @@ impl Blocks {
                 .map(|(id, _)| *id);
             worst.map(|id| self.known.remove(&id));
         }
-        self.known.insert(block.id, Known { block, verdict, stored: false, sender });
+        self.known.insert(block.id, Known { block, verdict, stored: false, restored: false, sender });
+    }
+
+    /// Adds a block that this node had on disk when it started.
+    pub fn restore(&mut self, block: Arc<ConsensusBlock>) {
+        let restored = Known { block, verdict: None, stored: true, restored: true, sender: None };
+        self.known.insert(restored.block.id, restored);
     }
 
     /// Notes the ledger's verdict.
@@ -156,6 +164,15 @@ mod tests {
         assert!(!blocks.first_delivery(&id, 3, 0), "a second time");
         assert!(blocks.first_delivery(&id, 500, 495), "rounds go on");
         assert!(blocks.delivered.len() <= 1);
+    }
+
+    #[test]
+    fn blocks_from_before_a_restart_are_told_apart_and_need_not_be_stored_again() {
+        let mut blocks = Blocks::default();
+        blocks.restore(block(5, 0, 0));
+        blocks.insert(block(5, 0, 1), None, None);
+        let known = |byte| blocks.get(&block(5, 0, byte).id).map(|known| (known.stored, known.restored));
+        assert_eq!((known(0), known(1)), (Some((true, true)), Some((false, false))));
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Host {
             Ok(blocks) => {
                 let mut state = self.state();
                 for block in blocks {
-                    state.blocks.insert(Arc::new(block), None, None);
+                    state.blocks.restore(Arc::new(block));
                 }
             }
             Err(source) => return self.fail(EngineFailure::Start { source }),

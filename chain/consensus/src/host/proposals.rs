@@ -188,7 +188,9 @@ impl Host {
 
     async fn judge(self: Arc<Self>, block: Arc<ConsensusBlock>, valid_round: Round) {
         let received_at = self.settings.clock.now();
-        let origin = if valid_round.is_defined() {
+        // We may have voted for a block before a restart: that it is old now must not make it invalid.
+        let restored = self.state().blocks.get(&block.id).is_some_and(|known| known.restored);
+        let origin = if valid_round.is_defined() || restored {
             Origin::Reproposal { received_at }
         } else {
             self.state().arrived.entry(block.id).or_insert_with(|| received_at.into());

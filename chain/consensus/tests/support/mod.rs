@@ -163,6 +163,18 @@ impl Ledger {
         self.chain.lock().unwrap()[&height].clone()
     }
 
+    /// The consensus key of who proposes in a round, as long as everybody takes part.
+    pub fn proposer(&self, height: u64, round: u32) -> [u8; 32] {
+        let set = self.next(height).validators;
+        *set.proposer(concordat_consensus::context::Height(height), round).public_key().as_bytes()
+    }
+
+    /// The blocks of a height that are on disk and not decided.
+    pub fn undecided(&self, height: u64) -> Vec<ConsensusBlock> {
+        let undecided = self.undecided.lock().unwrap();
+        undecided.iter().filter(|block| block.height == height).cloned().collect()
+    }
+
     fn next(&self, height: u64) -> NextHeight {
         let active =
             self.validators.validators().iter().map(|v| concordat_consensus::Address(v.address())).collect();
@@ -280,8 +292,7 @@ impl Application for Ledger {
     }
 
     async fn load_undecided(&self, height: u64) -> Result<Vec<ConsensusBlock>, AppError> {
-        let undecided = self.undecided.lock().unwrap();
-        Ok(undecided.iter().filter(|block| block.height == height).cloned().collect())
+        Ok(self.undecided(height))
     }
 
     async fn decided(&self, height: u64) -> Result<Option<StoredBlock>, AppError> {
