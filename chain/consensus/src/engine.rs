@@ -1,6 +1,6 @@
 //! Wiring: the engine's own actors, ours, and the handle that the node holds.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_malachitebft_config::{ConsensusConfig as EngineConfig, ValuePayload as ConfigPayload};
 use arc_malachitebft_core_types::ValuePayload;
@@ -21,14 +21,18 @@ use arc_malachitebft_sync as sync;
 use bytes::Bytes;
 use concordat_types::Role;
 use ractor::Actor;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 
 use crate::{
-    application::{AppError, Application},
+    application::Application,
     codec::EngineCodec,
     config::ConsensusConfig,
     context::{Address, BlockTime, ConcordatContext},
     delegate::Delegate,
+    failure::{EngineFailure, Failure},
     host::{Host, Settings, assemble},
     metrics::ConsensusMetrics,
     network::{Gossip, Network},
@@ -60,68 +64,6 @@ pub enum StartError {
     Engine(#[from] ractor::SpawnErr),
 }
 
-/// Why consensus stopped for good. The process should end with this message.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineFailure {
-    /// The ledger could not say where it stands.
-    #[error("the ledger does not start: {source}")]
-    Start {
-        /// The ledger's error.
-        source: AppError,
-    },
-    /// The ledger could not commit a decided block.
-    #[error("decided block {height} cannot be committed: {source}")]
-    Commit {
-        /// The height.
-        height: u64,
-        /// The ledger's error.
-        source: AppError,
-    },
-    /// The ledger could not keep a block that is not decided yet.
-    #[error("block {height} cannot be kept until it is decided: {source}")]
-    Keep {
-        /// The height.
-        height: u64,
-        /// The ledger's error.
-        source: AppError,
-    },
-    /// A block was decided that this node does not have: the disk lost what had been made durable.
-    #[error(
-        "block {height} was decided, as the engine's log in {} says, but the store has lost it. Move that folder away          and start again: the peers have the block, and the double-sign guard makes this safe",
-        folder.display()
-    )]
-    UnknownDecision {
-        /// The height.
-        height: u64,
-        /// Where the log is.
-        folder: PathBuf,
-    },
-    /// The engine's certificate contradicts the validator set.
-    #[error("the certificate of block {height} is inconsistent: {reason}")]
-    Inconsistent {
-        /// The height.
-        height: u64,
-        /// In which way.
-        reason: String,
-    },
-    /// The node is stopping; nothing is wrong.
-    #[error("the node is stopping")]
-    Stopping,
-    /// The engine stopped rather than risk signing twice.
-    #[error(
-        "the consensus engine stopped to stay safe: its write-ahead log in {} cannot be read or written. Check \
-         that disk, and whether it is full; the double-sign guard makes a restart safe",
-        folder.display()
-    )]
-    Unsafe {
-        /// Where the log is.
-        folder: PathBuf,
-    },
-    /// The engine stopped on an internal error.
-    #[error("the consensus engine stopped on an internal error; see the log")]
-    Engine,
-}
-
 /// Where consensus stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsensusStatus {
@@ -151,7 +93,7 @@ pub struct ConsensusHandle {
     mesh: Mesh,
     listen_addr: SocketAddr,
     metrics: Arc<ConsensusMetrics>,
-    failure: watch::Receiver<Option<EngineFailure>>,
+    failure: Failure,
 }
 
 impl fmt::Debug for ConsensusHandle {
@@ -163,11 +105,16 @@ impl fmt::Debug for ConsensusHandle {
 impl ConsensusHandle {
     /// Waits until consensus has stopped for good, and says why. Never resolves otherwise.
     pub async fn failed(&self) -> EngineFailure {
-        let mut failure = self.failure.clone();
-        match failure.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone()) {
-            Some(failure) => failure,
-            None => std::future::pending().await,
-        }
+        self.failure.wait().await
+    }
+
+    /// Starts a task that the node cannot do without: if it panics, [`failed`](Self::failed) says so.
+    pub fn spawn_critical(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
+        self.failure.spawn_critical(name, task)
     }
 
     /// Stops consensus and the mesh; waits for a commit under way.
@@ -278,14 +225,13 @@ pub async fn start(
         Box::new(move |blocks| blocks_to.expect(blocks)),
     );
     let stopping = watch::Sender::new(false);
-    let failure = watch::Sender::new(None);
-    let failed = failure.subscribe();
+    let failure = Failure::default();
     let host = Arc::new(Host::new(
         app,
         Arc::clone(&network),
         Settings::from(&config),
         signer.clone(),
-        failure,
+        failure.clone(),
         stopping.clone(),
     ));
     let signer = signer.map(|signer| EngineSigner {
@@ -296,10 +242,10 @@ pub async fn start(
     });
     let engine = Engine { config: &config, host: &host, network: &network };
     let node = engine.spawn(verifier, signer, &metrics).await?;
-    tokio::spawn(assemble(Arc::clone(&host), parts_out));
+    failure.spawn_critical("the assembly of blocks", assemble(Arc::clone(&host), parts_out));
     let handler: Arc<dyn MessageHandler> = network;
-    mesh.run(listener, &config.peers, handler);
-    let handle = ConsensusHandle { node, host, mesh, listen_addr, metrics, failure: failed };
+    mesh.run(listener, &config.peers, handler, &failure);
+    let handle = ConsensusHandle { node, host, mesh, listen_addr, metrics, failure };
     Ok((handle, gossip_out))
 }
 
@@ -386,11 +332,7 @@ impl Engine<'_> {
             } else {
                 EngineFailure::Engine
             };
-            failure.send_if_modified(|slot| {
-                let first = slot.is_none();
-                slot.get_or_insert(why);
-                first
-            });
+            failure.report(why);
         };
         let asked = Arc::clone(self.network);
         let on_message = Box::new(move |message| asked.handle(message));

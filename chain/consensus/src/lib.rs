@@ -17,6 +17,7 @@ pub mod config;
 pub mod context;
 mod delegate;
 mod engine;
+mod failure;
 mod host;
 pub mod metrics;
 pub mod network;
@@ -48,7 +49,8 @@ pub use self::{
     },
     config::{BanLimits, Clock, ConsensusConfig, Rate, TransportLimits, default_timeouts},
     context::{Address, BlockId, BlockTime, ProposerOrder, Validator, ValidatorSet},
-    engine::{ConsensusHandle, ConsensusStatus, EngineFailure, StartError, start},
+    engine::{ConsensusHandle, ConsensusStatus, StartError, start},
+    failure::EngineFailure,
     metrics::ConsensusMetrics,
     network::{Evidence, Gossip},
     signing::{

@@ -142,6 +142,29 @@ async fn whole_network_restarts_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn block_that_comes_before_its_height_begins_is_as_old_as_it_was_then() {
+    log();
+    let (registry, mut homes) = validators(4, 1000);
+    let first = homes[0].ledger.proposer(1, 0);
+    let proposer = homes.iter().position(|home| public_key(&home.seed) == first).unwrap();
+    homes.swap(0, proposer);
+    let running = start_all(&registry, &homes).await;
+    // One validator's word wakes nobody: the others have its block and wait for a reason to look at it.
+    homes[0].ledger.run_until(1);
+    let has_block = |home: &Home| home.ledger.arrived.load(Ordering::SeqCst) == 1;
+    eventually("the others have the block", || homes[1..].iter().all(has_block)).await;
+    assert!(running[1..].iter().all(|node| node.handle.status().waiting == Some(1)));
+    homes.iter().for_each(|home| home.ledger.skew.store(120, Ordering::SeqCst));
+    run_until(&homes, 1);
+    all_reach(&homes, 1).await;
+    let rejected = "concordat_consensus_blocks_rejected_total{reason=\"invalid\"}";
+    assert!(running.iter().all(|node| !node.handle.encode_prometheus().contains(rejected)));
+    assert_eq!(homes[0].ledger.at(1).commit.round.value(), 0);
+    check_chains(&homes, 1);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn block_from_before_a_restart_is_still_good_when_the_network_was_down_for_long() {
     log();
     let (registry, mut homes) = validators(4, 1000);

@@ -120,6 +120,7 @@ impl Pool {
 
     /// Puts a transaction in, whose sender's next nonce in the state is `state_nonce`.
     pub fn insert(&mut self, tx: Arc<VerifiedTx>, state_nonce: u64, now: Instant) -> Result<(), SubmitError> {
+        self.advance(tx.sender(), state_nonce);
         self.check_room(&tx, state_nonce)?;
         let (sender, nonce, hash, size) = (tx.sender(), tx.nonce(), tx.hash(), tx.raw().len());
         let turn = self.next_turn;
@@ -235,14 +236,20 @@ impl Pool {
     pub fn committed(&mut self, nonces: impl IntoIterator<Item = (Address, u64)>, next_height: u64) {
         self.next_height = next_height;
         for (sender, next) in nonces {
-            let Some(account) = self.senders.get_mut(&sender) else { continue };
-            account.next = account.next.max(next);
-            let keep = account.waiting.split_off(&account.next);
-            let gone = std::mem::replace(&mut account.waiting, keep);
-            self.forget(gone.into_values());
-            // Its head has changed: no list may lead to the old one.
-            self.index(sender);
+            self.advance(sender, next);
         }
+    }
+
+    /// Notes a sender's next nonce, as the state has it, and drops what that makes stale: no waiting nonce is ever
+    /// below the next one.
+    fn advance(&mut self, sender: Address, next: u64) {
+        let Some(account) = self.senders.get_mut(&sender).filter(|account| account.next < next) else { return };
+        account.next = next;
+        let keep = account.waiting.split_off(&next);
+        let gone = std::mem::replace(&mut account.waiting, keep);
+        self.forget(gone.into_values());
+        // Its head has changed: no list may lead to the old one.
+        self.index(sender);
     }
 
     /// Drops one transaction that turned out impossible. Those of higher nonces wait for another in its place.
@@ -329,7 +336,7 @@ impl Pool {
             .values_mut()
             .flat_map(|account| {
                 let next = account.next;
-                account.waiting.iter_mut().map(move |(nonce, entry)| (nonce - next, entry))
+                account.waiting.iter_mut().map(move |(nonce, entry)| (nonce.saturating_sub(next), entry))
             })
             .filter(|(_, entry)| entry.told <= then)
             .collect();

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinHandle,
+    task::AbortHandle,
 };
 
 use crate::{
@@ -120,7 +120,7 @@ pub struct RunningNode {
     ledger: Arc<Ledger>,
     rpc: RpcServers,
     operations: OperationsServer,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: [AbortHandle; 2],
 }
 
 /// Who this node is, as its certificate says.
@@ -313,7 +313,7 @@ fn spawn_tasks(
     mut gossip: mpsc::Receiver<Gossip>,
     told: mpsc::Receiver<Arc<concordat_types::VerifiedTx>>,
     workers: rayon::ThreadPool,
-) -> Vec<JoinHandle<()>> {
+) -> [AbortHandle; 2] {
     let (handle, judge) = (consensus.clone(), consensus.clone());
     let out = admission::tell_peers(pool.clone(), told, move |message| handle.broadcast_gossip(&message));
     let receiver = pool.clone();
@@ -337,7 +337,10 @@ fn spawn_tasks(
             }
         }
     };
-    vec![tokio::spawn(out), tokio::spawn(inward)]
+    [
+        consensus.spawn_critical("telling peers of transactions", out),
+        consensus.spawn_critical("taking transactions from peers", inward),
+    ]
 }
 
 /// What is wrong with a peer's message of transactions, if only the peer itself can be to blame.

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::SystemTime,
 };
 
 use concordat_types::OrgId;
@@ -24,8 +25,9 @@ pub struct Known {
     pub verdict: Option<Verdict>,
     /// Whether the ledger has it on disk.
     pub stored: bool,
-    /// Whether it is left from before a restart: nobody knows any more when it arrived.
-    pub restored: bool,
+    /// When it arrived as a fresh proposal, by this node's clock. Nobody knows any more if that was before a
+    /// restart.
+    pub arrived: Option<SystemTime>,
     /// Who brought it.
     sender: Sender,
 }
@@ -71,12 +73,12 @@ impl Blocks {
                 .map(|(id, _)| *id);
             worst.map(|id| self.known.remove(&id));
         }
-        self.known.insert(block.id, Known { block, verdict, stored: false, restored: false, sender });
+        self.known.insert(block.id, Known { block, verdict, stored: false, arrived: None, sender });
     }
 
     /// Adds a block that this node had on disk when it started.
     pub fn restore(&mut self, block: Arc<ConsensusBlock>) {
-        let restored = Known { block, verdict: None, stored: true, restored: true, sender: None };
+        let restored = Known { block, verdict: None, stored: true, arrived: None, sender: None };
         self.known.insert(restored.block.id, restored);
     }
 
@@ -84,6 +86,13 @@ impl Blocks {
     pub fn judge(&mut self, id: &BlockId, verdict: Verdict) {
         if let Some(known) = self.known.get_mut(id) {
             known.verdict = Some(verdict);
+        }
+    }
+
+    /// Notes that the block arrived as a fresh proposal. The first time counts.
+    pub fn arrived(&mut self, id: &BlockId, at: SystemTime) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.arrived.get_or_insert(at);
         }
     }
 
@@ -113,6 +122,8 @@ impl Blocks {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::context::{Address, BlockTime};
 
@@ -167,12 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn blocks_from_before_a_restart_are_told_apart_and_need_not_be_stored_again() {
+    fn block_keeps_the_time_at_which_it_first_arrived_and_has_none_from_before_a_restart() {
         let mut blocks = Blocks::default();
         blocks.restore(block(5, 0, 0));
-        blocks.insert(block(5, 0, 1), None, None);
-        let known = |byte| blocks.get(&block(5, 0, byte).id).map(|known| (known.stored, known.restored));
-        assert_eq!((known(0), known(1)), (Some((true, true)), Some((false, false))));
+        blocks.insert(block(5, 0, 1), None, bank("bank-a"));
+        let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        blocks.arrived(&block(5, 0, 1).id, at(7));
+        blocks.arrived(&block(5, 0, 1).id, at(9));
+        let known = |byte| blocks.get(&block(5, 0, byte).id).map(|known| (known.stored, known.arrived));
+        assert_eq!(known(0), Some((true, None)));
+        assert_eq!(known(1), Some((false, Some(at(7)))));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Host {
         let (done, result) = watch::channel(None);
         self.state().commit = Some(result);
         let host = Arc::clone(self);
-        tokio::spawn(async move {
+        self.failure.spawn_critical("the commit of a block", async move {
             let height = certificate.height.0;
             match host.commit(certificate).await {
                 Ok(next) => {
@@ -119,13 +119,13 @@ impl Host {
         let arrived = {
             let mut state = self.state();
             // Whatever the round was: the time is that of whoever built the block.
-            let arrived = std::mem::take(&mut state.arrived).remove(&block);
+            let arrived = state.blocks.get(&block).and_then(|known| known.arrived);
             state.last_decision = Some((certificate, validators));
             state.blocks.prune(next.height);
             arrived
         };
         if let Some(arrived) = arrived {
-            self.compare_clock(block.time, arrived);
+            self.compare_clock(block.time, arrived.into());
         }
         self.network.metrics.committed.inc();
         self.network.advance(next);

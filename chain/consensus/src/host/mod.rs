@@ -15,7 +15,6 @@ mod proposals;
 mod serve;
 
 use std::{
-    collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -36,7 +35,8 @@ use crate::{
     EngineFailure,
     application::{AppError, Application, ConsensusBlock, NextHeight},
     config::{Clock, ConsensusConfig},
-    context::{Address, BlockId, BlockTime, CommitCertificate, ConcordatContext, Height, ValidatorSet},
+    context::{Address, BlockId, CommitCertificate, ConcordatContext, Height, ValidatorSet},
+    failure::Failure,
     network::Network,
     signing::{Abstention, ConsensusSigner},
 };
@@ -87,8 +87,6 @@ struct State {
     waiting: Option<u64>,
     /// Set while this validator does not vote because it cannot know what it has signed.
     abstention: Option<Abstention>,
-    /// When fresh proposals of this height arrived, by this node's clock.
-    arrived: HashMap<BlockId, BlockTime>,
     clock: ClockWatch,
 }
 
@@ -101,7 +99,6 @@ impl State {
             commit: None,
             waiting: None,
             abstention: None,
-            arrived: HashMap::new(),
             clock: ClockWatch::new(clock_precision),
         }
     }
@@ -116,7 +113,7 @@ pub(crate) struct Host {
     pub signer: Option<Arc<dyn ConsensusSigner>>,
     /// This node's validator address, if it votes.
     pub address: Option<Address>,
-    pub failure: watch::Sender<Option<EngineFailure>>,
+    pub failure: Failure,
     /// Set when the node stops: then tasks end and no further commit begins.
     pub stopping: watch::Sender<bool>,
     /// Held while the ledger commits, so that a shutdown can wait for it.
@@ -131,7 +128,7 @@ impl Host {
         network: Arc<Network>,
         settings: Settings,
         signer: Option<Arc<dyn ConsensusSigner>>,
-        failure: watch::Sender<Option<EngineFailure>>,
+        failure: Failure,
         stopping: watch::Sender<bool>,
     ) -> Self {
         Self {
@@ -168,20 +165,13 @@ impl Host {
 
     /// Stops consensus for good.
     fn fail(&self, failure: EngineFailure) {
-        tracing::error!(%failure, "Consensus stops");
-        self.failure.send_if_modified(|slot| {
-            let first = slot.is_none();
-            if first {
-                *slot = Some(failure);
-            }
-            first
-        });
+        self.failure.report(failure);
     }
 
-    /// Runs a task until it is done or the node stops.
+    /// Runs a task until it is done or the node stops. Somebody waits for it: it must not end by a panic.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut stopping = self.stopping.subscribe();
-        tokio::spawn(async move {
+        self.failure.spawn_critical("a task of the consensus host", async move {
             tokio::select! {
                 () = task => {}
                 _ = stopping.wait_for(|stopping| *stopping) => {}

@@ -134,6 +134,7 @@ impl Host {
 
     /// Takes a block from a peer: checks that it is what it claims to be, stores and judges it.
     pub async fn received(self: Arc<Self>, peer: Arc<PeerIdentity>, claim: Claim, bytes: Bytes) {
+        let arrived = self.settings.clock.now();
         let identified = self.identify(bytes.clone()).await;
         if identified.as_ref() != Ok(&claim.block_id) {
             self.network.metrics.block_rejected("not_as_claimed");
@@ -147,7 +148,13 @@ impl Host {
         let Some(round) = claim.round.as_u32() else { return };
         let Claim { height: Height(height), proposer, block_id: id, .. } = claim;
         let block = Arc::new(ConsensusBlock { height, round, proposer, id, bytes });
-        self.state().blocks.insert(Arc::clone(&block), None, Some(peer.org.clone()));
+        {
+            let blocks = &mut self.state().blocks;
+            blocks.insert(Arc::clone(&block), None, Some(peer.org.clone()));
+            if !claim.valid_round.is_defined() {
+                blocks.arrived(&id, arrived);
+            }
+        }
         self.consider(claim, block);
     }
 
@@ -187,14 +194,12 @@ impl Host {
     }
 
     async fn judge(self: Arc<Self>, block: Arc<ConsensusBlock>, valid_round: Round) {
-        let received_at = self.settings.clock.now();
-        // We may have voted for a block before a restart: that it is old now must not make it invalid.
-        let restored = self.state().blocks.get(&block.id).is_some_and(|known| known.restored);
-        let origin = if valid_round.is_defined() || restored {
-            Origin::Reproposal { received_at }
-        } else {
-            self.state().arrived.entry(block.id).or_insert_with(|| received_at.into());
-            Origin::Proposal { received_at }
+        // What came before its height began here is as old as it was then, however long we waited. And what we
+        // may have voted for before a restart is not invalid because it is old now.
+        let arrived = self.state().blocks.get(&block.id).and_then(|known| known.arrived);
+        let origin = match arrived.filter(|_| !valid_round.is_defined()) {
+            Some(received_at) => Origin::Proposal { received_at },
+            None => Origin::Reproposal { received_at: self.settings.clock.now() },
         };
         // The engine's log only holds the id, so it must not hear of a block that is not on disk.
         let (stored, verdict) = tokio::join!(self.store(&block), self.verdict(&block, origin));

@@ -28,7 +28,7 @@ use super::{
     hello::{Hello, PROTOCOL_VERSION},
     tls,
 };
-use crate::{config::ConsensusConfig, metrics::ConsensusMetrics};
+use crate::{config::ConsensusConfig, failure::Failure, metrics::ConsensusMetrics};
 
 /// Why the mesh cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -113,10 +113,18 @@ impl Mesh {
     }
 
     /// Starts accepting and dialling; `handler` receives what arrives.
-    pub fn run(&self, listener: TcpListener, peers: &[String], handler: Arc<dyn MessageHandler>) {
-        tokio::spawn(self.clone().accept_all(listener, Arc::clone(&handler)));
+    pub(crate) fn run(
+        &self,
+        listener: TcpListener,
+        peers: &[String],
+        handler: Arc<dyn MessageHandler>,
+        failure: &Failure,
+    ) {
+        let accepting = self.clone().accept_all(listener, Arc::clone(&handler));
+        failure.spawn_critical("listening for peers", accepting);
         for address in peers {
-            tokio::spawn(self.clone().keep_dialling(address.clone(), Arc::clone(&handler)));
+            let dialling = self.clone().keep_dialling(address.clone(), Arc::clone(&handler));
+            failure.spawn_critical("the connection with a configured peer", dialling);
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -118,6 +118,8 @@ pub struct Ledger {
     pub block_bytes: usize,
     /// How far this node's clock is ahead, in seconds.
     pub skew: AtomicI64,
+    /// How many blocks of peers have arrived.
+    pub arrived: AtomicUsize,
     /// Heights above this are not started on our own account.
     limit: watch::Sender<u64>,
     tip: watch::Sender<u64>,
@@ -132,6 +134,7 @@ impl Ledger {
             evidence: Mutex::default(),
             block_bytes,
             skew: AtomicI64::new(0),
+            arrived: AtomicUsize::new(0),
             limit: watch::Sender::new(0),
             tip: watch::Sender::new(0),
         })
@@ -264,6 +267,7 @@ impl Application for Ledger {
     }
 
     fn identify(&self, bytes: &Bytes) -> Result<BlockId, AppError> {
+        self.arrived.fetch_add(1, Ordering::SeqCst);
         identity_of(bytes).map(|(_, _, id)| id)
     }
 

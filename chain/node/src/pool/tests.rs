@@ -169,7 +169,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn books_always_balance(
-        acts in proptest::collection::vec((0u8..5, 1u8..6, 0u64..6), 1..60), most in 0usize..12,
+        acts in proptest::collection::vec((0u8..6, 1u8..6, 0u64..6), 1..60), most in 0usize..12,
     ) {
         let mut pool = pool();
         for (act, sender, nonce) in acts {
@@ -179,6 +179,8 @@ proptest! {
                     let system = tx_to(concordat_core::IDENTITY_REGISTRY, sender, nonce);
                     drop(pool.insert(system, 0, Instant::now()));
                 }
+                // The state is ahead of what the pool was told.
+                5 => drop(pool.insert(tx(sender, nonce.saturating_add(1)), nonce, Instant::now())),
                 2 => pool.committed([(tx(sender, 0).sender(), nonce)], 1),
                 _ => pool.remove(&tx(sender, nonce).hash()),
             }
@@ -194,12 +196,28 @@ proptest! {
             prop_assert_eq!(waiting.len(), pool.hashes.len());
             prop_assert_eq!(waiting.iter().map(|e| e.tx.raw().len()).sum::<usize>(), pool.bytes);
             prop_assert!(pool.senders.values().all(|sender| !sender.waiting.is_empty()));
+            let lowest = pool.senders.values().filter_map(|sender| Some((sender, sender.waiting.keys().next()?)));
+            prop_assert!(lowest.clone().all(|(sender, nonce)| sender.next <= *nonce), "what is stale is gone");
+            let far = Instant::now() + Duration::from_secs(60);
+            prop_assert_eq!(pool.to_repeat(far, far, usize::MAX).len(), pool.hashes.len());
             let naive = naive_selection(&pool, most);
             let chosen = pool.select(Budget { transactions: most, ..BUDGET });
             prop_assert_eq!(chosen.iter().map(|tx| tx.hash()).collect::<Vec<_>>(), naive);
             prop_assert_eq!(pool.select(BUDGET).len() as u64, pool.status().pending);
         }
     }
+}
+
+/// The state moves on a moment before the pool is told of the block. Who sends in between must not leave
+/// transactions behind that the chain has passed.
+#[test]
+fn nonce_that_is_read_before_the_pool_is_told_of_the_block_drops_what_became_stale() {
+    let mut pool = filled(&[(1, 0), (1, 1), (1, 2)]);
+    pool.insert(tx(1, 3), 2, Instant::now()).unwrap();
+    assert_eq!(order(&pool.select(BUDGET), &[1]), [(1, 2), (1, 3)]);
+    let later = Instant::now() + Duration::from_secs(10);
+    assert_eq!(order(&pool.to_repeat(later, later, 9), &[1]), [(1, 2), (1, 3)]);
+    assert_eq!(pool.status().pending, 2);
 }
 
 /// What an application sends while a block is being committed: its nonce was read before, the pool was told
