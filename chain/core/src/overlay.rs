@@ -6,7 +6,7 @@
 //! Invariant: the hash maps here are only looked up; whatever leaves in an order leaves in that of a
 //! `BTreeMap`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{Address, B256, Bytes, ChangeSet, ReadError, StateKey, StateReader, U256};
@@ -21,7 +21,7 @@ use revm::{
 use crate::{
     account::{self, AccountState},
     identity::IdentityEvent,
-    standing::Standing,
+    standing::{Backing, Standing},
     system::{Effects, RowKey, Rows},
 };
 
@@ -71,7 +71,9 @@ pub(crate) struct Overlay<R> {
     new_code: BTreeMap<B256, Bytes>,
     block_hashes: BTreeMap<u64, B256>,
     rows: BTreeMap<RowKey, CachedRow>,
-    standings: AddressMap<Option<Arc<Standing>>>,
+    standings: AddressMap<Option<Standing>>,
+    /// What the senders' authorities lend them, by number.
+    backings: BTreeMap<u32, Backing>,
     events: Vec<IdentityEvent>,
     /// What the running transaction's system call will change if the transaction succeeds.
     staged: Option<Effects>,
@@ -89,6 +91,7 @@ impl<R: StateReader> Overlay<R> {
             block_hashes: BTreeMap::new(),
             rows: BTreeMap::new(),
             standings: AddressMap::default(),
+            backings: BTreeMap::new(),
             events: Vec::new(),
             staged: None,
             failure: None,
@@ -108,13 +111,22 @@ impl<R: StateReader> Overlay<R> {
     }
 
     /// The sender's standing, read and decoded once per block.
-    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Arc<Standing>>, ReadError> {
+    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Standing>, ReadError> {
         if let Some(standing) = self.standings.get(&address) {
-            return Ok(standing.clone());
+            return Ok(*standing);
         }
-        let standing = Standing::read(self, address)?.map(Arc::new);
-        self.standings.insert(address, standing.clone());
+        let standing = Standing::read(self, address, Self::backing)?;
+        self.standings.insert(address, standing);
         Ok(standing)
+    }
+
+    fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
+        if let Some(backing) = self.backings.get(&authority) {
+            return Ok(*backing);
+        }
+        let backing = Backing::read(self, authority)?;
+        self.backings.insert(authority, backing);
+        Ok(backing)
     }
 
     /// Holds a system call's changes until its transaction is over.
@@ -148,6 +160,7 @@ impl<R: StateReader> Overlay<R> {
         self.events.extend(effects.events);
         // Any row may bear on anyone's standing, and such transactions are rare.
         self.standings.clear();
+        self.backings.clear();
         Ok(())
     }
 

@@ -2,10 +2,10 @@
 //! role stand at this place in the block.
 
 use alloy_primitives::TxKind;
-use concordat_types::{Address, Holder, ReadError, Role, receipt::Outcome};
+use concordat_types::{Address, B256, Holder, ReadError, Role, receipt::Outcome};
 
 use crate::{
-    identity::{Account, is_renewal, tables},
+    identity::{CertificateId, StandingRow, is_renewal, tables},
     system::{Rows, is_system},
 };
 
@@ -38,24 +38,53 @@ impl Action {
 }
 
 /// All facts about a sender that bear on its transactions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Its entry in the registry.
-    pub account: Account,
+    /// Its role.
+    pub role: Role,
+    /// Whether it is in good standing itself.
+    pub active: bool,
+    /// The last second at which its certificates are valid, Unix seconds.
+    pub not_after: u64,
     /// Whether its organisation is in good standing.
     pub organisation_active: bool,
     /// Whether a certificate on its path is revoked.
     pub revoked: bool,
 }
 
-impl Standing {
-    /// Reads a sender's standing; `None` for accounts that were never enrolled.
-    pub(crate) fn read(rows: &mut impl Rows, sender: Address) -> Result<Option<Self>, ReadError> {
-        let Some(account) = tables::account(rows, sender)? else { return Ok(None) };
-        let organisation = tables::organisation(rows, &account.org)?;
-        let revoked = tables::first_revoked(rows, &account.path)?.is_some();
+/// What an authority lends to the standing of all that it vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backing {
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    key: B256,
+    organisation_active: bool,
+    revoked: bool,
+}
+
+impl Backing {
+    /// Reads it, by the authority's number.
+    pub(crate) fn read(rows: &mut impl Rows, number: u32) -> Result<Self, ReadError> {
+        let authority = tables::authority(rows, number)?;
+        let organisation = tables::organisation(rows, &authority.org)?;
+        let revoked = tables::first_revoked(rows, &authority.path)?.is_some();
         let organisation_active = organisation.is_some_and(|organisation| organisation.active);
-        Ok(Some(Self { account, organisation_active, revoked }))
+        Ok(Self { key: authority.key, organisation_active, revoked })
+    }
+}
+
+impl Standing {
+    /// Reads a sender's standing; `None` for accounts that were never enrolled. `backing` knows authorities by
+    /// their numbers.
+    pub(crate) fn read<R: Rows>(
+        rows: &mut R,
+        sender: Address,
+        backing: impl FnOnce(&mut R, u32) -> Result<Backing, ReadError>,
+    ) -> Result<Option<Self>, ReadError> {
+        let Some(row) = tables::standing(rows, sender)? else { return Ok(None) };
+        let StandingRow { active, role, not_after, authority, serial } = row;
+        let Backing { key, organisation_active, revoked } = backing(rows, authority)?;
+        let revoked = revoked || tables::revocation(rows, &CertificateId { issuer: key, serial })?.is_some();
+        Ok(Some(Self { role, active, not_after, organisation_active, revoked }))
     }
 }
 
@@ -63,16 +92,16 @@ impl Standing {
 ///
 /// A renewal is what an expired certificate still allows, since nothing else could mend it.
 pub fn decide_sender(standing: &Standing, block_time_secs: u64, action: Action) -> Result<(), Outcome> {
-    if !standing.account.active || !standing.organisation_active {
+    if !standing.active || !standing.organisation_active {
         return Err(Outcome::Suspended);
     }
     if standing.revoked {
         return Err(Outcome::CertificateRevoked);
     }
-    if action != Action::Renew && block_time_secs > standing.account.not_after {
+    if action != Action::Renew && block_time_secs > standing.not_after {
         return Err(Outcome::CertificateExpired);
     }
-    if !role_may(standing.account.role, action) {
+    if !role_may(standing.role, action) {
         return Err(Outcome::RoleForbidden);
     }
     Ok(())
@@ -90,13 +119,11 @@ const fn role_may(role: Role, action: Action) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::tests::account_record;
 
     const NOW: u64 = 1_000;
 
     fn standing(role: Role) -> Standing {
-        let account = Account { role, not_after: NOW, ..account_record() };
-        Standing { account, organisation_active: true, revoked: false }
+        Standing { role, active: true, not_after: NOW, organisation_active: true, revoked: false }
     }
 
     fn word(decision: Result<(), Outcome>) -> String {
@@ -109,10 +136,9 @@ mod tests {
         for role in Role::ALL {
             for action in Action::ALL {
                 let good = standing(*role);
-                let revoked = Standing { revoked: true, ..good.clone() };
-                let account = Account { active: false, ..good.account.clone() };
-                let suspended = Standing { account, ..good.clone() };
-                let expelled = Standing { organisation_active: false, ..good.clone() };
+                let revoked = Standing { revoked: true, ..good };
+                let suspended = Standing { active: false, ..good };
+                let expelled = Standing { organisation_active: false, ..good };
                 let cases =
                     [(&good, NOW), (&good, NOW + 1), (&revoked, NOW), (&suspended, NOW), (&expelled, NOW)];
                 let words = cases.map(|(standing, at)| word(decide_sender(standing, at, action)));

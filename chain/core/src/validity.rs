@@ -1,7 +1,5 @@
 //! What makes a transaction valid at its place in a block (docs/adr/0003), decided before it is executed.
 
-use std::sync::Arc;
-
 use alloy_primitives::TxKind;
 use concordat_types::{SignedTx, StateReader, VerifiedTx, receipt::Outcome};
 use revm::{
@@ -14,7 +12,7 @@ use crate::{
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
     overlay::Overlay,
-    standing::{Action, Standing, decide_sender},
+    standing::{Action, decide_sender},
 };
 
 /// What a transaction can ask for without a look at the state.
@@ -100,8 +98,7 @@ pub(crate) fn judge<R: StateReader>(
     tx: &VerifiedTx,
     env: &BlockEnv,
 ) -> Result<Verdict, ExecError> {
-    let standing: Option<Arc<Standing>> = overlay.standing(tx.sender())?;
-    match standing {
+    match overlay.standing(tx.sender())? {
         None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
         Some(standing) => {
             let action = Action::of(tx.kind(), tx.input());

@@ -149,7 +149,7 @@ fn view(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result
         Calls::account(asked) => account(rows, meter, asked.account)?,
         Calls::isEnrolled(asked) => {
             meter.charge(gas::ROW_READ)?;
-            tables::account(rows, asked.account)?.is_some().abi_encode()
+            tables::standing(rows, asked.account)?.is_some().abi_encode()
         }
         Calls::organisation(asked) => organisation(rows, meter, &asked.id)?,
         Calls::organisations(_) => {

@@ -8,10 +8,13 @@ use super::{
     ActError, IdentityEvent, RegistryError,
     abi::IIdentityRegistry as abi,
     certificates::{self, CheckedPath},
-    records::{Account, Organisation, Record},
+    records::{Account, Authority, Organisation, Record},
     tables,
 };
-use crate::system::{Effects, Rows};
+use crate::{
+    account::corrupt,
+    system::{Effects, RowKey, Rows, Write},
+};
 
 /// Where and when an act takes place, and whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Act {
 
 /// Decides an enrolment.
 pub(crate) fn decide_enrolment(rows: &mut impl Rows, act: Act, chain: &[Bytes]) -> Result<Effects, ActError> {
-    if tables::account(rows, act.sender)?.is_some() {
+    if tables::standing(rows, act.sender)?.is_some() {
         return Err(RegistryError::AlreadyEnrolled { account: act.sender }.into());
     }
     let path = check_own_path(rows, act, chain)?;
@@ -39,7 +42,7 @@ pub(crate) fn decide_enrolment(rows: &mut impl Rows, act: Act, chain: &[Bytes]) 
         notAfter: path.not_after,
     };
     let event = IdentityEvent::AccountEnrolled { address: act.sender, org: path.org };
-    Ok(effects(&account, log.encode_log_data(), event))
+    effects(rows, &account, log.encode_log_data(), event)
 }
 
 /// Decides a renewal. An expired certificate is no obstacle; a revoked one is, since its standing was
@@ -56,7 +59,7 @@ pub(crate) fn decide_renewal(rows: &mut impl Rows, act: Act, chain: &[Bytes]) ->
         notAfter: path.not_after,
     };
     let event = IdentityEvent::CertificateRenewed { address: act.sender, org: path.org };
-    Ok(effects(&renewed, log.encode_log_data(), event))
+    effects(rows, &renewed, log.encode_log_data(), event)
 }
 
 fn check_renewal(current: &Account, path: &CheckedPath) -> Result<(), RegistryError> {
@@ -141,13 +144,38 @@ fn account_of(act: Act, path: &CheckedPath, enrolled_height: u64) -> Account {
     }
 }
 
-fn effects(account: &Account, log: alloy_primitives::LogData, event: IdentityEvent) -> Effects {
-    Effects {
-        writes: vec![
-            (tables::account_key(account.address), Some(account.to_row())),
-            (tables::certificate_key(account.fingerprint), Some(account.address.to_row())),
-        ],
-        logs: vec![log],
-        events: vec![event],
+fn effects(
+    rows: &mut impl Rows,
+    account: &Account,
+    log: alloy_primitives::LogData,
+    event: IdentityEvent,
+) -> Result<Effects, ActError> {
+    let no_path = || RegistryError::CertificateInvalid { reason: "no certificate".into() };
+    let (authority, mut writes) = number(rows, &account.authority().ok_or_else(no_path)?)?;
+    writes.extend(account_rows(account, authority).map(|(key, row)| (key, Some(row))));
+    Ok(Effects { writes, logs: vec![log], events: vec![event] })
+}
+
+/// The rows that hold an account.
+pub(crate) fn account_rows(account: &Account, authority: u32) -> [(RowKey, Bytes); 3] {
+    [
+        (tables::standing_key(account.address), account.standing(authority).to_row()),
+        (tables::details_key(account.address), account.details().to_row()),
+        (tables::certificate_key(account.fingerprint), account.address.to_row()),
+    ]
+}
+
+/// An authority's number, and what must be written to give it one if it has none.
+fn number(rows: &mut impl Rows, authority: &Authority) -> Result<(u32, Vec<Write>), ActError> {
+    if let Some(number) = tables::authority_number(rows, authority)? {
+        return Ok((number, Vec::new()));
     }
+    let number = tables::authority_count(rows)?;
+    let count = number.checked_add(1).ok_or_else(|| corrupt("the count of authorities"))?;
+    let writes = vec![
+        (tables::authority_key(number), Some(authority.to_row())),
+        (tables::authority_number_key(authority), Some(number.to_row())),
+        (tables::authority_count_key(), Some(count.to_row())),
+    ];
+    Ok((number, writes))
 }

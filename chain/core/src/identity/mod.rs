@@ -30,7 +30,7 @@ pub(crate) use certificates::{CheckedPath, check as check_path, check_root, pars
 pub use contract::IdentityRegistry;
 pub(crate) use membership::{Act, decide_enrolment};
 pub use records::{Account, CertificateId, CrlState, Organisation, Revocation, ValidatorRecord};
-pub(crate) use records::{OrganisationIndex, Record};
+pub(crate) use records::{OrganisationIndex, Record, StandingRow};
 pub use refusal::RegistryError;
 pub use registry::{AuthorizeError, ClientIdentity, NodeIdentity, Registry};
 pub(crate) use validators::{Candidate, record as validator_record};

@@ -130,7 +130,7 @@ macro_rules! plain_records {
     )* };
 }
 
-plain_records!(Revocation, CrlState, Address, Vec<B256>);
+plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32);
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct OrganisationRow {
@@ -158,11 +158,15 @@ impl Record for Organisation {
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
         let row: OrganisationRow = decode(bytes)?;
-        Some(Self {
+        let roles: BTreeSet<Role> =
+            row.roles.iter().map(|code| Role::from_code(*code)).collect::<Option<_>>()?;
+        // One form only: a set in another order is no encoding of it.
+        let in_order = roles.iter().map(|role| role.code()).eq(row.roles.iter().copied());
+        in_order.then_some(Self {
             id: row.id.parse().ok()?,
             name: row.name,
             ca_certificates: row.ca_certificates,
-            roles: row.roles.iter().map(|code| Role::from_code(*code)).collect::<Option<_>>()?,
+            roles,
             active: row.active,
             admitted_height: row.admitted_height,
             power_budget: row.power_budget,
@@ -170,50 +174,132 @@ impl Record for Organisation {
     }
 }
 
-#[derive(RlpEncodable, RlpDecodable)]
-struct AccountRow {
-    address: Address,
-    org: String,
-    role: u8,
-    common_name: String,
-    path: Vec<CertificateId>,
-    fingerprint: B256,
-    not_before: u64,
-    not_after: u64,
-    enrolled_height: u64,
-    active: bool,
+/// What an account's transactions depend on. Each of them reads it, several times on its way: so it is kept
+/// apart from [`Details`], and short enough to stand in the state's tree itself.
+///
+/// `active ‖ role (1) ‖ not after (5) ‖ authority (4) ‖ serial (1 to 20)`, all big-endian; `active` is the first
+/// byte's highest bit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StandingRow {
+    /// [`Account::active`].
+    pub(crate) active: bool,
+    /// [`Account::role`].
+    pub(crate) role: Role,
+    /// [`Account::not_after`]; certificates end before the year 10000, which takes 38 bits.
+    pub(crate) not_after: u64,
+    /// The number of the [`Authority`] that issued its certificate.
+    pub(crate) authority: u32,
+    /// Its certificate's serial number, big-endian without leading zeros.
+    pub(crate) serial: Bytes,
 }
 
-impl Record for Account {
+impl StandingRow {
+    const ACTIVE: u8 = 0x80;
+    const LATEST: u64 = (1 << 40) - 1;
+}
+
+impl Record for StandingRow {
     fn to_row(&self) -> Bytes {
-        encode(&AccountRow {
-            address: self.address,
-            org: self.org.to_string(),
-            role: self.role.code(),
-            common_name: self.common_name.clone(),
-            path: self.path.clone(),
-            fingerprint: self.fingerprint,
-            not_before: self.not_before,
-            not_after: self.not_after,
-            enrolled_height: self.enrolled_height,
-            active: self.active,
-        })
+        let active = if self.active { Self::ACTIVE } else { 0 };
+        let [_, _, _, not_after @ ..] = self.not_after.min(Self::LATEST).to_be_bytes();
+        let authority = self.authority.to_be_bytes();
+        [&[active | self.role.code()], not_after.as_slice(), &authority, &self.serial].concat().into()
     }
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
-        let row: AccountRow = decode(bytes)?;
+        let (&[first, a, b, c, d, e], rest) = bytes.split_first_chunk()?;
+        let (authority, serial) = rest.split_first_chunk()?;
         Some(Self {
-            address: row.address,
-            org: row.org.parse().ok()?,
-            role: Role::from_code(row.role)?,
-            common_name: row.common_name,
-            path: row.path,
-            fingerprint: row.fingerprint,
-            not_before: row.not_before,
-            not_after: row.not_after,
-            enrolled_height: row.enrolled_height,
-            active: row.active,
+            active: first & Self::ACTIVE != 0,
+            role: Role::from_code(first & !Self::ACTIVE)?,
+            not_after: u64::from_be_bytes([0, 0, 0, a, b, c, d, e]),
+            authority: u32::from_be_bytes(*authority),
+            serial: Bytes::copy_from_slice(serial),
         })
+    }
+}
+
+/// What is known of an account besides its standing.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(crate) struct Details {
+    /// [`Account::common_name`].
+    pub(crate) common_name: String,
+    /// [`Account::fingerprint`].
+    pub(crate) fingerprint: B256,
+    /// [`Account::not_before`].
+    pub(crate) not_before: u64,
+    /// [`Account::enrolled_height`].
+    pub(crate) enrolled_height: u64,
+}
+
+/// An authority that issues accounts' certificates. Many accounts share one, which has a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority {
+    /// The organisation that it belongs to.
+    pub(crate) org: OrgId,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub(crate) key: B256,
+    /// The certificates that vouch for it, its own first, the root left out.
+    pub(crate) path: Vec<CertificateId>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AuthorityRow {
+    org: String,
+    key: B256,
+    path: Vec<CertificateId>,
+}
+
+impl Record for Authority {
+    fn to_row(&self) -> Bytes {
+        encode(&AuthorityRow { org: self.org.to_string(), key: self.key, path: self.path.clone() })
+    }
+
+    fn from_row(bytes: &[u8]) -> Option<Self> {
+        let AuthorityRow { org, key, path } = decode(bytes)?;
+        Some(Self { org: org.parse().ok()?, key, path })
+    }
+}
+
+impl Account {
+    /// Puts together what the state keeps apart.
+    pub(crate) fn of(address: Address, standing: StandingRow, authority: Authority, details: Details) -> Self {
+        let own = CertificateId { issuer: authority.key, serial: standing.serial };
+        Self {
+            address,
+            org: authority.org,
+            role: standing.role,
+            common_name: details.common_name,
+            path: std::iter::once(own).chain(authority.path).collect(),
+            fingerprint: details.fingerprint,
+            not_before: details.not_before,
+            not_after: standing.not_after,
+            enrolled_height: details.enrolled_height,
+            active: standing.active,
+        }
+    }
+
+    /// The authority that vouches for it; `None` without a path, which no checked certificate lacks.
+    pub(crate) fn authority(&self) -> Option<Authority> {
+        let (own, path) = self.path.split_first()?;
+        Some(Authority { org: self.org.clone(), key: own.issuer, path: path.to_vec() })
+    }
+
+    /// What its transactions depend on, given its authority's number.
+    pub(crate) fn standing(&self, authority: u32) -> StandingRow {
+        let serial = self.path.first().map(|own| own.serial.clone()).unwrap_or_default();
+        let Self { active, role, not_after, .. } = *self;
+        StandingRow { active, role, not_after, authority, serial }
+    }
+
+    /// The rest.
+    pub(crate) fn details(&self) -> Details {
+        Details {
+            common_name: self.common_name.clone(),
+            fingerprint: self.fingerprint,
+            not_before: self.not_before,
+            enrolled_height: self.enrolled_height,
+        }
     }
 }
 
@@ -263,6 +349,7 @@ impl Record for OrganisationIndex {
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
         let ids: Vec<String> = decode(bytes)?;
-        ids.into_iter().map(|id| id.parse().ok()).collect::<Option<_>>().map(Self)
+        let index: BTreeSet<OrgId> = ids.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?;
+        index.iter().map(OrgId::as_str).eq(ids.iter().map(String::as_str)).then_some(Self(index))
     }
 }

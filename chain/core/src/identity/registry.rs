@@ -6,8 +6,8 @@ use concordat_types::{Address, B256, Bytes, OrgId, ReadError, Role, StateKey, St
 use super::{
     ActError, RegistryError,
     certificates::CheckedPath,
-    membership::check_member_path,
-    records::{Account, CertificateId, Organisation, Record as _, Revocation, ValidatorRecord},
+    membership::{account_rows, check_member_path},
+    records::{Account, CertificateId, Organisation, Revocation, ValidatorRecord},
     tables,
 };
 use crate::{
@@ -80,17 +80,6 @@ impl From<ActError> for AuthorizeError {
     }
 }
 
-impl Account {
-    /// The rows of the state that hold this entry, as enrolment writes them: for states that are made as a
-    /// whole, where no transaction enrols anyone.
-    pub fn state_rows(&self) -> [(StateKey, Vec<u8>); 2] {
-        [
-            (tables::account_key(self.address).state_key(), self.to_row().to_vec()),
-            (tables::certificate_key(self.fingerprint).state_key(), self.address.to_row().to_vec()),
-        ]
-    }
-}
-
 /// Reads of the registry in one state.
 #[derive(Clone, Debug)]
 pub struct Registry<R> {
@@ -124,6 +113,15 @@ impl<R: StateReader> Registry<R> {
     /// An account's entry.
     pub fn account(&self, address: Address) -> Result<Option<Account>, ReadError> {
         tables::account(&mut self.rows(), address)
+    }
+
+    /// The rows of the state that hold an account, as enrolment writes them: for states that are made as a
+    /// whole, where no transaction enrols anyone. `None` if this state does not know the account's authority.
+    pub fn account_rows(&self, account: &Account) -> Result<Option<[(StateKey, Vec<u8>); 3]>, ReadError> {
+        let Some(authority) = account.authority() else { return Ok(None) };
+        let number = tables::authority_number(&mut self.rows(), &authority)?;
+        let rows = |number| account_rows(account, number).map(|(key, row)| (key.state_key(), row.to_vec()));
+        Ok(number.map(rows))
     }
 
     /// A certificate's revocation: the issuer by the SHA-256 of its SubjectPublicKeyInfo, the serial

@@ -27,7 +27,7 @@ pub(crate) fn decide_crl(
     crl: &[u8],
     issuer_chain: &[Bytes],
 ) -> Result<Effects, SystemError> {
-    if tables::account(rows, act.sender)?.is_none() {
+    if tables::standing(rows, act.sender)?.is_none() {
         return Err(ActError::from(RegistryError::NotEnrolled { account: act.sender }).into());
     }
     let (org, list) = check_crl(rows, crl, issuer_chain, act.time_secs)?;

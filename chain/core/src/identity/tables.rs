@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use alloy_primitives::keccak256;
 use concordat_types::{
     Address, B256, Bytes, OrgId, ReadError, Validator, ValidatorSet, validator::ValidatorSetError,
 };
 
 use super::records::{
-    Account, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Revocation, ValidatorRecord,
+    Account, Authority, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Revocation,
+    StandingRow, ValidatorRecord,
 };
 use crate::{
     account::corrupt,
@@ -17,12 +19,16 @@ use crate::{
 // The numbers are part of the state's keys and never change meaning.
 const ORGANISATIONS: u8 = 0x01;
 const ORGANISATION_INDEX: u8 = 0x02;
-const ACCOUNTS: u8 = 0x03;
+const STANDINGS: u8 = 0x03;
 const CERTIFICATES: u8 = 0x04;
 const REVOCATIONS: u8 = 0x05;
 const CRLS: u8 = 0x06;
 const VALIDATORS: u8 = 0x07;
 const VALIDATOR_INDEX: u8 = 0x08;
+const DETAILS: u8 = 0x09;
+const AUTHORITIES: u8 = 0x0a;
+const AUTHORITY_NUMBERS: u8 = 0x0b;
+const AUTHORITY_COUNT: u8 = 0x0c;
 
 /// Key of an organisation's row.
 pub(crate) fn organisation_key(id: &OrgId) -> RowKey {
@@ -34,9 +40,29 @@ pub(crate) fn organisation_index_key() -> RowKey {
     RowKey::new(ORGANISATION_INDEX, &[])
 }
 
-/// Key of an account's row.
-pub(crate) fn account_key(address: Address) -> RowKey {
-    RowKey::new(ACCOUNTS, address.as_slice())
+/// Key of the row of an account's standing.
+pub(crate) fn standing_key(address: Address) -> RowKey {
+    RowKey::new(STANDINGS, address.as_slice())
+}
+
+/// Key of the row of an account's details.
+pub(crate) fn details_key(address: Address) -> RowKey {
+    RowKey::new(DETAILS, address.as_slice())
+}
+
+/// Key of an authority's row.
+pub(crate) fn authority_key(number: u32) -> RowKey {
+    RowKey::new(AUTHORITIES, &number.to_be_bytes())
+}
+
+/// Key of the row that leads from an authority to its number.
+pub(crate) fn authority_number_key(authority: &Authority) -> RowKey {
+    RowKey::new(AUTHORITY_NUMBERS, keccak256(authority.to_row()).as_slice())
+}
+
+/// Key of the row that counts the authorities.
+pub(crate) fn authority_count_key() -> RowKey {
+    RowKey::new(AUTHORITY_COUNT, &[])
 }
 
 /// Key of the row that leads from a certificate to its account.
@@ -69,6 +95,11 @@ fn read<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<Option<T>, Read
     T::from_row(&bytes).map(Some).ok_or_else(|| corrupt(format!("registry row {key}")))
 }
 
+/// A row that another one has named.
+fn required<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<T, ReadError> {
+    read(rows, key)?.ok_or_else(|| corrupt(format!("registry row {key}, which another one names")))
+}
+
 pub(crate) fn organisation(rows: &mut impl Rows, id: &OrgId) -> Result<Option<Organisation>, ReadError> {
     read(rows, &organisation_key(id))
 }
@@ -78,8 +109,34 @@ pub(crate) fn organisation_ids(rows: &mut impl Rows) -> Result<BTreeSet<OrgId>, 
     Ok(index.unwrap_or_default().0)
 }
 
+/// What an account's transactions depend on; `None` for accounts that were never enrolled.
+pub(crate) fn standing(rows: &mut impl Rows, address: Address) -> Result<Option<StandingRow>, ReadError> {
+    read(rows, &standing_key(address))
+}
+
+/// The authority with this number, which some account's row has named.
+pub(crate) fn authority(rows: &mut impl Rows, number: u32) -> Result<Authority, ReadError> {
+    required(rows, &authority_key(number))
+}
+
+/// The number of an authority, if it has one.
+pub(crate) fn authority_number(
+    rows: &mut impl Rows,
+    authority: &Authority,
+) -> Result<Option<u32>, ReadError> {
+    read(rows, &authority_number_key(authority))
+}
+
+/// How many authorities have a number: those below it.
+pub(crate) fn authority_count(rows: &mut impl Rows) -> Result<u32, ReadError> {
+    Ok(read(rows, &authority_count_key())?.unwrap_or_default())
+}
+
 pub(crate) fn account(rows: &mut impl Rows, address: Address) -> Result<Option<Account>, ReadError> {
-    read(rows, &account_key(address))
+    let Some(standing) = standing(rows, address)? else { return Ok(None) };
+    let authority = authority(rows, standing.authority)?;
+    let details = required(rows, &details_key(address))?;
+    Ok(Some(Account::of(address, standing, authority, details)))
 }
 
 pub(crate) fn certificate_account(

@@ -7,16 +7,21 @@ use concordat_types::{Address, B256, Bytes, Role};
 use proptest::prelude::*;
 
 use super::{
-    Account, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Revocation, ValidatorRecord,
+    Account, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Revocation, StandingRow,
+    ValidatorRecord,
+    records::{Authority, Details},
 };
 
-pub(crate) fn account_record() -> Account {
+fn account_record() -> Account {
     Account {
         address: Address::repeat_byte(0xaa),
         org: "bank-a".parse().unwrap(),
         role: Role::Operator,
         common_name: "Alice".into(),
-        path: vec![CertificateId { issuer: B256::repeat_byte(1), serial: Bytes::from_static(&[7]) }],
+        path: vec![
+            CertificateId { issuer: B256::repeat_byte(1), serial: Bytes::from_static(&[7]) },
+            CertificateId { issuer: B256::repeat_byte(5), serial: Bytes::from_static(&[8, 9]) },
+        ],
         fingerprint: B256::repeat_byte(2),
         not_before: 100,
         not_after: 1_000,
@@ -57,14 +62,11 @@ fn assert_row<T: Record + PartialEq + std::fmt::Debug>(record: &T, golden: &str)
 #[test]
 fn rows_are_golden() {
     let ones = "01".repeat(32);
-    assert_row(
-        &account_record(),
-        &format!(
-            "f86e94{}8662616e6b2d610485416c696365e3e2a0{ones}07a0{}648203e80301",
-            "aa".repeat(20),
-            "02".repeat(32)
-        ),
-    );
+    let account = account_record();
+    assert_row(&account.standing(258), "8400000003e80000010207");
+    assert_row(&account.details(), &format!("e985416c696365a0{}6403", "02".repeat(32)));
+    let above = format!("a0{}820809", "05".repeat(32));
+    assert_row(&account.authority().unwrap(), &format!("f84e8662616e6b2d61a0{ones}e5e4{above}"));
     assert_row(&organisation_record(), "d98662616e6b2d618642616e6b2041c48364657282041001800a");
     assert_row(
         &validator_record(),
@@ -76,24 +78,62 @@ fn rows_are_golden() {
     assert_row(&OrganisationIndex::default(), "c0");
 }
 
+#[test]
+fn account_is_put_together_from_what_is_kept_apart() {
+    let account = account_record();
+    let (authority, details) = (account.authority().unwrap(), account.details());
+    assert_eq!(Account::of(account.address, account.standing(7), authority, details), account);
+}
+
+#[test]
+fn standing_is_short_enough_for_the_tree_with_any_serial_number() {
+    let longest = StandingRow {
+        active: true,
+        role: Role::Operator,
+        // The last second of the year 9999, where X.509 ends.
+        not_after: 253_402_300_799,
+        authority: u32::MAX,
+        serial: Bytes::from_static(&[0x7f; 20]),
+    };
+    assert!(longest.to_row().len() <= 31);
+    assert_eq!(StandingRow::from_row(&longest.to_row()), Some(longest));
+}
+
 fn read_all(bytes: &[u8]) {
-    let _ = Account::from_row(bytes);
+    let _ = StandingRow::from_row(bytes);
+    let _ = Details::from_row(bytes);
+    let _ = Authority::from_row(bytes);
     let _ = Organisation::from_row(bytes);
     let _ = ValidatorRecord::from_row(bytes);
     let _ = Revocation::from_row(bytes);
     let _ = OrganisationIndex::from_row(bytes);
 }
 
+fn other_or_none<T: Record + PartialEq + std::fmt::Debug>(
+    record: &T,
+    at: prop::sample::Index,
+    with: u8,
+) -> Result<(), TestCaseError> {
+    let mut row = record.to_row().to_vec();
+    let at = at.index(row.len());
+    row[at] ^= with;
+    if let Some(read) = T::from_row(&row) {
+        prop_assert_ne!(&read, record);
+        prop_assert_eq!(read.to_row().to_vec(), row);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn mutated_rows_are_other_records_or_none(at in any::<prop::sample::Index>(), with in 1u8..) {
-        let mut row = account_record().to_row().to_vec();
-        let at = at.index(row.len());
-        row[at] ^= with;
-        if let Some(read) = Account::from_row(&row) {
-            prop_assert_ne!(&read, &account_record());
-            prop_assert_eq!(read.to_row().to_vec(), row);
-        }
+        let account = account_record();
+        other_or_none(&account.standing(1), at, with)?;
+        other_or_none(&account.details(), at, with)?;
+        other_or_none(&account.authority().unwrap(), at, with)?;
+        other_or_none(&organisation_record(), at, with)?;
+        let both = BTreeSet::from(["bank-a".parse().unwrap(), "bank-b".parse().unwrap()]);
+        other_or_none(&OrganisationIndex(both), at, with)?;
     }
 
     #[test]

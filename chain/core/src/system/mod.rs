@@ -75,11 +75,14 @@ pub(crate) trait Rows {
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
 }
 
+/// A new value of a row, `None` where the row goes.
+pub(crate) type Write = (RowKey, Option<Bytes>);
+
 /// What a successful call changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effects {
-    /// New values of rows, `None` where a row goes.
-    pub(crate) writes: Vec<(RowKey, Option<Bytes>)>,
+    /// New values of rows.
+    pub(crate) writes: Vec<Write>,
     /// Solidity events.
     pub(crate) logs: Vec<LogData>,
     /// The same for the node.

@@ -90,8 +90,8 @@ fn suspended_accounts_and_organisations_are_refused() {
     let key = StateKey::system(0x03, operator.address.as_slice());
     let active = net.state.values.get(&key).unwrap().clone();
     let mut suspended = active.clone();
-    // The last field of the row is `active`: RLP 0x01 for true, 0x80 for false.
-    *suspended.last_mut().unwrap() = 0x80;
+    // The first byte's highest bit says "active".
+    *suspended.first_mut().unwrap() &= 0x7f;
     net.state.values.insert(key.clone(), suspended);
     assert_refused(&mut net, &operator.sign(&business()), Outcome::Suspended);
     net.state.values.insert(key, active);

@@ -71,14 +71,16 @@ impl Population {
             Some((_, address)) => *address,
             None => Address::from_slice(&digest(&format!("address {seed}/{index}"))[..20]),
         };
-        let mut state = founding.state;
+        let registry = Registry::new(&founding.state);
+        let mut state: ChangeSet =
+            founding.state.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
         let nonce = AccountState { nonce: 1, code_hash: None }.encode();
         let balance = U256::from(BALANCE).to_be_bytes_trimmed_vec();
         for index in 0..accounts {
             let address = address(index);
-            state.extend(
-                entry(&founding.model, address, index).state_rows().map(|(key, row)| (key, Some(row))),
-            );
+            let rows = registry.account_rows(&entry(&founding.model, address, index))?;
+            let rows = rows.ok_or_else(|| eyre!("the operator's authority has no number"))?;
+            state.extend(rows.map(|(key, row)| (key, Some(row))));
             state.insert(StateKey::account(address), Some(nonce.clone()));
             let slot = keccak256((address, U256::from(BALANCES_SLOT)).abi_encode());
             state.insert(StateKey::storage(founding.token, slot), Some(balance.clone()));
@@ -97,7 +99,7 @@ impl Population {
 
 /// The state before the accounts: the genesis, the token, and one account that really enrolled.
 struct Founding {
-    state: ChangeSet,
+    state: MemoryState,
     validators: ValidatorSet,
     token: Address,
     model: Entry,
@@ -124,7 +126,7 @@ impl Founding {
         let model = Registry::new(&state).account(operator.address)?;
         Ok(Self {
             model: model.ok_or_else(|| eyre!("the operator is not enrolled"))?,
-            state: state.values.into_iter().map(|(key, value)| (key, Some(value))).collect(),
+            state,
             validators: founded.validators,
             token,
         })
