@@ -102,15 +102,16 @@ impl ConsensusConfig {
 /// Timeouts tuned for a consortium's network: a proposer that is down costs well below a second.
 ///
 /// A round with an absent proposer takes `propose`, then `precommit` (Tendermint waits for stragglers even
-/// after a quorum of precommits for nil): half a second together.
+/// after a quorum of precommits for nil): half a second together. Where proposals have come fast of late, it
+/// takes half of that (docs/adr/0022).
 pub fn default_timeouts() -> LinearTimeouts {
     LinearTimeouts {
         propose: Duration::from_millis(400),
         propose_delta: Duration::from_millis(200),
         prevote: Duration::from_millis(100),
         prevote_delta: Duration::from_millis(100),
-        precommit: Duration::from_millis(100),
-        precommit_delta: Duration::from_millis(100),
+        precommit: Duration::from_millis(50),
+        precommit_delta: Duration::from_millis(50),
         rebroadcast: Duration::from_millis(1000),
         max_timeout: Duration::from_secs(5),
     }

@@ -243,7 +243,9 @@ impl Pool {
     /// Notes a sender's next nonce, as the state has it, and drops what that makes stale: no waiting nonce is ever
     /// below the next one.
     fn advance(&mut self, sender: Address, next: u64) {
-        let Some(account) = self.senders.get_mut(&sender).filter(|account| account.next < next) else { return };
+        let Some(account) = self.senders.get_mut(&sender).filter(|account| account.next < next) else {
+            return;
+        };
         account.next = next;
         let keep = account.waiting.split_off(&next);
         let gone = std::mem::replace(&mut account.waiting, keep);

@@ -157,7 +157,7 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
     let (consensus, gossip) =
         start_consensus(config, &genesis, &identity, &keys, &authorizer, &ledger, signer).await?;
     let consensus = Arc::new(consensus);
-    let tasks = spawn_tasks(&pool, &consensus, gossip, told, workers::background("gossip")?);
+    let tasks = spawn_tasks(&pool, &consensus, gossip, told, workers::prompt("gossip")?);
 
     let info = NodeInfo {
         node_id: node_id(&identity.certificate.spki_sha256().into()),

@@ -1,21 +1,27 @@
-//! Threads for work that can wait.
-//!
-//! Most of a node's time goes into signatures of transactions that peers tell of, long before they stand in
-//! a block. Done at the same priority as consensus, that work delays every block of a busy machine.
+//! Threads for work beside consensus and execution, one per core.
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// By how much these threads are nicer than the rest: the kernel gives them a third of the share that it
-/// gives the others when there is not enough for all.
+/// By how much threads for what can wait are nicer than the rest: the kernel gives them a third of the share that
+/// it gives the others when there is not enough for all.
 const NICENESS: i32 = 5;
 
-/// One such thread per core.
+/// For what a block may ask for at any moment.
+pub fn prompt(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
+    pool(name, 0)
+}
+
+/// For what can wait while there is anything else to do.
 pub fn background(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
+    pool(name, NICENESS)
+}
+
+fn pool(name: &'static str, niceness: i32) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
         .thread_name(move |index| format!("{name}-{index}"))
-        .start_handler(|_| {
+        .start_handler(move |_| {
             // On Linux this is the calling thread's alone. Without it, all is merely slower under load.
-            if let Err(error) = rustix::process::nice(NICENESS) {
+            if let Err(error) = rustix::process::nice(niceness) {
                 tracing::debug!(%error, "priority unchanged");
             }
         })

@@ -10,7 +10,7 @@ use std::{
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
-    DBCompressionType, DBRecoveryMode, DataBlockIndexType, Direction, IteratorMode, LogLevel,
+    DBCompressionType, DBRecoveryMode, DataBlockIndexType, Direction, Env, IteratorMode, LogLevel,
     LruCacheOptions, Options, ReadOptions, SliceTransform, WriteBatch, WriteOptions,
 };
 
@@ -279,6 +279,12 @@ fn database_options(options: &StoreOptions) -> Options {
     db.set_track_and_verify_wals_in_manifest(true);
     db.set_paranoid_checks(true);
     db.set_max_background_jobs(2);
+    // Compaction can wait, blocks cannot. It only gets behind on a machine that never rests; then writes are slowed
+    // down until it has caught up. Without an environment to say it to, all is merely less even.
+    if let Ok(mut env) = Env::new() {
+        env.lower_thread_pool_cpu_priority();
+        db.set_env(&env);
+    }
     db.set_stats_dump_period_sec(0);
     db.set_keep_log_file_num(2);
     db.set_log_level(LogLevel::Warn);

@@ -36,6 +36,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub struct Flight {
     sent: Mutex<HashMap<B256, Sent>>,
+    departed: AtomicU64,
     outstanding: Vec<AtomicU32>,
     confirmed: Mutex<Vec<Confirmation>>,
     /// Receipts that say "failed".
@@ -47,6 +48,8 @@ pub struct Flight {
 
 struct Sent {
     account: Option<usize>,
+    /// How many left before it: an account's go in the order of their nonces.
+    order: u64,
     at: Instant,
     raw: Bytes,
 }
@@ -66,7 +69,8 @@ impl Flight {
     }
 
     fn depart(&self, account: Option<usize>, tx: &Signed, at: Instant) {
-        lock(&self.sent).insert(tx.hash, Sent { account, at, raw: tx.raw.clone() });
+        let order = self.departed.fetch_add(1, Ordering::Relaxed);
+        lock(&self.sent).insert(tx.hash, Sent { account, order, at, raw: tx.raw.clone() });
         if let Some(count) = account.and_then(|account| self.outstanding.get(account)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -115,11 +119,16 @@ impl Flight {
         lock(&self.refusal).clone()
     }
 
-    fn unconfirmed(&self, accounts: std::ops::Range<usize>) -> Vec<Signed> {
+    /// What these accounts have in flight, in the order in which it left.
+    fn unconfirmed(&self, accounts: std::ops::Range<usize>) -> Vec<(usize, Signed)> {
         let sent = lock(&self.sent);
-        let own =
-            sent.iter().filter(|(_, sent)| sent.account.is_some_and(|account| accounts.contains(&account)));
-        own.map(|(hash, sent)| Signed { hash: *hash, raw: sent.raw.clone() }).collect()
+        let own = sent.iter().filter_map(|(hash, sent)| {
+            let account = sent.account.filter(|account| accounts.contains(account))?;
+            Some((sent.order, account, Signed { hash: *hash, raw: sent.raw.clone() }))
+        });
+        let mut own: Vec<_> = own.collect();
+        own.sort_unstable_by_key(|(order, ..)| *order);
+        own.into_iter().map(|(_, account, tx)| (account, tx)).collect()
     }
 }
 
@@ -251,28 +260,35 @@ impl Sender<'_> {
             return Ok(());
         }
         batch.iter().for_each(|(account, tx, at)| self.flight.depart(Some(*account), tx, *at));
-        let txs: Vec<Signed> = batch.iter().map(|(_, tx, _)| tx.clone()).collect();
-        let answers = match self.door.post(&txs) {
-            Ok(answers) => answers,
+        let batch: Vec<_> = batch.into_iter().map(|(account, tx, _)| (account, tx)).collect();
+        match self.pass_on(&batch) {
+            Ok(refused) => self.take_back(refused),
             Err(_) => return self.go_elsewhere(),
-        };
-        // From the last one on, so that refused ones stand in the order of their nonces again.
-        for ((account, tx, _), answer) in batch.into_iter().zip(answers).rev() {
-            if let Err(reason) = answer {
-                self.take_back(account, tx, reason);
-            }
         }
         Ok(())
     }
 
-    fn take_back(&mut self, account: usize, tx: Signed, reason: String) {
-        if self.flight.leave(&tx.hash).is_none() {
-            return;
-        }
-        self.flight.refused.fetch_add(1, Ordering::Relaxed);
-        lock(&self.flight.refusal).get_or_insert(reason);
-        if let Some(account) = self.accounts.get_mut(account - self.first) {
-            account.queue.push_front(tx);
+    /// Submits a batch through the present door. Gives what the node refused, and why.
+    fn pass_on(&mut self, batch: &[(usize, Signed)]) -> Result<Vec<Refused>> {
+        let txs: Vec<Signed> = batch.iter().map(|(_, tx)| tx.clone()).collect();
+        let answers = self.door.post(&txs)?;
+        let refused = batch.iter().zip(answers).filter_map(|((account, tx), answer)| {
+            answer.err().map(|reason| Refused { account: *account, tx: tx.clone(), reason })
+        });
+        Ok(refused.collect())
+    }
+
+    /// What was refused is tried again. From the last one on, so that an account's stand in order again.
+    fn take_back(&mut self, refused: Vec<Refused>) {
+        for Refused { account, tx, reason } in refused.into_iter().rev() {
+            if self.flight.leave(&tx.hash).is_none() {
+                continue;
+            }
+            self.flight.refused.fetch_add(1, Ordering::Relaxed);
+            lock(&self.flight.refusal).get_or_insert(reason);
+            if let Some(account) = self.accounts.get_mut(account - self.first) {
+                account.queue.push_front(tx);
+            }
         }
     }
 
@@ -280,13 +296,23 @@ impl Sender<'_> {
     fn go_elsewhere(&mut self) -> Result<()> {
         self.door.next()?;
         let own = self.first..self.first + self.accounts.len();
+        let mut refused = Vec::new();
         for batch in self.flight.unconfirmed(own).chunks(BATCH) {
-            if self.door.post(batch).is_err() {
-                return self.go_elsewhere();
+            match self.pass_on(batch) {
+                Ok(some) => refused.extend(some),
+                Err(_) => return self.go_elsewhere(),
             }
         }
+        self.take_back(refused);
         Ok(())
     }
+}
+
+/// A transaction that a node did not take.
+struct Refused {
+    account: usize,
+    tx: Signed,
+    reason: String,
 }
 
 /// A connection to one node, and the others' addresses.
@@ -394,6 +420,19 @@ mod tests {
         let confirmed = flight.take_confirmed();
         assert_eq!(confirmed.len(), 1, "what we did not send is not counted");
         assert_eq!(confirmed[0].latency, Duration::from_millis(7));
+    }
+
+    #[test]
+    fn what_is_submitted_again_keeps_its_order() {
+        let flight = Flight::new(3);
+        for seed in [5, 1, 9, 3, 7] {
+            flight.depart(Some(1), &tx(seed), Instant::now());
+        }
+        flight.depart(Some(2), &tx(2), Instant::now());
+        flight.depart(None, &tx(4), Instant::now());
+        flight.confirm(&tx(9).hash, true, Instant::now());
+        let again: Vec<_> = flight.unconfirmed(0..2).into_iter().map(|(_, tx)| tx.raw[0]).collect();
+        assert_eq!(again, [5, 1, 3, 7]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arc_malachitebft_core_types::LinearTimeouts;
 use concordat_types::Role;
 
 use super::Host;
@@ -35,6 +36,7 @@ impl Host {
         // Everyone has one of these rounds.
         let count = away.iter().filter(|away| **away).count();
         self.network.metrics.validators_away.set(i64::try_from(count).unwrap_or(i64::MAX));
-        RoundTimeouts::new(next.timeouts, away)
+        let propose = self.state().pace.patience(next.timeouts.propose);
+        RoundTimeouts::new(LinearTimeouts { propose, ..next.timeouts }, away)
     }
 }

@@ -1,6 +1,6 @@
 //! What the engine asks of its host.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use arc_malachitebft_core_consensus::VoteExtensionError;
 use arc_malachitebft_engine::host::HostMsg;
@@ -63,6 +63,10 @@ impl Host {
         let new_height = {
             let mut state = self.state();
             let new_height = state.position.height != height;
+            if new_height {
+                state.began.clear();
+            }
+            state.began.insert(position.round, Instant::now());
             state.position = position;
             new_height
         };

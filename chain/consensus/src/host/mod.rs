@@ -11,13 +11,15 @@ mod assembly;
 mod blocks;
 mod clock;
 mod commit;
+mod pace;
 mod proposals;
 mod serve;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_malachitebft_core_consensus::ProposedValue;
@@ -26,11 +28,11 @@ use arc_malachitebft_engine::consensus::{ConsensusMsg, ConsensusRef};
 use tokio::sync::watch;
 
 pub(crate) use self::assembly::assemble;
-use self::clock::ClockWatch;
 pub use self::{
     assembly::{Assembly, Claim, Step, parts},
     blocks::{Blocks, Known},
 };
+use self::{clock::ClockWatch, pace::Pace};
 use crate::{
     EngineFailure,
     application::{AppError, Application, ConsensusBlock, NextHeight},
@@ -88,6 +90,9 @@ struct State {
     /// Set while this validator does not vote because it cannot know what it has signed.
     abstention: Option<Abstention>,
     clock: ClockWatch,
+    /// When the present height's rounds began.
+    began: BTreeMap<u32, Instant>,
+    pace: Pace,
 }
 
 impl State {
@@ -100,6 +105,8 @@ impl State {
             waiting: None,
             abstention: None,
             clock: ClockWatch::new(clock_precision),
+            began: BTreeMap::new(),
+            pace: Pace::default(),
         }
     }
 }

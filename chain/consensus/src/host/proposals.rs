@@ -1,6 +1,9 @@
 //! Proposing, receiving and judging blocks.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_malachitebft_core_consensus::LocallyProposedValue;
 use arc_malachitebft_core_types::{Round, Validity};
@@ -207,6 +210,7 @@ impl Host {
             tracing::error!(?block, %error, "Block not stored; not voting for it");
             return;
         }
+        self.note_pace(&block);
         let validity = match &verdict {
             Verdict::Valid => Validity::Valid,
             Verdict::Invalid { reason } => {
@@ -220,6 +224,15 @@ impl Host {
             }
         };
         self.deliver(&block, valid_round, validity);
+    }
+
+    /// Notes how long a round's proposal took until it could be voted on.
+    fn note_pace(&self, block: &ConsensusBlock) {
+        let mut state = self.state();
+        let began = state.began.get(&block.round).copied().filter(|_| state.position.height == block.height);
+        if let Some(began) = began {
+            state.pace.judged(began, Instant::now());
+        }
     }
 
     /// Makes a block durable, unless it is.

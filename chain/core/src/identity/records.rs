@@ -263,7 +263,12 @@ impl Record for Authority {
 
 impl Account {
     /// Puts together what the state keeps apart.
-    pub(crate) fn of(address: Address, standing: StandingRow, authority: Authority, details: Details) -> Self {
+    pub(crate) fn of(
+        address: Address,
+        standing: StandingRow,
+        authority: Authority,
+        details: Details,
+    ) -> Self {
         let own = CertificateId { issuer: authority.key, serial: standing.serial };
         Self {
             address,

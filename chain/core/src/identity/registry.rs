@@ -1,7 +1,7 @@
 //! The registry as nodes and RPC read it.
 
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, OrgId, ReadError, Role, StateKey, StateReader, ValidatorSet};
+use concordat_types::{Address, B256, Bytes, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet};
 
 use super::{
     ActError, RegistryError,
@@ -117,11 +117,12 @@ impl<R: StateReader> Registry<R> {
 
     /// The rows of the state that hold an account, as enrolment writes them: for states that are made as a
     /// whole, where no transaction enrols anyone. `None` if this state does not know the account's authority.
-    pub fn account_rows(&self, account: &Account) -> Result<Option<[(StateKey, Vec<u8>); 3]>, ReadError> {
+    pub fn account_rows(&self, account: &Account) -> Result<Option<ChangeSet>, ReadError> {
         let Some(authority) = account.authority() else { return Ok(None) };
         let number = tables::authority_number(&mut self.rows(), &authority)?;
-        let rows = |number| account_rows(account, number).map(|(key, row)| (key.state_key(), row.to_vec()));
-        Ok(number.map(rows))
+        let rows =
+            |number| account_rows(account, number).map(|(key, row)| (key.state_key(), Some(row.to_vec())));
+        Ok(number.map(|number| rows(number).into()))
     }
 
     /// A certificate's revocation: the issuer by the SHA-256 of its SubjectPublicKeyInfo, the serial

@@ -15,8 +15,9 @@ use crate::pool::Budget;
 /// What a header, a commit of the largest set and the protobuf frames may take of a block.
 const BLOCK_OVERHEAD_BYTES: usize = 64 * 1024;
 
-/// The most transactions in one block: bounds the time that a proposal takes to travel and execute.
-const BLOCK_TRANSACTIONS: usize = 4_000;
+/// The most transactions in one block: bounds the time that a proposal takes to travel and execute. What has piled
+/// up while a proposer was waited for is taken in several blocks, so that who waited longest waits for one of them.
+const BLOCK_TRANSACTIONS: usize = 1_500;
 
 /// A proposal ready to send.
 pub(super) struct Built {

@@ -79,8 +79,7 @@ impl Population {
         for index in 0..accounts {
             let address = address(index);
             let rows = registry.account_rows(&entry(&founding.model, address, index))?;
-            let rows = rows.ok_or_else(|| eyre!("the operator's authority has no number"))?;
-            state.extend(rows.map(|(key, row)| (key, Some(row))));
+            state.extend(rows.ok_or_else(|| eyre!("the operator's authority has no number"))?);
             state.insert(StateKey::account(address), Some(nonce.clone()));
             let slot = keccak256((address, U256::from(BALANCES_SLOT)).abi_encode());
             state.insert(StateKey::storage(founding.token, slot), Some(balance.clone()));
