@@ -32,6 +32,12 @@ pub use wallet::Wallet;
 /// How long anything may take before a test fails. Generous: tests never assert speed.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// This package's folder in the checkout whose tests run: checkouts that share a target folder share programs, so
+/// that the place where this was compiled may be another one, or gone.
+pub fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 /// The program under test.
 pub fn program() -> PathBuf {
     match std::env::var_os("CONCORDAT") {

@@ -1,16 +1,16 @@
 //! The token that tests move: `tests/contracts/BankToken.sol`, an unmodified OpenZeppelin ERC-20.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall as _;
 use serde_json::{Value, json};
 
-use crate::{Network, wallet::IERC20};
+use crate::{Network, package, wallet::IERC20};
 
 /// The compiled contract.
 pub fn artefact() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/BankToken.json")
+    package().join("contracts/BankToken.json")
 }
 
 /// Enrols a developer and deploys the token, whose whole supply is then the developer's.

@@ -49,7 +49,7 @@ const IMPURE_NAMES: &[&str] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    concordat_tests::package().parent().unwrap().to_owned()
 }
 
 fn manifest(folder: &str) -> toml::Table {

@@ -1,17 +1,14 @@
 //! Clients that we did not write, unchanged: ethers, viem, web3.js, Hardhat, Foundry, cosmjs; and the schemas of
 //! ethereum/execution-apis.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 use concordat_tests::{Network, chain, token};
 use serde_json::{Value, json};
 
 /// The folder that `npm install` fills from the checked-in lock file.
 fn clients() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+    concordat_tests::package().join("clients")
 }
 
 /// Runs a client and gives what it printed. Panics with all its output if it fails.
