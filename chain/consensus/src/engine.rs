@@ -127,6 +127,23 @@ impl ConsensusHandle {
         // No further commit begins once `stopping` is set.
         drop(self.host.committing.lock().await);
         let _ = self.node.stop_and_wait(Some("shutdown".into()), patience).await;
+        self.log_is_free().await;
+    }
+
+    /// Waits until the engine's log can be opened again: its thread lets go of it a moment after its actor stopped.
+    async fn log_is_free(&self) {
+        let path = self.host.settings.wal_dir.join(WAL_FILE);
+        let taken = || {
+            let log = std::fs::File::open(&path).ok()?;
+            matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)).then_some(())
+        };
+        for _ in 0..WAL_CHECKS {
+            if taken().is_none() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tracing::warn!(path = %path.display(), "The engine's log is still in use");
     }
 
     /// Where consensus stands.
@@ -177,6 +194,10 @@ impl ConsensusHandle {
     }
 }
 
+/// The engine's write-ahead log in its folder.
+const WAL_FILE: &str = "consensus.wal";
+/// How often a shutdown looks whether the log is free, every five milliseconds.
+const WAL_CHECKS: usize = 400;
 /// How much gossip may wait for the node, in messages.
 const GOSSIP_BACKLOG: usize = 64;
 /// How many block parts may wait for assembly.
@@ -345,7 +366,7 @@ impl Engine<'_> {
         node: &NodeRef,
         span: tracing::Span,
     ) -> Result<WalRef<ConcordatContext>, StartError> {
-        let path = self.config.wal_dir.join("consensus.wal");
+        let path = self.config.wal_dir.join(WAL_FILE);
         Ok(Wal::spawn(&ConcordatContext, EngineCodec, path, private_registry(), span, node.clone()).await?)
     }
 

@@ -149,6 +149,8 @@ async fn block_that_comes_before_its_height_begins_is_as_old_as_it_was_then() {
     let proposer = homes.iter().position(|home| public_key(&home.seed) == first).unwrap();
     homes.swap(0, proposer);
     let running = start_all(&registry, &homes).await;
+    let connected = |node: &Running| node.handle.status().peers.len() == 3;
+    eventually("all are connected", || running.iter().all(connected)).await;
     // One validator's word wakes nobody: the others have its block and wait for a reason to look at it.
     homes[0].ledger.run_until(1);
     let has_block = |home: &Home| home.ledger.arrived.load(Ordering::SeqCst) == 1;
