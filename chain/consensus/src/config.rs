@@ -131,7 +131,7 @@ pub struct Rate {
 pub struct TransportLimits {
     /// How long dialling, TLS and the greeting may take, each.
     pub handshake_timeout: Duration,
-    /// How many inbound connections may be in their handshake, in total.
+    /// How many inbound connections may be in their handshake, in total; half of them from one address.
     pub max_half_open: usize,
     /// How many peers may be connected, in total.
     pub max_peers: usize,

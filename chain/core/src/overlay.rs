@@ -294,9 +294,8 @@ impl<R: StateReader> Rows for Overlay<R> {
         if let Some(row) = self.rows.get(key) {
             return Ok(row.now.clone());
         }
-        let value = self.reader.get(&key.state_key())?.map(Bytes::from);
-        self.rows.insert(key.clone(), CachedRow { before: value.clone(), now: value.clone() });
-        Ok(value)
+        // Only what is written is kept: what each transaction reads of the registry is cached decoded.
+        Ok(self.reader.get(&key.state_key())?.map(Bytes::from))
     }
 }
 

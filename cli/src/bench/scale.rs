@@ -163,13 +163,13 @@ fn measure_blocks(chain: &mut Chain<'_>, txs: &[Signed], step: &mut Step) -> Res
     let mut before = 0;
     for (place, block) in txs.chunks(BLOCK_TXS).enumerate() {
         if place == WARM_UP_BLOCKS {
-            rest()?;
+            rest(std::process::id())?;
             chain.spent = [0; 3];
             before = measure::cpu_total(std::process::id())?;
         }
         chain.block(&block.iter().collect::<Vec<_>>())?;
     }
-    rest()?;
+    rest(std::process::id())?;
     let all = measure::cpu_total(std::process::id())?.saturating_sub(before);
     let measured = txs.len().saturating_sub(WARM_UP_BLOCKS * BLOCK_TXS).max(1);
     let each = |ns: u64| tenth(ns as f64 / 1e3 / measured as f64);
@@ -180,12 +180,12 @@ fn measure_blocks(chain: &mut Chain<'_>, txs: &[Signed], step: &mut Step) -> Res
     Ok(())
 }
 
-/// Waits until this process does nothing any more.
-fn rest() -> Result<()> {
+/// Waits until a process does nothing any more.
+fn rest(pid: u32) -> Result<()> {
     loop {
-        let before = measure::cpu_total(std::process::id())?;
+        let before = measure::cpu_total(pid)?;
         std::thread::sleep(REST);
-        let spent = measure::cpu_total(std::process::id())?.saturating_sub(before);
+        let spent = measure::cpu_total(pid)?.saturating_sub(before);
         if u128::from(spent) * 10 < REST.as_nanos() {
             return Ok(());
         }
@@ -211,8 +211,11 @@ fn measure_node(nodes: &mut Processes, txs: &[Signed], step: &mut Step) -> Resul
 fn measure_load(client: &Client, pid: u32, txs: &[Signed]) -> Result<f64> {
     let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
     submit_all(client, warm_up)?;
+    rest(pid)?;
     let before = measure::cpu_total(pid)?;
     submit_all(client, measured)?;
+    // What the store still does because of them is theirs.
+    rest(pid)?;
     let spent = measure::cpu_total(pid)?.saturating_sub(before);
     Ok(tenth(spent as f64 / 1e3 / measured.len().max(1) as f64))
 }

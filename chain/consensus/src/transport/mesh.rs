@@ -16,7 +16,7 @@ use concordat_types::Role;
 use rand::Rng;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -25,6 +25,7 @@ use super::{
     bans::Bans,
     connection::{self, Connection, Established, Handshake, MessageLimits},
     frame::{Channel, PerChannel},
+    half_open::HalfOpen,
     hello::{Hello, PROTOCOL_VERSION},
     tls,
 };
@@ -54,7 +55,7 @@ struct Shared {
     /// Signals that `connections` changed.
     changed: watch::Sender<()>,
     stopped: watch::Sender<bool>,
-    half_open: Arc<Semaphore>,
+    half_open: Arc<HalfOpen>,
     next_number: AtomicU64,
     /// The authoriser's generation at which all peers were last judged.
     judged_at: AtomicU64,
@@ -103,7 +104,7 @@ impl Mesh {
             connections: Mutex::default(),
             changed: watch::Sender::new(()),
             stopped: watch::Sender::new(false),
-            half_open: Arc::new(Semaphore::new(config.transport.max_half_open)),
+            half_open: HalfOpen::new(config.transport.max_half_open),
             next_number: AtomicU64::new(0),
             judged_at: AtomicU64::default(),
             bans: Mutex::new(Bans::new(config.transport.bans)),
@@ -267,14 +268,14 @@ impl Mesh {
     }
 
     fn answer(&self, tcp: TcpStream, from: SocketAddr, handler: Arc<dyn MessageHandler>) {
-        let Ok(permit) = Arc::clone(&self.0.half_open).try_acquire_owned() else {
+        let Some(place) = self.0.half_open.enter(from.ip()) else {
             self.0.metrics.handshake_failed("too_many_half_open");
             return;
         };
         let mesh = self.clone();
         tokio::spawn(async move {
             let established = mesh.0.handshake.accept(tcp).await;
-            drop(permit);
+            drop(place);
             match established {
                 Ok(established) => mesh.serve(established, handler).await,
                 Err(failure) => {

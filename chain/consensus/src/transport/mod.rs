@@ -9,6 +9,7 @@
 mod bans;
 mod connection;
 pub(crate) mod frame;
+mod half_open;
 pub(crate) mod hello;
 mod mesh;
 mod outbox;

@@ -1,6 +1,7 @@
 //! The edges that clients meet: listeners, TLS, limits, who may call, counting.
 
 mod answer;
+mod flow;
 mod guard;
 pub(crate) mod http;
 mod metrics;

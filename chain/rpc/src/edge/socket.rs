@@ -10,7 +10,7 @@ use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReaso
 use futures::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::sync::watch;
 
-use super::{Edge, answer, serve::SubscribableService};
+use super::{Edge, answer, flow::Flow, serve::SubscribableService};
 use crate::jsonrpc::{Call, Reply, RpcResult};
 
 /// Calls of one connection that run at the same time; a client that sends more waits.
@@ -75,7 +75,9 @@ pub(crate) async fn open<S: SubscribableService>(
     let session = S::session(&edge);
     let client = request.peer_addr().map(|peer| peer.ip());
     let closing = edge.closing.clone();
-    let connection = Connection { client, request, edge, sender, session, closing };
+    let flow = Arc::new(Flow::default());
+    let response = response.map_body(|_, body| flow.meter(body)).map_into_boxed_body();
+    let connection = Connection { client, request, edge, sender, flow, session, closing };
     actix_web::rt::spawn(connection.run(messages));
     Ok(response)
 }
@@ -86,6 +88,7 @@ struct Connection<S: SubscribableService> {
     request: HttpRequest,
     client: Option<IpAddr>,
     sender: actix_ws::Session,
+    flow: Arc<Flow>,
     session: S::Session,
     /// Changes when the node stops.
     closing: watch::Receiver<()>,
@@ -191,7 +194,11 @@ impl<S: SubscribableService> Connection<S> {
 
     async fn send(&mut self, text: String) -> Result<(), End> {
         let limit = Duration::from_millis(self.edge.limits.send_timeout_ms);
-        match tokio::time::timeout(limit, self.sender.text(text)).await {
+        let sent = async {
+            self.flow.admit(text.len()).await;
+            self.sender.text(text).await
+        };
+        match tokio::time::timeout(limit, sent).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
