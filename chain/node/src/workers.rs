@@ -21,9 +21,7 @@ fn pool(name: &'static str, niceness: i32) -> Result<ThreadPool, ThreadPoolBuild
         .thread_name(move |index| format!("{name}-{index}"))
         .start_handler(move |_| {
             // On Linux this is the calling thread's alone. Without it, all is merely slower under load.
-            if let Err(error) = rustix::process::nice(
-                std::env::var("NICE").ok().and_then(|n| n.parse().ok()).unwrap_or(niceness),
-            ) {
+            if let Err(error) = rustix::process::nice(niceness) {
                 tracing::debug!(%error, "priority unchanged");
             }
         })
