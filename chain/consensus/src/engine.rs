@@ -134,11 +134,11 @@ impl ConsensusHandle {
     async fn log_is_free(&self) {
         let path = self.host.settings.wal_dir.join(WAL_FILE);
         let taken = || {
-            let log = std::fs::File::open(&path).ok()?;
-            matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)).then_some(())
+            let log = std::fs::File::open(&path);
+            log.is_ok_and(|log| matches!(log.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
         };
         for _ in 0..WAL_CHECKS {
-            if taken().is_none() {
+            if !taken() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

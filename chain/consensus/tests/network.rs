@@ -63,6 +63,15 @@ fn run_until(homes: &[Home], height: u64) {
     }
 }
 
+/// Four validators, of whom the first proposes the first block.
+fn validators_proposer_first() -> (std::sync::Arc<Registry>, Vec<Home>) {
+    let (registry, mut homes) = validators(4, 1000);
+    let first = homes[0].ledger.proposer(1, 0);
+    let proposer = homes.iter().position(|home| public_key(&home.seed) == first).unwrap();
+    homes.swap(0, proposer);
+    (registry, homes)
+}
+
 async fn all_reach(homes: &[Home], height: u64) {
     for home in homes {
         home.ledger.reaches(height).await;
@@ -144,10 +153,7 @@ async fn whole_network_restarts_where_it_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn block_that_comes_before_its_height_begins_is_as_old_as_it_was_then() {
     log();
-    let (registry, mut homes) = validators(4, 1000);
-    let first = homes[0].ledger.proposer(1, 0);
-    let proposer = homes.iter().position(|home| public_key(&home.seed) == first).unwrap();
-    homes.swap(0, proposer);
+    let (registry, homes) = validators_proposer_first();
     let running = start_all(&registry, &homes).await;
     let connected = |node: &Running| node.handle.status().peers.len() == 3;
     eventually("all are connected", || running.iter().all(connected)).await;
@@ -169,10 +175,7 @@ async fn block_that_comes_before_its_height_begins_is_as_old_as_it_was_then() {
 #[tokio::test(flavor = "multi_thread")]
 async fn block_from_before_a_restart_is_still_good_when_the_network_was_down_for_long() {
     log();
-    let (registry, mut homes) = validators(4, 1000);
-    let first = homes[0].ledger.proposer(1, 0);
-    let proposer = homes.iter().position(|home| public_key(&home.seed) == first).unwrap();
-    homes.swap(0, proposer);
+    let (registry, homes) = validators_proposer_first();
     // Two of four cannot decide: they store the block and vote for it.
     let running = start_all(&registry, &homes[..2]).await;
     run_until(&homes, 1);

@@ -42,8 +42,8 @@ const REPEAT_AFTER: Duration = Duration::from_secs(2);
 /// Followers of pending transactions that are further behind than this miss some.
 const PENDING_BUFFERED: usize = 8_192;
 
-/// Transactions of a generation of [`CheckedInBlocks`]: what a busy chain brings in some seconds, a few megabytes.
-const CHECKED_KEPT: usize = 8_192;
+/// Bytes of a generation of [`CheckedInBlocks`]: what a busy chain brings in some seconds.
+const CHECKED_BYTES: usize = 4 << 20;
 
 /// The pool and its doors.
 pub struct TxPool {
@@ -372,6 +372,7 @@ pub async fn tell_peers(
 #[derive(Default)]
 struct CheckedInBlocks {
     young: HashMap<B256, Arc<VerifiedTx>>,
+    young_bytes: usize,
     old: HashMap<B256, Arc<VerifiedTx>>,
 }
 
@@ -382,9 +383,11 @@ impl CheckedInBlocks {
 
     /// Of two generations, the old one is forgotten when the young one is full.
     fn insert(&mut self, tx: Arc<VerifiedTx>) {
-        if self.young.len() >= CHECKED_KEPT {
+        if self.young_bytes >= CHECKED_BYTES {
             self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
+        self.young_bytes += tx.raw().len() + size_of::<VerifiedTx>();
         self.young.insert(tx.hash(), tx);
     }
 }
@@ -426,12 +429,17 @@ mod tests {
         };
         txs.iter().take(2).for_each(|tx| checked.insert(tx.clone()));
         assert_eq!(known(&checked), [true, true, false, false, false]);
-        let others = |from: u64| (from..).take(CHECKED_KEPT).map(|nonce| tx(2, nonce));
-        others(0).for_each(|tx| checked.insert(tx));
+        let other = tx(2, 0);
+        let fill = |checked: &mut CheckedInBlocks| {
+            while checked.young_bytes < CHECKED_BYTES {
+                checked.insert(other.clone());
+            }
+        };
+        fill(&mut checked);
         checked.insert(txs[2].clone());
         assert_eq!(known(&checked), [true, true, true, false, false], "the generation before is kept");
-        others(CHECKED_KEPT as u64).for_each(|tx| checked.insert(tx));
+        fill(&mut checked);
+        checked.insert(other.clone());
         assert_eq!(known(&checked), [false, false, true, false, false], "the one before it is not");
-        assert!(checked.young.len() + checked.old.len() <= 2 * CHECKED_KEPT);
     }
 }
