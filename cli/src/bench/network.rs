@@ -120,6 +120,11 @@ impl Processes {
         Ok(())
     }
 
+    /// Process id of a node, if it runs.
+    pub fn pid(&self, node: usize) -> Option<u32> {
+        self.children.get(node)?.as_ref().map(Child::id)
+    }
+
     /// Process ids of the nodes that run.
     pub fn pids(&self) -> Vec<u32> {
         self.children.iter().flatten().map(Child::id).collect()

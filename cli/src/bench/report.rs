@@ -126,6 +126,12 @@ pub struct Sync {
     pub transactions: usize,
     /// From the start of the process on, in seconds.
     pub seconds: f64,
+    /// Processor time of the node that caught up, per transaction, in microseconds.
+    pub cpu_us_per_tx: f64,
+    /// The same by kind of thread.
+    pub by_thread: BTreeMap<String, f64>,
+    /// What the others spent on serving it, all together, per transaction, in microseconds.
+    pub peers_cpu_us_per_tx: f64,
 }
 
 /// Blocks under sustained load.
@@ -233,8 +239,13 @@ impl Report {
             self.cpu_us_per_tx_per_node, self.cpu_split.rest
         );
         let sync = format!(
-            "{} × the live rate: {} blocks with {} transactions in {} s",
-            self.sync_ratio, self.sync.blocks, self.sync.transactions, self.sync.seconds
+            "{} × the live rate: {} blocks with {} transactions in {} s, {} µs of CPU each ({} its peers')",
+            self.sync_ratio,
+            self.sync.blocks,
+            self.sync.transactions,
+            self.sync.seconds,
+            self.sync.cpu_us_per_tx,
+            self.sync.peers_cpu_us_per_tx
         );
         vec![
             ("CPU per transfer and node".into(), cpu),
@@ -258,7 +269,7 @@ mod tests {
             one_down_tps: 4_000.0,
             unit_costs: UnitCosts { signature_us: 30.0, execution_us: 10.0, commit_us: 10.0 },
             cpu_us_per_tx_per_node: 90.0,
-            sync: Sync { blocks: 10, transactions: 100_000, seconds: 4.0 },
+            sync: Sync { blocks: 10, transactions: 100_000, seconds: 4.0, ..Sync::default() },
             ..Report::default()
         };
         report.conclude();

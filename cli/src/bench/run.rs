@@ -18,7 +18,7 @@ use super::{
     measure,
     network::Processes,
     report::{Blocks, Latencies, Phase, Rates, Report, Sync},
-    stats::{Confirmation, Latency, per_second, tenth},
+    stats::{Confirmation, Latency, each_per_tx, per_second, per_tx, tenth},
 };
 use crate::output;
 
@@ -247,14 +247,13 @@ impl Bench {
         let before = |bench: &Self| bench.costs();
         let after = |bench: &Self, before: Costs| Ok(bench.costs()?.since(before));
         let (window, costs) = self.saturated("sustained", duration, before, after)?;
-        let per_tx =
-            |ns: f64| tenth(ns / 1e3 / self.urls.len() as f64 / window.confirmed.len().max(1) as f64);
-        report.cpu_us_per_tx_per_node = per_tx(costs.nodes_ns as f64);
-        let threads = costs.by_thread.iter().map(|(name, ns)| (name.clone(), per_tx(*ns as f64)));
-        report.cpu_split.by_thread = threads.filter(|(_, each)| *each > 0.0).collect();
+        // Every node deals with every transaction.
+        let dealings = self.urls.len() * window.confirmed.len();
+        report.cpu_us_per_tx_per_node = per_tx(costs.nodes_ns, dealings);
+        report.cpu_split.by_thread = each_per_tx(costs.by_thread, dealings);
         let elapsed = ["build", "execute", "commit"].map(|step| {
-            let name = format!("concordat_{step}_seconds_sum");
-            (step.to_owned(), per_tx(costs.metrics.get(&name).copied().unwrap_or(0.0) * 1e9))
+            let seconds = costs.metrics.get(&format!("concordat_{step}_seconds_sum")).copied();
+            (step.to_owned(), tenth(seconds.unwrap_or(0.0) * 1e6 / dealings.max(1) as f64))
         });
         report.cpu_split.elapsed = elapsed.into();
         report.load_generator_cpu_percent = tenth(costs.own_ns as f64 / 1e7 / window.seconds);
@@ -322,11 +321,17 @@ impl Bench {
         let Some((height, _)) = blocks.last_key_value() else { bail!("no block was seen") };
         self.say(format!("an empty node catches up with {height} blocks ..."));
         self.nodes.empty(VICTIM)?;
-        let from = Instant::now();
+        let (from, before) = (Instant::now(), self.cpu_total()?);
         self.nodes.start_node(VICTIM)?;
         self.nodes.wait_for_height(VICTIM, *height)?;
         let seconds = tenth(from.elapsed().as_secs_f64());
-        report.sync = Sync { blocks: *height, transactions: blocks.values().sum(), seconds };
+        let transactions: usize = blocks.values().sum();
+        let own = self.nodes.pid(VICTIM).map(measure::cpu_by_thread).transpose()?.unwrap_or_default();
+        let others = self.cpu_total()?.saturating_sub(before).saturating_sub(own.values().sum());
+        report.sync = Sync { blocks: *height, transactions, seconds, ..Sync::default() };
+        report.sync.cpu_us_per_tx = per_tx(own.values().sum(), transactions);
+        report.sync.peers_cpu_us_per_tx = per_tx(others, transactions);
+        report.sync.by_thread = each_per_tx(own, transactions);
         Ok(())
     }
 

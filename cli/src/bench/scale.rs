@@ -7,7 +7,10 @@
 
 mod population;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use concordat_pki_authority::{Passphrase, PrivateKey};
 use concordat_types::Genesis;
@@ -22,7 +25,7 @@ use super::{
     chain::{Chain, Seal, Start},
     measure,
     network::Processes,
-    stats::{tenth, thousandth},
+    stats::{each_per_tx, per_tx, tenth, thousandth},
 };
 use crate::client::Client;
 use population::{Load, Population};
@@ -89,8 +92,12 @@ pub struct Step {
     /// Processor time of that node per transfer among the active accounts, in microseconds: interfaces and
     /// consensus of one validator, too.
     pub node_cpu_us_per_tx: f64,
+    /// Where it goes, by kind of thread.
+    pub by_thread: BTreeMap<String, f64>,
     /// The same among all accounts at random.
     pub node_cpu_us_per_tx_uniform: f64,
+    /// Where that goes.
+    pub by_thread_uniform: BTreeMap<String, f64>,
     /// From the start of a node's process until its interfaces answer, in seconds.
     pub startup_s: f64,
 }
@@ -201,23 +208,28 @@ fn measure_node(nodes: &mut Processes, txs: &[Signed], step: &mut Step) -> Resul
     let Some(pid) = nodes.pids().first().copied() else { bail!("the node does not run") };
     let client = Client::local(&nodes.network.nodes[0].ethereum);
     let (uniform, active) = txs.split_at(NODE_TXS.iter().sum());
-    step.node_cpu_us_per_tx_uniform = measure_load(&client, pid, uniform)?;
-    step.node_cpu_us_per_tx = measure_load(&client, pid, active)?;
+    (step.node_cpu_us_per_tx_uniform, step.by_thread_uniform) = measure_load(&client, pid, uniform)?;
+    (step.node_cpu_us_per_tx, step.by_thread) = measure_load(&client, pid, active)?;
     step.rss_mb = measure::rss_mb(pid)?;
     Ok(())
 }
 
-/// Processor time of the node per transfer, in microseconds.
-fn measure_load(client: &Client, pid: u32, txs: &[Signed]) -> Result<f64> {
+/// Processor time of the node per transfer, in microseconds, and by kind of thread.
+fn measure_load(client: &Client, pid: u32, txs: &[Signed]) -> Result<(f64, BTreeMap<String, f64>)> {
     let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
     submit_all(client, warm_up)?;
     rest(pid)?;
-    let before = measure::cpu_total(pid)?;
+    let (before, mut threads_before) = (measure::cpu_total(pid)?, measure::cpu_by_thread(pid)?);
     submit_all(client, measured)?;
     // What the store still does because of them is theirs.
     rest(pid)?;
     let spent = measure::cpu_total(pid)?.saturating_sub(before);
-    Ok(tenth(spent as f64 / 1e3 / measured.len().max(1) as f64))
+    let since = |(name, ns): (String, u64)| {
+        let earlier = threads_before.remove(&name).unwrap_or(0);
+        (name, ns.saturating_sub(earlier))
+    };
+    let by_thread = measure::cpu_by_thread(pid)?.into_iter().map(since).collect();
+    Ok((per_tx(spent, measured.len()), each_per_tx(by_thread, measured.len())))
 }
 
 fn submit_all(client: &Client, txs: &[Signed]) -> Result<()> {

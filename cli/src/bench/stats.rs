@@ -1,6 +1,9 @@
 //! Percentiles and time series of latencies.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -71,6 +74,17 @@ pub fn per_second(start: Instant, confirmations: &[Confirmation]) -> Vec<Second>
         rest = later;
     }
     seconds
+}
+
+/// Nanoseconds as microseconds for each of so many transactions.
+pub fn per_tx(ns: u64, transactions: usize) -> f64 {
+    tenth(ns as f64 / 1e3 / transactions.max(1) as f64)
+}
+
+/// The same of each kind of thread, but for those that did nothing worth a tenth.
+pub fn each_per_tx(by_thread: BTreeMap<String, u64>, transactions: usize) -> BTreeMap<String, f64> {
+    let each = by_thread.into_iter().map(|(name, ns)| (name, per_tx(ns, transactions)));
+    each.filter(|(_, us)| *us > 0.0).collect()
 }
 
 /// Rounded to a tenth: more is noise.
