@@ -334,9 +334,8 @@ fn verify(raw: &Bytes, chain_id: u64) -> Result<Arc<VerifiedTx>, TxError> {
     SignedTx::parse(raw.clone())?.verify(chain_id).map(Arc::new)
 }
 
-/// Checks the signatures of an encoded block's transactions on all cores; nothing if anything is wrong.
-pub fn verify_block(block: &[u8], chain_id: u64) -> Option<Vec<Arc<VerifiedTx>>> {
-    let block = Block::decode(block).ok()?;
+/// Checks the signatures of a block's transactions on all cores; nothing if anything is wrong.
+pub fn verify_block(block: &Block, chain_id: u64) -> Option<Vec<Arc<VerifiedTx>>> {
     block.txs.par_iter().map(|raw| verify(raw, chain_id)).collect::<Result<_, _>>().ok()
 }
 

@@ -8,6 +8,7 @@ mod activity;
 mod ahead;
 pub mod application;
 mod build;
+mod decoded;
 mod evidence;
 mod join;
 mod judge;
@@ -36,6 +37,7 @@ pub use tip::Tip;
 
 use self::{
     ahead::Ahead,
+    decoded::DecodedBlocks,
     evidence::{EvidenceBook, Kept},
 };
 use crate::{
@@ -53,7 +55,7 @@ const BLOCKS_BUFFERED: usize = 256;
 /// A block and what it does, known before it is decided.
 pub struct Executed {
     hash: B256,
-    block: Block,
+    block: Arc<Block>,
     outcome: BlockOutcome,
     /// The nonce that each transaction's sender needs next.
     next_nonces: Vec<(Address, u64)>,
@@ -62,7 +64,7 @@ pub struct Executed {
 impl Executed {
     fn new(
         hash: B256,
-        block: Block,
+        block: Arc<Block>,
         outcome: BlockOutcome,
         txs: impl IntoIterator<Item = Arc<VerifiedTx>>,
     ) -> Self {
@@ -80,6 +82,7 @@ pub struct Ledger {
     tip: watch::Sender<Arc<Tip>>,
     executed: Mutex<VecDeque<Arc<Executed>>>,
     ahead: Ahead,
+    decoded: Arc<DecodedBlocks>,
     blocks: broadcast::Sender<Arc<CommittedBlock>>,
     evidence: EvidenceBook,
     identity_generation: AtomicU64,
@@ -206,7 +209,12 @@ impl Ledger {
         let task = |error: &dyn std::error::Error| LedgerError::Task(error.to_string());
         // Not at the cost of the block that executes: everything waits for that one.
         let workers = workers::background("ahead").map_err(|error| task(&error))?;
-        let check = move |block: &bytes::Bytes| workers.install(|| verify_block(block, chain_id));
+        let decoded = Arc::new(DecodedBlocks::default());
+        let blocks = decoded.clone();
+        let check = move |bytes: &bytes::Bytes| {
+            let block = blocks.decode(bytes).ok()?;
+            workers.install(|| verify_block(&block, chain_id))
+        };
         let ahead = Ahead::start(check).map_err(|error| task(&error))?;
         let evidence = EvidenceBook::load(store.clone())?;
         metrics.evidence_kept.set(evidence.count() as i64);
@@ -218,6 +226,7 @@ impl Ledger {
             tip: watch::Sender::new(tip),
             executed: Mutex::default(),
             ahead,
+            decoded,
             blocks: broadcast::Sender::new(BLOCKS_BUFFERED),
             evidence,
             identity_generation: AtomicU64::new(0),

@@ -13,7 +13,7 @@ use concordat_state::{
 };
 use concordat_types::{
     Block, ChainParams, ChangeSet, Receipt, StateKey, StateReader as _, Validator, ValidatorSet,
-    block::{HeaderContext, empty_hash},
+    block::{HeaderContext, data_hash, empty_hash},
     receipt::Outcome,
 };
 use tendermint::{
@@ -195,7 +195,7 @@ fn block_on(tip: &Tip, txs: Vec<Bytes>, validators: &ValidatorSet) -> Outcomes<B
     };
     let time = Time::from_unix_timestamp(i64::try_from(tip.time_ms / 1000)? + 1, 0)?;
     let proposer = validators.validators().first().ok_or("no validator")?.address();
-    let header = context.header(time, proposer, &txs, None)?;
+    let header = context.header(time, proposer, data_hash(&txs), None)?;
     Ok(Block { header, txs, last_commit: None })
 }
 

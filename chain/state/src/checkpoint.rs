@@ -15,6 +15,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -43,6 +44,10 @@ const MAGIC: &[u8; 8] = b"cctree-2";
 /// Changed keys that are applied at a time.
 const BATCH_KEYS: usize = 65_536;
 
+/// A start reads the lists of what blocks changed, and the value of each key once. So many changes of the same keys
+/// take it as long as one of another key.
+const CHANGES_PER_KEY: u64 = 8;
+
 /// What opening the store took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Opening {
@@ -57,35 +62,101 @@ pub struct Opening {
 /// Writes the file in the background once enough has changed.
 pub(crate) struct Checkpoints {
     directory: PathBuf,
-    /// Changed keys and blocks between two files: what a start may have to apply.
+    /// Different changed keys, and blocks, between two files: what a start may have to apply.
     interval: u64,
     progress: Mutex<Progress>,
 }
 
-#[derive(Default)]
 struct Progress {
-    /// Changed keys and blocks since the last file was begun.
-    pending: u64,
+    /// What came since the last file was begun.
+    pending: Pending,
     writing: Option<JoinHandle<()>>,
+}
+
+/// What a start would have to apply.
+struct Pending {
+    /// Keys from before this run, and blocks.
+    known: u64,
+    keys: Seen,
+    changes: u64,
+}
+
+impl Pending {
+    fn new(known: u64, interval: u64) -> Self {
+        Self { known, keys: Seen::of_about(interval), changes: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.known == 0 && self.changes == 0
+    }
+
+    fn exceeds(&self, interval: u64) -> bool {
+        self.known.saturating_add(self.keys.count) >= interval
+            || self.changes >= interval.saturating_mul(CHANGES_PER_KEY)
+    }
+}
+
+/// About how many different keys there were, in a bit for each sixteenth part of one: some are taken for the same,
+/// three in a hundred when it is full.
+struct Seen {
+    bits: Box<[u64]>,
+    count: u64,
+    hasher: RandomState,
+}
+
+impl Seen {
+    const BITS_PER_KEY: u64 = 16;
+
+    fn of_about(keys: u64) -> Self {
+        let words = keys.saturating_mul(Self::BITS_PER_KEY).div_ceil(64).max(1);
+        let bits = vec![0; usize::try_from(words).unwrap_or(usize::MAX)].into();
+        Self { bits, count: 0, hasher: RandomState::new() }
+    }
+
+    fn note(&mut self, key: &StateKey) {
+        let hash = self.hasher.hash_one(key) as usize;
+        let place = hash / 64 % self.bits.len().max(1);
+        let Some(word) = self.bits.get_mut(place) else { return };
+        let bit = 1u64 << (hash % 64);
+        self.count = self.count.saturating_add(u64::from(*word & bit == 0));
+        *word |= bit;
+    }
 }
 
 impl Checkpoints {
     pub(crate) fn new(directory: &Path, interval: u64, opening: &Opening) -> Self {
         let behind = if opening.from_file { opening.blocks.saturating_add(opening.keys) } else { interval };
-        let progress = Progress { pending: behind, writing: None };
+        let progress = Progress { pending: Pending::new(behind, interval), writing: None };
         Self { directory: directory.to_owned(), interval, progress: Mutex::new(progress) }
     }
 
-    /// Counts a block that changed so many keys, and begins a file when it is time.
-    pub(crate) fn committed(&self, keys: usize, authenticated: &Arc<RwLock<Authenticated>>) {
+    /// Counts a block that changed these keys, and begins a file when it is time.
+    pub(crate) fn committed<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k StateKey>,
+        authenticated: &Arc<RwLock<Authenticated>>,
+    ) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.pending = progress.pending.saturating_add(keys as u64).saturating_add(1);
+        let pending = &mut progress.pending;
+        pending.known = pending.known.saturating_add(1);
+        for key in keys {
+            pending.keys.note(key);
+            pending.changes = pending.changes.saturating_add(1);
+        }
         let busy = progress.writing.as_ref().is_some_and(|writing| !writing.is_finished());
         // A file that takes so long is waited for: it bounds what a start may have to apply.
         let patience = if busy { 2 } else { 1 };
-        if progress.pending < self.interval.saturating_mul(patience) {
-            return;
+        if progress.pending.exceeds(self.interval.saturating_mul(patience)) {
+            self.begin(&mut progress, authenticated);
         }
+    }
+
+    /// The whole state is new.
+    pub(crate) fn imported(&self, authenticated: &Arc<RwLock<Authenticated>>) {
+        self.begin(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner), authenticated);
+    }
+
+    fn begin(&self, progress: &mut Progress, authenticated: &Arc<RwLock<Authenticated>>) {
         if let Some(writing) = progress.writing.take()
             && writing.join().is_err()
         {
@@ -94,7 +165,9 @@ impl Checkpoints {
         let (directory, authenticated) = (self.directory.clone(), authenticated.clone());
         let write = move || write_or_warn(&directory, &authenticated);
         match std::thread::Builder::new().name("tree".into()).spawn(write) {
-            Ok(writing) => *progress = Progress { pending: 0, writing: Some(writing) },
+            Ok(writing) => {
+                *progress = Progress { pending: Pending::new(0, self.interval), writing: Some(writing) };
+            }
             Err(error) => tracing::warn!(%error, "cannot write the tree; the next start takes longer"),
         }
     }
@@ -105,9 +178,9 @@ impl Checkpoints {
         if let Some(writing) = progress.writing.take()
             && writing.join().is_err()
         {
-            progress.pending = progress.pending.max(1);
+            progress.pending.known = progress.pending.known.max(1);
         }
-        if progress.pending > 0 {
+        if !progress.pending.is_empty() {
             write_or_warn(&self.directory, authenticated);
         }
     }
@@ -228,4 +301,32 @@ fn read_segment(input: &mut impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut segment = vec![0; length as usize];
     input.read_exact(&mut segment)?;
     Ok(segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_keys_are_counted_once_and_others_nearly_all() {
+        let mut seen = Seen::of_about(10_000);
+        let key = |n: u64| StateKey::from_stored(&n.to_be_bytes());
+        for _ in 0..5 {
+            (0..1_000).for_each(|n| seen.note(&key(n)));
+        }
+        assert!((900..=1_000).contains(&seen.count), "{}", seen.count);
+        (0..10_000).for_each(|n| seen.note(&key(n)));
+        assert!((9_300..=10_000).contains(&seen.count), "{}", seen.count);
+    }
+
+    #[test]
+    fn many_changes_of_few_keys_count_in_the_end() {
+        let mut pending = Pending::new(0, 100);
+        let key = StateKey::from_stored(b"a");
+        pending.keys.note(&key);
+        pending.changes = 799;
+        assert!(!pending.exceeds(100));
+        pending.changes = 800;
+        assert!(pending.exceeds(100) && !pending.exceeds(200));
+    }
 }

@@ -189,7 +189,7 @@ impl Store {
         authenticated.tip = Some(tip);
         drop(authenticated);
         self.show_tip(tip);
-        self.count_changes(diffs.len());
+        self.count_changes(diffs.iter().map(|diff| diff.key));
         Ok(tip)
     }
 

@@ -78,6 +78,16 @@ impl Store {
     /// [`StoreError::Pruned`] where the body is no longer, or on a node that joined from a snapshot never
     /// was, kept; [`StoreError::Corrupt`] where its content does not match its header.
     pub fn block(&self, height: u64) -> Result<Option<Block>, StoreError> {
+        let Some(bytes) = self.encoded_block(height)? else { return Ok(None) };
+        Block::decode(&bytes).map(Some).map_err(|e| StoreError::corrupt(format!("block {height}"), e))
+    }
+
+    /// The same in the protobuf bytes in which it was decided. Whoever takes them checks them: they are only
+    /// guarded by the database's checksum here.
+    ///
+    /// # Errors
+    /// [`StoreError::Pruned`] as for [`Self::block`].
+    pub fn encoded_block(&self, height: u64) -> Result<Option<Vec<u8>>, StoreError> {
         if self.record(height)?.is_none() {
             return Ok(None);
         }
@@ -87,7 +97,7 @@ impl Store {
             self.refuse_pruned_body(height)?;
             return Ok(None);
         };
-        Block::decode(&bytes).map(Some).map_err(|e| StoreError::corrupt(format!("block {height}"), e))
+        Ok(Some(bytes))
     }
 
     /// The header of the block at `height`. Headers are never pruned.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
+use concordat_types::StateKey;
 use rayon::prelude::*;
 
 use crate::{
@@ -38,8 +39,8 @@ pub struct StoreOptions {
     /// Whether a block is on disk when its commit returns. Without, the newest blocks are lost with the
     /// machine's power, which is for stores that can be made again.
     pub sync: bool,
-    /// How many changed keys and blocks may come between two files of the tree: what a start after a crash
-    /// has to apply.
+    /// How many different changed keys and blocks may come between two files of the tree: what a start after a
+    /// crash has to apply. A file costs a copy of the whole tree.
     pub tree_interval: u64,
 }
 
@@ -182,8 +183,13 @@ impl Store {
     }
 
     /// Counts a block towards the next file of the tree.
-    pub(crate) fn count_changes(&self, keys: usize) {
+    pub(crate) fn count_changes<'k>(&self, keys: impl Iterator<Item = &'k StateKey>) {
         self.inner.checkpoints.committed(keys, &self.inner.authenticated);
+    }
+
+    /// Begins a file of the tree after all of it came at once.
+    pub(crate) fn whole_state_changed(&self) {
+        self.inner.checkpoints.imported(&self.inner.authenticated);
     }
 
     /// The right to write, which one thread has at a time.

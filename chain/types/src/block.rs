@@ -4,7 +4,7 @@
 //! root stands in the block id. Hashes follow CometBFT's `types/block.go`.
 
 use alloy_primitives::{B256, Bytes};
-use prost::Message as _;
+use prost::{Message, bytes::Bytes as WireBytes};
 use sha2::{Digest, Sha256};
 use tendermint::{
     Hash,
@@ -33,6 +33,26 @@ pub struct Block {
     pub txs: Vec<Bytes>,
     /// The commit of the previous block; `None` in the first.
     pub last_commit: Option<Commit>,
+}
+
+/// CometBFT's protobuf `Block`, with transactions that are shared and not copied when it is written.
+#[derive(Clone, PartialEq, Message)]
+struct Wire {
+    #[prost(message, optional, tag = "1")]
+    header: Option<pb::Header>,
+    #[prost(message, optional, tag = "2")]
+    data: Option<WireData>,
+    #[prost(message, optional, tag = "3")]
+    evidence: Option<pb::EvidenceList>,
+    #[prost(message, optional, tag = "4")]
+    last_commit: Option<pb::Commit>,
+}
+
+/// CometBFT's protobuf `Data`.
+#[derive(Clone, PartialEq, Message)]
+struct WireData {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    txs: Vec<WireBytes>,
 }
 
 // By hand: a block's body has no place in a log.
@@ -89,9 +109,9 @@ impl Block {
 
     /// The protobuf bytes.
     pub fn encode(&self) -> Vec<u8> {
-        pb::Block {
+        Wire {
             header: Some(self.header.clone().into()),
-            data: Some(pb::Data { txs: self.txs.iter().map(|tx| tx.to_vec()).collect() }),
+            data: Some(WireData { txs: self.txs.iter().map(|tx| tx.0.clone()).collect() }),
             evidence: Some(pb::EvidenceList { evidence: Vec::new() }),
             last_commit: Some(self.last_commit.clone().map(Into::into).unwrap_or_default()),
         }
@@ -103,7 +123,7 @@ impl Block {
         if bytes.len() > MAX_BLOCK_BYTES {
             return Err(BlockError::TooLarge { size: bytes.len() });
         }
-        let raw = pb::Block::decode(bytes).map_err(|e| BlockError::Malformed(e.to_string()))?;
+        let raw = Wire::decode(bytes).map_err(|e| BlockError::Malformed(e.to_string()))?;
         if raw.evidence.is_some_and(|list| !list.evidence.is_empty()) {
             return Err(BlockError::Evidence);
         }
@@ -115,7 +135,7 @@ impl Block {
             .map(Commit::try_from)
             .transpose()
             .map_err(|e| BlockError::Malformed(e.to_string()))?;
-        let txs = raw.data.unwrap_or_default().txs.into_iter().map(Bytes::from).collect();
+        let txs = raw.data.unwrap_or_default().txs.into_iter().map(Bytes).collect();
         let block = Self { header, txs, last_commit };
         block.check_content_hashes()?;
         // The block id covers these very bytes; other bytes of the same block would be another id.
@@ -163,12 +183,12 @@ pub struct HeaderContext<'a> {
 }
 
 impl HeaderContext<'_> {
-    /// The header over this context and a content.
+    /// The header over this context and a content, of whose transactions the [`data_hash`] is enough.
     pub fn header(
         &self,
         time: tendermint::Time,
         proposer: ConsensusAddress,
-        txs: &[Bytes],
+        data_hash: Hash,
         last_commit: Option<&Commit>,
     ) -> Result<Header, BlockError> {
         let malformed = |e: tendermint::Error| BlockError::Malformed(e.to_string());
@@ -179,7 +199,7 @@ impl HeaderContext<'_> {
             time,
             last_block_id: self.last_block_id,
             last_commit_hash: Some(commit_hash(last_commit)),
-            data_hash: Some(data_hash(txs)),
+            data_hash: Some(data_hash),
             validators_hash: self.validators.hash(),
             next_validators_hash: self.next_validators.hash(),
             consensus_hash: self.params.consensus_hash(),
@@ -267,7 +287,7 @@ mod tests {
         };
         let time = Time::from_unix_timestamp(1_700_000_000, 5).unwrap();
         let proposer = set.validators()[0].address();
-        let header = context.header(time, proposer, &txs, last_commit.as_ref()).unwrap();
+        let header = context.header(time, proposer, data_hash(&txs), last_commit.as_ref()).unwrap();
         Block { header, txs, last_commit }
     }
 

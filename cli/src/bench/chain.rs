@@ -8,7 +8,7 @@ use concordat_node::ledger::note_genesis;
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions, ValidatorsFrom};
 use concordat_types::{
     Block, ChangeSet, Genesis, SignedTx, ValidatorSet, VerifiedTx,
-    block::{HeaderContext, block_id, empty_hash},
+    block::{HeaderContext, block_id, data_hash, empty_hash},
     receipt::results_hash,
 };
 use ed25519_zebra::SigningKey;
@@ -163,7 +163,7 @@ impl<'a> Chain<'a> {
         let time =
             Time::from_unix_timestamp(i64::try_from(self.time_secs + height / 1_000)?, millis * 1_000_000)?;
         let proposer = self.proposer()?;
-        let header = context.header(time, proposer, &txs, self.last_commit.as_ref())?;
+        let header = context.header(time, proposer, data_hash(&txs), self.last_commit.as_ref())?;
         Ok(Block { header, txs, last_commit: self.last_commit.clone() })
     }
 

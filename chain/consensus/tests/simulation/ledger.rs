@@ -109,7 +109,7 @@ impl Ledger {
         let BlockTime { seconds, nanos } = block_time(now_us);
         let time = tendermint::Time::from_unix_timestamp(seconds, nanos).unwrap();
         let txs = vec![concordat_types::Bytes::from(format!("at {now_us} by {proposer}").into_bytes())];
-        let header = context.header(time, proposer.0, &txs, last_commit.as_ref()).unwrap();
+        let header = context.header(time, proposer.0, data_hash(&txs), last_commit.as_ref()).unwrap();
         let bytes = Bytes::from(Block { header, txs, last_commit }.encode());
         (identify(&bytes).unwrap().2, bytes)
     }

@@ -22,7 +22,7 @@ use concordat_consensus::{
 };
 use concordat_types::{
     B256, Block, ChainParams, OrgId, Role,
-    block::{HeaderContext, block_id, empty_hash},
+    block::{HeaderContext, block_id, data_hash, empty_hash},
     commit::verify_commit,
 };
 use openssl::{
@@ -261,7 +261,7 @@ impl Application for Ledger {
         };
         let last_commit = last_commit.filter(|_| request.height > 1);
         let header =
-            context.header(now, request.proposer.0, &txs, last_commit.as_ref()).map_err(AppError::new)?;
+            context.header(now, request.proposer.0, data_hash(&txs), last_commit.as_ref()).map_err(AppError::new)?;
         let bytes = Bytes::from(Block { header, txs, last_commit }.encode());
         Ok(ProposedBlock { id: identity_of(&bytes)?.2, bytes })
     }

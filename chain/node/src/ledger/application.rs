@@ -78,7 +78,7 @@ impl Application for LedgerApplication {
     }
 
     fn identify(&self, bytes: &Bytes) -> Result<BlockId, AppError> {
-        let block = Block::decode(bytes).map_err(AppError::new)?;
+        let block = self.0.decoded.decode(bytes).map_err(AppError::new)?;
         Ok(block_id(&block, part_set_header(bytes).map_err(AppError::new)?))
     }
 
@@ -127,14 +127,14 @@ impl Application for LedgerApplication {
             if height > ledger.tip().height {
                 return Ok(None);
             }
-            let block = match ledger.store.block(height) {
-                Ok(Some(block)) => block,
+            let bytes = match ledger.store.encoded_block(height) {
+                Ok(Some(bytes)) => bytes,
                 Ok(None) | Err(concordat_state::StoreError::Pruned { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
             let commit = read_commit(&ledger.store, height)?;
             let commit = commit.ok_or_else(|| damaged("commit", height, "missing"))?;
-            Ok(Some(StoredBlock { bytes: block.encode().into(), commit }))
+            Ok(Some(StoredBlock { bytes: bytes.into(), commit }))
         })
         .await
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use concordat_core::{BlockExecutor, BlockOutcome, ExecError};
-use concordat_types::{Block, Bytes, VerifiedTx, block::part_set_header, validator::ConsensusAddress};
+use concordat_types::{Block, Bytes, VerifiedTx, block::{data_hash, part_set_header}, validator::ConsensusAddress};
 use tendermint::{Time, block::Commit};
 
 use super::{Executed, Ledger, LedgerError, Tip, timed};
@@ -45,11 +45,11 @@ impl Ledger {
         let txs: Vec<Bytes> = chosen.iter().map(|tx| tx.raw().clone()).collect();
         let last_commit = late_commit.or_else(|| tip.commit.clone());
         let context = tip.context(&self.genesis);
-        let header = context.header(time, proposer, &txs, last_commit.as_ref())?;
+        let header = context.header(time, proposer, data_hash(&txs), last_commit.as_ref())?;
         let block = Block { header, txs, last_commit };
         let bytes = block.encode();
         let parts = part_set_header(&bytes)?;
-        let executed = Arc::new(Executed::new(block.hash(), block, outcome, chosen));
+        let executed = Arc::new(Executed::new(block.hash(), Arc::new(block), outcome, chosen));
         self.remember(executed.clone());
         Ok(Built { executed, bytes, parts })
     }

@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use concordat_core::{BlockExecutor, ExecError};
 use concordat_types::{
-    B256, Block, block::HeaderContext, commit::verify_commit, validator::ConsensusAddress,
+    B256, Block,
+    block::{HeaderContext, empty_hash},
+    commit::verify_commit,
+    validator::ConsensusAddress,
 };
 use tendermint::{Time, block::Header};
 
@@ -32,12 +36,12 @@ pub(super) enum Circumstances {
 
 impl Ledger {
     /// Checks and executes an encoded block for the next height. What is found is kept for the commit.
-    pub(super) fn judge(&self, bytes: &[u8], about: Circumstances) -> Result<Arc<Executed>, JudgeError> {
+    pub(super) fn judge(&self, bytes: &Bytes, about: Circumstances) -> Result<Arc<Executed>, JudgeError> {
         let limit = self.genesis.params.block_max_bytes;
         if bytes.len() as u64 > limit {
             return Err(InvalidBlock::TooLarge { size: bytes.len(), limit }.into());
         }
-        let block = Block::decode(bytes).map_err(InvalidBlock::from)?;
+        let block = self.decoded.decode(bytes).map_err(InvalidBlock::from)?;
         let hash = block.hash();
         let tip = self.tip();
         check_against_chain(&block, &tip.context(&self.genesis), about)?;
@@ -52,7 +56,7 @@ impl Ledger {
     }
 
     /// Executes a block on top of the tip.
-    fn execute(&self, block: Block, hash: B256) -> Result<Arc<Executed>, JudgeError> {
+    fn execute(&self, block: Arc<Block>, hash: B256) -> Result<Arc<Executed>, JudgeError> {
         let txs = self.verify_transactions(&block)?;
         let env = self.env(block.height(), block.header.time);
         let reader = self.store.state().map_err(LedgerError::from)?;
@@ -87,7 +91,9 @@ fn check_against_chain(
     if matches!(about, Circumstances::Fresh { proposer: expected, .. } if expected != proposer) {
         return Err(InvalidBlock::Header("proposer_address is not this round's proposer".into()));
     }
-    let want = context.header(have.time, proposer, &block.txs, block.last_commit.as_ref())?;
+    // Decoding has found that the header commits to the content.
+    let data_hash = have.data_hash.unwrap_or_else(empty_hash);
+    let want = context.header(have.time, proposer, data_hash, block.last_commit.as_ref())?;
     if *have == want { Ok(()) } else { Err(InvalidBlock::Header(differences(have, &want))) }
 }
 

@@ -6,7 +6,7 @@ use concordat_consensus::DecidedBlock;
 use concordat_core::genesis_state;
 use concordat_rpc::CommittedBlock;
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, ValidatorsFrom};
-use concordat_types::{Genesis, receipt::results_hash};
+use concordat_types::{Block, Genesis, receipt::results_hash};
 
 use super::{
     Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit,
@@ -106,6 +106,7 @@ impl Ledger {
     fn announce(&self, executed: &Executed, tip: Arc<Tip>) {
         let Executed { hash, block, outcome, next_nonces } = executed;
         lock(&self.executed).clear();
+        self.decoded.forget(block.height());
         self.metrics.block_committed(block, &outcome.receipts, &tip);
         let seconds = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
         self.pool.block_committed(next_nonces, tip.next_height(), seconds);
@@ -114,7 +115,7 @@ impl Ledger {
             self.identity_generation.fetch_add(1, Ordering::SeqCst);
         }
         let committed =
-            CommittedBlock { block: block.clone(), hash: *hash, receipts: outcome.receipts.clone() };
+            CommittedBlock { block: Block::clone(block), hash: *hash, receipts: outcome.receipts.clone() };
         // Nobody listening is no error.
         let _ = self.blocks.send(Arc::new(committed));
     }

@@ -18,7 +18,7 @@ use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions, Va
 use concordat_types::{
     Block, ChainParams, ChangeSet, Genesis, Receipt, Role, SignedTx, StateKey, Validator, ValidatorSet,
     VerifiedTx,
-    block::{HeaderContext, block_id, empty_hash},
+    block::{HeaderContext, block_id, data_hash, empty_hash},
     genesis::{GenesisPart, GenesisValidator},
     receipt::{Outcome, results_hash},
     tx::InstitutionalTx,
@@ -175,7 +175,7 @@ impl Chain {
         };
         let last_commit = self.last.take().map(|(commit, _)| commit);
         let time = Time::from_unix_timestamp(1_700_000_000 + i64::try_from(self.height).unwrap(), 5).unwrap();
-        let header = context.header(time, set.validators()[0].address(), &txs, last_commit.as_ref()).unwrap();
+        let header = context.header(time, set.validators()[0].address(), data_hash(&txs), last_commit.as_ref()).unwrap();
         let receipts: Vec<Receipt> = txs.iter().map(receipt).collect();
         let block = Block { header, txs, last_commit };
         let id = block_id(&block, &block.encode()).unwrap();

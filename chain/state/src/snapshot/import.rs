@@ -55,7 +55,7 @@ pub fn import(directory: &Path, into: &Store, trust: &Trust) -> Result<Tip, Snap
     authenticated.tip = Some(tip);
     drop(authenticated);
     into.show_tip(tip);
-    into.count_changes(usize::try_from(manifest.keys).unwrap_or(usize::MAX));
+    into.whole_state_changed();
     Ok(tip)
 }
 

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
 use concordat_types::{
     Block, ChainParams, ChangeSet, Receipt, StateKey, StateReader as _, Validator, ValidatorSet,
-    block::{HeaderContext, empty_hash},
+    block::{HeaderContext, data_hash, empty_hash},
     receipt::Outcome,
 };
 use tempfile::TempDir;
@@ -93,7 +93,7 @@ pub(crate) fn block_on(tip: &Tip, txs: Vec<Bytes>) -> Block {
     let seconds = i64::try_from(tip.time_ms / 1000 + 1).unwrap();
     let time = Time::from_unix_timestamp(seconds, 0).unwrap();
     let proposer = validators().validators()[0].address();
-    let header = context.header(time, proposer, &txs, None).unwrap();
+    let header = context.header(time, proposer, data_hash(&txs), None).unwrap();
     Block { header, txs, last_commit: None }
 }
 
