@@ -1,15 +1,24 @@
 //! A node's interfaces, as this program uses them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use clap::Args;
 use eyre::{Result, WrapErr as _, bail, eyre};
+use rustls::{
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+    sign::CertifiedKey,
+};
 use serde_json::{Value, json};
 use ureq::{
     Agent,
-    tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem},
+    tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
 };
+
+use crate::keys;
 
 /// Which node to ask, and how to show who is asking.
 #[derive(Args, Clone, Debug)]
@@ -17,6 +26,13 @@ pub struct NodeArgs {
     /// Ethereum JSON-RPC of a node.
     #[arg(long, value_name = "URL", env = "CONCORDAT_RPC", default_value = "http://127.0.0.1:8545")]
     pub rpc: String,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+/// Whom to trust, and how to show who is asking, where a node is asked over TLS.
+#[derive(Args, Clone, Debug)]
+pub struct TlsArgs {
     /// PEM of the root CA that the node's server certificate chains to (https only).
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -40,11 +56,16 @@ pub struct Client {
 impl NodeArgs {
     /// Makes a client.
     pub fn connect(&self) -> Result<Client> {
-        self.connect_to(&self.rpc)
+        self.tls.connect(&self.rpc)
     }
+}
 
-    /// Makes a client of another address of the same node.
-    pub fn connect_to(&self, url: &str) -> Result<Client> {
+impl TlsArgs {
+    /// Makes a client of one of a node's interfaces.
+    pub fn connect(&self, url: &str) -> Result<Client> {
+        if url.to_ascii_lowercase().starts_with("https:") && self.ca.is_none() {
+            bail!("{url} is served over TLS: name the root CA of the node's organisation with --ca");
+        }
         let config = Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
@@ -56,30 +77,33 @@ impl NodeArgs {
     fn tls(&self) -> Result<TlsConfig> {
         let mut config = TlsConfig::builder();
         if let Some(path) = &self.ca {
-            let roots = read_certificates(path)?;
+            let roots = keys::certificates(path)?;
+            let roots: Vec<_> = roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
             config = config.root_certs(RootCerts::new_with_certs(&roots));
         }
         if let (Some(certificate), Some(key)) = (&self.client_certificate, &self.client_key) {
-            let passphrase =
-                crate::keys::passphrase(self.client_passphrase_file.as_deref(), "client key's passphrase")?;
-            let key = concordat_pki_authority::PrivateKey::read(key, &passphrase)?;
-            let der = key.to_pkcs8_der()?;
-            let pem = concordat_pki_authority::pem::encode("PRIVATE KEY", &der);
-            let key = PrivateKey::from_pem(pem.as_bytes())?;
-            config =
-                config.client_cert(Some(ClientCert::new_with_certs(&read_certificates(certificate)?, key)));
+            config = config.client_cert(Some(self.client_identity(certificate, key)?));
         }
         Ok(config.build())
     }
-}
 
-fn read_certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>> {
-    let pem = std::fs::read(path).wrap_err_with(|| format!("certificate {}", path.display()))?;
-    let items = parse_pem(&pem).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate.to_owned()),
-        _ => None,
-    });
-    Ok(items.collect())
+    /// The client certificate with its key, once it is sure that the two can be shown.
+    fn client_identity(&self, certificate: &Path, key: &Path) -> Result<ClientCert> {
+        let secret = keys::passphrase(self.client_passphrase_file.as_deref(), "client key's passphrase")?;
+        let key = concordat_pki_authority::PrivateKey::read(key, &secret)
+            .wrap_err_with(|| format!("key {}", key.display()))?;
+        if keys::is_ethereum(&key) {
+            bail!("TLS knows no secp256k1 keys; show a certificate of a P-256 key (`pki issue --type p256`)");
+        }
+        let (chain, der) = (keys::certificates(certificate)?, key.to_pkcs8_der()?);
+        let shown = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        CertifiedKey::from_der(shown, PrivatePkcs8KeyDer::from(der.to_vec()).into(), &provider)
+            .wrap_err_with(|| format!("{} cannot be shown with that key", certificate.display()))?;
+        let chain: Vec<_> = chain.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+        let pem = concordat_pki_authority::pem::encode("PRIVATE KEY", &der);
+        Ok(ClientCert::new_with_certs(&chain, PrivateKey::from_pem(pem.as_bytes())?))
+    }
 }
 
 impl Client {

@@ -35,7 +35,8 @@ pub enum ContractCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Send a transaction to a contract and wait for its receipt.
+    /// Send a transaction to a contract and wait for its receipt. `--json` adds to it `finality_ms`, the time from
+    /// the submission to the receipt.
     Send {
         #[command(flatten)]
         key: KeyArgs,
@@ -82,9 +83,10 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
         ContractCommand::Send { key, target, node } => {
             let (_, input) = target.encode()?;
             let act = Act { to: TxKind::Call(target.to), input, gas: None };
-            let receipt = transaction::execute(&node.connect()?, &key.open()?, &act)?;
-            let hash = transaction::hash_of(&receipt)?;
-            output::show(json, &receipt, |_| format!("{hash} succeeded"))
+            let (mut said, took) = transaction::timed(&node.connect()?, &key.open()?, &act)?;
+            let hash = transaction::hash_of(&said)?;
+            said["finality_ms"] = json!(u64::try_from(took.as_millis())?);
+            output::show(json, &said, |_| format!("{hash} succeeded, final after {} ms", took.as_millis()))
         }
         ContractCommand::Call { target, height, node } => {
             let (function, input) = target.encode()?;

@@ -10,6 +10,7 @@ use eyre::{Result, WrapErr as _};
 use serde_json::json;
 
 use crate::{
+    client::TlsArgs,
     output::{self, FoundWrong},
     verify::LightClient,
 };
@@ -68,6 +69,8 @@ pub struct ImportArgs {
     /// CometBFT RPC of any node: its headers are verified from the genesis document on.
     #[arg(long, value_name = "URL")]
     comet: String,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Where the database is.
@@ -121,12 +124,11 @@ fn import(args: &ImportArgs, json: bool) -> Result<()> {
     let claimed: Manifest =
         serde_json::from_str(&manifest).wrap_err("the snapshot's manifest is malformed")?;
     let genesis = Genesis::from_json(&std::fs::read_to_string(&args.genesis)?)?;
-    output::progress(
-        json,
-        format!("verifying header {} from the genesis document on ...", claimed.height + 1),
-    );
-    let mut client = LightClient::start(&genesis, &args.comet)?;
-    let next = client.header_at(claimed.height + 1)?.header;
+    // The next header signs the snapshot's state.
+    let signed_at = claimed.height.saturating_add(1);
+    output::progress(json, format!("verifying header {signed_at} from the genesis document on ..."));
+    let mut client = LightClient::start(&genesis, args.tls.connect(&args.comet)?)?;
+    let next = client.header_at(signed_at)?.header;
     let path = args.at.data.join("ledger");
     std::fs::create_dir_all(&path)?;
     let store = Store::open(&path, &StoreOptions::default())?;

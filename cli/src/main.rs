@@ -68,6 +68,9 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
+    // Several crates bring TLS, for nodes and for whoever asks them; all use this one implementation. That it is
+    // there already cannot be, and would do no harm.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {
         Command::Pki(command) => pki::run(command, json),
         Command::Genesis(command) => genesis::run(command, json),

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use concordat_node::{NodeConfig, NodeKeys, RunningNode, config::TEMPLATE};
 use concordat_pki_authority::PrivateKey;
 use concordat_types::Genesis;
-use eyre::{Result, WrapErr as _, bail, eyre};
+use eyre::{Result, WrapErr as _, bail};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -109,10 +109,6 @@ fn begin_guard(args: &GuardArgs, json: bool) -> Result<()> {
 fn run_node(path: &Path, json: bool) -> Result<()> {
     let config = NodeConfig::load(path)?;
     concordat_monitoring::init_log(&config.log.filter, config.log.format)?;
-    // Several crates bring TLS; all use this one implementation.
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| eyre!("another TLS provider was installed first"))?;
     let text = fs::read_to_string(&config.genesis)
         .wrap_err_with(|| format!("genesis {}", config.genesis.display()))?;
     let genesis = Genesis::from_json(&text).wrap_err_with(|| config.genesis.display().to_string())?;
@@ -147,8 +143,8 @@ fn announce(node: &RunningNode, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Runs until a signal, or until consensus ends for good.
-async fn until_told(node: RunningNode) -> Result<()> {
+/// Runs until a signal, or until consensus or an interface ends for good.
+async fn until_told(mut node: RunningNode) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let failure = tokio::select! {

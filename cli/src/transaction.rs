@@ -1,6 +1,6 @@
 //! Building and signing transactions, with either curve.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
@@ -48,6 +48,11 @@ pub struct Place {
 
 /// Signs and submits, and waits for the receipt. A receipt that says "failed" is an error.
 pub fn execute(client: &Client, key: &PrivateKey, act: &Act) -> Result<Value> {
+    timed(client, key, act).map(|(receipt, _)| receipt)
+}
+
+/// As [`execute`], with the time from the submission to the receipt: until the transaction was final.
+pub fn timed(client: &Client, key: &PrivateKey, act: &Act) -> Result<(Value, Duration)> {
     let sender = keys::address(key)?;
     let gas = match act.gas {
         Some(gas) => gas,
@@ -55,10 +60,13 @@ pub fn execute(client: &Client, key: &PrivateKey, act: &Act) -> Result<Value> {
     };
     let place =
         Place { chain_id: client.chain_id()?, nonce: client.nonce(sender)?, gas, height: client.height()? };
-    let hash = client.submit(&sign(key, act, place)?)?;
+    let raw = sign(key, act, place)?;
+    let submitted = Instant::now();
+    let hash = client.submit(&raw)?;
     let receipt = client.wait_for(hash, PATIENCE)?;
+    let took = submitted.elapsed();
     if receipt["status"] == json!("0x1") {
-        return Ok(receipt);
+        return Ok((receipt, took));
     }
     let outcome = receipt["concordatOutcome"].to_string();
     bail!("transaction {hash} is in block {} but failed: {outcome}", quantity(&receipt["blockNumber"])?)

@@ -14,7 +14,7 @@ use concordat_types::{Genesis, StateKey};
 use eyre::{Result, WrapErr as _, bail};
 use serde::Serialize;
 
-use crate::output;
+use crate::{client::TlsArgs, output};
 pub use light::LightClient;
 
 /// Arguments of `concordat verify`.
@@ -26,6 +26,8 @@ pub struct VerifyArgs {
     /// CometBFT RPC of any node.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:26657")]
     comet: String,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Verify up to this height; the newest if absent.
     #[arg(long)]
     height: Option<u64>,
@@ -66,7 +68,7 @@ pub fn run(args: VerifyArgs, json: bool) -> Result<()> {
     let text = std::fs::read_to_string(&args.genesis)
         .wrap_err_with(|| format!("genesis {}", args.genesis.display()))?;
     let genesis = Genesis::from_json(&text)?;
-    let mut client = LightClient::start(&genesis, &args.comet)?;
+    let mut client = LightClient::start(&genesis, args.tls.connect(&args.comet)?)?;
     let target = match args.height {
         Some(height) => height,
         None => client.newest_height()?,

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::call;
 
-/// Changes the answer to a method called with some parameters.
+/// Changes the answer to a method called with some parameters. Where the honest node answers with an error, the
+/// answer is null; a lie that leaves it so passes the error on.
 pub type Lie = dyn Fn(&str, &Value, &mut Value) + Send + Sync;
 
 /// The lying node. Dropping it ends it.
@@ -66,12 +67,12 @@ fn answer(mut stream: TcpStream, url: &str, lie: &Lie) -> std::io::Result<()> {
     let method = request["method"].as_str().unwrap_or_default();
     let params = &request["params"];
     let mut answer = json!({ "jsonrpc": "2.0", "id": request["id"] });
-    match call(url, method, params.clone()) {
-        Ok(mut result) => {
-            lie(method, params, &mut result);
-            answer["result"] = result;
-        }
-        Err(error) => answer["error"] = error,
+    let honest = call(url, method, params.clone());
+    let mut result = honest.clone().unwrap_or_default();
+    lie(method, params, &mut result);
+    match honest {
+        Err(error) if result.is_null() => answer["error"] = error,
+        _ => answer["result"] = result,
     }
     let text = answer.to_string();
     write!(

@@ -1,6 +1,6 @@
 //! Trust in the genesis document alone: proofs, a change of validators, nodes that lie.
 
-use std::path::Path;
+use std::{path::Path, sync::Mutex};
 
 use alloy_primitives::{Address, hex};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -40,6 +40,7 @@ fn make_transfer(network: &Network) -> Transfer {
     let call = ["contract", "send", "--to", &token, "transfer(address,uint256)", &holder, "4660"];
     let receipt = network.with_key("bank-a/developer", 0, &call);
     let hash = receipt["transactionHash"].as_str().unwrap().to_owned();
+    assert!(receipt["finality_ms"].is_u64(), "{receipt}");
     let height = receipt["blockNumber"].as_str().unwrap().trim_start_matches("0x");
     let height = u64::from_str_radix(height, 16).unwrap();
     for node in 0..network.count() {
@@ -85,8 +86,23 @@ fn lie(method: &'static str, height: u64, change: impl Fn(&mut Value) + Send + S
     let height = height.to_string();
     Box::new(move |asked, params, answer| {
         let meant = params.get("height").is_none_or(|at| at.as_str() == Some(&height));
-        if asked == method && meant {
+        if asked == method && meant && !answer.is_null() {
             change(answer);
+        }
+    })
+}
+
+/// Page after page of validators, and always more to come.
+fn endless_validators() -> Lie {
+    let told = Mutex::new(Value::Null);
+    Box::new(move |asked, _, answer| {
+        if asked == "validators" {
+            let mut told = told.lock().unwrap();
+            if !answer.is_null() {
+                *told = answer.clone();
+                told["total"] = json!("1000000000");
+            }
+            *answer = told.clone();
         }
     })
 }
@@ -148,6 +164,7 @@ fn lies(transfer: &Transfer) -> Vec<(&'static str, Lie)> {
                 answer["response"]["value"] = json!(STANDARD.encode([0x12, 0x35]));
             }),
         ),
+        ("validators without an end", endless_validators()),
         ("a denied entry", lie("abci_query", at, |answer| answer["response"]["value"] = json!(""))),
     ]
 }
@@ -171,6 +188,21 @@ fn a_lying_node_is_found_out(network: &Network, transfer: &Transfer) {
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(3), "{what}: {said}");
     }
+    old_news_is_found_out(network, transfer);
+}
+
+/// A sound commit, but of another block than the one that was asked for.
+fn old_news_is_found_out(network: &Network, transfer: &Transfer) {
+    let before = json!({ "height": (transfer.height - 1).to_string() });
+    let old = network.comet(1, "commit", before).unwrap();
+    let asked = transfer.height.to_string();
+    let liar = Liar::about(
+        &network.url(1, "cometbft"),
+        lie("commit", transfer.height, move |answer| *answer = old.clone()),
+    );
+    let output = network.verify_at(&liar.url(), &["--height", &asked]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
 }
 
 fn another_genesis_document_is_no_root_of_trust(network: &Network) {

@@ -151,6 +151,12 @@ pub enum ExecError {
     /// The rules are unknown.
     #[error(transparent)]
     Env(#[from] EnvError),
+    /// A trace grew beyond what its caller wants.
+    #[error("the trace takes more than {limit_bytes} bytes")]
+    TraceTooLarge {
+        /// The caller's limit.
+        limit_bytes: usize,
+    },
     /// The machine contradicted our own checks: a bug of this program, no verdict on the transaction.
     #[error("the execution engine failed, please report this: {0}")]
     Internal(String),

@@ -74,13 +74,18 @@ pub struct CallLog {
     pub position: U64,
 }
 
+/// The least that a frame or an event takes as text, its data aside.
+const FRAME_BYTES: usize = 200;
+
 /// Runs a block up to a transaction and watches that one. `reader` is the state before the block,
-/// `preceding` the block's transactions before it.
+/// `preceding` the block's transactions before it. A trace whose text would take more than `limit_bytes` is
+/// [`ExecError::TraceTooLarge`].
 pub fn trace_transaction<R: StateReader>(
     reader: R,
     env: BlockEnv,
     preceding: &[VerifiedTx],
     tx: &VerifiedTx,
+    limit_bytes: usize,
 ) -> Result<CallFrame, ExecError> {
     let mut executor = BlockExecutor::new(reader, env)?;
     for tx in preceding {
@@ -89,48 +94,75 @@ pub fn trace_transaction<R: StateReader>(
     if let Verdict::Refuse(outcome) = executor.judge(tx)? {
         return Ok(refused_frame(tx, outcome.describe()));
     }
-    let tracer = CallTracer::default();
+    let tracer = CallTracer::new(limit_bytes);
     let mut machine = evm::build(executor.into_overlay(), env.evm_config()?, env.evm_block(), tracer);
     match machine.inspect_one_tx(evm::tx_env(tx)) {
-        Ok(result) => Ok(machine.inspector.into_frame(tx.gas_limit(), &Run::from(result))),
+        Ok(result) => machine.inspector.into_frame(tx.gas_limit(), &Run::from(result)),
         Err(error) => Err(evm::machine_error(machine.ctx.db_mut(), error)),
     }
 }
 
-/// Watches a call that is only asked about.
+/// Watches a call that is only asked about, as [`trace_transaction`] does.
 pub fn trace_call<R: StateReader>(
     reader: R,
     env: &BlockEnv,
     request: &CallRequest,
+    limit_bytes: usize,
 ) -> Result<CallFrame, ExecError> {
-    let mut simulation = Simulation::new(reader, env, request, CallTracer::default())?;
+    let mut simulation = Simulation::new(reader, env, request, CallTracer::new(limit_bytes))?;
     let gas = simulation.gas_cap;
     let (run, _) = simulation.run_inspected(gas)?;
-    Ok(simulation.into_inspector().into_frame(gas, &run))
+    simulation.into_inspector().into_frame(gas, &run)
 }
 
-/// Collects frames as revm enters and leaves calls.
-#[derive(Clone, Debug, Default)]
+/// Collects frames as revm enters and leaves calls. A call costs little gas however much memory it hands on, so that
+/// the trace is bounded in bytes: beyond, nothing more is collected.
+#[derive(Clone, Debug)]
 pub(crate) struct CallTracer {
     /// The calls that have not returned, outermost first.
     open: Vec<CallFrame>,
     done: Option<CallFrame>,
+    /// At least what the trace takes as text.
+    bytes: usize,
+    limit_bytes: usize,
 }
 
 impl CallTracer {
+    fn new(limit_bytes: usize) -> Self {
+        Self { open: Vec::new(), done: None, bytes: 0, limit_bytes }
+    }
+
+    /// Counts a frame or an event with so many bytes of data. Whether it is to be collected.
+    fn admits(&mut self, data: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(FRAME_BYTES);
+        self.admits_data(data)
+    }
+
+    /// Counts data, which is shown in hexadecimal.
+    fn admits_data(&mut self, data: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(data.saturating_mul(2));
+        self.bytes <= self.limit_bytes
+    }
+
     /// The outermost call, with the gas of the whole transaction.
-    pub(crate) fn into_frame(self, gas_limit: u64, run: &Run) -> CallFrame {
+    fn into_frame(self, gas_limit: u64, run: &Run) -> Result<CallFrame, ExecError> {
+        if self.bytes > self.limit_bytes {
+            return Err(ExecError::TraceTooLarge { limit_bytes: self.limit_bytes });
+        }
         let mut frame = self.done.unwrap_or_default();
         frame.gas = U64::from(gas_limit);
         frame.gas_used = U64::from(run.gas_used);
         if let RunStatus::Halted(reason) = &run.status {
             frame.error = Some(evm::halt_text(reason));
         }
-        frame
+        Ok(frame)
     }
 
     fn leave(&mut self, result: &InterpreterResult, created: Option<Address>) {
         let Some(mut frame) = self.open.pop() else { return };
+        if !self.admits_data(result.output.len()) {
+            return;
+        }
         frame.gas_used = U64::from(used(&result.gas));
         frame.to = frame.to.or(created);
         frame.output = result.output.clone();
@@ -178,6 +210,9 @@ fn clear_logs(frame: &mut CallFrame) {
 
 impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
     fn log(&mut self, _context: &mut EvmContext<R>, log: Log) {
+        if !self.admits(log.data.data.len()) {
+            return;
+        }
         let Some(frame) = self.open.last_mut() else { return };
         frame.logs.push(CallLog {
             address: log.address,
@@ -188,6 +223,11 @@ impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
     }
 
     fn call(&mut self, context: &mut EvmContext<R>, inputs: &mut CallInputs) -> Option<CallOutcome> {
+        if !self.admits(inputs.input.len()) {
+            // Each call that is entered is left.
+            self.open.push(CallFrame::default());
+            return None;
+        }
         let (kind, from, to) = match inputs.scheme {
             CallScheme::Call => ("CALL", inputs.caller, inputs.target_address),
             CallScheme::StaticCall => ("STATICCALL", inputs.caller, inputs.target_address),
@@ -212,6 +252,10 @@ impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
     }
 
     fn create(&mut self, _context: &mut EvmContext<R>, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
+        if !self.admits(inputs.init_code().len()) {
+            self.open.push(CallFrame::default());
+            return None;
+        }
         let kind = match inputs.scheme() {
             CreateScheme::Create2 { .. } => "CREATE2",
             _ => "CREATE",
@@ -237,6 +281,9 @@ impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
     }
 
     fn selfdestruct(&mut self, contract: Address, target: Address, _value: U256) {
+        if !self.admits(0) {
+            return;
+        }
         let Some(frame) = self.open.last_mut() else { return };
         frame.calls.push(CallFrame {
             kind: "SELFDESTRUCT",

@@ -111,7 +111,7 @@ impl NodeMetrics {
     pub fn submitted<T>(&self, result: &Result<T, SubmitError>) {
         let label = match result {
             Ok(_) => "accepted",
-            Err(SubmitError::Transaction(_)) => "malformed",
+            Err(SubmitError::Transaction(reason)) => reason.kind(),
             Err(SubmitError::Invalid(reason)) => reason.kind(),
             Err(SubmitError::AlreadyKnown) => "already_known",
             Err(SubmitError::NonceTooFar { .. }) => "nonce_too_far",

@@ -3,6 +3,7 @@
 //! Served in plaintext: it shows no secret and takes no order.
 
 use std::{
+    io,
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
@@ -15,6 +16,7 @@ use concordat_rpc::NodeApi;
 use concordat_types::{OrgId, Role};
 use prometheus::Registry;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::{api::Api, ledger::Tip, metrics::NodeMetrics};
 
@@ -34,9 +36,19 @@ pub struct OperationsServer {
     /// Where it listens.
     pub address: SocketAddr,
     handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
 }
 
 impl OperationsServer {
+    /// Waits until it ends by itself, which it should not.
+    pub async fn failed(&mut self) -> io::Error {
+        match (&mut self.task).await {
+            Ok(Ok(())) => io::Error::other(format!("the operations listener on {} stopped", self.address)),
+            Ok(Err(error)) => error,
+            Err(failure) => io::Error::other(failure),
+        }
+    }
+
     /// Answers what has been asked and stops.
     pub async fn stop(self) {
         self.handle.stop(true).await;
@@ -44,7 +56,7 @@ impl OperationsServer {
 }
 
 /// Starts the interface.
-pub fn serve(listen: SocketAddr, operations: Operations) -> std::io::Result<OperationsServer> {
+pub fn serve(listen: SocketAddr, operations: Operations) -> io::Result<OperationsServer> {
     let shared = web::Data::new(operations);
     let server = HttpServer::new(move || {
         App::new()
@@ -61,8 +73,7 @@ pub fn serve(listen: SocketAddr, operations: Operations) -> std::io::Result<Oper
     let address = server.addrs().first().copied().unwrap_or(listen);
     let server = server.run();
     let handle = server.handle();
-    tokio::spawn(server);
-    Ok(OperationsServer { address, handle })
+    Ok(OperationsServer { address, handle, task: tokio::spawn(server) })
 }
 
 /// The process works. Restart it if this does not answer.
@@ -136,4 +147,24 @@ async fn metrics(state: web::Data<Operations>) -> HttpResponse {
     let mut text = concordat_monitoring::encode(&state.registry);
     text.push_str(&concordat_monitoring::text_of_openmetrics(&state.api.consensus.encode_prometheus()));
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_end_that_nobody_asked_for_is_a_failure_with_the_address() {
+        let server = HttpServer::new(App::new).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        let mut running = OperationsServer { address, handle: handle.clone(), task: tokio::spawn(server) };
+        let stays = tokio::time::timeout(std::time::Duration::from_millis(20), running.failed()).await;
+        assert!(stays.is_err(), "it runs");
+        handle.stop(true).await;
+        let failure = running.failed().await.to_string();
+        assert!(failure.contains(&address.to_string()), "{failure}");
+        running.stop().await;
+    }
 }

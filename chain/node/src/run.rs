@@ -111,6 +111,9 @@ pub enum NodeError {
     /// Consensus ended: the node must not pretend to work.
     #[error("consensus stopped: {0}")]
     Failed(String),
+    /// A listener ended: nobody could ask the node any more, or see how it is.
+    #[error("an interface ended by itself: {0}; start the node again, and report it")]
+    Interface(std::io::Error),
 }
 
 /// A node that runs.
@@ -191,9 +194,14 @@ impl RunningNode {
         self.ledger.tip().height
     }
 
-    /// Resolves when consensus has ended for good: the process must end too.
-    pub async fn failed(&self) -> NodeError {
-        NodeError::Failed(self.consensus.failed().await.to_string())
+    /// Resolves when consensus or an interface has ended for good: the process must end too, since no node is
+    /// half a node (docs/adr/0020).
+    pub async fn failed(&mut self) -> NodeError {
+        tokio::select! {
+            failure = self.consensus.failed() => NodeError::Failed(failure.to_string()),
+            error = self.rpc.failed() => NodeError::Interface(error),
+            error = self.operations.failed() => NodeError::Interface(error),
+        }
     }
 
     /// Stops in order: interfaces first, so that no receipt is promised, then consensus, which finishes a

@@ -71,6 +71,8 @@ pub struct Limits {
     pub call_gas: u64,
     /// Calls that execute code at the same time; others wait their turn.
     pub concurrent_calls: usize,
+    /// Calls of one interface that read the store at the same time; others wait their turn.
+    pub concurrent_reads: usize,
     /// How long a request may take, waiting included, in milliseconds.
     pub request_timeout_ms: u64,
     /// Open connections of each interface.
@@ -102,6 +104,7 @@ impl Default for Limits {
             log_results: 10_000,
             call_gas: 50_000_000,
             concurrent_calls: 4,
+            concurrent_reads: 32,
             request_timeout_ms: 10_000,
             connections: 2_000,
             subscriptions: 64,
@@ -193,6 +196,7 @@ impl Limits {
             ("response_bytes", self.response_bytes),
             ("log_results", self.log_results),
             ("concurrent_calls", self.concurrent_calls),
+            ("concurrent_reads", self.concurrent_reads),
             ("connections", self.connections),
             ("workers", workers),
         ];

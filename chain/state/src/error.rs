@@ -165,6 +165,14 @@ pub enum StoreError {
         /// The height at which the limit was passed.
         reached: u64,
     },
+    /// The logs that the filter matches carry more data than the caller wants.
+    #[error("the logs found by height {reached} carry more than {cap_bytes} bytes: narrow the range")]
+    LogsTooLarge {
+        /// The caller's limit.
+        cap_bytes: usize,
+        /// The height at which the limit was passed.
+        reached: u64,
+    },
     /// A state read failed.
     #[error(transparent)]
     Read(#[from] ReadError),

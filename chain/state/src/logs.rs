@@ -32,6 +32,8 @@ pub struct LogFilter {
     pub topics: Vec<Vec<B256>>,
     /// How many logs to find before giving up with [`StoreError::TooManyLogs`].
     pub cap: usize,
+    /// How many bytes of data they may carry together before giving up with [`StoreError::LogsTooLarge`].
+    pub cap_bytes: usize,
 }
 
 /// A log that was found.
@@ -85,15 +87,15 @@ impl Store {
     /// The logs that match, in the order of the chain.
     ///
     /// # Errors
-    /// [`StoreError::TooManyLogs`] beyond the filter's cap, [`StoreError::Pruned`] where the range reaches
-    /// below the kept blocks.
+    /// [`StoreError::TooManyLogs`] and [`StoreError::LogsTooLarge`] beyond the filter's caps,
+    /// [`StoreError::Pruned`] where the range reaches below the kept blocks.
     pub fn logs(&self, filter: &LogFilter) -> Result<Vec<LogHit>, StoreError> {
         let floor = self.body_floor();
         if filter.from < floor && self.initial_height()?.is_some_and(|initial| floor > initial) {
             return Err(StoreError::Pruned { what: "the logs", height: filter.from, floor });
         }
         let to = filter.to.min(self.tip()?.height);
-        let mut hits = Vec::new();
+        let mut hits = Hits::default();
         if filter.addresses.is_empty() || filter.asks_for_topics() {
             let with_address = match filter.addresses.is_empty() {
                 true => None,
@@ -114,7 +116,7 @@ impl Store {
                 self.collect_logs(filter, height, &mut hits)?;
             }
         }
-        Ok(hits)
+        Ok(hits.found)
     }
 
     fn heights_with_logs_of(&self, filter: &LogFilter, to: u64) -> Result<BTreeSet<u64>, StoreError> {
@@ -129,12 +131,7 @@ impl Store {
         Ok(heights)
     }
 
-    fn collect_logs(
-        &self,
-        filter: &LogFilter,
-        height: u64,
-        hits: &mut Vec<LogHit>,
-    ) -> Result<(), StoreError> {
+    fn collect_logs(&self, filter: &LogFilter, height: u64, hits: &mut Hits) -> Result<(), StoreError> {
         let missing = || StoreError::corrupt(format!("block {height}"), "it has logs but no receipts");
         let block_hash = self.block_hash(height)?.ok_or_else(missing)?;
         let receipts = self.receipts(height)?.ok_or_else(missing)?;
@@ -144,12 +141,32 @@ impl Store {
                 if !filter.matches(&log) {
                     continue;
                 }
-                if hits.len() >= filter.cap {
-                    return Err(StoreError::TooManyLogs { cap: filter.cap, reached: height });
-                }
-                hits.push(LogHit { height, block_hash, tx_index, tx_hash: receipt.tx_hash, log_index, log });
+                let hit = LogHit { height, block_hash, tx_index, tx_hash: receipt.tx_hash, log_index, log };
+                hits.add(filter, hit)?;
             }
         }
+        Ok(())
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Hits {
+    found: Vec<LogHit>,
+    data_bytes: usize,
+}
+
+impl Hits {
+    fn add(&mut self, filter: &LogFilter, hit: LogHit) -> Result<(), StoreError> {
+        let (cap, cap_bytes, reached) = (filter.cap, filter.cap_bytes, hit.height);
+        if self.found.len() >= cap {
+            return Err(StoreError::TooManyLogs { cap, reached });
+        }
+        self.data_bytes = self.data_bytes.saturating_add(hit.log.data.data.len());
+        if self.data_bytes > cap_bytes {
+            return Err(StoreError::LogsTooLarge { cap_bytes, reached });
+        }
+        self.found.push(hit);
         Ok(())
     }
 }

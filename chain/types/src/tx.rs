@@ -67,6 +67,23 @@ pub enum TxError {
     },
 }
 
+impl TxError {
+    /// A stable label for metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too_large",
+            Self::Malformed(_) => "malformed",
+            Self::UnsupportedType(_) => "unsupported_type",
+            Self::NotReplayProtected => "not_replay_protected",
+            Self::WrongChain { .. } => "wrong_chain",
+            Self::ValueNotZero => "value_not_zero",
+            Self::BadSignature(_) => "bad_signature",
+            Self::TipAboveFeeCap => "tip_above_fee_cap",
+            Self::EmptyWindow { .. } => "empty_window",
+        }
+    }
+}
+
 /// What was signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TxPayload {

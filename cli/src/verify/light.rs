@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concordat_core::genesis_state;
-use concordat_types::{Genesis, Validator, ValidatorSet, commit::verify_commit};
+use concordat_types::{Genesis, Validator, ValidatorSet, commit::verify_commit, validator::MAX_VALIDATORS};
 use eyre::{Result, WrapErr as _, eyre};
 use serde_json::{Value, json};
 use tendermint::{Time, block::signed_header::SignedHeader, validator};
@@ -21,7 +21,7 @@ const TRUSTING_PERIOD: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// How far the checking machine's clock may be behind.
 const CLOCK_DRIFT: Duration = Duration::from_secs(30);
 
-/// Validators of one page of CometBFT RPC; a set of at most 128 needs two.
+/// Validators of one page of CometBFT RPC; the largest set needs two.
 const PER_PAGE: u64 = 100;
 
 /// A header with its commit and the validators around it.
@@ -45,10 +45,9 @@ pub struct LightClient {
 }
 
 impl LightClient {
-    /// Verifies the first block against the validators in the genesis document.
-    pub fn start(genesis: &Genesis, url: &str) -> Result<Self> {
+    /// Verifies the first block against the validators in the genesis document, asking a node's CometBFT RPC.
+    pub fn start(genesis: &Genesis, comet: Client) -> Result<Self> {
         let expected = genesis_state(genesis)?.validators;
-        let comet = Client::local(url);
         let first = fetch(&comet, 1)?;
         let mut client = Self {
             comet,
@@ -201,16 +200,26 @@ fn fetch(comet: &Client, height: u64) -> Result<LightBlock> {
     let commit = comet.call("commit", json!({ "height": height.to_string() }))?;
     let signed: SignedHeader = serde_json::from_value(commit["signed_header"].clone())
         .wrap_err_with(|| format!("the node's commit of block {height} is malformed"))?;
+    let told = signed.header.height.value();
+    // A sound header of another height would pass for this one, and old state for new.
+    if told != height {
+        return Err(wrong(format!("the node told block {told} when asked for block {height}")));
+    }
     Ok(LightBlock {
         signed,
         validators: fetch_validators(comet, height)?,
-        next_validators: fetch_validators(comet, height + 1)?,
+        next_validators: fetch_validators(comet, height.saturating_add(1))?,
     })
 }
 
 fn fetch_validators(comet: &Client, height: u64) -> Result<validator::Set> {
     let mut validators = Vec::new();
     for page in 1u64.. {
+        // The node's word on how many there are is no reason to ask for ever.
+        if validators.len() > MAX_VALIDATORS {
+            let most = format!("more than {MAX_VALIDATORS} validators, which no set has");
+            return Err(wrong(format!("the node told {most}, at height {height}")));
+        }
         let asked = json!({ "height": height.to_string(), "page": page.to_string(), "per_page": PER_PAGE.to_string() });
         let answer = comet.call("validators", asked)?;
         let found: Vec<validator::Info> = serde_json::from_value(answer["validators"].clone())

@@ -11,6 +11,9 @@ use concordat_types::{Role, receipt::Outcome};
 
 use crate::kit::{Consortium, Probe, Say, Token, bytecode, token_init_code};
 
+/// Room for any trace here.
+const LARGE: usize = 1 << 20;
+
 fn request(from: Address, say: &Say) -> CallRequest {
     CallRequest { from, to: say.to.to().copied(), input: say.input.clone(), ..CallRequest::default() }
 }
@@ -131,7 +134,8 @@ fn a_transaction_is_traced_after_those_before_it() {
     let (developer, probe) = net.deploy(bytecode("Probe").into());
     let first = developer.sign(&Say::call(probe, &Probe::makeCall { value: U256::from(1) }));
     let second = developer.sign(&Say::call(probe, &Probe::makeCall { value: U256::from(2) }));
-    let frame = trace_transaction(&net.state, net.env(), std::slice::from_ref(&first), &second).unwrap();
+    let frame =
+        trace_transaction(&net.state, net.env(), std::slice::from_ref(&first), &second, LARGE).unwrap();
     let receipts = net.block(&[first, second.clone()]).receipts;
     assert_eq!(frame.gas_used.to::<u64>(), receipts[1].gas_used);
     assert_eq!((frame.kind, frame.to), ("CALL", Some(probe)));
@@ -149,7 +153,7 @@ fn traces_tell_why_inner_calls_failed() {
     let mut net = Consortium::new();
     let (developer, probe) = net.deploy(bytecode("Probe").into());
     let nested = Say::call(probe, &Probe::nestedCall {});
-    let frame = trace_call(&net.state, &net.env(), &request(developer.address, &nested)).unwrap();
+    let frame = trace_call(&net.state, &net.env(), &request(developer.address, &nested), LARGE).unwrap();
     let inner = &frame.calls[0];
     assert_eq!((frame.error.as_deref(), inner.error.as_deref()), (None, Some("execution reverted")));
     assert_eq!(inner.revert_reason.as_deref(), Some("undone"));
@@ -163,9 +167,24 @@ fn traces_carry_events_and_refusals() {
     let mut net = Consortium::new();
     let (developer, token) = net.deploy(token_init_code(1_000));
     let transfer = Say::call(token, &Token::transferCall { to: token, value: U256::from(1) });
-    let frame = trace_transaction(&net.state, net.env(), &[], &developer.sign(&transfer)).unwrap();
+    let frame = trace_transaction(&net.state, net.env(), &[], &developer.sign(&transfer), LARGE).unwrap();
     assert_eq!((frame.logs.len(), frame.logs[0].address), (1, token));
     let auditor = net.actor("bank-a", Role::Auditor);
-    let frame = trace_transaction(&net.state, net.env(), &[], &auditor.sign(&transfer)).unwrap();
+    let frame = trace_transaction(&net.state, net.env(), &[], &auditor.sign(&transfer), LARGE).unwrap();
     assert_eq!(frame.error.as_deref(), Some("refused: the sender's role may not do this"));
+}
+
+#[test]
+fn a_trace_that_grows_too_large_is_given_up() {
+    let mut net = Consortium::new();
+    let (developer, probe) = net.deploy(bytecode("Probe").into());
+    let nested = request(developer.address, &Say::call(probe, &Probe::nestedCall {}));
+    let frame = trace_call(&net.state, &net.env(), &nested, LARGE).unwrap();
+    let text = serde_json::to_vec(&frame).unwrap().len();
+    assert_eq!(trace_call(&net.state, &net.env(), &nested, text).unwrap(), frame, "what fits is collected");
+    // Given up in the outer call, in an inner one, and by what the last one answered.
+    for limit_bytes in [100, 500, 700] {
+        let error = trace_call(&net.state, &net.env(), &nested, limit_bytes).unwrap_err();
+        assert!(matches!(error, ExecError::TraceTooLarge { .. }), "{error}");
+    }
 }

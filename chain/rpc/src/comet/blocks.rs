@@ -15,7 +15,7 @@ use super::{
     query::{Query, Range},
     service::store_error,
 };
-use crate::jsonrpc::{RpcError, RpcResult};
+use crate::jsonrpc::{Budget, RpcError, RpcResult};
 
 /// Most headers that `blockchain` answers (CometBFT `rpc/core`).
 const BLOCKCHAIN_HEADERS: u64 = 20;
@@ -191,12 +191,28 @@ pub(super) fn tx_search(comet: &Comet, args: &Args) -> RpcResult {
         places.reverse();
     }
     let page = Page::read(args, places.len())?;
-    let rows = places.iter().skip(page.skip).take(page.take).map(|at| {
-        let block = TxsOfBlock::load(comet, at.height)?;
-        block.row(at.index as usize, prove)?.ok_or_else(|| missing("transaction", at.height))
-    });
-    let rows = rows.collect::<Result<Vec<_>, RpcError>>()?;
+    let rows = rows_at(comet, places.iter().skip(page.skip).take(page.take), prove)?;
     Ok(json!({ "txs": rows, "total_count": integer(places.len()) }))
+}
+
+/// The transactions at some places. Those of one block stand together, so that each block is read once.
+fn rows_at<'a>(
+    comet: &Comet,
+    places: impl Iterator<Item = &'a TxLocation>,
+    prove: bool,
+) -> Result<Vec<Value>, RpcError> {
+    let mut budget = Budget::new(comet.limits.response_bytes);
+    let mut held: Option<TxsOfBlock> = None;
+    let mut rows = Vec::new();
+    for at in places {
+        let block = match held.take().filter(|block| block.block.height() == at.height) {
+            Some(block) => held.insert(block),
+            None => held.insert(TxsOfBlock::load(comet, at.height)?),
+        };
+        let row = block.row(at.index as usize, prove)?.ok_or_else(|| missing("transaction", at.height))?;
+        rows.push(budget.admit(row)?);
+    }
+    Ok(rows)
 }
 
 fn places_in(comet: &Comet, heights: &std::ops::RangeInclusive<u64>) -> Result<Vec<TxLocation>, RpcError> {
@@ -215,7 +231,9 @@ pub(super) fn block_search(comet: &Comet, args: &Args) -> RpcResult {
         heights.reverse();
     }
     let page = Page::read(args, heights.len())?;
-    let blocks = heights.iter().skip(page.skip).take(page.take).map(|height| block_at(comet, *height));
+    let mut budget = Budget::new(comet.limits.response_bytes);
+    let found = heights.iter().skip(page.skip).take(page.take);
+    let blocks = found.map(|height| budget.admit(block_at(comet, *height)?));
     let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
     Ok(json!({ "blocks": blocks, "total_count": integer(heights.len()) }))
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Limits, NodeApi,
-    edge::Service,
+    edge::{Places, Service},
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Comet {
     pub(super) initial_height: u64,
     /// The genesis document in CometBFT's form, made once.
     pub(super) genesis_json: OnceLock<String>,
+    reads: Places,
 }
 
 /// A failure of the store as clients are told of it.
@@ -45,7 +46,15 @@ pub(super) fn store_error(error: StoreError) -> RpcError {
 impl Comet {
     pub fn new(api: Arc<dyn NodeApi>, store: Store, limits: Limits) -> Self {
         let initial_height = store.initial_height().ok().flatten().unwrap_or(1);
-        Self { genesis: api.genesis(), api, store, limits, initial_height, genesis_json: OnceLock::new() }
+        Self {
+            genesis: api.genesis(),
+            reads: Places::new(limits.concurrent_reads),
+            api,
+            store,
+            limits,
+            initial_height,
+            genesis_json: OnceLock::new(),
+        }
     }
 
     /// Runs a method with parameters that are read already.
@@ -56,8 +65,7 @@ impl Comet {
                 Handler::Memory(handler) => handler(&self, &args),
                 Handler::Blocking(handler) => {
                     let this = Arc::clone(&self);
-                    let task = tokio::task::spawn_blocking(move || handler(&this, &args));
-                    task.await.unwrap_or_else(|failure| Err(RpcError::internal(failure)))
+                    self.reads.run(move || handler(&this, &args)).await
                 }
                 Handler::Submit(handler) => handler(Arc::clone(&self), args).await,
                 Handler::Subscription => {
@@ -159,6 +167,8 @@ impl Service for Comet {
             RpcError::INVALID_REQUEST => (RpcError::INVALID_REQUEST, "Invalid Request"),
             RpcError::METHOD_NOT_FOUND => (RpcError::METHOD_NOT_FOUND, "Method not found"),
             RpcError::INVALID_PARAMS => (RpcError::INVALID_PARAMS, "Invalid params"),
+            // Answers that are found too large only when they are written get the same error.
+            RpcError::RESPONSE_TOO_LARGE => return error,
             _ => (RpcError::INTERNAL, "Internal error"),
         };
         RpcError::new(code, kind).with_data(Value::String(error.message))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     CommittedBlock,
-    edge::{Edge, Session, SubscribableService, Told},
+    edge::{Edge, Pieces, Session, SubscribableService, Told, pieces},
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
@@ -74,14 +75,14 @@ impl Session for CometSession {
         }
     }
 
-    async fn push(&mut self, event: Self::Event) -> Vec<String> {
+    fn push(&mut self, event: Self::Event) -> Pieces {
         match event {
-            Ok(block) => self.frames(block).await,
+            Ok(block) => self.frames(block),
             // The next block shows how much was missed.
-            Err(RecvError::Lagged(_)) => Vec::new(),
+            Err(RecvError::Lagged(_)) => stream::empty().boxed(),
             Err(RecvError::Closed) => {
                 self.blocks = None;
-                Vec::new()
+                stream::empty().boxed()
             }
         }
     }
@@ -138,23 +139,15 @@ impl CometSession {
     }
 
     /// Frames for a block and for those before it that the channel dropped.
-    async fn frames(&mut self, block: Arc<CommittedBlock>) -> Vec<String> {
+    fn frames(&mut self, block: Arc<CommittedBlock>) -> Pieces {
         let heights = self.told.upto(block.block.height());
-        let (comet, subscriptions) = (Arc::clone(&self.edge.service), self.subscriptions.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            let blocks = heights.filter_map(|height| match height == block.block.height() {
-                true => Some(Arc::clone(&block)),
-                false => missed(&comet, height),
-            });
-            let frames = |block: Arc<CommittedBlock>| -> Vec<String> {
-                subscriptions
-                    .iter()
-                    .flat_map(|subscription| frames_of(&comet, subscription, &block))
-                    .collect()
-            };
-            blocks.flat_map(frames).collect()
-        });
-        work.await.unwrap_or_default()
+        let (comet, reader) = (Arc::clone(&self.edge.service), Arc::clone(&self.edge.service));
+        let load = move |height| match height == block.block.height() {
+            true => Some(Arc::clone(&block)),
+            false => missed(&reader, height),
+        };
+        let frames = move |subscription: &_, block: &_| frames_of(&comet, subscription, block);
+        pieces(heights, self.subscriptions.clone(), load, frames)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use futures::StreamExt as _;
 use serde_json::Value;
 
 use super::{Edge, Outcome, Service, guard::Refusal};
-use crate::jsonrpc::{Body, Call, Reply, RpcError, RpcResult, parse_body, reply_batch};
+use crate::jsonrpc::{Answer, Body, Call, Reply, RpcError, RpcResult, parse_body};
 
 /// How one call of a body gets its answer.
 enum Job {
@@ -67,27 +68,24 @@ pub(crate) fn plan<S: Service>(
 
 /// Runs a plan and writes the answer; `None` where there is nothing to answer, as with notifications.
 pub(crate) async fn run<S: Service>(edge: Arc<Edge<S>>, plan: Plan) -> Option<Vec<u8>> {
-    let limit = edge.limits.response_bytes;
-    let mut outcomes = Arc::clone(&edge.service).call_all(plan.calls).await.into_iter();
-    let replies: Vec<Reply> =
-        plan.jobs.into_iter().filter_map(|job| reply(&edge, job, || outcomes.next())).collect();
-    match replies.as_slice() {
-        [] => None,
-        [single] if !plan.batch => Some(single.encode(limit)),
-        all => Some(reply_batch(all, limit)),
-    }
-}
-
-/// The reply that a job gives, counted; `None` for a notification.
-fn reply<S: Service>(edge: &Edge<S>, job: Job, next: impl FnOnce() -> Option<Outcome>) -> Option<Reply> {
-    let (id, label, Outcome { result, took }) = match job {
-        Job::Refused(reply) => {
-            edge.metrics.observe_refused(S::INTERFACE, "malformed");
-            return Some(reply);
+    let mut answer = Answer::new(plan.batch, edge.limits.response_bytes);
+    let mut outcomes = Arc::clone(&edge.service).call_all(plan.calls).await;
+    for job in plan.jobs {
+        let (id, label, Outcome { result, took }) = match job {
+            Job::Refused(reply) => {
+                edge.metrics.observe_refused(S::INTERFACE, "malformed");
+                answer.add(&reply);
+                continue;
+            }
+            Job::Answered { id, label, result } => (id, label, Outcome { result, took: Duration::ZERO }),
+            Job::Run { id, label } => {
+                (id, label, outcomes.next().await.expect("each call that was run has an outcome"))
+            }
+        };
+        edge.metrics.observe(S::INTERFACE, label, result.is_ok(), took);
+        if let Some(id) = id {
+            answer.add(&Reply { id, result: result.map_err(S::dress) });
         }
-        Job::Answered { id, label, result } => (id, label, Outcome { result, took: Duration::ZERO }),
-        Job::Run { id, label } => (id, label, next().expect("each call that was run has an outcome")),
-    };
-    edge.metrics.observe(S::INTERFACE, label, result.is_ok(), took);
-    id.map(|id| Reply { id, result: result.map_err(S::dress) })
+    }
+    answer.finish()
 }

@@ -14,6 +14,7 @@ pub struct RpcMetrics {
     requests: IntCounterVec,
     seconds: HistogramVec,
     refused: IntCounterVec,
+    handshakes: IntCounterVec,
     sockets: IntGaugeVec,
 }
 
@@ -34,6 +35,10 @@ impl RpcMetrics {
                 Opts::new("rpc_refused_total", "RPC requests refused at the edge, by reason"),
                 &["interface", "reason"],
             )?,
+            handshakes: IntCounterVec::new(
+                Opts::new("rpc_handshakes_total", "TLS handshakes of applications, begun and completed"),
+                &["interface", "stage"],
+            )?,
             sockets: IntGaugeVec::new(
                 Opts::new("rpc_websockets", "Open WebSocket connections"),
                 &["interface"],
@@ -42,6 +47,7 @@ impl RpcMetrics {
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.handshakes.clone()))?;
         registry.register(Box::new(metrics.sockets.clone()))?;
         Ok(metrics)
     }
@@ -56,6 +62,14 @@ impl RpcMetrics {
 
     pub(crate) fn observe_refused(&self, interface: &str, reason: &'static str) {
         self.refused.with_label_values(&[interface, reason]).inc();
+    }
+
+    pub(crate) fn handshake_begun(&self, interface: &str) {
+        self.handshakes.with_label_values(&[interface, "begun"]).inc();
+    }
+
+    pub(crate) fn handshake_completed(&self, interface: &str) {
+        self.handshakes.with_label_values(&[interface, "completed"]).inc();
     }
 
     pub(crate) fn socket_opened(&self, interface: &str) {

@@ -1,10 +1,12 @@
 //! The edges that clients meet: listeners, TLS, limits, who may call, counting.
 
 mod answer;
+mod blocking;
 mod flow;
 mod guard;
 pub(crate) mod http;
 mod metrics;
+mod push;
 mod rate;
 mod serve;
 pub(crate) mod socket;
@@ -16,7 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -25,7 +30,9 @@ use crate::{
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
+pub(crate) use blocking::Places;
 pub use metrics::RpcMetrics;
+pub(crate) use push::{Pieces, pieces};
 pub use serve::{RpcParts, RpcServers, ServeError, serve};
 pub(crate) use serve::{SubscribableService, is_upgrade};
 pub(crate) use socket::{Session, Told};
@@ -40,6 +47,9 @@ pub(crate) struct Outcome {
     pub took: Duration,
 }
 
+/// What comes of the calls of one request. It is taken one by one, so that few results are held at the same time.
+pub(crate) type Outcomes = BoxStream<'static, Outcome>;
+
 /// One interface's methods.
 pub(crate) trait Service: Send + Sync + 'static {
     /// The interface's name in metrics.
@@ -48,12 +58,12 @@ pub(crate) trait Service: Send + Sync + 'static {
     /// Runs a call.
     fn call(self: Arc<Self>, call: Call) -> impl Future<Output = RpcResult> + Send;
 
-    /// Runs the calls of one request; the outcomes stand in the order of the calls.
-    fn call_all(self: Arc<Self>, calls: Vec<Call>) -> impl Future<Output = Vec<Outcome>>
+    /// Runs the calls of one request; the outcomes come in the order of the calls, as they are taken.
+    fn call_all(self: Arc<Self>, calls: Vec<Call>) -> impl Future<Output = Outcomes>
     where
         Self: Sized,
     {
-        call_each(self, calls)
+        std::future::ready(call_each(self, calls))
     }
 
     /// The method's name if it is one, else `unknown`: metrics have a bounded set of labels.
@@ -69,8 +79,8 @@ pub(crate) trait Service: Send + Sync + 'static {
 }
 
 /// Runs calls for themselves, several at the same time.
-pub(crate) async fn call_each<S: Service>(service: Arc<S>, calls: Vec<Call>) -> Vec<Outcome> {
-    let run = |call| {
+pub(crate) fn call_each<S: Service>(service: Arc<S>, calls: Vec<Call>) -> Outcomes {
+    let run = move |call| {
         let service = Arc::clone(&service);
         async move {
             let began = Instant::now();
@@ -78,7 +88,7 @@ pub(crate) async fn call_each<S: Service>(service: Arc<S>, calls: Vec<Call>) -> 
             Outcome { result, took: began.elapsed() }
         }
     };
-    stream::iter(calls).map(run).buffered(BATCH_CONCURRENCY).collect().await
+    stream::iter(calls).map(run).buffered(BATCH_CONCURRENCY).boxed()
 }
 
 /// A service behind its edge.
@@ -91,4 +101,43 @@ pub(crate) struct Edge<S> {
     pub authorizer: Option<Arc<dyn ClientAuthorizer>>,
     /// Changes when the node stops.
     pub closing: watch::Receiver<()>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::jsonrpc::Params;
+
+    /// Counts the calls that were begun.
+    #[derive(Default)]
+    struct Begun(AtomicUsize);
+
+    impl Service for Begun {
+        const INTERFACE: &'static str = "test";
+
+        async fn call(self: Arc<Self>, _: Call) -> RpcResult {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(Value::Null)
+        }
+
+        fn label(&self, _: &str) -> &'static str {
+            "unknown"
+        }
+
+        fn index(&self) -> Value {
+            Value::Null
+        }
+    }
+
+    #[tokio::test]
+    async fn few_results_of_a_batch_are_held_before_they_are_taken() {
+        let service = Arc::new(Begun::default());
+        let call = Call { id: None, method: "m".into(), params: Params::Positional(Vec::new()) };
+        let mut outcomes = Arc::clone(&service).call_all(vec![call; 100]).await;
+        assert!(outcomes.next().await.is_some_and(|outcome| outcome.result.is_ok()));
+        assert!(service.0.load(Ordering::SeqCst) <= BATCH_CONCURRENCY + 1);
+        assert_eq!(outcomes.count().await, 99);
+    }
 }

@@ -168,16 +168,16 @@ impl Start<'_> {
     ) -> Result<Running, ServeError> {
         let (interface, address, plaintext) = (S::INTERFACE, listener.address, listener.plaintext);
         let tls = self.parts.tls.as_ref().filter(|_| !plaintext);
-        let authorizer = tls.map(|tls| Arc::clone(&tls.authorizer));
         let edge = Data::new(Arc::new(Edge {
             service: Arc::new(service),
             limits: self.limits.clone(),
             listener,
             metrics: Arc::clone(&self.parts.metrics),
             rate: RateLimiter::new(self.limits.requests_per_second, self.limits.request_burst),
-            authorizer: authorizer.clone(),
+            authorizer: tls.map(|tls| Arc::clone(&tls.authorizer)),
             closing: self.stopping.clone(),
         }));
+        let connected = Arc::clone(edge.get_ref());
         let server = HttpServer::new(move || App::new().app_data(edge.clone()).configure(routes))
             .workers(self.workers)
             .max_connections(self.limits.connections.div_ceil(self.workers))
@@ -186,11 +186,7 @@ impl Start<'_> {
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .tcp_nodelay(true)
             .disable_signals()
-            .on_connect(move |connection, data| {
-                if let Some(authorizer) = &authorizer {
-                    remember_peer(authorizer.as_ref(), connection, data);
-                }
-            });
+            .on_connect(move |connection, data| remember_peer(&connected, connection, data));
         let server = match tls {
             None => server.bind(address),
             Some(tls) => {
@@ -225,4 +221,31 @@ fn ethereum_routes(config: &mut ServiceConfig) {
             .route(web::get().to(http::index::<Eth>))
             .route(web::method(actix_web::http::Method::OPTIONS).to(http::preflight::<Eth>)),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listener that serves nothing.
+    fn idle() -> Running {
+        let server = HttpServer::new(App::new).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        Running { address, handle: server.handle(), task: tokio::spawn(server) }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_ends_by_itself_is_a_failure_with_its_address() {
+        let (ethereum, cometbft) = (idle(), idle());
+        let (address, handle) = (cometbft.address, cometbft.handle.clone());
+        let mut servers =
+            RpcServers { ethereum: Some(ethereum), cometbft: Some(cometbft), closing: watch::channel(()).0 };
+        let stays = tokio::time::timeout(Duration::from_millis(20), servers.failed()).await;
+        assert!(stays.is_err(), "both run");
+        handle.stop(true).await;
+        let failure = servers.failed().await.to_string();
+        assert!(failure.contains(&address.to_string()), "{failure}");
+        servers.stop().await;
+    }
 }

@@ -10,7 +10,7 @@ use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReaso
 use futures::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::sync::watch;
 
-use super::{Edge, answer, flow::Flow, serve::SubscribableService};
+use super::{Edge, Pieces, answer, flow::Flow, guard::Refusal, serve::SubscribableService};
 use crate::jsonrpc::{Call, Reply, RpcResult};
 
 /// Calls of one connection that run at the same time; a client that sends more waits.
@@ -56,7 +56,7 @@ pub(crate) trait Session: Sized + 'static {
     fn receive(&mut self) -> impl Future<Output = Self::Event>;
 
     /// What to push because of an event.
-    fn push(&mut self, event: Self::Event) -> impl Future<Output = Vec<String>>;
+    fn push(&mut self, event: Self::Event) -> Pieces;
 }
 
 /// Opens a connection.
@@ -133,8 +133,11 @@ impl<S: SubscribableService> Connection<S> {
                 }
                 event = self.session.receive() => {
                     self.check_certificate()?;
-                    for text in self.session.push(event).await {
-                        self.send(text).await?;
+                    let mut pieces = self.session.push(event);
+                    while let Some(texts) = pieces.next().await {
+                        for text in texts {
+                            self.send(text).await?;
+                        }
                     }
                 }
                 _ = self.closing.changed() => {
@@ -155,7 +158,6 @@ impl<S: SubscribableService> Connection<S> {
         &mut self,
         message: Option<Result<AggregatedMessage, ProtocolError>>,
     ) -> Result<Option<Work>, End> {
-        let too_large = End::Because(CloseCode::Size, "message exceeds the limit");
         match message {
             Some(Ok(AggregatedMessage::Text(text))) => self.begin(text.as_bytes()).map(Some),
             Some(Ok(AggregatedMessage::Binary(bytes))) => self.begin(&bytes).map(Some),
@@ -164,7 +166,10 @@ impl<S: SubscribableService> Connection<S> {
                 Ok(None)
             }
             Some(Ok(AggregatedMessage::Pong(_))) => Ok(None),
-            Some(Err(ProtocolError::Overflow)) => Err(too_large),
+            Some(Err(ProtocolError::Overflow)) => {
+                self.edge.count(&Refusal::TooLarge { limit: self.edge.limits.body_bytes });
+                Err(End::Because(CloseCode::Size, "message exceeds the limit"))
+            }
             Some(Ok(AggregatedMessage::Close(_))) => Err(End::Because(CloseCode::Normal, "")),
             None | Some(Err(_)) => Err(End::Gone),
         }

@@ -27,7 +27,7 @@ use rustls::{
     version::TLS13,
 };
 
-use super::RpcMetrics;
+use super::{Edge, RpcMetrics, Service};
 
 /// What TLS listeners need: who we are, and who may come.
 #[derive(Clone)]
@@ -87,13 +87,24 @@ fn certified(
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new)
 }
 
-/// Hands the current certificate to rustls.
-#[derive(Debug)]
-struct CurrentIdentity(Arc<ServerIdentity>);
+/// Hands the current certificate to rustls, and counts who asks for it: a client that then shows no certificate of
+/// its own is turned away by rustls itself, without a word to us.
+struct CurrentIdentity {
+    identity: Arc<ServerIdentity>,
+    metrics: Arc<RpcMetrics>,
+    interface: &'static str,
+}
+
+impl fmt::Debug for CurrentIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CurrentIdentity").field("interface", &self.interface).finish_non_exhaustive()
+    }
+}
 
 impl ResolvesServerCert for CurrentIdentity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner)))
+        self.metrics.handshake_begun(self.interface);
+        Some(Arc::clone(&self.identity.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -167,14 +178,15 @@ pub(crate) fn server_config(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = AuthorizingVerifier {
         authorizer: Arc::clone(&tls.authorizer),
-        metrics,
+        metrics: Arc::clone(&metrics),
         provider: Arc::clone(&provider),
         interface,
     };
+    let resolver = CurrentIdentity { identity: Arc::clone(&tls.identity), metrics, interface };
     Ok(ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_cert_resolver(Arc::new(CurrentIdentity(Arc::clone(&tls.identity)))))
+        .with_cert_resolver(Arc::new(resolver)))
 }
 
 /// The certificate behind a connection, and when it was judged.
@@ -201,10 +213,13 @@ impl TlsPeer {
     }
 }
 
-/// Remembers the certificate of a new connection. It is judged again at the first call: a session resumed
-/// from a ticket was not judged in its handshake, and the registry may have changed meanwhile.
-pub(crate) fn remember_peer(authorizer: &dyn ClientAuthorizer, connection: &dyn Any, data: &mut Extensions) {
+/// Remembers the certificate of a new connection, whose handshake is complete. It is judged again at the first
+/// call: a session resumed from a ticket was not judged in its handshake, and the registry may have changed
+/// meanwhile.
+pub(crate) fn remember_peer<S: Service>(edge: &Edge<S>, connection: &dyn Any, data: &mut Extensions) {
+    let Some(authorizer) = &edge.authorizer else { return };
     let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    edge.metrics.handshake_completed(S::INTERFACE);
     if let Some(chain) = stream.get_ref().1.peer_certificates() {
         data.insert(TlsPeer::new(chain, authorizer.generation().wrapping_sub(1)));
     }

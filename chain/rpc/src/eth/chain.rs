@@ -87,6 +87,7 @@ pub(crate) fn store_error(error: StoreError) -> RpcError {
         StoreError::TooManyLogs { cap, .. } => {
             RpcError::limit_exceeded(format!("query returned more than {cap} results: {error}"))
         }
+        StoreError::LogsTooLarge { cap_bytes, .. } => RpcError::response_too_large(cap_bytes),
         other => RpcError::internal(other),
     }
 }

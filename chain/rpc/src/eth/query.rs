@@ -10,7 +10,10 @@ use super::{
     chain::store_error,
     json::{self, LogPlace},
 };
-use crate::jsonrpc::RpcError;
+use crate::{
+    Limits,
+    jsonrpc::{Budget, RpcError},
+};
 
 /// Most positions that topics have (yellow paper: `LOG4`).
 const MAX_TOPICS: usize = 4;
@@ -93,8 +96,16 @@ fn topics(value: Option<&Value>) -> Result<Vec<Vec<B256>>, String> {
 
 impl LogQuery {
     /// The same conditions over these heights.
-    pub fn over(&self, from: u64, to: u64, cap: usize) -> LogFilter {
-        LogFilter { from, to, addresses: self.addresses.clone(), topics: self.topics.clone(), cap }
+    pub fn over(&self, from: u64, to: u64, limits: &Limits) -> LogFilter {
+        LogFilter {
+            from,
+            to,
+            addresses: self.addresses.clone(),
+            topics: self.topics.clone(),
+            cap: limits.log_results,
+            // Shown in hexadecimal, they take more than that.
+            cap_bytes: limits.response_bytes,
+        }
     }
 }
 
@@ -140,7 +151,8 @@ impl Eth {
     /// The logs that match a filter, as JSON.
     pub fn matching_logs(&self, filter: &LogFilter) -> Result<Vec<Value>, RpcError> {
         let hits = self.store.logs(filter).map_err(store_error)?;
-        Ok(hits.iter().map(hit_json).collect())
+        let mut budget = Budget::new(self.limits.response_bytes);
+        hits.iter().map(|hit| budget.admit(hit_json(hit))).collect()
     }
 }
 

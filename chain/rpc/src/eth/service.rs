@@ -8,8 +8,8 @@ use std::{
 use alloy_primitives::B256;
 use concordat_state::Store;
 use concordat_types::Genesis;
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use super::{
     args::Args,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Limits, NodeApi,
-    edge::{Outcome, Service, call_each},
+    edge::{Outcome, Outcomes, Places, Service, call_each},
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
@@ -39,7 +39,8 @@ pub(crate) struct Eth {
     pub(super) filters: Mutex<Filters>,
     pub(super) recent: Recent,
     disabled: Vec<String>,
-    executions: Arc<Semaphore>,
+    executions: Places,
+    reads: Places,
 }
 
 impl Eth {
@@ -50,7 +51,8 @@ impl Eth {
             genesis_hash: genesis.hash(),
             genesis_height: initial_height.saturating_sub(1),
             filters: Mutex::new(Filters::new(limits.filters, Duration::from_millis(limits.filter_idle_ms))),
-            executions: Arc::new(Semaphore::new(limits.concurrent_calls)),
+            executions: Places::new(limits.concurrent_calls),
+            reads: Places::new(limits.concurrent_reads),
             store,
             api,
             limits,
@@ -100,24 +102,13 @@ impl Eth {
         }
     }
 
-    /// Runs a handler where it may block. The permit of an execution is given back when the code has ended,
-    /// not when the client gives up, so that abandoned calls cannot pile up.
     async fn run_blocking(self: &Arc<Self>, work: Work, handler: methods::Sync, args: Args) -> RpcResult {
-        let permit = match work {
-            Work::Read => None,
-            Work::Execute => Some(
-                Arc::clone(&self.executions)
-                    .acquire_owned()
-                    .await
-                    .map_err(|_| RpcError::server("the node is stopping"))?,
-            ),
+        let places = match work {
+            Work::Read => &self.reads,
+            Work::Execute => &self.executions,
         };
         let this = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || {
-            let _held = permit;
-            handler(&this, &args)
-        });
-        task.await.unwrap_or_else(|failure| Err(RpcError::internal(failure)))
+        places.run(move || handler(&this, &args)).await
     }
 }
 
@@ -129,19 +120,21 @@ impl Service for Eth {
     }
 
     /// Transactions of one batch go to the pool together, before anything else of the batch is answered.
-    async fn call_all(self: Arc<Self>, calls: Vec<Call>) -> Vec<Outcome> {
+    async fn call_all(self: Arc<Self>, calls: Vec<Call>) -> Outcomes {
         let submits = |call: &Call| call.method == SUBMIT;
         if calls.iter().filter(|call| submits(call)).count() < 2 || !self.offers(SUBMIT) {
-            return call_each(self, calls).await;
+            return call_each(self, calls);
         }
         let places: Vec<bool> = calls.iter().map(submits).collect();
         let (submissions, others): (Vec<Call>, Vec<Call>) = calls.into_iter().partition(submits);
-        let mut submitted = self.submit_all(submissions).await.into_iter();
-        let mut rest = call_each(self, others).await.into_iter();
-        places
-            .into_iter()
-            .filter_map(|submission| if submission { submitted.next() } else { rest.next() })
-            .collect()
+        let submitted = self.submit_all(submissions).await.into_iter();
+        let sources = (places.into_iter(), submitted, call_each(self, others));
+        let next = |(mut places, mut submitted, mut rest): (_, _, Outcomes)| async move {
+            let submission = Iterator::next(&mut places)?;
+            let outcome = if submission { Iterator::next(&mut submitted) } else { rest.next().await };
+            Some((outcome?, (places, submitted, rest)))
+        };
+        stream::unfold(sources, next).boxed()
     }
 
     fn label(&self, method: &str) -> &'static str {

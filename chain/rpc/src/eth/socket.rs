@@ -3,12 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use concordat_types::VerifiedTx;
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
     Eth,
     args::Args,
+    chain::Loaded,
     filters::new_id,
     hex::data,
     json::{self as convert, LogPlace},
@@ -16,8 +18,8 @@ use super::{
     query::LogQuery,
 };
 use crate::{
-    CommittedBlock,
-    edge::{Edge, Session, SubscribableService, Told},
+    CommittedBlock, Limits,
+    edge::{Edge, Pieces, Session, SubscribableService, Told, pieces},
     jsonrpc::{Call, RpcError, RpcResult},
 };
 
@@ -82,14 +84,14 @@ impl Session for EthSession {
         }
     }
 
-    async fn push(&mut self, event: Event) -> Vec<String> {
+    fn push(&mut self, event: Event) -> Pieces {
         match event {
-            Event::Pending(tx) => self.pending_frames(&tx),
-            Event::Block(block) => self.block_frames(block).await,
-            Event::Lagged => Vec::new(),
+            Event::Pending(tx) => stream::iter([self.pending_frames(&tx)]).boxed(),
+            Event::Block(block) => self.block_frames(block.block.height()),
+            Event::Lagged => stream::empty().boxed(),
             Event::Closed => {
                 (self.blocks, self.pending) = (None, None);
-                Vec::new()
+                stream::empty().boxed()
             }
         }
     }
@@ -171,38 +173,33 @@ impl EthSession {
     }
 
     /// Frames for a block and for those before it that the channel dropped.
-    async fn block_frames(&mut self, block: Arc<CommittedBlock>) -> Vec<String> {
-        let heights = self.told.upto(block.block.height());
-        let (eth, subscriptions) = (Arc::clone(&self.edge.service), self.subscriptions.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            heights.flat_map(|height| frames_of_block(&eth, height, &subscriptions)).collect()
-        });
-        work.await.unwrap_or_default()
+    fn block_frames(&mut self, height: u64) -> Pieces {
+        let heights = self.told.upto(height);
+        let eth = Arc::clone(&self.edge.service);
+        let log_limits = self.edge.limits.clone();
+        let subscriptions = self.subscriptions.clone().into_iter().collect();
+        let frames = move |(id, kind): &(String, Kind), loaded: &Loaded| match kind {
+            Kind::NewHeads => vec![frame(id, &convert::header(&loaded.view()))],
+            Kind::Logs(query) => {
+                matching(query, &loaded.view(), &log_limits).iter().map(|log| frame(id, log)).collect()
+            }
+            Kind::Pending { .. } => Vec::new(),
+        };
+        pieces(heights, subscriptions, move |height| load(&eth, height), frames)
     }
 }
 
-fn frames_of_block(eth: &Eth, height: u64, subscriptions: &HashMap<String, Kind>) -> Vec<String> {
-    let loaded = match eth.load(height) {
-        Ok(Some(loaded)) => loaded,
-        Ok(None) => return Vec::new(),
-        Err(error) => {
-            tracing::warn!(height, error = error.message, "subscribers were not told of a block");
-            return Vec::new();
-        }
-    };
-    let view = loaded.view();
-    let frames = subscriptions.iter().flat_map(|(id, kind)| match kind {
-        Kind::NewHeads => vec![frame(id, &convert::header(&view))],
-        Kind::Logs(query) => matching(query, &view).iter().map(|log| frame(id, log)).collect(),
-        Kind::Pending { .. } => Vec::new(),
+fn load(eth: &Eth, height: u64) -> Option<Arc<Loaded>> {
+    let loaded = eth.load(height).inspect_err(|error| {
+        tracing::warn!(height, error = error.message, "subscribers were not told of a block");
     });
-    frames.collect()
+    loaded.ok().flatten()
 }
 
 /// The block's logs that a subscription asks for.
-fn matching(query: &LogQuery, view: &convert::BlockView<'_>) -> Vec<Value> {
+fn matching(query: &LogQuery, view: &convert::BlockView<'_>, limits: &Limits) -> Vec<Value> {
     let height = view.block.height();
-    let filter = query.over(height, height, usize::MAX);
+    let filter = query.over(height, height, limits);
     let mut log_index = 0u64;
     let mut found = Vec::new();
     for (tx_index, receipt) in (0u64..).zip(view.receipts) {

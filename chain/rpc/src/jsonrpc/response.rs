@@ -51,18 +51,34 @@ impl Reply {
     }
 }
 
-/// The JSON text of a batch's answers. Those beyond `limit` bytes in total become errors, as in go-ethereum.
-pub(crate) fn reply_batch(replies: &[Reply], limit: usize) -> Vec<u8> {
-    let mut out = vec![b'['];
-    for (index, reply) in replies.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let left = limit.saturating_sub(out.len());
-        out.extend(reply.encode(left));
+/// The answer to a request, written as the answers to its calls come: none of them waits in memory in a larger form.
+pub(crate) struct Answer {
+    out: Vec<u8>,
+    batch: bool,
+    limit: usize,
+}
+
+impl Answer {
+    /// For one call, or a batch of them, in at most `limit` bytes.
+    pub fn new(batch: bool, limit: usize) -> Self {
+        Self { out: Vec::new(), batch, limit }
     }
-    out.push(b']');
-    out
+
+    /// Adds the answer to the next call. One beyond the limit becomes an error, as in go-ethereum.
+    pub fn add(&mut self, reply: &Reply) {
+        if self.batch {
+            self.out.push(if self.out.is_empty() { b'[' } else { b',' });
+        }
+        self.out.extend(reply.encode(self.limit.saturating_sub(self.out.len())));
+    }
+
+    /// The JSON text; `None` where there is nothing to answer.
+    pub fn finish(mut self) -> Option<Vec<u8>> {
+        if self.batch && !self.out.is_empty() {
+            self.out.push(b']');
+        }
+        Some(self.out).filter(|out| !out.is_empty())
+    }
 }
 
 #[cfg(test)]
@@ -91,10 +107,19 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_the_answers_that_fit() {
-        let reply = |id: u64| Reply { id: json!(id), result: Ok(json!("x".repeat(100))) };
-        let text: Value = serde_json::from_slice(&reply_batch(&[reply(1), reply(2)], 200)).unwrap();
+        let mut answer = Answer::new(true, 200);
+        for id in [1, 2] {
+            answer.add(&Reply { id: json!(id), result: Ok(json!("x".repeat(100))) });
+        }
+        let text: Value = serde_json::from_slice(&answer.finish().unwrap()).unwrap();
         assert_eq!(text[0]["result"], "x".repeat(100));
         assert_eq!(text[1]["error"]["code"], -32003);
         assert_eq!(text[1]["id"], 2);
+    }
+
+    #[test]
+    fn nothing_is_answered_where_nothing_was_asked() {
+        assert_eq!(Answer::new(true, 200).finish(), None);
+        assert_eq!(Answer::new(false, 200).finish(), None);
     }
 }

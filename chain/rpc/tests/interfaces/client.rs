@@ -1,6 +1,6 @@
 //! The least HTTP and WebSocket clients that do.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -74,6 +74,26 @@ pub async fn error(address: SocketAddr, method: &str, params: Value) -> (i64, St
     let answer = call(address, method, params.clone()).await;
     let error = answer.get("error").unwrap_or_else(|| panic!("{method} {params} succeeded: {answer}"));
     (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
+}
+
+/// Waits for something that will come.
+pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    for _ in 0..3_000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain for: {what}");
+}
+
+/// Waits until the metrics have this line.
+pub async fn counts(registry: &prometheus::Registry, line: &str) {
+    let has = || {
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        text.lines().any(|have| have == line)
+    };
+    until(line, || async { has() }).await;
 }
 
 /// A WebSocket connection (RFC 6455), text frames only.

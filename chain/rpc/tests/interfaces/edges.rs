@@ -20,6 +20,7 @@ async fn a_body_beyond_the_limit_is_refused() {
     let fixture = Fixture::start_with(|config| config.limits.body_bytes = 1000).await;
     let refused = post(fixture.eth, &vec![b' '; 1001]).await;
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (413, &json!(-32600)));
+    fixture.refused("too_large", 1).await;
     assert_eq!(post(fixture.eth, CALL).await.status, 200);
 }
 
@@ -31,6 +32,7 @@ async fn a_body_that_breaks_off_is_refused() {
     );
     let mut stream = TcpStream::connect(fixture.eth).await.unwrap();
     assert_eq!(exchange(&mut stream, request.as_bytes()).await.status, 400);
+    fixture.refused("body", 1).await;
 }
 
 #[tokio::test]
@@ -82,6 +84,9 @@ async fn strange_hosts_origins_and_content_types_are_refused() {
         assert_eq!(answer.status, status, "{host} {headers}");
         assert_eq!(answer.json().get("error").is_some(), status != 200);
     }
+    for (reason, times) in [("host", 1), ("origin", 1), ("content_type", 2)] {
+        fixture.refused(reason, times).await;
+    }
     let allowed = send(&fixture, &host, &format!("{JSON}origin: https://console.example\r\n"), CALL).await;
     assert_eq!(allowed.status, 200);
     assert!(
@@ -118,6 +123,7 @@ async fn clients_that_ask_too_often_are_told() {
     assert_eq!(post(fixture.eth, batch.as_bytes()).await.status, 200);
     let refused = post(fixture.eth, batch.as_bytes()).await;
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (429, &json!(-32005)));
+    fixture.refused("rate", 1).await;
     assert_eq!(get(fixture.comet, "/health").await.status, 200, "each interface counts for itself");
 }
 

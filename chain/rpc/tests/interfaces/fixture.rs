@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -32,6 +32,8 @@ use tendermint::{
     chain, vote,
 };
 use tokio::sync::broadcast;
+
+use crate::client::counts;
 
 pub const EVM_CHAIN: u64 = 1337;
 pub const CHAIN: &str = "concordat-test";
@@ -101,6 +103,12 @@ impl Fixture {
         fixture.commit(vec![]);
         fixture.commit(vec![transfer(2)]);
         fixture
+    }
+
+    /// Waits until the Ethereum interface has counted so many refusals for a reason.
+    pub async fn refused(&self, reason: &str, times: u64) {
+        let series = format!("rpc_refused_total{{interface=\"ethereum\",reason=\"{reason}\"}}");
+        counts(&self.registry, &format!("{series} {times}")).await;
     }
 
     /// Commits a block of these transactions and tells the subscribers.
@@ -301,6 +309,25 @@ fn institutional() -> Bytes {
     tx.encode_envelope()
 }
 
+/// A door that holds up the threads that come to it.
+#[derive(Default)]
+pub struct Gate {
+    shut: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn set_shut(&self, shut: bool) {
+        *self.shut.lock().unwrap() = shut;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let shut = self.shut.lock().unwrap();
+        drop(self.opened.wait_while(shut, |shut| *shut).unwrap());
+    }
+}
+
 /// A node with a pool and without consensus.
 pub struct FakeNode {
     pub blocks: broadcast::Sender<Arc<CommittedBlock>>,
@@ -311,6 +338,8 @@ pub struct FakeNode {
     pub stalled: AtomicBool,
     /// What the next submissions are refused with.
     pub refusals: Mutex<VecDeque<SubmitError>>,
+    /// Whoever asks for peers or pending nonces waits here while it is shut.
+    pub gate: Gate,
     genesis: Arc<Genesis>,
 }
 
@@ -337,6 +366,7 @@ impl FakeNode {
             catching_up: false.into(),
             stalled: false.into(),
             refusals: Mutex::default(),
+            gate: Gate::default(),
             genesis: Arc::new(genesis),
         }
     }
@@ -390,6 +420,7 @@ impl NodeApi for FakeNode {
     }
 
     fn pending_nonce(&self, sender: &Address) -> Option<u64> {
+        self.gate.pass();
         self.pool_txs_of(sender)
             .iter()
             .filter(|waiting| waiting.executable)
@@ -411,6 +442,7 @@ impl NodeApi for FakeNode {
     }
 
     fn peers(&self) -> Vec<PeerInfo> {
+        self.gate.pass();
         vec![PeerInfo {
             node_id: [2; 20],
             organisation: "bank-b".parse().unwrap(),

@@ -1,6 +1,6 @@
 //! What happens beyond the limits, and to those who wait.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
 use alloy_primitives::{B256, keccak256};
 use concordat_core::TxInvalid;
@@ -9,7 +9,7 @@ use concordat_state::Prune;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Socket, call, error, post, result},
+    client::{Socket, call, error, post, result, until},
     fixture::{Fixture, LARGE, LOOPER, READER, sender, transfer},
 };
 
@@ -19,17 +19,6 @@ fn batch(calls: &[(&str, Value)]) -> Vec<u8> {
         .map(|(id, (method, params))| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
         .collect();
     body.to_string().into_bytes()
-}
-
-/// Waits for something that will come.
-async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
-    for _ in 0..3_000 {
-        if condition().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("waited in vain for: {what}");
 }
 
 #[tokio::test]
@@ -73,6 +62,35 @@ async fn code_that_runs_on_keeps_its_place_though_its_caller_gave_up() {
 }
 
 #[tokio::test]
+async fn reads_that_take_long_keep_their_place_though_their_caller_gave_up() {
+    let fixture = Fixture::start_with(|config| {
+        config.limits.concurrent_reads = 1;
+        config.limits.request_timeout_ms = 50;
+        config.limits.broadcast_commit_timeout_ms = 50;
+    })
+    .await;
+    let slow = [
+        (fixture.eth, "eth_getTransactionCount", json!([sender(), "pending"])),
+        (fixture.comet, "net_info", json!({})),
+    ];
+    let others = [(fixture.eth, "eth_getBalance", json!([sender()])), (fixture.comet, "header", json!({}))];
+    let late = |answer: &Value| answer["error"].to_string().contains("request timed out after 50 ms");
+    fixture.node.gate.set_shut(true);
+    for (address, method, params) in slow.iter().chain(&others) {
+        let answer = call(*address, method, params.clone()).await;
+        assert!(late(&answer), "{method}: the one place is taken, whoever asks: {answer}");
+    }
+    // What does not read is served all the while.
+    assert_eq!(result(fixture.eth, "eth_chainId", json!([])).await, "0x539");
+    assert_eq!(result(fixture.comet, "health", json!({})).await, json!({}));
+    fixture.node.gate.set_shut(false);
+    for (address, method, params) in &others {
+        until("the place", || async { call(*address, method, params.clone()).await.get("result").is_some() })
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn history_that_was_pruned_is_error_4444() {
     let fixture = Fixture::start().await;
     fixture.store.prune(Prune { keep_history: 1, keep_bodies: Some(1) }).unwrap();
@@ -112,6 +130,25 @@ async fn a_batch_answers_what_fits_and_says_what_does_not() {
     assert_eq!(answers[0]["result"].as_str().unwrap().len(), 2 + (2 << 20));
     assert_eq!(answers[1]["error"]["code"], -32003);
     assert_eq!(answers[2]["result"], "0x539");
+}
+
+#[tokio::test]
+async fn lists_that_would_be_too_large_are_given_up() {
+    let fixture = Fixture::start_with(|config| config.limits.response_bytes = 600).await;
+    for nonce in 3..6 {
+        result(fixture.eth, "eth_sendRawTransaction", json!([transfer(nonce)])).await;
+    }
+    for (address, method, params) in [
+        (fixture.eth, "eth_getLogs", json!([{ "fromBlock": "0x1" }])),
+        (fixture.eth, "txpool_content", json!([])),
+        (fixture.eth, "txpool_contentFrom", json!([sender()])),
+        (fixture.comet, "block_search", json!({ "query": "block.height > 0" })),
+        (fixture.comet, "tx_search", json!({ "query": "tx.height > 0" })),
+    ] {
+        let (code, message) = error(address, method, params).await;
+        assert_eq!(code, -32003, "{method}: {message}");
+        assert!(message.starts_with("response too large: the limit is 600 bytes"), "{method}: {message}");
+    }
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ async fn messages_beyond_the_limit_close_the_connection() {
     let mut socket = Socket::open(fixture.eth, "/").await;
     socket.send(&"x".repeat(2000)).await;
     assert_eq!(socket.receive().await, Err(1009));
+    fixture.refused("too_large", 1).await;
 }
 
 #[tokio::test]
@@ -96,6 +97,7 @@ async fn pages_of_strangers_cannot_open_sockets() {
     let fixture = Fixture::start().await;
     let (_, status) = Socket::upgrade(fixture.eth, "/", "origin: https://evil.example\r\n").await;
     assert_eq!(status, 403);
+    fixture.refused("origin", 1).await;
 }
 
 #[tokio::test]

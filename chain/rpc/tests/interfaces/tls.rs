@@ -27,7 +27,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    client::{JSON, exchange, post_request},
+    client::{JSON, counts, exchange, post_request},
     fixture::Fixture,
 };
 
@@ -87,6 +87,7 @@ struct Guarded {
     /// Store and node.
     _behind: Fixture,
     servers: RpcServers,
+    registry: prometheus::Registry,
     identity: Arc<ServerIdentity>,
     door: Arc<Door>,
     server: CertificateDer<'static>,
@@ -98,16 +99,17 @@ async fn guarded() -> Guarded {
     let ((server, key), client) = (self_signed("server"), self_signed("client"));
     let identity = Arc::new(ServerIdentity::new(vec![server.clone()], key).unwrap());
     let door = Arc::new(Door { known: client.0.clone(), open: true.into(), generation: 1.into() });
+    let registry = prometheus::Registry::new();
     let parts = RpcParts {
         api: Arc::<crate::fixture::FakeNode>::clone(&behind.node),
         store: behind.store.clone(),
-        metrics: Arc::new(RpcMetrics::register(&prometheus::Registry::new()).unwrap()),
+        metrics: Arc::new(RpcMetrics::register(&registry).unwrap()),
         tls: Some(TlsEdge { identity: Arc::clone(&identity), authorizer: Arc::<Door>::clone(&door) }),
     };
     let listener = ListenerConfig { plaintext: false, ..ListenerConfig::loopback(0) };
     let config = RpcConfig { ethereum: Some(listener), workers: 1, ..RpcConfig::default() };
     let servers = serve(config, parts).await.unwrap();
-    Guarded { _behind: behind, servers, identity, door, server, client }
+    Guarded { _behind: behind, servers, registry, identity, door, server, client }
 }
 
 impl Guarded {
@@ -134,6 +136,11 @@ impl Guarded {
         TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
     }
 
+    /// Waits until the metrics say so.
+    async fn counts(&self, line: &str) {
+        counts(&self.registry, line).await;
+    }
+
     /// Whether a call gets an answer at all.
     async fn is_served(&self, client: Option<&Identity>) -> bool {
         let Ok(mut stream) = self.connect(client, &self.server).await else { return false };
@@ -153,10 +160,17 @@ impl Guarded {
 async fn only_certificates_that_the_authorizer_knows_are_served() {
     let guarded = guarded().await;
     assert!(guarded.is_served(Some(&guarded.client)).await);
+    guarded.counts(r#"rpc_handshakes_total{interface="ethereum",stage="completed"} 1"#).await;
     assert!(!guarded.is_served(Some(&self_signed("client"))).await);
+    guarded.counts(r#"rpc_refused_total{interface="ethereum",reason="certificate"} 1"#).await;
     assert!(!guarded.is_served(None).await);
+    // Whoever shows nothing is not judged, but leaves a handshake that came to nothing.
+    guarded.counts(r#"rpc_handshakes_total{interface="ethereum",stage="begun"} 3"#).await;
     guarded.door.shut();
     assert!(!guarded.is_served(Some(&guarded.client)).await);
+    guarded.counts(r#"rpc_refused_total{interface="ethereum",reason="certificate"} 2"#).await;
+    guarded.counts(r#"rpc_handshakes_total{interface="ethereum",stage="begun"} 4"#).await;
+    guarded.counts(r#"rpc_handshakes_total{interface="ethereum",stage="completed"} 1"#).await;
 }
 
 #[tokio::test]
@@ -173,6 +187,7 @@ async fn an_open_connection_is_refused_once_its_holder_is_expelled() {
     guarded.door.shut();
     let refused = exchange(&mut stream, &post_request("localhost", JSON, body)).await;
     assert_eq!(refused.status, 403);
+    guarded.counts(r#"rpc_refused_total{interface="ethereum",reason="certificate"} 1"#).await;
     assert!(!String::from_utf8_lossy(&refused.body).contains("not admitted"), "reasons stay in the log");
 }
 

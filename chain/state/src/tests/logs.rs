@@ -11,7 +11,7 @@ fn log(address: u8, topics: &[u8]) -> Log {
 }
 
 fn everything() -> LogFilter {
-    LogFilter { from: 0, to: u64::MAX, addresses: vec![], topics: vec![], cap: 10_000 }
+    LogFilter { from: 0, to: u64::MAX, addresses: vec![], topics: vec![], cap: 10_000, cap_bytes: usize::MAX }
 }
 
 fn found(chain: &Chain, filter: &LogFilter) -> Vec<(u64, u32, u32)> {
@@ -74,6 +74,16 @@ fn more_logs_than_the_cap_are_refused_with_the_height_reached() {
 }
 
 #[test]
+fn logs_with_more_data_than_the_cap_are_refused_with_the_height_reached() {
+    let chain = sample();
+    let all = chain.store.logs(&everything()).unwrap();
+    let cap_bytes: usize = all.iter().map(|hit| hit.log.data.data.len()).sum();
+    assert_eq!(found(&chain, &LogFilter { cap_bytes, ..everything() }).len(), all.len());
+    let error = chain.store.logs(&LogFilter { cap_bytes: cap_bytes - 1, ..everything() }).unwrap_err();
+    assert!(matches!(error, StoreError::LogsTooLarge { reached: 3, .. }), "{error}");
+}
+
+#[test]
 fn filters_of_full_blocks_stay_sharp() {
     let receipts: Vec<Receipt> = (0..400u32)
         .map(|n| {
@@ -106,6 +116,7 @@ fn filters() -> impl Strategy<Value = LogFilter> {
         addresses,
         topics,
         cap: 1000,
+        cap_bytes: usize::MAX,
     })
 }
 

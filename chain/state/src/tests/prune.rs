@@ -44,7 +44,7 @@ fn pruned_bodies_leave_headers_commits_and_validators() {
     assert!(store.block_hash(1).unwrap().is_some() && store.validators(1).unwrap().is_some());
     assert!(store.block(9).unwrap().is_some());
 
-    let all = LogFilter { from: 9, to: 10, addresses: vec![], topics: vec![], cap: 9 };
+    let all = LogFilter { from: 9, to: 10, addresses: vec![], topics: vec![], cap: 9, cap_bytes: usize::MAX };
     assert_eq!(store.logs(&all).unwrap().len(), 2);
     assert!(matches!(store.logs(&LogFilter { from: 1, ..all }), Err(StoreError::Pruned { .. })));
     assert_eq!(store.check(CheckLevel::Full).unwrap().blocks, 2);

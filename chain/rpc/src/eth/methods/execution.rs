@@ -22,6 +22,7 @@ fn execution_error(error: ExecError) -> RpcError {
     match error {
         ExecError::Invalid(invalid) => RpcError::server(invalid.to_string()),
         ExecError::State(error) => read_error(error),
+        ExecError::TraceTooLarge { limit_bytes } => RpcError::response_too_large(limit_bytes),
         other => RpcError::internal(other),
     }
 }
@@ -69,7 +70,8 @@ pub(super) fn trace_call(eth: &Eth, args: &Args) -> RpcResult {
     args.or_default::<TraceOptions>(2)?;
     let request = args.required::<CallArg>(0)?.into_request(Overrides::default(), eth.limits.call_gas);
     let Surroundings { state, env } = eth.surroundings(args.or_default(1)?)?;
-    let frame = concordat_core::trace_call(state, &env, &request).map_err(execution_error)?;
+    let frame = concordat_core::trace_call(state, &env, &request, eth.limits.response_bytes)
+        .map_err(execution_error)?;
     serde_json::to_value(frame).map_err(RpcError::internal)
 }
 
@@ -80,7 +82,9 @@ pub(super) fn trace_transaction(eth: &Eth, args: &Args) -> RpcResult {
     let (preceding, tx) = reverify(eth, &loaded, at.index as usize)?;
     let parent = eth.store.state_at(at.height.saturating_sub(1)).map_err(store_error)?;
     let env = eth.env(at.height)?;
-    let frame = concordat_core::trace_transaction(parent, env, &preceding, &tx).map_err(execution_error)?;
+    let limit = eth.limits.response_bytes;
+    let frame = concordat_core::trace_transaction(parent, env, &preceding, &tx, limit);
+    let frame = frame.map_err(execution_error)?;
     serde_json::to_value(frame).map_err(RpcError::internal)
 }
 

@@ -25,7 +25,7 @@ pub(super) fn get_logs(eth: &Eth, args: &Args) -> RpcResult {
 
 fn logs_of(eth: &Eth, query: &LogQuery) -> RpcResult {
     let (from, to) = eth.heights(query.span)?;
-    eth.matching_logs(&query.over(from, to, eth.limits.log_results)).map(Value::Array)
+    eth.matching_logs(&query.over(from, to, &eth.limits)).map(Value::Array)
 }
 
 pub(super) fn new_filter(eth: &Eth, args: &Args) -> RpcResult {
@@ -99,7 +99,7 @@ pub(super) fn filter_changes(eth: &Eth, args: &Args) -> RpcResult {
                 _ => tip,
             };
             let end = last_of_poll(eth, next, end);
-            let filter = query.over(next, end, eth.limits.log_results);
+            let filter = query.over(next, end, &eth.limits);
             (if next > end { Vec::new() } else { eth.matching_logs(&filter)? }, end)
         }
     };

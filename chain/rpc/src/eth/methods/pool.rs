@@ -11,7 +11,7 @@ use crate::{
         hex::quantity,
         json::{inspect as inspect_line, transaction},
     },
-    jsonrpc::RpcResult,
+    jsonrpc::{Budget, RpcError, RpcResult},
 };
 
 /// Most transactions that one answer lists.
@@ -23,38 +23,38 @@ pub(super) fn status(eth: &Eth, _: &Args) -> RpcResult {
 }
 
 pub(super) fn content(eth: &Eth, _: &Args) -> RpcResult {
-    Ok(by_sender(&eth.api.pool_content(MAX_LISTED), full))
+    by_sender(eth, full)
 }
 
 pub(super) fn inspect(eth: &Eth, _: &Args) -> RpcResult {
-    Ok(by_sender(&eth.api.pool_content(MAX_LISTED), |waiting| inspect_line(&waiting.tx)))
+    by_sender(eth, |waiting| inspect_line(&waiting.tx))
 }
 
 pub(super) fn content_from(eth: &Eth, args: &Args) -> RpcResult {
     let waiting = eth.api.pool_txs_of(&args.required::<Address>(0)?);
-    let of = |executable| by_nonce(waiting.iter().filter(|waiting| waiting.executable == executable), full);
-    Ok(json!({ "pending": of(true), "queued": of(false) }))
+    let mut budget = Budget::new(eth.limits.response_bytes);
+    let mut of = |executable| {
+        let chosen = waiting.iter().filter(|waiting| waiting.executable == executable);
+        let rows = chosen.map(|waiting| Ok((waiting.tx.nonce().to_string(), budget.admit(full(waiting))?)));
+        rows.collect::<Result<Map<_, _>, RpcError>>()
+    };
+    Ok(json!({ "pending": of(true)?, "queued": of(false)? }))
 }
 
 fn full(waiting: &PoolTx) -> Value {
     transaction(&waiting.tx, waiting.tx.sender(), None)
 }
 
-fn by_nonce<'a>(waiting: impl Iterator<Item = &'a PoolTx>, show: fn(&PoolTx) -> Value) -> Map<String, Value> {
-    waiting.map(|waiting| (waiting.tx.nonce().to_string(), show(waiting))).collect()
-}
-
 /// go-ethereum's shape: pending or queued, then sender, then nonce in decimal.
-fn by_sender(waiting: &[PoolTx], show: fn(&PoolTx) -> Value) -> Value {
-    let of = |executable| {
-        let mut senders = Map::new();
-        for waiting in waiting.iter().filter(|waiting| waiting.executable == executable) {
-            let sender = waiting.tx.sender().to_string();
-            if let Value::Object(nonces) = senders.entry(sender).or_insert_with(|| json!({})) {
-                nonces.insert(waiting.tx.nonce().to_string(), show(waiting));
-            }
+fn by_sender(eth: &Eth, show: fn(&PoolTx) -> Value) -> RpcResult {
+    let mut budget = Budget::new(eth.limits.response_bytes);
+    let (mut pending, mut queued) = (Map::new(), Map::new());
+    for waiting in eth.api.pool_content(MAX_LISTED) {
+        let senders = if waiting.executable { &mut pending } else { &mut queued };
+        let sender = waiting.tx.sender().to_string();
+        if let Value::Object(nonces) = senders.entry(sender).or_insert_with(|| json!({})) {
+            nonces.insert(waiting.tx.nonce().to_string(), budget.admit(show(&waiting))?);
         }
-        senders
-    };
-    json!({ "pending": of(true), "queued": of(false) })
+    }
+    Ok(json!({ "pending": pending, "queued": queued }))
 }
