@@ -153,6 +153,17 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// The kind of a failure of the store.
+    pub(crate) fn store_kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => Some(error.kind()),
+            Self::Damaged { .. } => Some("corrupt"),
+            _ => None,
+        }
+    }
+}
+
 /// Why a block breaks the rules.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidBlock {
