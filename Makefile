@@ -7,6 +7,8 @@ SHELL := bash
 # One target folder for tests, demo and bench, kept between runs and clones.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/concordat/target
 export CARGO_TERM_COLOR ?= never
+# Rust may have been installed a moment ago, by `setup`.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 CONCORDAT = $(CARGO_TARGET_DIR)/release/concordat
 
 help: ## This list

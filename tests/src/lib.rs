@@ -24,6 +24,7 @@ pub mod liar;
 pub mod load;
 pub mod peer;
 pub mod relay;
+pub mod skip;
 pub mod token;
 pub mod wallet;
 
@@ -82,7 +83,7 @@ pub struct Network {
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 
 /// A base port with `count` free ports above it.
-fn free_ports(count: u16) -> u16 {
+pub fn free_ports(count: u16) -> u16 {
     // Each process starts elsewhere, below the range from which the system picks ports for clients.
     let own = 10_000 + (std::process::id() % 200) as u16 * 100;
     let _ = NEXT_PORT.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
@@ -105,12 +106,7 @@ impl Network {
     /// Makes and starts a network with further arguments of `concordat net init`.
     pub fn start_with(validators: usize, more: &[&str]) -> Self {
         let mut network = Self::init(validators, more);
-        for node in 0..validators {
-            network.start_node(node);
-        }
-        for node in 0..validators {
-            network.wait_for_height(node, 1);
-        }
+        network.start_all();
         network
     }
 
@@ -130,8 +126,13 @@ impl Network {
         let filter = std::env::var("CONCORDAT_LOG").unwrap_or_else(|_| "info".into());
         args.extend(["--log", &filter]);
         args.extend(more);
-        let info = answer(program, &args);
-        Self { folder, info, nodes: (0..validators).map(|_| None).collect() }
+        Self::of(folder, answer(program, &args))
+    }
+
+    /// A network that was made otherwise: its folder, and what `network.json` says of one.
+    pub fn of(folder: TempDir, info: Value) -> Self {
+        let nodes = info["nodes"].as_array().unwrap().iter().map(|_| None).collect();
+        Self { folder, info, nodes }
     }
 
     /// The network's folder.
@@ -181,6 +182,16 @@ impl Network {
     /// How many nodes there are.
     pub fn count(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Starts all nodes and waits until each has the first block.
+    pub fn start_all(&mut self) {
+        for node in 0..self.count() {
+            self.start_node(node);
+        }
+        for node in 0..self.count() {
+            self.wait_for_height(node, 1);
+        }
     }
 
     /// Starts a node that is down.
@@ -305,6 +316,13 @@ impl Network {
             .lines()
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The value of a node's series with exactly these labels; zero if there is none.
+    pub fn counted(&self, node: usize, series: &str) -> u64 {
+        let (_, text) = get(&format!("{}/metrics", self.url(node, "operations")));
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0, |value| value.trim().parse::<f64>().unwrap() as u64)
     }
 
     /// A node's height; `None` while it does not answer.

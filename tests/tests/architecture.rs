@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Each crate and the crates of ours that it may use. A crate that stands here may stand nowhere else.
@@ -30,6 +31,24 @@ const PURE: &[&str] = &["chain/types", "pki/verify", "chain/core"];
 /// What a pure crate must not depend on.
 const IMPURE_CRATES: &[&str] =
     &["tokio", "openssl", "rand", "rustls", "rocksdb", "actix-web", "tracing", "ureq"];
+
+/// What must not come into a pure crate through others either.
+const IMPURE_ANYWHERE: &[&str] = &[
+    "tokio",
+    "async-std",
+    "mio",
+    "socket2",
+    "openssl",
+    "openssl-sys",
+    "native-tls",
+    "rustls",
+    "rocksdb",
+    "librocksdb-sys",
+    "actix-web",
+    "hyper",
+    "reqwest",
+    "ureq",
+];
 
 /// What the code of a pure crate must not name, outside of its tests.
 const IMPURE_NAMES: &[&str] = &[
@@ -122,6 +141,33 @@ fn pure_crates_depend_on_nothing_impure() {
             dependencies(folder).into_iter().filter(|name| IMPURE_CRATES.contains(&name.as_str())).collect();
         assert!(found.is_empty(), "{folder} depends on {found:?}");
     }
+}
+
+/// All that is linked with a crate, by name, with the features that it alone asks for.
+fn linked_with(folder: &str) -> BTreeSet<String> {
+    let name = manifest(folder)["package"]["name"].as_str().unwrap().to_owned();
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,no-proc-macro", "--prefix", "none"])
+        .args(["--format", "{p}", "--package", &name])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo tree of {name}: {said}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().filter_map(|line| line.split(' ').next()).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn nothing_impure_comes_into_pure_crates_through_others() {
+    for folder in PURE {
+        let linked = linked_with(folder);
+        assert!(linked.contains("sha2"), "{folder} is linked with {linked:?}?");
+        let found: Vec<&&str> = IMPURE_ANYWHERE.iter().filter(|name| linked.contains(**name)).collect();
+        assert!(found.is_empty(), "{folder} is linked with {found:?}; `cargo tree -i` says through what");
+    }
+    let linked = linked_with("chain/node");
+    assert!(linked.contains("tokio") && linked.contains("librocksdb-sys"), "{linked:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use concordat_tests::{
     chaos::BUSY,
     clock, get,
     peer::{Greeting, Identity, Peer, VALIDATOR},
-    program,
+    program, skip,
 };
 
 const NODES: usize = 4;
@@ -23,17 +23,12 @@ fn nodes_without_a_good_certificate_stay_out_and_one_that_loses_it_goes() {
     let mut in_the_past = Command::new(program());
     let expiry = clock::set(&mut in_the_past, "-10d");
     let mut network = Network::init_as(in_the_past, NODES, &BUSY);
-    for node in 0..NODES {
-        network.start_node(node);
-    }
-    for node in 0..NODES {
-        network.wait_for_height(node, 1);
-    }
+    network.start_all();
     peers_of_other_chains_are_refused(&network);
     accounts_are_no_nodes(&network);
     match expiry {
         Ok(()) => an_expired_certificate_is_refused(&network),
-        Err(reason) => eprintln!("SKIPPED, the expired certificate: {reason}"),
+        Err(reason) => skip::note("faketime", &format!("the expired certificate: {reason}")),
     }
     a_revoked_certificate_loses_its_connections(&network);
     chain::assert_no_double_signing(&network);

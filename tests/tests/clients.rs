@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use concordat_tests::{Network, chain, token};
+use concordat_tests::{Network, chain, skip, token};
 use serde_json::{Value, json};
 
 /// The folder that `npm install` fills from the checked-in lock file.
@@ -75,8 +75,7 @@ impl Place {
 #[test]
 fn clients_that_others_wrote_work_unchanged() {
     if std::env::var_os("CONCORDAT_WITHOUT_NPM").is_some() {
-        println!("left out: CONCORDAT_WITHOUT_NPM is set");
-        return;
+        return skip::note("npm", "npm is missing; scripts/setup installs it");
     }
     let network = Network::start_with(4, &["--empty-block-interval-ms", "1000"]);
     let (url, websocket) = (network.url(0, "ethereum"), network.url(0, "ethereum").replace("http", "ws"));

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use concordat_tests::{Network, chain, chaos::BUSY, clock, program};
+use concordat_tests::{Network, chain, chaos::BUSY, clock, program, skip};
 use serde_json::json;
 
 const NODES: usize = 4;
@@ -21,7 +21,7 @@ fn one_wrong_clock_neither_stops_the_chain_nor_moves_its_time() {
     for offset in ["+5m", "-5m"] {
         let mut command = Command::new(program());
         if let Err(reason) = clock::set(&mut command, offset) {
-            return eprintln!("SKIPPED: {reason}");
+            return skip::note("faketime", &reason);
         }
         let logged = network.log(WRONG).len();
         network.start_node_as(WRONG, command);

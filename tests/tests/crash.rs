@@ -44,6 +44,11 @@ fn nodes_end_when_asked_to(network: &mut Network) {
         network.start_node(node);
     }
     network.wait_for_height(0, before + 1);
+    assert_eq!(network.counted(0, "concordat_last_end{reason=\"stopped\"}"), 1);
+    network.kill(1);
+    network.start_node(1);
+    network.wait_for_height(1, before + 1);
+    assert_eq!(network.counted(1, "concordat_last_end{reason=\"killed\"}"), 1);
 }
 
 #[test]
@@ -58,6 +63,7 @@ fn a_node_with_damaged_files_mends_itself_or_says_what_is_wrong() {
     a_flipped_byte_is_found(&mut network, 3);
     an_emptied_folder_is_filled_by_the_peers(&mut network, 3);
     chain::assert_one_chain(&network);
+    damage_in_an_old_block_is_counted_and_the_chain_goes_on(&mut network, 3);
     chain::assert_no_double_signing(&network);
 }
 
@@ -271,4 +277,40 @@ fn a_flipped_byte_is_found(network: &mut Network, node: usize) {
     let (check, told) = (damaged.status.code(), said(&damaged));
     assert_eq!(check, Some(3), "{told}");
     assert!(told.contains(largest.file_name().unwrap().to_str().unwrap()), "the file is not named: {told}");
+}
+
+/// Bits flip in the file of the first blocks. Nothing but they is lost: whoever asks for them gets an error and a
+/// counter moves, and the node goes on with the others.
+fn damage_in_an_old_block_is_counted_and_the_chain_goes_on(network: &mut Network, node: usize) {
+    // A start writes what the database's log holds into table files.
+    assert_eq!(network.terminate(node), Some(0));
+    network.start_node(node);
+    catch_up(network, node);
+    assert_eq!(network.terminate(node), Some(0));
+    let tables = files_with("sst", &network.node_folder(node).join("data/ledger/rocksdb"));
+    // Each file says of which column family it is.
+    let of_blocks = |path: &&PathBuf| {
+        let name = b"rocksdb.column.family.nameblocks";
+        fs::read(path).unwrap().windows(name.len()).any(|bytes| bytes == name)
+    };
+    let table = tables.iter().filter(of_blocks).min().expect("blocks are in a table file");
+    let mut bytes = fs::read(table).unwrap();
+    bytes[200] ^= 0x10;
+    fs::write(table, bytes).unwrap();
+
+    network.start_node(node);
+    catch_up(network, node);
+    let counter = "concordat_store_errors_total{kind=\"corrupt\"}";
+    let before = network.counted(node, counter);
+    let block =
+        |height: u64| network.eth(node, "eth_getBlockByNumber", json!([format!("{height:#x}"), false]));
+    let newest = network.height(node).unwrap();
+    let lost: Vec<u64> = (1..=newest).filter(|height| block(*height).is_err()).collect();
+    assert!(lost.first() == Some(&1) && lost.len() < newest as usize / 2, "{lost:?} of {newest} are lost");
+    assert_eq!(block(1).unwrap_err()["code"], -32603);
+    assert!(network.counted(node, counter) > before, "the damage is not counted");
+    catch_up(network, node);
+    for other in 0..NODES {
+        network.wait_for_height(other, newest + 2);
+    }
 }

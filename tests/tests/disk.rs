@@ -1,6 +1,6 @@
 //! Disks that fill up.
 
-use concordat_tests::{Network, chain, chaos::BUSY, disk::SmallDisk, load::Load};
+use concordat_tests::{Network, chain, chaos::BUSY, disk::SmallDisk, load::Load, skip};
 use serde_json::json;
 
 const NODES: usize = 4;
@@ -15,7 +15,7 @@ fn a_node_whose_disk_is_full_says_which_stops_and_loses_nothing() {
     std::fs::create_dir_all(&data).unwrap();
     let disk = match SmallDisk::over(&data, DISK_MIB) {
         Ok(disk) => disk,
-        Err(reason) => return eprintln!("SKIPPED: {reason}"),
+        Err(reason) => return skip::note("mount", &reason),
     };
     // Small buffers, so that the database reserves little beforehand.
     network.configure(POOR, |config| config["store"]["write_buffer_mib"] = 1.into());
@@ -47,6 +47,7 @@ fn a_node_whose_disk_is_full_says_which_stops_and_loses_nothing() {
     std::fs::remove_file(disk.path("filler")).unwrap();
     network.start_node_as(POOR, disk.command());
     network.wait_for_height(POOR, network.height(0).unwrap());
+    assert_eq!(network.counted(POOR, "concordat_last_end{reason=\"disk_full\"}"), 1);
     load.stop();
     let upto = chain::assert_one_chain(&network);
     for promise in load.promises() {

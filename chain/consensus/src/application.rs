@@ -180,10 +180,28 @@ pub struct StoredBlock {
 
 /// The ledger could not do what consensus asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct AppError(pub String);
+#[error("{text}")]
+pub struct AppError {
+    text: String,
+    kind: Option<&'static str>,
+}
 
 impl AppError {
+    /// In words.
+    pub fn say(text: impl Into<String>) -> Self {
+        Self { text: text.into(), kind: None }
+    }
+
+    /// The same, of a kind that whoever looks into the end of a node tells apart.
+    pub fn of_kind(self, kind: Option<&'static str>) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Of which kind it is, if the ledger said so.
+    pub const fn kind(&self) -> Option<&'static str> {
+        self.kind
+    }
+
     /// Wraps any error, with its sources.
     pub fn new(error: impl std::error::Error) -> Self {
         let mut text = error.to_string();
@@ -192,7 +210,7 @@ impl AppError {
             text = format!("{text}: {inner}");
             source = inner.source();
         }
-        Self(text)
+        Self::say(text)
     }
 }
 

@@ -74,6 +74,20 @@ pub enum EngineFailure {
     Engine,
 }
 
+impl EngineFailure {
+    /// What ended consensus, in a word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Start { source } | Self::Commit { source, .. } | Self::Keep { source, .. } => {
+                source.kind().unwrap_or("ledger")
+            }
+            Self::Unsafe { .. } | Self::UnknownDecision { .. } => "engine_log",
+            Self::Panicked { .. } => "panicked",
+            Self::Inconsistent { .. } | Self::Engine | Self::Stopping => "engine",
+        }
+    }
+}
+
 /// The first failure; consensus ends with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure(watch::Sender<Option<EngineFailure>>);

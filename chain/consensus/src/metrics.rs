@@ -52,6 +52,8 @@ pub struct ConsensusMetrics {
     frames_received: Family<Label, Counter>,
     outbound_dropped: Family<Label, Counter>,
     blocks_rejected: Family<Label, Counter>,
+    /// Blocks that this node could not judge: its ledger failed.
+    pub blocks_undecidable: Counter,
 }
 
 impl Default for ConsensusMetrics {
@@ -79,6 +81,7 @@ impl Default for ConsensusMetrics {
             frames_received: Family::default(),
             outbound_dropped: Family::default(),
             blocks_rejected: Family::default(),
+            blocks_undecidable: Counter::default(),
         };
         metrics.register();
         metrics.register_engine();
@@ -140,6 +143,11 @@ impl ConsensusMetrics {
             self.outbound_dropped.clone(),
         );
         self.add("blocks_rejected", "Proposed blocks rejected, by reason", self.blocks_rejected.clone());
+        self.add(
+            "blocks_undecidable",
+            "Blocks that this node could not judge because its ledger failed",
+            self.blocks_undecidable.clone(),
+        );
     }
 
     fn register_engine(&self) {

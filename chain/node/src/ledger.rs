@@ -124,6 +124,12 @@ pub enum LedgerError {
         /// Hash of the document.
         expected: B256,
     },
+    /// An import of a snapshot did not come to its end: its commit was not checked, or was wrong.
+    #[error(
+        "the ledger in the data folder is from an import of a snapshot that was cut off or found wrong; remove the \
+         folder `ledger` there and import again"
+    )]
+    UnfinishedImport,
     /// The genesis document describes no state.
     #[error("genesis: {0}")]
     Genesis(#[from] concordat_core::GenesisStateError),
@@ -148,6 +154,17 @@ pub enum LedgerError {
         /// Why.
         reason: String,
     },
+}
+
+impl LedgerError {
+    /// The kind of a failure of the store.
+    pub(crate) fn store_kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => Some(error.kind()),
+            Self::Damaged { .. } => Some("corrupt"),
+            _ => None,
+        }
+    }
 }
 
 /// Why a block breaks the rules.

@@ -10,6 +10,7 @@ pub mod admission;
 pub mod api;
 pub mod authorizer;
 pub mod config;
+mod last_end;
 pub mod ledger;
 pub mod metrics;
 pub mod operations;

@@ -40,6 +40,8 @@ pub struct NodeMetrics {
     disk_free_bytes: IntGauge,
     store_keys: IntGauge,
     store_bytes: IntGaugeVec,
+    store_errors: IntCounterVec,
+    last_end: IntGaugeVec,
     submissions: IntCounterVec,
     last_block: std::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -81,6 +83,16 @@ impl NodeMetrics {
             )?,
             disk_free_bytes: make
                 .gauge("disk_free_bytes", "Room left on the disk of the data folder, in bytes.")?,
+            store_errors: make.counters(
+                "store_errors_total",
+                "Failures of the database and damage that it met, by kind.",
+                &["kind"],
+            )?,
+            last_end: make.gauges(
+                "last_end",
+                "1 for the reason why the run before this one ended.",
+                &["reason"],
+            )?,
             submissions: make.counters(
                 "submissions_total",
                 "Transactions submitted by applications, by what the pool said.",
@@ -143,6 +155,19 @@ impl NodeMetrics {
         for (part, bytes) in parts {
             self.store_bytes.with_label_values(&[part]).set(gauge(bytes));
         }
+    }
+
+    /// Counts what the store has met since the last time.
+    pub fn store_errors(&self) {
+        for (kind, count) in concordat_state::faults() {
+            let counter = self.store_errors.with_label_values(&[kind]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+    }
+
+    /// Shows why the run before ended.
+    pub fn last_end(&self, reason: &str) {
+        self.last_end.with_label_values(&[reason]).set(1);
     }
 
     /// Shows how many bytes are left on the disk of the data folder.

@@ -141,6 +141,7 @@ async fn metrics(state: web::Data<Operations>) -> HttpResponse {
     if let Ok(stats) = state.api.ledger.store().stats() {
         state.metrics.store(&stats);
     }
+    state.metrics.store_errors();
     if let Ok(disk) = rustix::fs::statvfs(&state.data) {
         state.metrics.disk_free(disk.f_bavail.saturating_mul(disk.f_frsize));
     }

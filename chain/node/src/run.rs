@@ -3,8 +3,8 @@
 use std::{collections::HashMap, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use concordat_consensus::{
-    ConsensusConfig, ConsensusHandle, ConsensusSigner, Gossip, LocalSigner, Misbehaviour, NodeIdentity,
-    signing::SignGuard,
+    ConsensusConfig, ConsensusHandle, ConsensusSigner, EngineFailure, Gossip, LocalSigner, Misbehaviour,
+    NodeIdentity, signing::SignGuard,
 };
 use concordat_pki_verify::Certificate;
 use concordat_rpc::{NodeInfo, RpcMetrics, RpcParts, RpcServers, ServerIdentity, TlsEdge};
@@ -23,6 +23,7 @@ use crate::{
     admission::{self, TxPool},
     api::Api,
     authorizer::RegistryAuthorizer,
+    last_end::{LastEnd, STOPPED},
     ledger::{Ledger, LedgerError, application::LedgerApplication},
     metrics::{NodeMetrics, node_id},
     operations::{self, Operations, OperationsServer},
@@ -110,10 +111,23 @@ pub enum NodeError {
     Metrics(#[from] prometheus::Error),
     /// Consensus ended: the node must not pretend to work.
     #[error("consensus stopped: {0}")]
-    Failed(String),
+    Failed(EngineFailure),
     /// A listener ended: nobody could ask the node any more, or see how it is.
     #[error("an interface ended by itself: {0}; start the node again, and report it")]
     Interface(std::io::Error),
+}
+
+impl NodeError {
+    /// What ended the node, in a word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Ledger(error) => error.store_kind().unwrap_or("ledger"),
+            Self::Failed(failure) => failure.kind(),
+            Self::Interface(_) => "interface",
+            _ => "refused",
+        }
+    }
 }
 
 /// A node that runs.
@@ -124,6 +138,7 @@ pub struct RunningNode {
     rpc: RpcServers,
     operations: OperationsServer,
     tasks: [AbortHandle; 2],
+    last_end: Arc<LastEnd>,
 }
 
 /// Who this node is, as its certificate says.
@@ -145,11 +160,25 @@ pub fn begin_guard(data: &Path, height: u64) -> Result<(), NodeError> {
 
 /// Starts a node. Call it inside a multi-threaded tokio runtime.
 pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Result<RunningNode, NodeError> {
+    let data = &config.data;
+    fs::create_dir_all(data).map_err(|source| NodeError::Data { path: data.clone(), source })?;
+    let last_end = Arc::new(LastEnd::begin(data));
+    let started = start_parts(config, genesis, keys, last_end.clone()).await;
+    started.inspect_err(|error| last_end.note(error.kind()))
+}
+
+async fn start_parts(
+    config: &NodeConfig,
+    genesis: Genesis,
+    keys: NodeKeys,
+    last_end: Arc<LastEnd>,
+) -> Result<RunningNode, NodeError> {
     name_threads();
     let identity = Identity::read(&keys)?;
     let genesis = Arc::new(genesis);
     let registry = concordat_monitoring::registry(HashMap::new())?;
     let metrics = Arc::new(NodeMetrics::register(&registry)?);
+    last_end.before().into_iter().for_each(|reason| metrics.last_end(reason));
     let expiries = expiries(&keys)?;
 
     let (ledger, pool, told) = open_ledger(config, &genesis, &metrics).await?;
@@ -180,7 +209,7 @@ pub async fn start(config: &NodeConfig, genesis: Genesis, keys: NodeKeys) -> Res
         cometbft: rpc.cometbft(),
         operations: operations.address,
     };
-    Ok(RunningNode { endpoints, consensus, ledger, rpc, operations, tasks })
+    Ok(RunningNode { endpoints, consensus, ledger, rpc, operations, tasks, last_end })
 }
 
 impl RunningNode {
@@ -197,11 +226,13 @@ impl RunningNode {
     /// Resolves when consensus or an interface has ended for good: the process must end too, since no node is
     /// half a node (docs/adr/0020).
     pub async fn failed(&mut self) -> NodeError {
-        tokio::select! {
-            failure = self.consensus.failed() => NodeError::Failed(failure.to_string()),
+        let error = tokio::select! {
+            failure = self.consensus.failed() => NodeError::Failed(failure),
             error = self.rpc.failed() => NodeError::Interface(error),
             error = self.operations.failed() => NodeError::Interface(error),
-        }
+        };
+        self.last_end.note(error.kind());
+        error
     }
 
     /// Stops in order: interfaces first, so that no receipt is promised, then consensus, which finishes a
@@ -213,6 +244,7 @@ impl RunningNode {
         for task in &self.tasks {
             task.abort();
         }
+        self.last_end.note(STOPPED);
         tracing::info!(height = self.ledger.tip().height, "stopped");
     }
 }

@@ -21,6 +21,7 @@ mod config;
 mod edge;
 mod eth;
 mod jsonrpc;
+mod origin;
 
 pub use api::{
     CommittedBlock, ConsensusView, NodeApi, NodeInfo, PeerInfo, PoolStatus, PoolTx, SubmitError, SyncStatus,

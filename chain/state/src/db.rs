@@ -354,12 +354,11 @@ fn block_cache(options: &StoreOptions) -> Cache {
 }
 
 fn failed(doing: &str, error: rocksdb::Error) -> StoreError {
+    let (full, doing, reason) = (is_disk_full(&error), doing.to_owned(), error.to_string());
     match error.kind() {
-        rocksdb::ErrorKind::Corruption => StoreError::corrupt(doing, error),
-        _ if is_disk_full(&error) => {
-            StoreError::DiskFull { doing: doing.to_owned(), reason: error.to_string() }
-        }
-        _ => StoreError::Database { doing: doing.to_owned(), reason: error.to_string() },
+        rocksdb::ErrorKind::Corruption => StoreError::corrupt(doing, reason),
+        _ if full => StoreError::DiskFull { doing, reason }.counted(),
+        _ => StoreError::Database { doing, reason }.counted(),
     }
 }
 

@@ -1,9 +1,23 @@
 //! Why the store refuses or fails.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use alloy_primitives::B256;
 use concordat_types::ReadError;
+
+/// The failures that are counted: damage, and a disk that does not do what it should.
+const FAULTS: [&str; 3] = ["corrupt", "database", "disk_full"];
+
+static COUNTED: [AtomicU64; FAULTS.len()] = [const { AtomicU64::new(0) }; FAULTS.len()];
+
+/// How many failures of the disk, and of what it holds, the stores of this process have met, by
+/// [`StoreError::kind`].
+pub fn faults() -> impl Iterator<Item = (&'static str, u64)> {
+    FAULTS.into_iter().zip(COUNTED.iter().map(|count| count.load(Ordering::Relaxed)))
+}
 
 /// Why the store refuses or fails. Each message says what to do where there is something to do.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +194,29 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn corrupt(what: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Corrupt { what: what.into(), reason: reason.to_string() }
+        Self::Corrupt { what: what.into(), reason: reason.to_string() }.counted()
+    }
+
+    /// Counts a failure of the disk where it is born: some who get it only log it.
+    pub(crate) fn counted(self) -> Self {
+        let place = FAULTS.iter().position(|kind| *kind == self.kind());
+        if let Some(count) = place.and_then(|place| COUNTED.get(place)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self
+    }
+
+    /// What kind of failure this is, in a word for metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Corrupt { .. } => "corrupt",
+            Self::RootMismatch { .. } => "root_mismatch",
+            Self::Database { .. } => "database",
+            Self::DiskFull { .. } => "disk_full",
+            Self::File { .. } => "file",
+            Self::Poisoned { .. } => "closed",
+            _ => "refused",
+        }
     }
 
     /// The same failure as a state reader reports it.

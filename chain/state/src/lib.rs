@@ -33,7 +33,7 @@ mod values;
 pub use check::{CheckLevel, CheckReport};
 pub use checkpoint::Opening;
 pub use commit::{CommitBatch, Committed, GenesisBatch, OnDisk, ValidatorsFrom};
-pub use error::StoreError;
+pub use error::{StoreError, faults};
 pub use logs::{LogFilter, LogHit};
 pub use proof::Proof;
 pub use prune::{Prune, PruneReport};

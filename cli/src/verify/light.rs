@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use concordat_core::genesis_state;
 use concordat_types::{Genesis, Validator, ValidatorSet, commit::verify_commit, validator::MAX_VALIDATORS};
-use eyre::{Result, WrapErr as _, eyre};
+use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
 use tendermint::{Time, block::signed_header::SignedHeader, validator};
 use tendermint_light_client_verifier::{
@@ -45,10 +45,11 @@ pub struct LightClient {
 }
 
 impl LightClient {
-    /// Verifies the first block against the validators in the genesis document, asking a node's CometBFT RPC.
+    /// Verifies the first block that the node has against the validators in the genesis document, asking its
+    /// CometBFT RPC.
     pub fn start(genesis: &Genesis, comet: Client) -> Result<Self> {
         let expected = genesis_state(genesis)?.validators;
-        let first = fetch(&comet, 1)?;
+        let first = first_block(&comet)?;
         let mut client = Self {
             comet,
             chain_id: genesis.chain_id.clone(),
@@ -56,7 +57,8 @@ impl LightClient {
             headers_verified: 0,
             signatures_checked: 0,
         };
-        if first.signed.header.validators_hash != expected.hash() {
+        let height = first.signed.header.height.value();
+        if height == 1 && first.signed.header.validators_hash != expected.hash() {
             return Err(wrong("block 1 is not signed by the validators of this genesis document"));
         }
         let next = expected.comet().clone();
@@ -73,7 +75,11 @@ impl LightClient {
         }
         match verdict(&first, origin) {
             Verdict::Success => client.accept(first)?,
-            other => return Err(wrong(format!("block 1: {other:?}"))),
+            Verdict::NotEnoughTrust(_) => bail!(
+                "block {height} is the first that the node has, and too few of the genesis document's validators \
+                 signed it; ask a node that has all blocks"
+            ),
+            other => return Err(wrong(format!("block {height}: {other:?}"))),
         }
         Ok(client)
     }
@@ -194,6 +200,16 @@ fn verdict(block: &LightBlock, trusted: TrustedBlockState<'_>) -> Verdict {
         clock_drift: CLOCK_DRIFT,
     };
     ProdVerifier::default().verify_update_header(untrusted, trusted, &options, Time::now())
+}
+
+/// Block 1, or the first one of a node that joined from a snapshot. Nothing depends on that node's word.
+fn first_block(comet: &Client) -> Result<LightBlock> {
+    let status = comet.call("status", json!({}))?;
+    match integer(&status["sync_info"]["earliest_block_height"])? {
+        0 | 1 => fetch(comet, 1),
+        // Pruning leaves commits, joining has none.
+        earliest => fetch(comet, 1).or_else(|_| fetch(comet, earliest)),
+    }
 }
 
 fn fetch(comet: &Client, height: u64) -> Result<LightBlock> {

@@ -220,6 +220,7 @@ impl Host {
             }
             Verdict::Undecidable { reason } => {
                 tracing::error!(?block, reason, "Proposed block could not be judged; not voting for it");
+                self.network.metrics.blocks_undecidable.inc();
                 return;
             }
         };

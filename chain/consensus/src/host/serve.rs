@@ -86,6 +86,7 @@ impl Host {
             Verdict::Valid => Validity::Valid,
             Verdict::Undecidable { reason } => {
                 tracing::error!(%height, reason, "Synced block could not be judged; trying again");
+                self.network.metrics.blocks_undecidable.inc();
                 return SyncedValueOutcome::LocalTransientError;
             }
             Verdict::Invalid { reason } => {

@@ -243,7 +243,7 @@ impl Application for Ledger {
         let last = self.chain.lock().unwrap().get(&(request.height - 1)).cloned();
         let now = time_of(self.now());
         if last.as_ref().is_some_and(|last| now <= last.block.header.time) {
-            return Err(AppError("the clock is behind the last block".into()));
+            return Err(AppError::say("the clock is behind the last block"));
         }
         let last_commit = request.last_commit.or(last.as_ref().map(|last| last.commit.clone()));
         let mut tx = format!("block {} of {}", request.height, request.proposer).into_bytes();

@@ -40,7 +40,10 @@ impl LedgerApplication {
     ) -> Result<T, AppError> {
         let ledger = self.0.clone();
         let joined = tokio::task::spawn_blocking(move || work(&ledger)).await;
-        joined.unwrap_or_else(|error| Err(LedgerError::Task(error.to_string()))).map_err(AppError::new)
+        joined.unwrap_or_else(|error| Err(LedgerError::Task(error.to_string()))).map_err(|error| {
+            let kind = error.store_kind();
+            AppError::new(error).of_kind(kind)
+        })
     }
 
     /// When the next block is due even if there is nothing to put into it.
@@ -200,7 +203,7 @@ fn behind(last: Time, now: Time, patience: Duration) -> Result<Duration, AppErro
     let Ok(behind) = last.duration_since(now) else { return Ok(Duration::ZERO) };
     let wait = behind + Duration::from_millis(1);
     if wait > patience {
-        return Err(AppError(format!(
+        return Err(AppError::say(format!(
             "this node's clock is {} ms behind the last block; set it (NTP). It does not propose",
             behind.as_millis()
         )));

@@ -29,7 +29,7 @@ pub enum JoinError {
     Header(u64),
     /// The commit in the snapshot is not that of its block. Everything else was right.
     #[error(
-        "the snapshot's commit of block {height} is wrong: {reason}; remove the data folder and take a snapshot from another member"
+        "the snapshot's commit of block {height} is wrong: {reason}; remove the folder `ledger` in the data folder and take a snapshot from another member"
     )]
     Commit {
         /// The snapshot's height.

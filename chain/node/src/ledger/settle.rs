@@ -26,6 +26,10 @@ pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result
         if stored == genesis.chain_id && have == expected.as_slice() {
             return Ok(());
         }
+        // A genesis is written after its note, an import before.
+        if have.is_empty() {
+            return Err(LedgerError::UnfinishedImport);
+        }
         let (have, want) = (alloy_primitives::hex::encode_prefixed(have), genesis.chain_id.clone());
         return Err(LedgerError::OtherGenesis { stored, have, want, expected });
     }

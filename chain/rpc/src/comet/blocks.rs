@@ -114,12 +114,13 @@ pub(super) fn block_results(comet: &Comet, args: &Args) -> RpcResult {
 }
 
 pub(super) fn blockchain(comet: &Comet, args: &Args) -> RpcResult {
-    let tip = comet.tip()?.height;
+    let tip = comet.tip()?;
+    let (base, tip) = (comet.base(&tip), tip.height);
     let bound =
         |name| Ok::<_, RpcError>(args.integer(name)?.filter(|height| *height > 0).map(i64::unsigned_abs));
     let max = bound("maxHeight")?.unwrap_or(tip).min(tip);
-    let lowest = max.saturating_sub(BLOCKCHAIN_HEADERS.saturating_sub(1)).max(comet.initial_height);
-    let min = bound("minHeight")?.unwrap_or(comet.initial_height).max(lowest);
+    let lowest = max.saturating_sub(BLOCKCHAIN_HEADERS.saturating_sub(1)).max(base);
+    let min = bound("minHeight")?.unwrap_or(base).max(lowest);
     if min > max {
         return Err(RpcError::server(format!("min height {min} can't be greater than max height {max}")));
     }

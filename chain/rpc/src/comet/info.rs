@@ -26,7 +26,7 @@ pub(super) fn health(_: &Comet, _: &Args) -> RpcResult {
 pub(super) fn status(comet: &Comet, _: &Args) -> RpcResult {
     let tip = comet.tip()?;
     let latest = required_header(comet, tip.height)?;
-    let earliest = required_header(comet, comet.initial_height)?;
+    let earliest = required_header(comet, comet.base(&tip))?;
     let node = comet.api.node_info();
     let validators = comet.validators_at(tip.height)?;
     Ok(json!({
@@ -81,10 +81,8 @@ pub(super) fn genesis(comet: &Comet, _: &Args) -> RpcResult {
 }
 
 fn genesis_document(comet: &Comet) -> RpcResult {
-    let validators = comet.validators_at(comet.initial_height)?;
-    let before = comet.initial_height.saturating_sub(1);
-    let root = comet.store.state_root(before).map_err(store_error)?.unwrap_or_default();
-    convert::genesis(&comet.genesis, comet.initial_height, &validators, root.as_slice())
+    let origin = comet.origin()?;
+    convert::genesis(&comet.genesis, comet.initial_height, &origin.validators, origin.state_root.as_slice())
 }
 
 pub(super) fn genesis_chunked(comet: &Comet, args: &Args) -> RpcResult {

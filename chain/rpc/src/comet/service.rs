@@ -20,6 +20,7 @@ use crate::{
     Limits, NodeApi,
     edge::{Places, Service},
     jsonrpc::{Call, RpcError, RpcResult},
+    origin::Origin,
 };
 
 /// The CometBFT interface.
@@ -32,6 +33,8 @@ pub(crate) struct Comet {
     pub(super) initial_height: u64,
     /// The genesis document in CometBFT's form, made once.
     pub(super) genesis_json: OnceLock<String>,
+    /// What it describes, read once.
+    origin: OnceLock<Origin>,
     reads: Places,
 }
 
@@ -54,6 +57,7 @@ impl Comet {
             limits,
             initial_height,
             genesis_json: OnceLock::new(),
+            origin: OnceLock::new(),
         }
     }
 
@@ -83,6 +87,20 @@ impl Comet {
     pub fn tip(&self) -> Result<Tip, RpcError> {
         let tip = self.store.latest().filter(|tip| tip.height >= self.initial_height);
         tip.ok_or_else(|| RpcError::server("there is no block yet"))
+    }
+
+    /// The lowest height whose block is kept; right after joining from a snapshot, the newest.
+    pub fn base(&self, tip: &Tip) -> u64 {
+        self.store.body_floor().max(self.initial_height).min(tip.height)
+    }
+
+    /// What the genesis document describes.
+    pub fn origin(&self) -> Result<&Origin, RpcError> {
+        if let Some(origin) = self.origin.get() {
+            return Ok(origin);
+        }
+        let origin = Origin::read(&self.store, &self.genesis)?;
+        Ok(self.origin.get_or_init(|| origin))
     }
 
     /// The height that a `height` parameter names; without one the newest, up to `ahead` above it.

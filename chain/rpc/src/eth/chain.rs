@@ -16,7 +16,7 @@ use super::{
     args::{BlockRef, BlockTag},
     json::{self, BlockView, Bodies},
 };
-use crate::jsonrpc::RpcError;
+use crate::{jsonrpc::RpcError, origin::Origin};
 
 /// A committed block with all that its JSON forms need.
 pub(crate) struct Loaded {
@@ -147,10 +147,18 @@ impl Eth {
     pub fn block_json(&self, height: Option<u64>, bodies: Bodies) -> Result<Value, RpcError> {
         let Some(height) = height else { return Ok(Value::Null) };
         if height == self.genesis_height {
-            let state_root = self.store.state_root(height).map_err(store_error)?.unwrap_or_default();
-            return Ok(json::genesis_block(&self.genesis, height, state_root));
+            return Ok(json::genesis_block(&self.genesis, height, self.genesis_root()?));
         }
         Ok(self.load(height)?.map_or(Value::Null, |loaded| json::block(&loaded.view(), bodies)))
+    }
+
+    /// The state root of block 0. On a node that joined later it takes a while to make.
+    fn genesis_root(&self) -> Result<B256, RpcError> {
+        if let Some(root) = self.genesis_root.get() {
+            return Ok(*root);
+        }
+        let origin = Origin::read(&self.store, &self.genesis)?;
+        Ok(*self.genesis_root.get_or_init(|| origin.state_root))
     }
 
     /// The hash of the block at a height; `None` where there is none.

@@ -1,7 +1,7 @@
 //! Running calls: which method, on which kind of thread, for how long.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Eth {
     pub(super) genesis_hash: B256,
     /// Height of the genesis state, one below the first block.
     pub(super) genesis_height: u64,
+    /// The state root of block 0, once somebody has asked.
+    pub(super) genesis_root: OnceLock<B256>,
     pub(super) filters: Mutex<Filters>,
     pub(super) recent: Recent,
     disabled: Vec<String>,
@@ -50,6 +52,7 @@ impl Eth {
         Self {
             genesis_hash: genesis.hash(),
             genesis_height: initial_height.saturating_sub(1),
+            genesis_root: OnceLock::new(),
             filters: Mutex::new(Filters::new(limits.filters, Duration::from_millis(limits.filter_idle_ms))),
             executions: Places::new(limits.concurrent_calls),
             reads: Places::new(limits.concurrent_reads),

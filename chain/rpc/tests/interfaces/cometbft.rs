@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use alloy_primitives::keccak256;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use concordat_state::Prune;
 use serde_json::{Value, json};
 use tendermint_rpc::endpoint;
 
@@ -319,4 +320,20 @@ async fn errors_say_what_was_wrong_where_cometbft_says_it() {
         assert_eq!(have, code, "{method} {params}: {why}");
         assert!(why.contains(words), "{method} {params}: {why}");
     }
+}
+
+#[tokio::test]
+async fn where_the_past_is_pruned_answers_begin_where_blocks_do() {
+    let fixture = Fixture::start().await;
+    fixture.store.prune(Prune { keep_history: 1, keep_bodies: Some(2) }).unwrap();
+    let status: endpoint::status::Response = parsed(&fixture, "status", json!({})).await;
+    assert_eq!(status.sync_info.earliest_block_height.value(), 2);
+    let told: endpoint::blockchain::Response = parsed(&fixture, "blockchain", json!({})).await;
+    let heights: Vec<u64> = told.block_metas.iter().map(|meta| meta.header.height.value()).collect();
+    assert_eq!(heights, [3, 2]);
+    let (_, said) = failure(&fixture, "block", json!({ "height": "1" })).await;
+    assert!(said.contains("is pruned"), "{said}");
+    // Light clients still get what they verify.
+    let commit: endpoint::commit::Response = parsed(&fixture, "commit", json!({ "height": "1" })).await;
+    assert_eq!(commit.signed_header.header.height.value(), 1);
 }

@@ -95,6 +95,21 @@ fn state_that_does_not_hash_to_the_committed_root_stops_the_start_where_the_tree
 }
 
 #[test]
+fn damage_that_is_met_is_counted() {
+    let corrupt = || crate::faults().find(|(kind, _)| *kind == "corrupt").unwrap().1;
+    let chain = Chain::new();
+    chain.commit(&[("a", Some("1"))]);
+    let before = corrupt();
+    chain.store.block(1).unwrap();
+    let mut batch = chain.store.db().batch();
+    batch.put(Table::Blocks, 1u64.to_be_bytes(), b"no block");
+    chain.store.db().write(batch, Durability::Synced).unwrap();
+    let error = chain.store.block(1).unwrap_err();
+    assert_eq!(error.kind(), "corrupt", "{error}");
+    assert!(corrupt() > before);
+}
+
+#[test]
 fn forged_records_are_found_by_the_full_check() {
     let one = 1u64.to_be_bytes();
     let forgeries: [(Table, &[u8], &[u8]); 7] = [
