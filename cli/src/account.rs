@@ -6,7 +6,7 @@ use alloy_primitives::{Address, Bytes, TxKind};
 use alloy_sol_types::SolCall as _;
 use clap::{Args, Subcommand};
 use concordat_core::{IDENTITY_REGISTRY, abi::IIdentityRegistry};
-use eyre::Result;
+use eyre::{Result, WrapErr as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,7 +36,7 @@ pub enum AccountCommand {
     SubmitCrl {
         #[command(flatten)]
         key: KeyArgs,
-        /// The CRL, PEM or DER.
+        /// The CRL, PEM or DER; all of them, if the file holds several.
         #[arg(long, value_name = "FILE")]
         crl: PathBuf,
         /// PEM chain of the authority that signed it, root left out; the issuing authority's for most.
@@ -76,12 +76,12 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
             output::show(json, &account, |account| format!("{account:#}"))
         }
         AccountCommand::SubmitCrl { key, crl, issuer, node } => {
-            let bytes = std::fs::read(&crl)?;
-            let crl = concordat_pki_authority::pem::decode(concordat_pki_authority::pem::CRL, &bytes)?;
-            let call =
-                IIdentityRegistry::submitCrlCall { crl: crl.into(), issuerChain: read_chain(&issuer)? };
-            let receipt = send(&node.connect()?, &key, call.abi_encode())?;
-            output::show(json, &receipt, |_| "the CRL is accepted; it binds from now on".into())
+            let (lists, issuer) = (keys::crls(&crl)?, read_chain(&issuer)?);
+            let receipt = submit_crls(&node.connect()?, &key, &lists, &issuer)?;
+            output::show(json, &receipt, |_| match lists.len() {
+                1 => "the CRL is accepted; it binds from now on".into(),
+                count => format!("all {count} CRLs are accepted; they bind from now on"),
+            })
         }
     }
 }
@@ -93,6 +93,22 @@ pub fn enrol_call(certificate: &Path) -> Result<Vec<u8>> {
 
 fn read_chain(path: &Path) -> Result<Vec<Bytes>> {
     Ok(keys::certificates(path)?.into_iter().map(Bytes::from).collect())
+}
+
+/// Submits CRLs one after the other; the last one's receipt.
+fn submit_crls(client: &Client, key: &KeyArgs, lists: &[Vec<u8>], issuer: &[Bytes]) -> Result<Value> {
+    let mut receipt = Value::Null;
+    for (index, crl) in lists.iter().enumerate() {
+        let call = IIdentityRegistry::submitCrlCall {
+            crl: Bytes::copy_from_slice(crl),
+            issuerChain: issuer.to_vec(),
+        };
+        receipt = send(client, key, call.abi_encode()).wrap_err_with(|| {
+            let (at, of) = (index.saturating_add(1), lists.len());
+            format!("CRL {at} of {of}; if others were accepted already, sign all anew: concordat pki crl")
+        })?;
+    }
+    Ok(receipt)
 }
 
 fn present(args: &CertificateArgs, call: Vec<u8>, done: &str, json: bool) -> Result<()> {

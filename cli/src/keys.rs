@@ -50,6 +50,21 @@ pub fn certificates(path: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(chain)
 }
 
+/// The CRLs in a file, as DER, in order: PEM blocks, or one in DER.
+pub fn crls(path: &Path) -> Result<Vec<Vec<u8>>> {
+    let bytes = std::fs::read(path).wrap_err_with(|| format!("CRL {}", path.display()))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let blocks = text.matches(&format!("-----BEGIN {}-----", pem::CRL)).count();
+    if blocks == 0 {
+        return Ok(vec![pem::decode(pem::CRL, &bytes)?]);
+    }
+    let lists = pem::decode_all(pem::CRL, &text);
+    if lists.len() != blocks {
+        bail!("{} is damaged: only {} of {blocks} CRLs can be read", path.display(), lists.len());
+    }
+    Ok(lists)
+}
+
 /// The account of a key.
 pub fn address(key: &PrivateKey) -> Result<Address> {
     match key.public().account_address() {

@@ -6,7 +6,10 @@ use concordat_consensus::{
     codec::{decode_certificate, decode_consensus, decode_extended_certificate, decode_part, decode_sync},
     internals::{Channel, HEADER_BYTES, Header, Hello, PerChannel, Reassembly},
 };
-use concordat_types::Role;
+use concordat_types::{
+    Role,
+    tx::{GOSSIP_BATCH, decode_gossip},
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Small enough for the fuzzer to reach.
@@ -31,12 +34,18 @@ fn decode(channel: Channel, message: Bytes) {
     assert!(message.len() <= MESSAGE_BYTES);
     match channel {
         Channel::Control => drop(Hello::default().check_peer(&message, Role::Validator)),
-        Channel::Consensus => drop(decode_consensus(message)),
+        Channel::Consensus => {
+            // Of the engine's log, and of what is stored: in no message by themselves, but as one could send them.
+            let _ = decode_certificate(message.clone());
+            let _ = decode_extended_certificate(message.clone());
+            drop(decode_consensus(message));
+        }
         Channel::Parts => drop(decode_part(message)),
         Channel::Sync => drop(decode_sync(message)),
         Channel::Gossip => {
-            let _ = decode_certificate(message.clone());
-            let _ = decode_extended_certificate(message);
+            if let Ok(raws) = decode_gossip(&message) {
+                assert!(raws.len() <= GOSSIP_BATCH);
+            }
         }
     }
 }

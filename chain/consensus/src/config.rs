@@ -135,6 +135,8 @@ pub struct TransportLimits {
     pub max_half_open: usize,
     /// How many peers may be connected, in total.
     pub max_peers: usize,
+    /// How many nodes of one organisation's validators may be connected, and how many others of it.
+    pub max_peers_of_an_org: usize,
     /// After this time without sending, a ping is sent.
     pub ping_interval: Duration,
     /// After this time without receiving, the peer counts as gone.
@@ -191,10 +193,11 @@ impl Default for TransportLimits {
             handshake_timeout: Duration::from_secs(5),
             max_half_open: 32,
             max_peers: 128,
+            max_peers_of_an_org: 8,
             ping_interval: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(4),
             max_backoff: Duration::from_secs(5),
-            consensus_rate: Rate { messages_per_second: 4_000, bytes_per_second: 8 * MIB },
+            consensus_rate: Rate { messages_per_second: 1_000, bytes_per_second: 8 * MIB },
             parts_rate: Rate { messages_per_second: 8_000, bytes_per_second: 256 * MIB },
             sync_rate: Rate { messages_per_second: 1_000, bytes_per_second: 256 * MIB },
             gossip_rate: Rate { messages_per_second: 20_000, bytes_per_second: 64 * MIB },

@@ -35,7 +35,7 @@ use crate::{
     failure::{EngineFailure, Failure},
     host::{Host, Settings, assemble},
     metrics::ConsensusMetrics,
-    network::{Gossip, Network},
+    network::{GOSSIP_BACKLOG, Gossip, Network, requests},
     signing::{CachingVerifier, ConsensusSigner, EngineSigner, SignBytes},
     transport::{
         Channel, Mesh, MeshError, MessageHandler, Misbehaviour, NodeIdentity, PeerAuthorizer, PeerIdentity,
@@ -198,8 +198,6 @@ impl ConsensusHandle {
 const WAL_FILE: &str = "consensus.wal";
 /// How often a shutdown looks whether the log is free, every five milliseconds.
 const WAL_CHECKS: usize = 400;
-/// How much gossip may wait for the node, in messages.
-const GOSSIP_BACKLOG: usize = 64;
 /// How many block parts may wait for assembly.
 const PARTS_BACKLOG: usize = 256;
 /// How many messages the engine's sync port holds for a slow sync actor; the default of 10 loses decisions.
@@ -383,7 +381,7 @@ impl Engine<'_> {
         let config = sync::Config::new(true)
             .with_request_timeout(params.request_timeout)
             .with_max_response_size(self.config.max_response_bytes())
-            .with_parallel_requests(4)
+            .with_parallel_requests(requests::PARALLEL)
             .with_batch_size(self.config.sync_batch);
         let metrics = sync::Metrics::register(&private_registry(), status_update_interval);
         let sync = Sync::spawn(

@@ -4,14 +4,20 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use arc_malachitebft_core_consensus::SignedConsensusMsg;
-use arc_malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};
+use arc_malachitebft_core_consensus::{LivenessMsg, SignedConsensusMsg};
+use arc_malachitebft_core_types::{
+    NilOrVal, PolkaCertificate, PolkaSignature, Round, SignedMessage, VoteType,
+};
 use arc_malachitebft_signing_ed25519::Signature;
+use arc_malachitebft_sync::{Request, ValueRequest};
 use concordat_consensus::{
-    Address, BanLimits, BlockId, BlockTime, NodeIdentity,
-    codec::{SyncMessage, encode_consensus, encode_sync},
+    Address, BanLimits, BlockId, BlockTime, ConsensusConfig, NodeIdentity,
+    codec::{SyncMessage, encode_consensus, encode_liveness, encode_sync},
     context::{Height, Vote},
     signing::SignBytes,
     transport::{MAX_FRAME_BYTES, PROTOCOL_VERSION},
@@ -351,6 +357,175 @@ fn forged_vote(round: u32) -> Vec<u8> {
     let mut forged = vote(2, 1, 1);
     forged.message.round = Round::new(round);
     frame(1, &encode_consensus(&SignedConsensusMsg::Vote(forged)).unwrap())
+}
+
+fn request_frame(id: u64, last: u64) -> Vec<u8> {
+    let range = ValueRequest::new(Height(1)..=Height(last));
+    let request = SyncMessage::Request { id, request: Request::ValueRequest(range) };
+    frame(3, &encode_sync(&request).unwrap())
+}
+
+/// Reads until the channel has brought so many short messages.
+async fn hear(stream: &mut TlsStream<TcpStream>, channel: u8, mut messages: usize) {
+    let reading = async {
+        while messages > 0 {
+            let mut header = [0; 5];
+            stream.read_exact(&mut header).await.unwrap();
+            let [a, b, c, d, tag] = header;
+            let mut payload = vec![0; u32::from_be_bytes([a, b, c, d]) as usize];
+            stream.read_exact(&mut payload).await.unwrap();
+            messages -= usize::from(tag == channel);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), reading).await.expect("the node answers");
+}
+
+/// Four nodes that have made so many blocks of this size.
+async fn node_with_blocks(block_bytes: usize, height: u64) -> (Arc<Registry>, Vec<Home>, Vec<Running>) {
+    let (registry, homes) = validators(4, block_bytes);
+    let adjust = |config: &mut ConsensusConfig| config.max_block_bytes = 256 * 1024;
+    let mut running: Vec<Running> = Vec::new();
+    for home in &homes {
+        running.push(home.start_with(&registry, addresses(&running), adjust).await);
+    }
+    for home in &homes {
+        home.ledger.run_until(height);
+    }
+    for home in &homes {
+        home.ledger.reaches(height).await;
+    }
+    (registry, homes, running)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_have_few_sync_requests_open_and_few_answers_are_made_at_a_time() {
+    log();
+    const SERVED_AT_ONCE: usize = 4;
+    let (registry, homes, running) = node_with_blocks(0, 2).await;
+    let (node, ledger) = (&running[0], &homes[0].ledger);
+    ledger.slow.send_replace(true);
+    let askers = ["greedy-1", "greedy-2", "greedy-3"].map(|name| (name, certificate(name)));
+    let mut streams = Vec::new();
+    for (org, identity) in &askers {
+        registry.admit(identity, org, Role::Observer);
+        let requests: Vec<u8> = (0..100).flat_map(|id| request_frame(id, 2)).collect();
+        streams.push(send(node, identity, greeting(Role::Observer), &requests).await);
+    }
+    counted(node, "messages_dropped", "too_many_requests").await;
+    eventually("answers are made", || ledger.reading.load(Ordering::SeqCst) == SERVED_AT_ONCE).await;
+    assert!(!node.handle.encode_prometheus().contains("reason=\"repeated_request\""));
+    ledger.slow.send_replace(false);
+    for stream in &mut streams {
+        hear(stream, 3, 8).await;
+    }
+    assert_eq!(ledger.most_reading.load(Ordering::SeqCst), SERVED_AT_ONCE);
+    for node in running {
+        node.handle.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organisation_that_asks_for_blocks_and_does_not_read_them_is_served_no_more() {
+    log();
+    let (registry, _homes, running) = node_with_blocks(200_000, 8).await;
+    let node = &running[0];
+    let identity = certificate("deaf");
+    registry.admit(&identity, "deaf", Role::Observer);
+    let mut deaf = send(node, &identity, greeting(Role::Observer), b"").await;
+    let dropped = "concordat_consensus_messages_dropped_total{reason=\"slow_reader\"}";
+    let refused = || node.handle.encode_prometheus().contains(dropped);
+    let mut id = 0;
+    let asking = async {
+        while !refused() {
+            id += 1;
+            deaf.write_all(&request_frame(id, 8)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it is refused");
+    for node in running {
+        node.handle.shutdown().await;
+    }
+    drop(deaf);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_organisation_s_certificates_neither_take_all_places_nor_keep_a_validator_out() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let places = |config: &mut ConsensusConfig| {
+        config.transport.max_peers = 4;
+        config.transport.max_peers_of_an_org = 3;
+    };
+    let node = homes[0].start_with(&registry, vec![], places).await;
+    let mut greedy = Vec::new();
+    for key in 0..4 {
+        let identity = certificate(&format!("greedy-{key}"));
+        registry.admit(&identity, "greedy", Role::Observer);
+        greedy.push(send(&node, &identity, greeting(Role::Observer), b"").await);
+    }
+    counted(&node, "handshakes_failed", "too_many_of_organisation").await;
+    eventually("its share is taken", || node.handle.status().peers.len() == 3).await;
+
+    let join = |index: usize| send(&node, &homes[index].identity, greeting(Role::Validator), b"");
+    let mut honest = vec![join(1).await];
+    eventually("the last place is taken", || node.handle.status().peers.len() == 4).await;
+    honest.extend([join(2).await, join(3).await]);
+    let orgs = || -> Vec<String> {
+        let peers = node.handle.status().peers;
+        let mut orgs: Vec<_> = peers.iter().map(|peer| peer.org.to_string()).collect();
+        orgs.sort();
+        orgs
+    };
+    eventually("validators have their places", || orgs() == ["bank-1", "bank-2", "bank-3", "greedy"]).await;
+    counted(&node, "disconnects", "displaced").await;
+    assert!(node.handle.encode_prometheus().contains("concordat_consensus_peers 4"));
+    drop((greedy, honest));
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organisation_that_offends_with_one_key_after_the_other_is_banned_and_its_validator_is_not() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let bans = BanLimits { offences: 2, ..BanLimits::default() };
+    let node = homes[0].start_with(&registry, vec![], |config| config.transport.bans = bans).await;
+    let validator = send(&node, &homes[1].identity, greeting(Role::Validator), b"").await;
+    for key in 0..6 {
+        let identity = certificate(&format!("throwaway-{key}"));
+        registry.admit(&identity, "bank-1", Role::Observer);
+        closed(send(&node, &identity, greeting(Role::Observer), &frame(1, b"vote")).await).await;
+    }
+    let banned = "concordat_consensus_bans_total 1";
+    eventually("the ban", || node.handle.encode_prometheus().contains(banned)).await;
+    let fresh = certificate("never seen");
+    registry.admit(&fresh, "bank-1", Role::AuditNode);
+    closed(send(&node, &fresh, greeting(Role::AuditNode), b"").await).await;
+    counted(&node, "handshakes_failed", "banned").await;
+    assert_eq!(node.handle.status().peers.len(), 1, "the validator stays");
+    drop(validator);
+    node.handle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_that_names_a_signer_twice_costs_no_signature_checks() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    let node = homes[0].start(&registry, vec![]).await;
+    let vote = vote(2, 1, 1);
+    let NilOrVal::Val(value_id) = vote.message.value else { panic!("a vote for a block") };
+    let signature = || PolkaSignature::new(vote.message.validator, vote.signature);
+    let polka = PolkaCertificate {
+        height: vote.message.height,
+        round: vote.message.round,
+        value_id,
+        polka_signatures: vec![signature(), signature()],
+    };
+    let polka = encode_liveness(&LivenessMsg::PolkaCertificate(polka)).unwrap();
+    let stream = send(&node, &homes[1].identity, greeting(Role::Validator), &frame(1, &polka)).await;
+    counted(&node, "messages_dropped", "repeated_signer").await;
+    drop(stream);
+    node.handle.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_rlp::{Decodable as _, Encodable as _};
 use concordat_core::{BlockEnv, ExecError, TxInvalid};
 use concordat_rpc::{PoolStatus, PoolTx, SubmitError};
 use concordat_state::{State, Store};
-use concordat_types::{Address, B256, Block, Bytes, SignedTx, VerifiedTx, tx::TxError};
+use concordat_types::{
+    Address, B256, Block, Bytes, SignedTx, VerifiedTx,
+    tx::{GOSSIP_BATCH, TxError, decode_gossip, encode_gossip},
+};
 use rayon::prelude::*;
 use tokio::sync::{Notify, broadcast, mpsc};
 
@@ -19,9 +21,6 @@ use crate::{
     metrics::NodeMetrics,
     pool::{Budget, Pool, PoolLimits},
 };
-
-/// The most transactions in one gossip message.
-const GOSSIP_BATCH: usize = 256;
 
 /// Transactions of a message that are checked, and enter the pool, together.
 const GOSSIP_STEP: usize = 32;
@@ -161,11 +160,7 @@ impl TxPool {
     /// signatures were bad: a node tells only what it has checked, so that is the peer's own doing. Other faults
     /// may come from a different version of the program.
     pub fn receive(&self, message: &[u8]) -> Result<usize, alloy_rlp::Error> {
-        let mut rest = message;
-        let raws = Vec::<Bytes>::decode(&mut rest)?;
-        if raws.len() > GOSSIP_BATCH {
-            return Err(alloy_rlp::Error::Custom("too many transactions in one message"));
-        }
+        let raws = decode_gossip(message)?;
         // Few at a time: what is checked should be in the pool before a block asks for it.
         Ok(raws.chunks(GOSSIP_STEP).map(|some| self.receive_some(some)).sum())
     }
@@ -397,9 +392,7 @@ fn encode_batches(txs: &[Arc<VerifiedTx>]) -> Vec<bytes::Bytes> {
     let (mut batch, mut size) = (Vec::new(), 0);
     let mut flush = |batch: &mut Vec<Bytes>| {
         if !batch.is_empty() {
-            let mut out = Vec::new();
-            std::mem::take(batch).encode(&mut out);
-            messages.push(bytes::Bytes::from(out));
+            messages.push(bytes::Bytes::from(encode_gossip(&std::mem::take(batch))));
         }
     };
     for tx in txs {

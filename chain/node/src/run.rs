@@ -365,9 +365,9 @@ fn spawn_tasks(
             let mesh = judge.clone();
             let (done, finished) = oneshot::channel();
             workers.spawn(move || {
-                for Gossip { from, message } in batch {
-                    if let Some(fault) = gossip_fault(pool.receive(&message)) {
-                        mesh.blame(&from, &fault);
+                for gossip in batch {
+                    if let Some(fault) = gossip_fault(pool.receive(&gossip.message)) {
+                        mesh.blame(&gossip.from, &fault);
                     }
                 }
                 let _ = done.send(());

@@ -4,6 +4,7 @@
 //! [`SignedTx::parse`] checks the form, [`SignedTx::verify`] everything that needs no state. What passes
 //! both can only be refused for reasons that lie in the state.
 
+mod gossip;
 mod institutional;
 
 use alloy_consensus::{Transaction as _, TxEnvelope};
@@ -17,6 +18,7 @@ use secp256k1::{
     ecdsa::{RecoverableSignature, RecoveryId},
 };
 
+pub use gossip::{GOSSIP_BATCH, decode_gossip, encode_gossip};
 pub use institutional::{INSTITUTIONAL_TX_TYPE, InstitutionalTx, P256PublicKey, p256_address};
 
 /// The largest transaction, in bytes: a contract of EIP-3860's size limit and its arguments fit.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use concordat_pki_authority::{CRL_DAYS, Inspection, Tier};
+use concordat_pki_authority::{CRL_DAYS, CRL_ENTRIES, Inspection, Tier};
 use concordat_pki_verify::{RevocationReason, Serial};
 use eyre::{Result, bail};
 use serde::Serialize;
 
-use super::{CaArgs, OutArgs, certificate, now, open, require_free, show_made, write};
+use super::{CaArgs, OutArgs, certificate, now, open, require_free, write};
 use crate::output::show;
 
 /// Arguments of `pki revoke`.
@@ -51,6 +51,13 @@ struct Revoked {
     by: Tier,
 }
 
+/// What `pki crl` made.
+#[derive(Serialize)]
+struct Lists {
+    path: PathBuf,
+    lists: Vec<Inspection>,
+}
+
 pub(super) fn revoke(args: &RevokeArgs, json: bool) -> Result<()> {
     let serial = match (&args.serial, &args.cert) {
         (Some(serial), _) => serial.clone(),
@@ -72,5 +79,21 @@ pub(super) fn crl(args: &CrlArgs, json: bool) -> Result<()> {
         Tier::Root => authority.root_crl(args.days, now()?)?,
     };
     write(&args.out, &issued.pem())?;
-    show_made(json, &args.out.out, Inspection::of(issued.der())?)
+    let lists = issued.lists.iter().map(|crl| Inspection::of(crl.der())).collect::<Result<Vec<_>, _>>()?;
+    let made = Lists { path: args.out.out.clone(), lists };
+    show(json, &made, |made| {
+        let text: String = made.lists.iter().map(ToString::to_string).collect();
+        format!("{text}written to {}{}", made.path.display(), several(made.lists.len()))
+    })
+}
+
+/// What to know of lists that are more than one.
+fn several(lists: usize) -> String {
+    match lists {
+        0 | 1 => String::new(),
+        _ => format!(
+            "\n{lists} lists, since one names at most {CRL_ENTRIES} certificates: all of them must reach the ledger, \
+             in this order; account submit-crl sees to it"
+        ),
+    }
 }

@@ -2,6 +2,9 @@
 
 use clap::Parser;
 
+use concordat_pki_authority::{AuthorityOptions, CertificateRequest, KeyType, PrivateKey};
+use concordat_pki_verify::RevocationReason;
+
 use super::{verify::parse_time, *};
 use crate::output::FoundWrong;
 
@@ -47,6 +50,37 @@ fn a_bank_administrators_year_works() {
     for file in [&cert, &csr, &crl] {
         self::pki(&["inspect", file]).unwrap();
     }
+}
+
+#[test]
+fn every_crl_of_a_file_counts_and_a_torn_one_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let authority = || {
+        let org = "bank-a".parse().unwrap();
+        Authority::create(&org, &AuthorityOptions::default(), now().unwrap()).unwrap()
+    };
+    let (mut authority, mut namesake) = (authority(), authority());
+    let key = PrivateKey::generate(KeyType::P256).unwrap();
+    let request = CertificateRequest::create(&key, authority.org(), Role::Operator, "alice", &[]).unwrap();
+    let issued = authority.issue(&request, &request.profile(30), now().unwrap()).unwrap();
+    let serial = issued.certificate().serial();
+    authority.revoke(serial, RevocationReason::Superseded, now().unwrap()).unwrap();
+    let lists = [&mut namesake, &mut authority].map(|ca| ca.default_crl(now().unwrap()).unwrap().pem());
+    for (name, text) in [
+        ("root.crt", authority.root_pem()),
+        ("alice.crt", issued.chain_pem()),
+        ("both.pem", lists.concat()),
+        ("torn.pem", lists.concat().replacen("-----END", "", 1)),
+    ] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let verify = |crl: &str| {
+        pki(&["verify", "--anchor", &path("root.crt"), "--crl", &path(crl), &path("alice.crt")]).unwrap_err()
+    };
+    assert!(verify("both.pem").to_string().contains("superseded"), "{}", verify("both.pem"));
+    assert!(verify("torn.pem").to_string().contains("only 1 of 2"), "{}", verify("torn.pem"));
+    pki(&["inspect", &path("both.pem")]).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use concordat_pki_authority::{Inspection, files, pem};
+use concordat_pki_authority::{Inspection, files};
 use concordat_pki_verify::{Certificate, Crl, PathRequest, Purpose, ValidPath, check_path};
 use concordat_types::identity::{OrgId, Role};
 use eyre::{Result, WrapErr as _};
@@ -40,9 +40,16 @@ pub struct VerifyArgs {
 }
 
 pub(super) fn inspect(args: &InspectArgs, json: bool) -> Result<()> {
-    let inspection = Inspection::of(&files::read(&args.file)?)
-        .wrap_err_with(|| format!("cannot inspect {}", args.file.display()))?;
-    show(json, &inspection, ToString::to_string)
+    let wrong = || format!("cannot inspect {}", args.file.display());
+    let inspection = Inspection::of(&files::read(&args.file)?).wrap_err_with(wrong)?;
+    if !matches!(inspection, Inspection::Crl(_)) {
+        return show(json, &inspection, ToString::to_string);
+    }
+    let lists = keys::crls(&args.file)?.iter().map(|der| Inspection::of(der)).collect::<Result<Vec<_>, _>>();
+    match lists.wrap_err_with(wrong)?.as_slice() {
+        [list] => show(json, list, ToString::to_string),
+        lists => show(json, &lists, |lists| lists.iter().map(ToString::to_string).collect()),
+    }
 }
 
 /// What `pki verify` established.
@@ -62,11 +69,12 @@ pub(super) fn verify(args: &VerifyArgs, json: bool) -> Result<()> {
     let chain: Vec<Certificate> =
         keys::certificates(&args.file)?.into_iter().map(parse).collect::<Result<_, _>>()?;
     let anchors = args.anchors.iter().map(|path| certificate(path)).collect::<Result<Vec<_>>>()?;
-    let crls = args.crls.iter().map(|path| {
-        let der = pem::decode(pem::CRL, &files::read(path)?)?;
-        Crl::parse(&der).wrap_err_with(|| format!("CRL {}", path.display()))
-    });
-    let crls = crls.collect::<Result<Vec<_>>>()?;
+    let mut crls = Vec::new();
+    for path in &args.crls {
+        for der in keys::crls(path)? {
+            crls.push(Crl::parse(&der).wrap_err_with(|| format!("CRL {}", path.display()))?);
+        }
+    }
     let at = args.at.map_or_else(now, Ok)?;
     let role = chain.first().and_then(Certificate::role);
     let role =

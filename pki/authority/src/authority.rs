@@ -18,7 +18,7 @@ use openssl::{
 };
 
 use crate::{
-    CRL_DAYS, ISSUING_DAYS, ROOT_DAYS,
+    CRL_DAYS, CRL_ENTRIES, ISSUING_DAYS, ROOT_DAYS,
     builder::{self, CrlContent, Holding, Validity},
     error::AuthorityError,
     files::{self, PUBLIC_MODE},
@@ -114,22 +114,19 @@ impl IssuedCertificate {
     }
 }
 
-/// A CRL that an authority has signed.
+/// The CRLs that an authority has signed at once. Together they are complete: revocation on the ledger is for
+/// good, so that each may list a part. Mostly it is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssuedCrl {
-    /// The CRL.
-    pub crl: Crl,
+pub struct IssuedCrls {
+    /// At least one, in the order of their numbers, in which the ledger takes them. The newest revocations stand in
+    /// the first.
+    pub lists: Vec<Crl>,
 }
 
-impl IssuedCrl {
-    /// The CRL as DER.
-    pub fn der(&self) -> &[u8] {
-        self.crl.der()
-    }
-
-    /// The CRL as PEM.
+impl IssuedCrls {
+    /// The CRLs as PEM, one block after the other.
     pub fn pem(&self) -> String {
-        pem::encode(pem::CRL, self.der())
+        self.lists.iter().map(|crl| pem::encode(pem::CRL, crl.der())).collect()
     }
 }
 
@@ -370,28 +367,45 @@ impl Authority {
         Ok(by)
     }
 
-    /// Signs the issuing authority's next CRL, due again after `days`; also writes it to `crl.pem` at home.
-    pub fn crl(&mut self, days: u32, now: i64) -> Result<IssuedCrl, AuthorityError> {
-        self.sign_crl(Tier::Issuing, days, now)
+    /// Signs the issuing authority's next CRL, due again after `days`; also writes it to `crl.pem` at home. What is
+    /// too long for the ledger is signed as several.
+    pub fn crl(&mut self, days: u32, now: i64) -> Result<IssuedCrls, AuthorityError> {
+        self.sign_crls(Tier::Issuing, days, now)
     }
 
     /// Signs the root's next CRL, which lists revoked issuing authorities. Needs the root's key.
-    pub fn root_crl(&mut self, days: u32, now: i64) -> Result<IssuedCrl, AuthorityError> {
-        self.sign_crl(Tier::Root, days, now)
+    pub fn root_crl(&mut self, days: u32, now: i64) -> Result<IssuedCrls, AuthorityError> {
+        self.sign_crls(Tier::Root, days, now)
     }
 
     /// Signs the issuing authority's next CRL with the default validity.
-    pub fn default_crl(&mut self, now: i64) -> Result<IssuedCrl, AuthorityError> {
+    pub fn default_crl(&mut self, now: i64) -> Result<IssuedCrls, AuthorityError> {
         self.crl(CRL_DAYS, now)
     }
 
-    fn sign_crl(&mut self, tier: Tier, days: u32, now: i64) -> Result<IssuedCrl, AuthorityError> {
-        let (issuer, key) = match tier {
-            Tier::Root => (&self.root, self.root_key.as_ref().ok_or(AuthorityError::RootOffline)?),
-            Tier::Issuing => (&self.issuing, &self.issuing_key),
-        };
-        let number = log::next_crl_number(&self.log, tier);
+    fn sign_crls(&mut self, tier: Tier, days: u32, now: i64) -> Result<IssuedCrls, AuthorityError> {
         let next_update = Validity::of_days(now, days)?.not_after;
+        let revoked = self.to_list(tier);
+        let mut parts: Vec<&[log::Revoked<'_>]> = revoked.chunks(CRL_ENTRIES).collect();
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        let numbered = parts.into_iter().zip(log::next_crl_number(&self.log, tier)..);
+        let lists = numbered.map(|(revoked, number)| {
+            self.sign_list(tier, &CrlContent { number, this_update: now, next_update, revoked })
+        });
+        let issued = IssuedCrls { lists: lists.collect::<Result<_, _>>()? };
+        for list in &issued.lists {
+            self.record(LogEntry::CrlIssued { at: now, by: tier, number: list.number(), next_update })?;
+        }
+        if let Some(home) = &self.home {
+            files::write(&crl_path(&home.dir, tier), issued.pem().as_bytes(), PUBLIC_MODE, true)?;
+        }
+        Ok(issued)
+    }
+
+    /// What a tier's CRLs must list, the newest first.
+    fn to_list(&self, tier: Tier) -> Vec<log::Revoked<'_>> {
         // A replaced issuing authority's revocations stand on its own CRLs.
         let signers = log::signers(&self.log);
         let in_office = self.issuing.parsed.serial();
@@ -399,21 +413,27 @@ impl Authority {
             Some((Tier::Issuing, issuer)) => *issuer == Some(in_office),
             signer => signer.is_some(),
         };
-        let revoked = log::revocations(&self.log, tier).filter(|(serial, ..)| is_ours(serial)).collect();
-        let content = CrlContent { number, this_update: now, next_update, revoked };
-        let crl = Crl::parse(&builder::crl(&content, &issuer.x509, key)?)?;
+        let mut revoked = log::still_listed(&self.log, tier);
+        revoked.retain(|(serial, ..)| is_ours(serial));
+        revoked.reverse();
+        revoked
+    }
+
+    /// Signs one CRL, and asks the ledger's own verifier.
+    fn sign_list(&self, tier: Tier, content: &CrlContent<'_>) -> Result<Crl, AuthorityError> {
+        let (issuer, key) = match tier {
+            Tier::Root => (&self.root, self.root_key.as_ref().ok_or(AuthorityError::RootOffline)?),
+            Tier::Issuing => (&self.issuing, &self.issuing_key),
+        };
+        let crl = Crl::parse(&builder::crl(content, &issuer.x509, key)?)?;
         let issuer_chain: &[Certificate] = match tier {
             Tier::Root => &[],
             Tier::Issuing => std::slice::from_ref(&self.issuing.parsed),
         };
         let anchors = [self.root.parsed.clone()];
-        check_crl(&CrlRequest { crl: &crl, issuer_chain, anchors: &anchors, crls: &[], at: now })?;
-        self.record(LogEntry::CrlIssued { at: now, by: tier, number, next_update })?;
-        let issued = IssuedCrl { crl };
-        if let Some(home) = &self.home {
-            files::write(&crl_path(&home.dir, tier), issued.pem().as_bytes(), PUBLIC_MODE, true)?;
-        }
-        Ok(issued)
+        let at = content.this_update;
+        check_crl(&CrlRequest { crl: &crl, issuer_chain, anchors: &anchors, crls: &[], at })?;
+        Ok(crl)
     }
 
     /// Logs an act: durably at home, before the caller can hand anything out.

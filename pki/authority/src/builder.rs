@@ -21,6 +21,7 @@ use crate::{
     der::{element, integer, octet_string, oid, sequence, time},
     error::AuthorityError,
     key::PrivateKey,
+    log::Revoked,
     profile::San,
 };
 
@@ -197,7 +198,7 @@ pub(crate) struct CrlContent<'a> {
     pub(crate) number: u64,
     pub(crate) this_update: i64,
     pub(crate) next_update: i64,
-    pub(crate) revoked: Vec<(&'a Serial, RevocationReason, i64)>,
+    pub(crate) revoked: &'a [Revoked<'a>],
 }
 
 /// A signed v2 CRL in DER (RFC 5280 section 5.1). The bindings' builder cannot state reasons.

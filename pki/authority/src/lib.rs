@@ -23,7 +23,7 @@ pub mod pem;
 mod profile;
 mod request;
 
-pub use authority::{Authority, AuthorityOptions, IssuedCertificate, IssuedCrl};
+pub use authority::{Authority, AuthorityOptions, IssuedCertificate, IssuedCrls};
 pub use concordat_pki_verify::key::KeyType;
 pub use error::AuthorityError;
 pub use inspect::{CertificateInspection, CrlInspection, Inspection, RequestInspection, RevokedInspection};
@@ -41,3 +41,6 @@ pub const ISSUING_DAYS: u32 = 1826;
 pub const LEAF_DAYS: u32 = 365;
 /// The default time until the next CRL, in days.
 pub const CRL_DAYS: u32 = 30;
+/// The most certificates that one CRL lists. The ledger takes in a list with one transaction, whose gas is capped
+/// (EIP-7825): each new revocation writes a row, and some 550 of them reach the cap.
+pub const CRL_ENTRIES: usize = 400;

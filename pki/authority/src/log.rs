@@ -79,15 +79,41 @@ pub enum LogEntry {
     },
 }
 
+/// A revoked certificate, why, and since when.
+pub(crate) type Revoked<'a> = (&'a Serial, RevocationReason, i64);
+
 /// The certificates that `tier` has revoked, in order of revocation.
-pub(crate) fn revocations(
-    log: &[LogEntry],
-    tier: Tier,
-) -> impl Iterator<Item = (&Serial, RevocationReason, i64)> {
+pub(crate) fn revocations(log: &[LogEntry], tier: Tier) -> impl DoubleEndedIterator<Item = Revoked<'_>> {
     log.iter().filter_map(move |entry| match entry {
         LogEntry::Revoked { at, by, serial, reason } if *by == tier => Some((serial, *reason, *at)),
         _ => None,
     })
+}
+
+/// The certificates that `tier`'s next CRL must list, in order of revocation: all revoked ones, but those that had
+/// expired already when a CRL listed them (RFC 5280 section 3.3).
+pub(crate) fn still_listed(log: &[LogEntry], tier: Tier) -> Vec<Revoked<'_>> {
+    let expiry: BTreeMap<&Serial, i64> = log
+        .iter()
+        .filter_map(|entry| match entry {
+            LogEntry::Issued { serial, not_after, .. } => Some((serial, *not_after)),
+            _ => None,
+        })
+        .collect();
+    let mut last_crl = None;
+    let mut listed = Vec::new();
+    for entry in log.iter().rev() {
+        match entry {
+            LogEntry::CrlIssued { at, by, .. } if *by == tier => last_crl = last_crl.max(Some(*at)),
+            LogEntry::Revoked { at, by, serial, reason } if *by == tier => {
+                let is_done = expiry.get(serial).is_some_and(|not_after| last_crl > Some(*not_after));
+                listed.extend((!is_done).then_some((serial, *reason, *at)));
+            }
+            _ => {}
+        }
+    }
+    listed.reverse();
+    listed
 }
 
 /// Who signed each certificate: the tier, and the serial number of the issuing authority in office then,

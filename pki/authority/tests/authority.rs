@@ -4,8 +4,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use concordat_pki_authority::{
-    Authority, AuthorityError, AuthorityOptions, CertificateRequest, Inspection, IssuedCertificate, KeyType,
-    LogEntry, Passphrase, PrivateKey, Profile, San, Tier, pem,
+    Authority, AuthorityError, AuthorityOptions, CRL_ENTRIES, CertificateRequest, Inspection,
+    IssuedCertificate, KeyType, LogEntry, Passphrase, PrivateKey, Profile, San, Tier, pem,
 };
 use concordat_pki_verify::{
     Certificate, Crl, PathError, PathRequest, Purpose, RevocationReason, ValidPath, check_path,
@@ -155,7 +155,7 @@ fn every_reason_of_revocation_reaches_the_verifier() {
     for reason in RevocationReason::ALL {
         let issued = issue(&mut authority, Role::Operator);
         authority.revoke(issued.certificate().serial(), reason, NOW + 1).unwrap();
-        let crl = authority.crl(30, NOW + 2).unwrap().crl;
+        let crl = authority.crl(30, NOW + 2).unwrap().lists.remove(0);
         let refused = verdict(&authority, &issued, &[crl], NOW + 3);
         assert!(
             matches!(refused, Err(PathError::Revoked { reason: stated, revoked_at, .. })
@@ -189,7 +189,7 @@ fn the_root_revokes_its_issuing_authority() {
     let issuing = authority.issuing_certificate().serial().clone();
     let tier = authority.revoke(&issuing, RevocationReason::CaCompromise, NOW).unwrap();
     assert_eq!(tier, Tier::Root);
-    let crl = authority.root_crl(90, NOW).unwrap().crl;
+    let crl = authority.root_crl(90, NOW).unwrap().lists.remove(0);
     assert!(matches!(verdict(&authority, &issued, &[crl], NOW), Err(PathError::Revoked { .. })));
 }
 
@@ -212,14 +212,14 @@ fn a_replaced_issuing_authority_goes_on_with_the_same_root() {
         authority.renew(revoked.certificate(), 365, NOW),
         Err(AuthorityError::AlreadyRevoked { .. })
     ));
-    assert!(authority.default_crl(NOW).unwrap().crl.revoked().is_empty());
+    assert!(authority.default_crl(NOW).unwrap().lists[0].revoked().is_empty());
     let refused = authority.revoke(old.certificate().serial(), RevocationReason::Unspecified, NOW);
     assert!(
         matches!(refused, Err(AuthorityError::IssuerReplaced { issuer, .. }) if issuer == *old_issuing.serial())
     );
     assert!(verdict(&authority, &old, &[], NOW).is_ok());
     authority.revoke(old_issuing.serial(), RevocationReason::CaCompromise, NOW).unwrap();
-    let crls = [authority.root_crl(90, NOW).unwrap().crl];
+    let crls = [authority.root_crl(90, NOW).unwrap().lists.remove(0)];
     assert!(matches!(verdict(&authority, &old, &crls, NOW), Err(PathError::Revoked { .. })));
     assert!(verdict(&authority, &renewed, &crls, NOW).is_ok());
     assert!(openssl_accepts(&authority, &renewed, NOW));
@@ -264,11 +264,56 @@ fn what_was_never_issued_or_is_revoked_already_cannot_be_revoked() {
 fn crl_numbers_increase_per_authority() {
     let mut authority = authority();
     let numbers = [
-        authority.crl(30, NOW).unwrap().crl.number(),
-        authority.crl(30, NOW).unwrap().crl.number(),
-        authority.root_crl(30, NOW).unwrap().crl.number(),
+        authority.crl(30, NOW).unwrap().lists[0].number(),
+        authority.crl(30, NOW).unwrap().lists[0].number(),
+        authority.root_crl(30, NOW).unwrap().lists[0].number(),
     ];
     assert_eq!(numbers, [1, 2, 1]);
+}
+
+/// A certificate that ends after `days` and is revoked at once.
+fn revoke_one(authority: &mut Authority, request: &CertificateRequest, days: u32) -> IssuedCertificate {
+    let issued = authority.issue(request, &request.profile(days), NOW).unwrap();
+    authority.revoke(issued.certificate().serial(), RevocationReason::KeyCompromise, NOW).unwrap();
+    issued
+}
+
+#[test]
+fn expired_certificates_leave_the_list_after_it_has_named_them_once_more() {
+    let mut authority = authority();
+    let request = request(Role::Operator);
+    let [short, long] = [10, 300].map(|days| revoke_one(&mut authority, &request, days));
+    let listed = |authority: &mut Authority, day: i64| {
+        let crl = authority.crl(30, NOW + day * DAY).unwrap().lists.remove(0);
+        [&short, &long].map(|issued| crl.revocation(issued.certificate().serial()).is_some())
+    };
+    assert_eq!(listed(&mut authority, 5), [true, true]);
+    assert_eq!(listed(&mut authority, 11), [true, true], "the first list after its end");
+    assert_eq!(listed(&mut authority, 12), [false, true]);
+    let late = revoke_one(&mut authority, &request, 1);
+    let crl = authority.crl(30, NOW + 20 * DAY).unwrap().lists.remove(0);
+    assert!(crl.revocation(late.certificate().serial()).is_some(), "no list has named it yet");
+}
+
+#[test]
+fn too_many_revocations_for_one_list_make_several_and_the_newest_stand_in_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut authority = authority();
+    authority.save(dir.path(), &passphrase()).unwrap();
+    let request = request(Role::Operator);
+    let revoked: Vec<_> = (0..=CRL_ENTRIES).map(|_| revoke_one(&mut authority, &request, 300)).collect();
+    let issued = authority.default_crl(NOW).unwrap();
+    assert_eq!(issued.lists.iter().map(Crl::number).collect::<Vec<_>>(), [1, 2]);
+    let serial = |index: usize| revoked[index].certificate().serial();
+    assert!(issued.lists[0].revocation(serial(CRL_ENTRIES)).is_some());
+    assert_eq!(issued.lists[1].revoked().keys().collect::<Vec<_>>(), [serial(0)]);
+    assert_eq!(authority.default_crl(NOW).unwrap().lists[0].number(), 3, "each run is complete");
+    for index in [0, CRL_ENTRIES / 2, CRL_ENTRIES] {
+        let refused = verdict(&authority, &revoked[index], &issued.lists, NOW);
+        assert!(matches!(refused, Err(PathError::Revoked { .. })), "{refused:?}");
+    }
+    let on_disk = String::from_utf8(fs::read(dir.path().join("crl.pem")).unwrap()).unwrap();
+    assert_eq!(pem::decode_all(pem::CRL, &on_disk).len(), 2);
 }
 
 #[test]
@@ -319,7 +364,7 @@ fn an_authority_survives_its_directory() {
     let mut saved = authority();
     saved.save(dir.path(), &passphrase()).unwrap();
     let issued = issue(&mut saved, Role::Operator);
-    let number = saved.default_crl(NOW).unwrap().crl.number();
+    let number = saved.default_crl(NOW).unwrap().lists[0].number();
     let log = saved.log().to_vec();
     drop(saved);
 
@@ -328,7 +373,7 @@ fn an_authority_survives_its_directory() {
     assert_eq!(opened.org(), &bank());
     assert!(verdict(&opened, &issued, &[], NOW).is_ok());
     opened.revoke(issued.certificate().serial(), RevocationReason::KeyCompromise, NOW).unwrap();
-    assert_eq!(opened.default_crl(NOW).unwrap().crl.number(), number + 1);
+    assert_eq!(opened.default_crl(NOW).unwrap().lists[0].number(), number + 1);
     let on_disk = fs::read(dir.path().join("crl.pem")).unwrap();
     let crl = Crl::parse(&pem::decode(pem::CRL, &on_disk).unwrap()).unwrap();
     assert!(matches!(verdict(&opened, &issued, &[crl], NOW), Err(PathError::Revoked { .. })));
@@ -414,7 +459,7 @@ fn each_kind_of_file_can_be_inspected() {
         (request.to_pem().into_bytes(), "request", "dns:node.bank-a.example"),
         (request.der().to_vec(), "request", "P-256"),
         (crl.pem().into_bytes(), "crl", "superseded"),
-        (crl.der().to_vec(), "crl", "bank-a issuing CA"),
+        (crl.lists[0].der().to_vec(), "crl", "bank-a issuing CA"),
     ] {
         let inspection = Inspection::of(&bytes).unwrap();
         assert!(inspection.to_string().contains(fact), "{inspection}");

@@ -25,7 +25,7 @@ use std::{
 use arc_malachitebft_core_consensus::ProposedValue;
 use arc_malachitebft_core_types::{Round, Validity, ValueOrigin};
 use arc_malachitebft_engine::consensus::{ConsensusMsg, ConsensusRef};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::assembly::assemble;
 pub use self::{
@@ -50,6 +50,9 @@ pub(crate) struct Position {
     pub round: u32,
     pub proposer: Option<Address>,
 }
+
+/// Answers to peers that ask for blocks that are made at once.
+const SERVED_AT_ONCE: usize = 4;
 
 /// What of the configuration the host goes by.
 #[derive(Clone, Debug)]
@@ -125,6 +128,8 @@ pub(crate) struct Host {
     pub stopping: watch::Sender<bool>,
     /// Held while the ledger commits, so that a shutdown can wait for it.
     pub committing: tokio::sync::Mutex<()>,
+    /// Turns to make an answer to a peer that asks for blocks.
+    serving: Semaphore,
     consensus: OnceLock<ConsensusRef<ConcordatContext>>,
     state: Mutex<State>,
 }
@@ -148,6 +153,7 @@ impl Host {
             failure,
             stopping,
             committing: tokio::sync::Mutex::default(),
+            serving: Semaphore::new(SERVED_AT_ONCE),
             consensus: OnceLock::new(),
         }
     }

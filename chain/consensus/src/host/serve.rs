@@ -17,11 +17,22 @@ use crate::{
 
 impl Host {
     /// Answers with as many blocks of the range, from its start, as there are and fit into a response.
+    ///
+    /// Few answers are made at a time: each may take megabytes. Nobody waits any more for one that was given up
+    /// while it waited for its turn.
     pub async fn serve(
         self: Arc<Self>,
         range: RangeInclusive<Height>,
         reply: RpcReplyPort<Vec<RawDecidedValue<ConcordatContext>>>,
     ) {
+        let Ok(_turn) = self.serving.acquire().await else { return };
+        if reply.is_closed() {
+            return;
+        }
+        let _ = reply.send(self.stored_range(range).await);
+    }
+
+    async fn stored_range(&self, range: RangeInclusive<Height>) -> Vec<RawDecidedValue<ConcordatContext>> {
         let mut values = Vec::new();
         let mut total = 0usize;
         for height in range.start().0..=range.end().0 {
@@ -39,7 +50,7 @@ impl Host {
             }
             values.push(value);
         }
-        let _ = reply.send(values);
+        values
     }
 
     async fn stored(&self, height: u64) -> Result<Option<RawDecidedValue<ConcordatContext>>, String> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     codec::{CodecError, decode_evidence, encode_consensus, encode_evidence},
-    context::{Address, BlockId, ConcordatContext, Height, SignedProposal, SignedVote},
+    context::{Address, BlockId, ConcordatContext, Height, SignedProposal, SignedVote, Vote},
     signing::SignStep,
 };
 
@@ -225,6 +225,14 @@ impl HeightRecord {
         Noted::Conflict(Box::new(Evidence::Proposals { first: first.clone(), second: proposal.clone() }))
     }
 
+    /// Whether this vote is one more of a step in which its signer has contradicted itself: that is proven, and
+    /// it could sign others for ever.
+    pub fn is_idle_talk(&self, vote: &Vote) -> bool {
+        let known =
+            self.votes.get(&(vote.validator, vote.round.as_u32().unwrap_or(u32::MAX), vote.vote_type));
+        known.is_some_and(|(first, proven)| *proven && first.message.value != vote.value)
+    }
+
     /// Whether this validator is known to have proposed this block in this round.
     pub fn proposed(&self, proposer: Address, round: Round, id: &BlockId) -> bool {
         let round = round.as_u32().unwrap_or(u32::MAX);
@@ -288,6 +296,22 @@ mod tests {
         let evidence = Evidence::Votes { first, second: second.clone() };
         assert_eq!(record.vote(&second), Noted::Conflict(Box::new(evidence)));
         assert_eq!(record.vote(&second), Noted::Known, "proven already");
+    }
+
+    #[test]
+    fn whoever_has_contradicted_itself_is_heard_no_more_in_that_step() {
+        let mut record = HeightRecord::default();
+        let votes = [1, 2, 3].map(|byte| vote(VoteType::Prevote, 0, NilOrVal::Val(id(byte))));
+        record.vote(&votes[0]);
+        assert!(
+            !record.is_idle_talk(&votes[1].message),
+            "not known to be a contradiction before it is verified"
+        );
+        record.vote(&votes[1]);
+        assert!(record.is_idle_talk(&votes[1].message));
+        assert!(record.is_idle_talk(&votes[2].message));
+        assert!(!record.is_idle_talk(&votes[0].message), "the first one may count");
+        assert!(!record.is_idle_talk(&vote(VoteType::Precommit, 0, NilOrVal::Nil).message));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use arc_malachitebft_core_types::{CommitSignature, Round};
 
 use super::evidence::{HeightRecord, Noted, ROUNDS_AHEAD};
-use crate::context::{Address, BlockId, CommitCertificate, Height, SignedProposal, SignedVote, ValidatorSet};
+use crate::context::{
+    Address, BlockId, CommitCertificate, Height, SignedProposal, SignedVote, ValidatorSet, Vote,
+};
 
 /// How many heights ahead of ours messages are admitted; a node further behind syncs anyway.
 pub const AHEAD: u64 = 2;
@@ -85,6 +87,11 @@ impl Gate {
         if let Some(record) = self.record(height) {
             record.enter_round(round);
         }
+    }
+
+    /// Whether a vote, not verified yet, is one more of a step in which its signer has contradicted itself.
+    pub fn is_idle_talk(&self, vote: &Vote) -> bool {
+        self.records.get(&vote.height).is_some_and(|record| record.is_idle_talk(vote))
     }
 
     /// Notes a verified vote.

@@ -1,7 +1,7 @@
 //! What peers send: decoded, checked and handed on, in each connection's own task.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -140,6 +140,9 @@ impl Network {
     fn vote(&self, peer: &PeerIdentity, vote: SignedVote) -> Result<(), Refusal> {
         let Vote { height, round, validator, .. } = vote.message;
         let (set, live) = self.place(height)?;
+        if self.gate().is_idle_talk(&vote.message) {
+            return Err(Refusal::Drop("proven_already"));
+        }
         self.check_vote(&set, &vote)?;
         let noted = self.gate().note_vote(&vote);
         self.weigh((height, round), live.then_some(validator), noted)?;
@@ -211,6 +214,11 @@ impl Network {
         }
         if votes.len() > set.validators().len() {
             return Err(Refusal::Drop("oversized_certificate"));
+        }
+        // Each signature is another one to check: a member could send its own, made in many ways.
+        let signers: HashSet<Address> = votes.iter().map(|vote| vote.message.validator).collect();
+        if signers.len() < votes.len() {
+            return Err(Refusal::Drop("repeated_signer"));
         }
         for vote in votes {
             self.check_vote(&set, vote)?;
@@ -322,7 +330,10 @@ impl Network {
         if wanted.range.is_empty() {
             return Err(Refusal::Drop("empty_request"));
         }
-        let name = self.requests().received(peer.peer_id, id);
+        if !self.mesh.reads(&peer.org, Channel::Sync) {
+            return Err(Refusal::Drop("slow_reader"));
+        }
+        let name = self.requests().received(peer.peer_id, id).map_err(Refusal::Drop)?;
         self.emit(&NetworkEvent::SyncRequest(name, peer.peer_id, request));
         Ok(())
     }
@@ -368,7 +379,8 @@ impl Network {
     }
 
     fn gossiped(&self, peer: &Arc<PeerIdentity>, message: Bytes) -> Result<(), Refusal> {
-        let gossip = Gossip { from: Arc::clone(peer), message };
+        let share = self.gossip_shares.take(&peer.org).ok_or(Refusal::Drop("gossip_share_full"))?;
+        let gossip = Gossip { from: Arc::clone(peer), message, _share: share };
         self.gossip.try_send(gossip).map_err(|_| Refusal::Drop("gossip_queue_full"))
     }
 }

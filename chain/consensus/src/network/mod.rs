@@ -10,7 +10,8 @@ mod gate;
 mod inbound;
 mod ports;
 mod progress;
-mod requests;
+pub(crate) mod requests;
+mod shares;
 
 use std::{
     collections::HashMap,
@@ -24,7 +25,12 @@ use tokio::sync::mpsc;
 
 pub use self::evidence::Evidence;
 pub(crate) use self::progress::Progress;
-use self::{evidence::Noted, ports::Ports, requests::Requests};
+use self::{
+    evidence::Noted,
+    ports::Ports,
+    requests::Requests,
+    shares::{Share, Shares},
+};
 #[doc(hidden)]
 pub use self::{
     gate::{Gate, Place},
@@ -42,13 +48,19 @@ use crate::{
 
 type Event = NetworkEvent<ConcordatContext>;
 
-/// A message of another node's mempool.
-#[derive(Clone, Debug)]
+/// How much gossip may wait for the node, in messages.
+pub(crate) const GOSSIP_BACKLOG: usize = 192;
+/// How much of it may come from one organisation.
+const GOSSIP_OF_AN_ORG: usize = GOSSIP_BACKLOG / 3;
+
+/// A message of another node's mempool. Keep it until it is dealt with: until then it counts as waiting.
+#[derive(Debug)]
 pub struct Gossip {
     /// The peer that sent it.
     pub from: Arc<PeerIdentity>,
     /// The message.
     pub message: Bytes,
+    _share: Share,
 }
 
 /// The network as consensus sees it.
@@ -66,6 +78,7 @@ pub(crate) struct Network {
     held: Mutex<HashMap<PeerId, (Height, Height)>>,
     parts: mpsc::Sender<(Arc<PeerIdentity>, BlockPart)>,
     gossip: mpsc::Sender<Gossip>,
+    gossip_shares: Shares,
     /// For tasks that outlive a call but must not keep the network alive.
     this: Weak<Network>,
     on_evidence: Box<dyn Fn(Evidence) + Send + Sync>,
@@ -102,6 +115,7 @@ impl Network {
             held: Mutex::default(),
             parts,
             gossip,
+            gossip_shares: Shares::new(GOSSIP_OF_AN_ORG),
             on_evidence,
             on_synced,
         })

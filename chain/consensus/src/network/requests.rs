@@ -5,6 +5,12 @@ use std::collections::HashMap;
 use arc_malachitebft_peer::PeerId;
 use arc_malachitebft_sync::{InboundRequestId, OutboundRequestId};
 
+/// Requests that a node has open at once, in all: so many an honest peer may have open here.
+pub const PARALLEL: usize = 4;
+
+/// Requests of one peer that may be open here. It gives up a moment before we do, and asks again at once.
+const MOST_OF_A_PEER: usize = 2 * PARALLEL;
+
 /// Numbers and remembers requests.
 #[derive(Debug, Default)]
 pub struct Requests {
@@ -37,11 +43,21 @@ impl Requests {
         self.outbound.retain(|open, _| outbound_id(*open) != *id);
     }
 
-    /// Remembers a peer's request; returns the engine's name for it.
-    pub fn received(&mut self, peer: PeerId, id: u64) -> InboundRequestId {
+    /// Remembers a peer's request; returns the engine's name for it. The engine would take any number and keep
+    /// them unread while it is busy.
+    ///
+    /// # Errors
+    /// Why the request is not taken.
+    pub fn received(&mut self, peer: PeerId, id: u64) -> Result<InboundRequestId, &'static str> {
         let name = InboundRequestId::new(format!("{peer}/{id}"));
+        if self.inbound.contains_key(&name) {
+            return Err("repeated_request");
+        }
+        if self.inbound.values().filter(|(from, _)| *from == peer).count() >= MOST_OF_A_PEER {
+            return Err("too_many_requests");
+        }
         self.inbound.insert(name.clone(), (peer, id));
-        name
+        Ok(name)
     }
 
     /// Ends a peer's request; returns who asked and the number the answer must carry.
@@ -82,8 +98,20 @@ mod tests {
         let mut requests = Requests::default();
         let id = requests.start(a);
         requests.start(b);
-        let asked = requests.received(a, 9);
+        let asked = requests.received(a, 9).unwrap();
         assert_eq!(requests.forget(&a), [id]);
         assert_eq!(requests.finish(&asked), None);
+    }
+
+    #[test]
+    fn peer_has_few_requests_open_and_each_once() {
+        let (a, b) = (peer_id_of_spki(b"a"), peer_id_of_spki(b"b"));
+        let mut requests = Requests::default();
+        let open: Vec<_> = (0..MOST_OF_A_PEER as u64).map(|id| requests.received(a, id).unwrap()).collect();
+        assert_eq!(requests.received(a, 100), Err("too_many_requests"));
+        assert_eq!(requests.received(a, 0), Err("repeated_request"));
+        assert!(requests.received(b, 0).is_ok(), "another peer's are its own");
+        assert_eq!(requests.finish(&open[0]), Some((a, 0)));
+        assert!(requests.received(a, 100).is_ok());
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use arc_malachitebft_peer::PeerId;
 use bytes::Bytes;
-use concordat_types::Role;
+use concordat_types::{OrgId, Role};
 use rand::Rng;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -22,11 +22,13 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{
     MessageHandler, Misbehaviour, NodeIdentity, PeerAuthorizer, PeerIdentity,
-    bans::Bans,
+    bans::{Ban, Bans, are_kin},
     connection::{self, Connection, Established, Handshake, MessageLimits},
     frame::{Channel, PerChannel},
     half_open::HalfOpen,
     hello::{Hello, PROTOCOL_VERSION},
+    places::{Place, Places, Taken},
+    quiet::Quiet,
     tls,
 };
 use crate::{config::ConsensusConfig, failure::Failure, metrics::ConsensusMetrics};
@@ -56,6 +58,8 @@ struct Shared {
     changed: watch::Sender<()>,
     stopped: watch::Sender<bool>,
     half_open: Arc<HalfOpen>,
+    /// Refusals that were logged, by address or organisation, and kind.
+    quiet: Quiet<(String, &'static str)>,
     next_number: AtomicU64,
     /// The authoriser's generation at which all peers were last judged.
     judged_at: AtomicU64,
@@ -105,6 +109,7 @@ impl Mesh {
             changed: watch::Sender::new(()),
             stopped: watch::Sender::new(false),
             half_open: HalfOpen::new(config.transport.max_half_open),
+            quiet: Quiet::default(),
             next_number: AtomicU64::new(0),
             judged_at: AtomicU64::default(),
             bans: Mutex::new(Bans::new(config.transport.bans)),
@@ -154,10 +159,28 @@ impl Mesh {
         while !enough(&self.peers()) && changed.changed().await.is_ok() {}
     }
 
-    /// Queues a message for one peer; `false` if it is not connected or its queue is full.
+    /// Queues a message for one peer; `false` if it is not connected or its queue is full. What is for one peer
+    /// is kept for it alone, so that no more of it may wait for all nodes of an organisation than for one.
     pub fn send(&self, peer: &PeerId, channel: Channel, message: &Bytes) -> bool {
-        let connection = self.connections().get(peer).cloned();
-        connection.is_some_and(|connection| self.push(&connection, channel, message))
+        let Some(connection) = self.connections().get(peer).cloned() else { return false };
+        let waiting = self.waiting(&connection.identity.org, channel).saturating_add(message.len());
+        if waiting > *self.0.limits.queue_bytes.get(channel) {
+            self.0.metrics.outbound_dropped(channel);
+            return false;
+        }
+        self.push(&connection, channel, message)
+    }
+
+    /// Whether an organisation's nodes take what is sent to them: at most half of what may wait does.
+    pub fn reads(&self, org: &OrgId, channel: Channel) -> bool {
+        self.waiting(org, channel) <= self.0.limits.queue_bytes.get(channel) / 2
+    }
+
+    /// The bytes that wait to be sent to an organisation's nodes.
+    fn waiting(&self, org: &OrgId, channel: Channel) -> usize {
+        let connections = self.connections();
+        let of_org = connections.values().filter(|connection| connection.identity.org == *org);
+        of_org.map(|connection| connection.outbox.waiting(channel)).sum()
     }
 
     /// Queues a message for every peer of a role, or for all.
@@ -201,18 +224,32 @@ impl Mesh {
         }
     }
 
-    /// Notes what a peer did wrong. If it was one offence too many, the peer is banned for a while.
+    /// Notes what a peer did wrong. If it was one offence too many, the peer is banned for a while, or all nodes
+    /// of its kind of its organisation are.
     pub fn blame(&self, peer: &PeerIdentity, reason: &Misbehaviour) {
         if !reason.offence {
             return;
         }
-        let Some(ban) = self.bans().offence(peer.peer_id, Instant::now()) else { return };
-        tracing::warn!(
-            peer = %peer.common_name, org = %peer.org, seconds = ban.as_secs(), last = %reason,
-            "Peer banned for a while: it broke the protocol too often"
-        );
+        let Some(ban) = self.bans().offence(peer, Instant::now()) else { return };
         self.0.metrics.bans.inc();
-        self.disconnect(&peer.peer_id, Misbehaviour::new("banned", reason));
+        match ban {
+            Ban::Peer(length) => {
+                tracing::warn!(
+                    peer = %peer.common_name, org = %peer.org, seconds = length.as_secs(), last = %reason,
+                    "Peer banned for a while: it broke the protocol too often"
+                );
+                self.disconnect(&peer.peer_id, Misbehaviour::new("banned", reason));
+            }
+            Ban::Kin(length) => {
+                tracing::warn!(
+                    org = %peer.org, role = %peer.role, seconds = length.as_secs(), last = %reason,
+                    "Peers banned for a while: nodes of this organisation broke the protocol too often"
+                );
+                let connections = self.connections();
+                let kin = connections.values().filter(|connection| are_kin(&connection.identity, peer));
+                kin.for_each(|connection| connection.close(Misbehaviour::new("banned", reason)));
+            }
+        }
     }
 
     /// Stops listening and dialling, and closes every connection.
@@ -231,7 +268,7 @@ impl Mesh {
         self.0.bans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn banned(&self, peer: &PeerId) -> Option<Duration> {
+    fn banned(&self, peer: &PeerIdentity) -> Option<Duration> {
         self.bans().remaining(peer, Instant::now())
     }
 
@@ -245,6 +282,11 @@ impl Mesh {
             }
         }
         taken
+    }
+
+    /// Whether to log a refusal: the lines left out since the last one of that origin and kind, or `None`.
+    fn says(&self, origin: impl ToString, kind: &'static str) -> Option<u64> {
+        self.0.quiet.says((origin.to_string(), kind), Instant::now())
     }
 
     async fn stopped(&self) {
@@ -268,9 +310,9 @@ impl Mesh {
     }
 
     fn answer(&self, tcp: TcpStream, from: SocketAddr, handler: Arc<dyn MessageHandler>) {
-        let Some(place) = self.0.half_open.enter(from.ip()) else {
-            self.0.metrics.handshake_failed("too_many_half_open");
-            return;
+        let place = match self.0.half_open.enter(from.ip(), Instant::now()) {
+            Ok(place) => place,
+            Err(kind) => return self.0.metrics.handshake_failed(kind),
         };
         let mesh = self.clone();
         tokio::spawn(async move {
@@ -279,7 +321,9 @@ impl Mesh {
             match established {
                 Ok(established) => mesh.serve(established, handler).await,
                 Err(failure) => {
-                    tracing::warn!(%from, %failure, "Peer connection refused");
+                    if let Some(left_out) = mesh.says(from.ip(), failure.kind) {
+                        tracing::warn!(%from, %failure, left_out, "Peer connection refused");
+                    }
                     mesh.0.metrics.handshake_failed(failure.kind);
                 }
             }
@@ -296,10 +340,10 @@ impl Mesh {
             };
             match attempt {
                 Ok(established) => {
-                    let (peer, began) = (established.identity.peer_id, Instant::now());
+                    let (peer, began) = (established.identity.clone(), Instant::now());
                     self.serve(established, Arc::clone(&handler)).await;
                     tokio::select! {
-                        () = self.wait_until_gone(&peer) => {}
+                        () = self.wait_until_gone(&peer.peer_id) => {}
                         () = self.stopped() => return,
                     }
                     if let Some(banned) = self.banned(&peer) {
@@ -341,7 +385,9 @@ impl Mesh {
                 // Logged once, when the ban began.
                 self.0.metrics.handshake_failed(refusal.kind);
             } else if refusal.kind != "duplicate" {
-                tracing::warn!(peer = %connection.identity, %refusal, "Peer connection refused");
+                if let Some(left_out) = self.says(&connection.identity.org, refusal.kind) {
+                    tracing::warn!(peer = %connection.identity, %refusal, left_out, "Peer connection refused");
+                }
                 self.0.metrics.handshake_failed(refusal.kind);
             }
             return;
@@ -367,7 +413,7 @@ impl Mesh {
                 "it has this node's own key: a node must not list itself, nor share its key",
             ));
         }
-        if let Some(left) = self.banned(&peer) {
+        if let Some(left) = self.banned(&new.identity) {
             return Err(Misbehaviour::new("banned", format!("for {} s more", left.as_secs())));
         }
         let mut connections = self.connections();
@@ -383,16 +429,41 @@ impl Mesh {
                 old.close(Misbehaviour::new("duplicate", "replaced by a newer connection"));
                 handler.disconnected(&old.identity);
             }
-            None if connections.len() >= self.0.limits.transport.max_peers => {
-                return Err(Misbehaviour::new("too_many_peers", "all places are taken"));
+            None => {
+                self.make_room(&new.identity, &mut connections, handler)?;
+                tracing::info!(peer = %new.identity, "Peer connected");
             }
-            None => tracing::info!(peer = %new.identity, "Peer connected"),
         }
         connections.insert(peer, Arc::clone(new));
         handler.connected(&new.identity);
         self.0.metrics.peers.set(connections.len() as i64);
         drop(connections);
         self.0.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Finds a place for a newcomer; ends the connection that has to give up its own.
+    fn make_room(
+        &self,
+        newcomer: &PeerIdentity,
+        connections: &mut HashMap<PeerId, Arc<Connection>>,
+        handler: &dyn MessageHandler,
+    ) -> Result<(), Misbehaviour> {
+        let limits = &self.0.limits.transport;
+        let places = Places { in_all: limits.max_peers, of_an_org: limits.max_peers_of_an_org };
+        let taken: Vec<Taken<'_>> = connections.values().map(|c| (c.identity.as_ref(), c.number)).collect();
+        let place = places.find(newcomer, &taken);
+        let detail = "every place that it could have is taken";
+        let Place::Of(number) = place.map_err(|kind| Misbehaviour::new(kind, detail))? else { return Ok(()) };
+        let Some((peer, old)) = connections.iter().find(|(_, connection)| connection.number == number) else {
+            return Ok(());
+        };
+        let (peer, old) = (*peer, Arc::clone(old));
+        connections.remove(&peer);
+        old.close(Misbehaviour::new("displaced", format!("its place went to {newcomer}")));
+        handler.disconnected(&old.identity);
+        tracing::info!(peer = %old.identity, %newcomer, "Peer gives up its place");
+        self.0.metrics.disconnected("displaced");
         Ok(())
     }
 

@@ -13,6 +13,8 @@ mod half_open;
 pub(crate) mod hello;
 mod mesh;
 mod outbox;
+mod places;
+mod quiet;
 mod rate;
 mod tls;
 

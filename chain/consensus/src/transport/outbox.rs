@@ -59,6 +59,11 @@ impl Outbox {
         Ok(())
     }
 
+    /// The bytes that wait on a channel.
+    pub fn waiting(&self, channel: Channel) -> usize {
+        self.queues().get(channel).bytes
+    }
+
     /// Waits for frames and moves some into `buffer`: at least one, then more by priority as long as the
     /// batch stays within one frame's size.
     pub async fn next_batch(&self, buffer: &mut BytesMut) {

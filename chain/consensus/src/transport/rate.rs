@@ -1,6 +1,6 @@
 //! Token buckets: how much a peer may send.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::Rate;
 
@@ -14,7 +14,7 @@ pub struct RateLimit {
 }
 
 /// The seconds of sustained rate that a bucket holds.
-const BURST_SECONDS: f64 = 2.0;
+pub const BURST_SECONDS: f64 = 2.0;
 
 impl RateLimit {
     /// A full bucket.
@@ -27,13 +27,19 @@ impl RateLimit {
         }
     }
 
-    /// Takes bytes of a message, and the message itself when it is complete; `false` if there is not enough.
+    /// How long nothing was taken.
+    pub fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.refilled)
+    }
+
+    /// Takes bytes of a message, and the message itself when it is complete; `false` if there is not enough. What
+    /// was refused is not owed.
     pub fn take(&mut self, bytes: usize, complete: bool, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.refilled).as_secs_f64();
         self.refilled = now;
         let refill = |level: f64, rate: u32| {
             let rate = f64::from(rate);
-            (level + rate * elapsed).min(rate * BURST_SECONDS)
+            (level.max(0.0) + rate * elapsed).min(rate * BURST_SECONDS)
         };
         self.messages = refill(self.messages, self.rate.messages_per_second) - f64::from(u8::from(complete));
         self.bytes = refill(self.bytes, self.rate.bytes_per_second) - bytes as f64;
@@ -43,8 +49,6 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

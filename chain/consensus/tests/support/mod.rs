@@ -120,6 +120,12 @@ pub struct Ledger {
     pub skew: AtomicI64,
     /// How many blocks of peers have arrived.
     pub arrived: AtomicUsize,
+    /// While true, reads of decided blocks wait.
+    pub slow: watch::Sender<bool>,
+    /// How many reads of decided blocks are under way.
+    pub reading: AtomicUsize,
+    /// The most that ever were at once.
+    pub most_reading: AtomicUsize,
     /// Heights above this are not started on our own account.
     limit: watch::Sender<u64>,
     tip: watch::Sender<u64>,
@@ -135,6 +141,9 @@ impl Ledger {
             block_bytes,
             skew: AtomicI64::new(0),
             arrived: AtomicUsize::new(0),
+            slow: watch::Sender::new(false),
+            reading: AtomicUsize::new(0),
+            most_reading: AtomicUsize::new(0),
             limit: watch::Sender::new(0),
             tip: watch::Sender::new(0),
         })
@@ -300,6 +309,10 @@ impl Application for Ledger {
     }
 
     async fn decided(&self, height: u64) -> Result<Option<StoredBlock>, AppError> {
+        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_reading.fetch_max(reading, Ordering::SeqCst);
+        let _ = self.slow.subscribe().wait_for(|slow| !*slow).await;
+        self.reading.fetch_sub(1, Ordering::SeqCst);
         Ok(self.chain.lock().unwrap().get(&height).map(|committed| committed.stored.clone()))
     }
 

@@ -8,7 +8,8 @@ use concordat_core::{
     BlockEnv, CallRequest, IDENTITY_REGISTRY, IdentityEvent, Registry, TxInvalid,
     abi::IIdentityRegistry as registry, call,
 };
-use concordat_pki_authority::{Authority, AuthorityOptions, KeyType};
+use concordat_pki_authority::{Authority, AuthorityOptions, CertificateRequest, KeyType};
+use concordat_pki_verify::RevocationReason;
 use concordat_types::{Role, receipt::Outcome, state::MemoryState};
 use proptest::prelude::*;
 
@@ -248,13 +249,50 @@ fn a_crl_is_taken_in_once_and_only_newer_ones_follow() {
 }
 
 #[test]
+fn more_revocations_than_one_call_takes_all_bind_in_the_end() {
+    const REVOKED: usize = 2_100;
+    let mut net = Consortium::new();
+    let registrar = net.actor("bank-b", Role::Registrar);
+    let now = i64::try_from(net.time_secs).unwrap();
+    let authority = net.authority("bank-a");
+    let request = CertificateRequest::create(
+        &key(KeyType::Secp256k1, "many"),
+        authority.org(),
+        Role::Operator,
+        "many",
+        &[],
+    );
+    let request = request.unwrap();
+    let mut one = || {
+        let issued = authority.issue(&request, &request.profile(30), now).unwrap();
+        authority.revoke(issued.certificate().serial(), RevocationReason::KeyCompromise, now).unwrap();
+        issued
+    };
+    let revoked: Vec<_> = (0..REVOKED).map(|_| one()).collect();
+    let issuer = authority.issuing_certificate().clone();
+    let lists = authority.crl(30, now).unwrap().lists;
+    assert_eq!(lists.len(), 6);
+    for crl in &lists {
+        let issuer_chain = vec![Bytes::copy_from_slice(issuer.der())];
+        let crl = Bytes::copy_from_slice(crl.der());
+        let call = registry::submitCrlCall { crl, issuerChain: issuer_chain };
+        net.one(&registrar.sign(&Say::registry(&call).gas(14_000_000)));
+    }
+    let registry = Registry::new(&net.state);
+    let issuer = issuer.spki_sha256().into();
+    let binds = |serial: &[u8]| registry.revocation(issuer, serial).unwrap().is_some();
+    assert!(revoked.iter().all(|issued| binds(issued.certificate().serial().as_bytes())));
+    assert!(!binds(&registrar.serial), "another bank's");
+}
+
+#[test]
 fn crls_of_strangers_and_forgers_are_refused() {
     let mut net = Consortium::new();
     let anyone = net.actor("bank-b", Role::Auditor);
     let now = i64::try_from(net.time_secs).unwrap();
     let submit = |authority: &mut Authority| {
         let issuer = Bytes::copy_from_slice(authority.issuing_certificate().der());
-        let crl = Bytes::copy_from_slice(authority.crl(30, now).unwrap().der());
+        let crl = Bytes::copy_from_slice(authority.crl(30, now).unwrap().lists[0].der());
         registry::submitCrlCall { crl, issuerChain: vec![issuer] }
     };
     let mut foreign = Authority::create(&org("bank-x"), &AuthorityOptions::default(), GENESIS_TIME).unwrap();

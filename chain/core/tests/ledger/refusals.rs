@@ -28,7 +28,7 @@ pub fn crl_against(net: &mut Consortium, id: &str, actor: &Actor) -> registry::s
     authority.revoke(&serial, RevocationReason::KeyCompromise, now).unwrap();
     let crl = authority.crl(30, now).unwrap();
     let issuer = Bytes::copy_from_slice(authority.issuing_certificate().der());
-    registry::submitCrlCall { crl: Bytes::copy_from_slice(crl.der()), issuerChain: vec![issuer] }
+    registry::submitCrlCall { crl: Bytes::copy_from_slice(crl.lists[0].der()), issuerChain: vec![issuer] }
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_revoked_issuing_authority_takes_its_accounts_along() {
     let authority = net.authority("bank-a");
     let issuing = authority.issuing_certificate().serial().clone();
     authority.revoke(&issuing, RevocationReason::CaCompromise, now).unwrap();
-    let crl = Bytes::copy_from_slice(authority.root_crl(30, now).unwrap().der());
+    let crl = Bytes::copy_from_slice(authority.root_crl(30, now).unwrap().lists[0].der());
     net.one(&registrar.sign(&Say::registry(&registry::submitCrlCall { crl, issuerChain: vec![] })));
     assert_refused(&mut net, &victim.sign(&business()), Outcome::CertificateRevoked);
 }

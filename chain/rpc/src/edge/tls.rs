@@ -7,9 +7,10 @@ use std::{
     any::Any,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -114,6 +115,7 @@ struct AuthorizingVerifier {
     metrics: Arc<RpcMetrics>,
     provider: Arc<CryptoProvider>,
     interface: &'static str,
+    quiet: Quiet,
 }
 
 impl fmt::Debug for AuthorizingVerifier {
@@ -140,7 +142,11 @@ impl ClientCertVerifier for AuthorizingVerifier {
             Ok(()) => Ok(ClientCertVerified::assertion()),
             Err(refusal) => {
                 self.metrics.observe_refused(self.interface, "certificate");
-                tracing::info!(interface = self.interface, reason = %refusal, "client certificate refused");
+                if let Some(left_out) = self.quiet.says(Instant::now()) {
+                    tracing::info!(
+                        interface = self.interface, reason = %refusal, left_out, "client certificate refused"
+                    );
+                }
                 Err(Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure))
             }
         }
@@ -169,6 +175,33 @@ impl ClientCertVerifier for AuthorizingVerifier {
     }
 }
 
+/// Within this time, few refusals are logged and the others only counted: strangers cause as many as they like.
+const LOG_WHILE: Duration = Duration::from_secs(10);
+
+/// So many.
+const LOG_FEW: u32 = 5;
+
+/// The refusals of late: since when they are counted, how many were logged, and how many left out.
+#[derive(Debug, Default)]
+struct Quiet(Mutex<(Option<Instant>, u32, u64)>);
+
+impl Quiet {
+    /// Whether to log a refusal: how many were left out since the last one, or `None`.
+    fn says(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, said, left_out) = &mut *state;
+        if since.is_none_or(|since| now.saturating_duration_since(since) >= LOG_WHILE) {
+            (*since, *said) = (Some(now), 0);
+        }
+        if *said == LOG_FEW {
+            *left_out = left_out.saturating_add(1);
+            return None;
+        }
+        *said = said.saturating_add(1);
+        Some(std::mem::take(left_out))
+    }
+}
+
 /// The TLS side of a listener.
 pub(crate) fn server_config(
     tls: &TlsEdge,
@@ -181,6 +214,7 @@ pub(crate) fn server_config(
         metrics: Arc::clone(&metrics),
         provider: Arc::clone(&provider),
         interface,
+        quiet: Quiet::default(),
     };
     let resolver = CurrentIdentity { identity: Arc::clone(&tls.identity), metrics, interface };
     Ok(ServerConfig::builder_with_provider(provider)
@@ -249,6 +283,15 @@ mod tests {
         fn generation(&self) -> u64 {
             self.generation.load(Ordering::Relaxed)
         }
+    }
+
+    #[test]
+    fn few_refusals_are_logged_in_a_while_with_a_count_of_the_rest() {
+        let (quiet, start) = (Quiet::default(), Instant::now());
+        let said = |at| (0..1_000).filter_map(|_| quiet.says(at)).collect::<Vec<_>>();
+        assert_eq!(said(start), [0; LOG_FEW as usize]);
+        assert!(said(start + LOG_WHILE / 2).is_empty());
+        assert_eq!(said(start + LOG_WHILE), [2_000 - u64::from(LOG_FEW), 0, 0, 0, 0]);
     }
 
     #[test]
