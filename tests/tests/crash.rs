@@ -288,9 +288,10 @@ fn damage_in_an_old_block_is_counted_and_the_chain_goes_on(network: &mut Network
     catch_up(network, node);
     assert_eq!(network.terminate(node), Some(0));
     let tables = files_with("sst", &network.node_folder(node).join("data/ledger/rocksdb"));
-    // Each file says of which column family it is.
+    // Each file says of which column family it is; what the property's key has in common with the key before it, which
+    // ends in `id`, is left out.
     let of_blocks = |path: &&PathBuf| {
-        let name = b"rocksdb.column.family.nameblocks";
+        let name = b"nameblocks";
         fs::read(path).unwrap().windows(name.len()).any(|bytes| bytes == name)
     };
     let table = tables.iter().filter(of_blocks).min().expect("blocks are in a table file");

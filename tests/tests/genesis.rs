@@ -234,10 +234,11 @@ fn nodes_with_the_wrong_keys_are_refused_at_start(network: &Network, ceremony: &
 }
 
 fn everybody_sees_what_an_account_does_through_an_observer(network: &Network) {
-    let receipt = network.enrol("bank-a/operator", OBSERVER);
-    let hash = receipt["transactionHash"].as_str().unwrap();
+    let enrolled = network.enrol("bank-a/operator", OBSERVER);
+    let hash = enrolled["transaction"].as_str().unwrap();
     for node in 0..network.count() {
-        assert_eq!(network.wait_for_receipt(node, hash)["blockHash"], receipt["blockHash"], "node {node}");
+        let receipt = network.wait_for_receipt(node, hash);
+        assert_eq!(receipt["blockNumber"], enrolled["block"], "node {node}");
     }
     chain::assert_one_chain(network);
 }
