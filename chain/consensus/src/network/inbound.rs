@@ -333,7 +333,7 @@ impl Network {
         if !self.mesh.reads(&peer.org, Channel::Sync) {
             return Err(Refusal::Drop("slow_reader"));
         }
-        let name = self.requests().received(peer.peer_id, id).map_err(Refusal::Drop)?;
+        let name = self.requests().received(peer, id).map_err(Refusal::Drop)?;
         self.emit(&NetworkEvent::SyncRequest(name, peer.peer_id, request));
         Ok(())
     }
