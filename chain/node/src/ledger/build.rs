@@ -68,7 +68,7 @@ impl Ledger {
             gas: params.block_gas_limit,
             transactions: BLOCK_TRANSACTIONS,
         };
-        let env = self.env(tip.next_height(), time);
+        let env = self.env(tip, time);
         let mut executor = BlockExecutor::new(self.store.state()?, env).map_err(ExecError::from)?;
         let mut txs = Vec::new();
         for tx in self.pool.select(budget) {

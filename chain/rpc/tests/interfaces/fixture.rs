@@ -317,6 +317,7 @@ pub struct FakeNode {
 impl FakeNode {
     fn new() -> Self {
         let part = GenesisPart {
+            committee: vec![],
             organisation: "bank-a".parse().unwrap(),
             name: "Bank A".into(),
             ca_certificates: vec!["PEM".into()],
