@@ -135,7 +135,6 @@ fn change(row: &ChangeRow) -> Option<Change> {
 }
 
 /// `None` for bytes that are no record; `Some(None)` where there is none.
-#[expect(clippy::option_option, reason = "absent and malformed differ")]
 fn read<R: alloy_rlp::Decodable, T>(bytes: &[u8], from: impl Fn(R) -> Option<T>) -> Option<Option<T>> {
     if bytes.is_empty() {
         return Some(None);
