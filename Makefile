@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DELETE_ON_ERROR:
-.PHONY: help setup build demo test lint bench chaos fuzz clean-demo
+.PHONY: help setup build demo test lint bench chaos soak fuzz clean-demo
 
 # One target folder for tests, demo and bench, kept between runs and clones.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/concordat/target
@@ -32,6 +32,9 @@ test: setup ## Every test
 chaos: setup ## Kill processes at random under load, KILLS=200 times; SEED=... repeats a run's faults
 	cargo build --release --locked --workspace --bins
 	@CONCORDAT=$(CONCORDAT) KILLS=$(KILLS) SEED=$(SEED) $(CARGO_TARGET_DIR)/release/chaos
+
+soak: setup ## 1,000,000 random interleavings of governance against its model
+	GOVERNANCE_CASES=1000000 cargo nextest run --release --locked -p concordat-governance interleavings
 
 fuzz: setup ## Each decoder that faces strangers, fuzzed for SECONDS=60 each
 	@scripts/fuzz $(SECONDS)

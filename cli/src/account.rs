@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::{Address, Bytes, TxKind};
 use alloy_sol_types::SolCall as _;
 use clap::{Args, Subcommand};
-use concordat_core::{IDENTITY_REGISTRY, abi::IIdentityRegistry};
+use concordat_core::{IDENTITY_REGISTRY, abi::IIdentityRegistry, governance::abi::IGovernance};
+use concordat_governance::action::Scope;
 use eyre::{Result, WrapErr as _};
 use serde_json::{Value, json};
 
@@ -27,6 +28,13 @@ pub enum AccountCommand {
     Address(KeyArgs),
     /// What the registry knows of an account.
     Show {
+        /// The account.
+        address: Address,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Whether an account is frozen: by which proposal, why, until when.
+    FreezeStatus {
         /// The account.
         address: Address,
         #[command(flatten)]
@@ -75,6 +83,7 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
             let account = lookup(&node.connect()?, address)?;
             output::show(json, &account, |account| format!("{account:#}"))
         }
+        AccountCommand::FreezeStatus { address, node } => freeze_status(&node.connect()?, address, json),
         AccountCommand::SubmitCrl { key, crl, issuer, node } => {
             let (lists, issuer) = (keys::crls(&crl)?, read_chain(&issuer)?);
             let receipt = submit_crls(&node.connect()?, &key, &lists, &issuer)?;
@@ -139,6 +148,26 @@ fn lookup(client: &Client, address: Address) -> Result<Value> {
         "enrolledHeight": found.enrolledHeight,
         "active": found.active,
     }))
+}
+
+fn freeze_status(client: &Client, account: Address, json: bool) -> Result<()> {
+    let freeze = crate::gov::ask(client, &IGovernance::freezeCall { account })?;
+    let scope = Scope::from_code(freeze.scope).map(|scope| scope.to_string());
+    let said = json!({
+        "address": account,
+        "frozen": freeze.binds,
+        "scope": scope,
+        "document": freeze.document,
+        "reference": freeze.documentReference,
+        "until": freeze.until,
+        "emergency": freeze.emergency,
+        "since": freeze.since,
+        "proposal": freeze.proposalId,
+    });
+    output::show(json, &said, |said| match freeze.binds {
+        false => format!("{account} is not frozen"),
+        true => format!("{account} is frozen\n{said:#}"),
+    })
 }
 
 fn text(value: &Value) -> String {

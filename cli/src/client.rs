@@ -6,7 +6,9 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolError as _;
 use clap::Args;
+use concordat_core::governance::abi::IGovernance;
 use eyre::{Result, WrapErr as _, bail, eyre};
 use rustls::{
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
@@ -125,7 +127,8 @@ impl Client {
             Some(error) => {
                 let text = error.get("message").and_then(Value::as_str).unwrap_or("unknown error");
                 let data = error.get("data").filter(|data| !data.is_null());
-                Err(eyre!("{method}: {text}{}", data.map(|data| format!(" ({data})")).unwrap_or_default()))
+                let why = data.map(|data| refusal(data).unwrap_or_else(|| data.to_string()));
+                Err(eyre!("{method}: {text}{}", why.map(|why| format!(" ({why})")).unwrap_or_default()))
             }
         }
     }
@@ -181,6 +184,13 @@ impl Client {
         }
         bail!("transaction {hash} is not in a block after {} s; it may still come", patience.as_secs())
     }
+}
+
+/// What governance says in revert data, if it is governance's.
+pub fn refusal(data: &Value) -> Option<String> {
+    let data: Bytes = serde_json::from_value(data.clone()).ok()?;
+    let refused = IGovernance::Refused::abi_decode(&data).ok()?;
+    Some(format!("refused, code {}: {}", refused.code, refused.reason))
 }
 
 /// A JSON-RPC quantity.

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use concordat_core::genesis_state;
 use concordat_types::{
     ChainParams, Genesis, OrgId, Role,
-    genesis::{GenesisPart, GenesisValidator},
+    genesis::{GenesisCommitteeMember, GenesisPart, GenesisValidator},
 };
 use eyre::{Result, WrapErr as _};
 use serde_json::json;
@@ -51,6 +51,9 @@ pub struct PartArgs {
     /// A validator: NODE_CERTIFICATE,CONSENSUS_CERTIFICATE,HOST:PORT,POWER; repeatable.
     #[arg(long = "validator", value_name = "SPEC", value_parser = parse_validator)]
     validators: Vec<GenesisValidator>,
+    /// A founding member of the committee: CERTIFICATE,WEIGHT; repeatable.
+    #[arg(long = "member", value_name = "SPEC", value_parser = parse_member)]
+    committee: Vec<GenesisCommitteeMember>,
     /// Where to write the part.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -106,6 +109,7 @@ fn part(args: PartArgs, json: bool) -> Result<()> {
         ca_certificates: args.ca.iter().map(read).collect::<Result<_>>()?,
         roles,
         validators: args.validators,
+        committee: args.committee,
     };
     fs::write(&args.out, serde_json::to_string_pretty(&part)?)?;
     let said =
@@ -155,6 +159,14 @@ fn report(genesis: &Genesis, json: bool) -> Result<()> {
             genesis.organisations.len(),
             state.validators.validators().len()
         )
+    })
+}
+
+fn parse_member(spec: &str) -> Result<GenesisCommitteeMember, String> {
+    let (certificate, weight) = spec.rsplit_once(',').ok_or("write CERTIFICATE,WEIGHT")?;
+    Ok(GenesisCommitteeMember {
+        certificate: fs::read_to_string(certificate).map_err(|e| format!("{certificate}: {e}"))?,
+        weight: weight.parse().map_err(|_| format!("{weight:?} is no weight"))?,
     })
 }
 

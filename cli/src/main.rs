@@ -13,11 +13,13 @@ mod client;
 mod contract;
 mod db;
 mod genesis;
+mod gov;
 mod keys;
 mod net;
 mod node;
 mod output;
 mod pki;
+mod submit;
 mod transaction;
 mod verify;
 
@@ -53,6 +55,11 @@ enum Command {
     /// Accounts: enrol a certificate, renew it, look one up.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// The committee: propose, preview, vote, execute, look up.
+    #[command(subcommand)]
+    Gov(gov::GovCommand),
+    /// Send a transaction that was signed elsewhere.
+    Submit(submit::SubmitArgs),
     /// Contracts: deploy, call, send.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
@@ -77,6 +84,8 @@ fn main() -> ExitCode {
         Command::Node(command) => node::run(command, json),
         Command::Net(command) => net::run(command, json),
         Command::Account(command) => account::run(command, json),
+        Command::Gov(command) => gov::run(command, json),
+        Command::Submit(args) => submit::run(&args, json),
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),
         Command::Db(command) => db::run(command, json),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, Signature, TxKind};
+use clap::Args;
 use concordat_pki_authority::PrivateKey;
 use concordat_types::tx::InstitutionalTx;
 use eyre::{Result, WrapErr as _, bail, eyre};
@@ -13,7 +14,7 @@ use secp256k1::{Message, SECP256K1, SecretKey};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, quantity},
+    client::{self, Client, quantity},
     keys,
 };
 
@@ -22,6 +23,53 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many heights an institutional transaction stays valid if nothing else is said.
 const WINDOW_HEIGHTS: u64 = 600;
+
+/// How to sign without sending. What is not given is asked of the node; with all of it, no node is needed.
+#[derive(Args, Clone, Debug)]
+pub struct OfflineArgs {
+    /// Print the signed transaction instead of sending it; `concordat submit` sends it.
+    #[arg(long)]
+    offline: bool,
+    /// The chain's EIP-155 id.
+    #[arg(long, value_name = "ID", requires = "offline")]
+    chain_id: Option<u64>,
+    /// The sender's next nonce.
+    #[arg(long, requires = "offline")]
+    nonce: Option<u64>,
+    /// Gas that it may use.
+    #[arg(long, requires = "offline")]
+    gas: Option<u64>,
+    /// The first height at which it is valid (P-256 keys).
+    #[arg(long, value_name = "HEIGHT", requires = "offline")]
+    valid_from: Option<u64>,
+}
+
+impl OfflineArgs {
+    /// The signed transaction as JSON if it is not to be sent.
+    pub fn signed(&self, client: &Client, key: &PrivateKey, act: &Act) -> Result<Option<Value>> {
+        if !self.offline {
+            return Ok(None);
+        }
+        let sender = keys::address(key)?;
+        let place = Place {
+            chain_id: self.chain_id.map_or_else(|| client.chain_id(), Ok)?,
+            nonce: self.nonce.map_or_else(|| client.nonce(sender), Ok)?,
+            gas: self.gas.or(act.gas).map_or_else(|| estimate(client, sender, act), Ok)?,
+            height: self.valid_from.map_or_else(|| client.height(), Ok)?,
+        };
+        let raw = sign(key, act, place)?;
+        Ok(Some(json!({
+            "from": sender,
+            "to": act.to.to(),
+            "chainId": place.chain_id,
+            "nonce": place.nonce,
+            "gas": place.gas,
+            "input": act.input,
+            "hash": alloy_primitives::keccak256(&raw),
+            "raw": raw,
+        })))
+    }
+}
 
 /// What to send.
 pub struct Act {
@@ -62,17 +110,24 @@ pub fn timed(client: &Client, key: &PrivateKey, act: &Act) -> Result<(Value, Dur
         Place { chain_id: client.chain_id()?, nonce: client.nonce(sender)?, gas, height: client.height()? };
     let raw = sign(key, act, place)?;
     let submitted = Instant::now();
-    let hash = client.submit(&raw)?;
-    let receipt = client.wait_for(hash, PATIENCE)?;
-    let took = submitted.elapsed();
-    if receipt["status"] == json!("0x1") {
-        return Ok((receipt, took));
-    }
-    let outcome = receipt["concordatOutcome"].to_string();
-    bail!("transaction {hash} is in block {} but failed: {outcome}", quantity(&receipt["blockNumber"])?)
+    let receipt = submit(client, &raw)?;
+    Ok((receipt, submitted.elapsed()))
 }
 
-fn estimate(client: &Client, from: Address, act: &Act) -> Result<u64> {
+/// Submits a signed transaction and waits for the receipt. A receipt that says "failed" is an error.
+pub fn submit(client: &Client, raw: &Bytes) -> Result<Value> {
+    let hash = client.submit(raw)?;
+    let receipt = client.wait_for(hash, PATIENCE)?;
+    if receipt["status"] == json!("0x1") {
+        return Ok(receipt);
+    }
+    let outcome = &receipt["concordatOutcome"];
+    let why = client::refusal(&outcome["output"]).unwrap_or_else(|| outcome.to_string());
+    bail!("transaction {hash} is in block {} but failed: {why}", quantity(&receipt["blockNumber"])?)
+}
+
+/// Gas that an act needs now, with some room.
+pub fn estimate(client: &Client, from: Address, act: &Act) -> Result<u64> {
     let call = json!({ "from": from, "to": act.to.to(), "input": act.input });
     let needed = quantity(&client.call("eth_estimateGas", json!([call]))?)?;
     // The state may have moved when the transaction runs.

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 pub mod chain;
 pub mod chaos;
 pub mod clock;
+pub mod committee;
 pub mod disk;
 pub mod history;
 pub mod liar;

@@ -11,7 +11,8 @@ use std::{
 const EDGES: &[(&str, &[&str])] = &[
     ("chain/types", &[]),
     ("pki/verify", &["types"]),
-    ("chain/core", &["types", "pki-verify"]),
+    ("governance", &["types"]),
+    ("chain/core", &["types", "pki-verify", "governance"]),
     ("chain/state", &["types"]),
     ("chain/consensus", &["types", "pki-verify"]),
     ("chain/rpc", &["types", "core", "state"]),
@@ -20,13 +21,24 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pki/authority", &["types", "pki-verify"]),
     (
         "cli",
-        &["types", "core", "state", "consensus", "rpc", "node", "pki-verify", "pki-authority", "monitoring"],
+        &[
+            "types",
+            "governance",
+            "core",
+            "state",
+            "consensus",
+            "rpc",
+            "node",
+            "pki-verify",
+            "pki-authority",
+            "monitoring",
+        ],
     ),
     ("tests", &[]),
 ];
 
 /// Crates that run inside block execution.
-const PURE: &[&str] = &["chain/types", "pki/verify", "chain/core"];
+const PURE: &[&str] = &["chain/types", "pki/verify", "governance", "chain/core"];
 
 /// What a pure crate must not depend on.
 const IMPURE_CRATES: &[&str] =

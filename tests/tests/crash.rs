@@ -119,6 +119,8 @@ enum Damage {
     Cut,
     /// Something else follows.
     Garbage,
+    /// Less is left than its header takes.
+    Stump,
 }
 
 impl Damage {
@@ -127,6 +129,7 @@ impl Damage {
         match self {
             Damage::Cut => bytes.truncate(bytes.len() / 2),
             Damage::Garbage => bytes.extend([0xa5; 777]),
+            Damage::Stump => bytes.truncate(3),
         }
         fs::write(file, bytes).unwrap();
     }
@@ -135,27 +138,26 @@ impl Damage {
 /// The node recovers, or refuses to start, names the file and says what to do; then that helps.
 fn torn_logs_lose_nothing_that_was_returned(network: &mut Network, node: usize, receipts: &[Value]) {
     let data = network.node_folder(node).join("data");
-    for damage in [Damage::Cut, Damage::Garbage] {
-        for of_engine in [true, false] {
-            network.kill(node);
-            let log = if of_engine { data.join("wal/consensus.wal") } else { newest_log(&data) };
-            assert!(log.metadata().unwrap().len() > 0, "{} is empty", log.display());
-            damage.apply(&log);
-            network.start_node(node);
-            let name = log.file_name().unwrap().to_str().unwrap();
-            if !comes_back(network, node) {
-                let said = network.log_tail(node, 1);
-                assert!(said.contains(data.to_str().unwrap()), "{damage:?} of {name} is not named: {said}");
-                an_emptied_folder_is_filled_by_the_peers(network, node);
-                eprintln!("{damage:?} of {name}: refused, named, and mended by an empty folder");
-            }
-            for receipt in receipts {
-                let asked = json!([receipt["transactionHash"]]);
-                let kept = network.eth(node, "eth_getTransactionReceipt", asked).unwrap();
-                assert_eq!(kept, *receipt, "after {damage:?} of {name}");
-            }
-            chain::assert_no_double_signing(network);
+    let both = [Damage::Cut, Damage::Garbage].map(|damage| [(damage, true), (damage, false)]);
+    for (damage, of_engine) in both.concat().into_iter().chain([(Damage::Stump, true)]) {
+        network.kill(node);
+        let log = if of_engine { data.join("wal/consensus.wal") } else { newest_log(&data) };
+        assert!(log.metadata().unwrap().len() > 0, "{} is empty", log.display());
+        damage.apply(&log);
+        network.start_node(node);
+        let name = log.file_name().unwrap().to_str().unwrap();
+        if !comes_back(network, node) {
+            let said = network.log_tail(node, 1);
+            assert!(said.contains(data.to_str().unwrap()), "{damage:?} of {name} is not named: {said}");
+            an_emptied_folder_is_filled_by_the_peers(network, node);
+            eprintln!("{damage:?} of {name}: refused, named, and mended by an empty folder");
         }
+        for receipt in receipts {
+            let asked = json!([receipt["transactionHash"]]);
+            let kept = network.eth(node, "eth_getTransactionReceipt", asked).unwrap();
+            assert_eq!(kept, *receipt, "after {damage:?} of {name}");
+        }
+        chain::assert_no_double_signing(network);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Mutex};
 
 use alloy_primitives::{Address, hex};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use concordat_tests::{Network, chain, liar::Liar, post, token};
+use concordat_tests::{Network, chain, committee, liar::Liar, post, token};
 use serde_json::{Value, json};
 use tendermint_rpc::{Response, endpoint};
 
@@ -323,10 +323,14 @@ fn trust_spans_a_change_of_validators(network: &mut Network) {
     let address = network.node(RETIRED)["p2p"].as_str().unwrap().to_owned();
     let (node, votes) = (der_chain(&folder.join("node.crt")), der_chain(&folder.join("renewed.crt")));
     let admit = "admitValidator(bytes[],bytes[],string,uint64)";
-    let call = ["contract", "send", "--to", REGISTRY, admit, &node, &votes, &address, "11"];
-    let beyond = network.try_with_key("bank-d/registrar", 0, &call);
-    assert_eq!(beyond.status.code(), Some(1), "more power than the bank brought");
-    registrar(network, admit, &[&node, &votes, &address, "10"]);
+    let call = ["contract", "send", "--to", REGISTRY, admit, &node, &votes, &address, "10"];
+    let alone = network.try_with_key("bank-d/registrar", 0, &call);
+    assert_eq!(alone.status.code(), Some(1), "new validators are the committee's to admit");
+    committee::enrol(network);
+    let (node, votes) = (path("node.crt"), path("renewed.crt"));
+    let certificates = ["--node-certificate", &node, "--consensus-certificate", &votes];
+    let rest = ["--address", &address, "--power", "10"];
+    committee::pass(network, &[&["admit-validator"], &certificates[..], &rest].concat());
     network.wait("four validators", || validators(network) == 4);
 
     let status = network.comet(RETIRED, "status", json!({})).unwrap();

@@ -59,6 +59,17 @@ pub enum StartError {
     /// A validator without a signer, or another node with one.
     #[error("a {0} node {1} a consensus signer")]
     Signer(Role, &'static str),
+    /// The write-ahead log is damaged where nothing can be read without it.
+    #[error(
+        "the engine's log {path} cannot be opened: {source}; move that file away and start again: what this node \
+         signed is kept beside it"
+    )]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What the engine says.
+        source: ractor::SpawnErr,
+    },
     /// An actor of the engine does not start.
     #[error("the consensus engine does not start: {0}")]
     Engine(#[from] ractor::SpawnErr),
@@ -365,7 +376,10 @@ impl Engine<'_> {
         span: tracing::Span,
     ) -> Result<WalRef<ConcordatContext>, StartError> {
         let path = self.config.wal_dir.join(WAL_FILE);
-        Ok(Wal::spawn(&ConcordatContext, EngineCodec, path, private_registry(), span, node.clone()).await?)
+        let registry = private_registry();
+        let wal =
+            Wal::spawn(&ConcordatContext, EngineCodec, path.clone(), registry, span, node.clone()).await;
+        wal.map_err(|source| StartError::Log { path, source })
     }
 
     async fn spawn_sync(

@@ -126,6 +126,10 @@ interface IIdentityRegistry {
     error ValidatorUnknown(bytes32 consensusKey);
     /// @notice The set that would result is none.
     error ValidatorSetInvalid(string reason);
+    /// @notice Without the validator the chain might stop: the reason names who did not sign lately.
+    error QuorumUnsafe(string reason);
+    /// @notice Where there is a committee, it decides on new validators.
+    error DecidedByCommittee();
 
     /// @notice Enrols the sender: the first act of every account.
     /// @param chain The sender's certificate, role in OU, for the sender's own key; then its intermediates.
@@ -139,7 +143,8 @@ interface IIdentityRegistry {
     /// @param issuerChain The issuing CA's certificate and its intermediates; empty if a root CA signed.
     function submitCrl(bytes calldata crl, bytes[] calldata issuerChain) external;
 
-    /// @notice Admits a validator within the organisation's power budget. Only its registrar may.
+    /// @notice Admits a validator within the organisation's power budget. Only its registrar may, and only on a
+    ///         chain without a committee.
     /// @param nodeChain Certification path of the node's TLS key, role validator.
     /// @param consensusChain Certification path of the Ed25519 key of its votes, role consensus.
     /// @param nodeAddress Where nodes reach it, host:port.
@@ -151,7 +156,8 @@ interface IIdentityRegistry {
         uint64 power
     ) external;
 
-    /// @notice Retires a validator. Only its organisation's registrar may; never the last one.
+    /// @notice Retires a validator. Only its organisation's registrar may; never the last one, and never one
+    ///         without which those that signed lately could not decide.
     function retireValidator(bytes32 consensusKey) external;
 
     /// @notice An account's entry. Reverts with NotEnrolled.

@@ -219,7 +219,7 @@ impl<R: StateReader, I> Simulation<R, I> {
         config.disable_nonce_check = true;
         config.disable_eip3607 = true;
         config.tx_gas_limit_cap = Some(u64::MAX);
-        let mut overlay = Overlay::new(reader);
+        let mut overlay = Overlay::new(reader).with_signers(env.recent_signers.clone());
         pretend(&mut overlay, &request.overrides)?;
         let nonce = overlay.account(request.from)?.nonce;
         let tx = TxEnv {

@@ -1,6 +1,8 @@
 //! What surrounds a block's transactions, and which rules apply under which protocol version.
 
-use concordat_types::{Address, B256, U256};
+use std::sync::Arc;
+
+use concordat_types::{Address, B256, U256, validator::ConsensusAddress};
 use revm::{
     context::{BlockEnv as EvmBlock, CfgEnv},
     primitives::hardfork::SpecId,
@@ -13,7 +15,7 @@ pub const MAX_TX_GAS: u64 = 1 << 24;
 pub const MAX_INIT_CODE_BYTES: usize = 2 * 24_576;
 
 /// The surroundings of a block, the same on every node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockEnv {
     /// EIP-155 chain id.
     pub chain_id: u64,
@@ -25,6 +27,10 @@ pub struct BlockEnv {
     pub gas_limit: u64,
     /// Version of the execution rules, from the header's `version.app`.
     pub protocol_version: u64,
+    /// The validators that the commits in the three blocks before this one show, sorted: changes of validators
+    /// depend on them. `None` where this node cannot know, since it joined from a snapshot after those blocks or
+    /// does not execute this one; then such a change has no verdict here.
+    pub recent_signers: Option<Arc<[ConsensusAddress]>>,
 }
 
 /// The environment is none that this program can execute in.

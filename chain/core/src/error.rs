@@ -133,6 +133,7 @@ impl TxInvalid {
                 Outcome::CertificateExpired => "certificate_expired",
                 Outcome::CertificateRevoked => "certificate_revoked",
                 Outcome::Suspended => "suspended",
+                Outcome::Frozen => "frozen",
                 _ => "role_forbidden",
             },
         }

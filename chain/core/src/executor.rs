@@ -45,10 +45,11 @@ impl<R: StateReader> BlockExecutor<R> {
     /// A block over the state before it.
     pub fn new(reader: R, env: BlockEnv) -> Result<Self, EnvError> {
         let config = env.evm_config()?;
+        let overlay = Overlay::new(reader).with_signers(env.recent_signers.clone());
         Ok(Self {
-            env,
             gas_params: config.gas_params.clone(),
-            machine: evm::build(Overlay::new(reader), config, env.evm_block(), ()),
+            machine: evm::build(overlay, config, env.evm_block(), ()),
+            env,
             receipts: Vec::new(),
             gas_used: 0,
         })
@@ -92,14 +93,14 @@ impl<R: StateReader> BlockExecutor<R> {
 
     /// Decides what to do with the next transaction.
     pub(crate) fn judge(&mut self, tx: &VerifiedTx) -> Result<Verdict, ExecError> {
-        let env = self.env;
-        validity::check_form(tx, &env, &self.gas_params, self.gas_left())?;
-        let overlay = self.overlay();
+        validity::check_form(tx, &self.env, &self.gas_params, self.gas_left())?;
+        let Self { env, machine, .. } = self;
+        let overlay = machine.ctx.db_mut();
         let next = validity::check_account(overlay, tx)?;
         if tx.nonce() != next {
             return Err(TxInvalid::NonceTooHigh { next, tx: tx.nonce() }.into());
         }
-        validity::judge(overlay, tx, &env)
+        validity::judge(overlay, tx, env)
     }
 
     /// The state with the block's changes so far.
@@ -149,7 +150,12 @@ impl<R: StateReader> BlockExecutor<R> {
     fn changed_validators(&mut self) -> Result<Option<ValidatorSet>, ExecError> {
         let overlay = self.overlay();
         let changed = overlay.events().iter().any(|event| {
-            matches!(event, IdentityEvent::ValidatorAdmitted { .. } | IdentityEvent::ValidatorRetired { .. })
+            matches!(
+                event,
+                IdentityEvent::ValidatorAdmitted { .. }
+                    | IdentityEvent::ValidatorChanged { .. }
+                    | IdentityEvent::ValidatorRetired { .. }
+            )
         });
         if !changed {
             return Ok(None);

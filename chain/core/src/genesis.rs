@@ -1,12 +1,13 @@
 //! The state before the first block, from the document that all members have agreed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use concordat_governance::{Committee, Kind, Member, Rule, committee::CommitteeError, rule::RuleError};
 use concordat_pki_verify::{Certificate, Purpose};
 use concordat_types::{
     Bytes, ChangeSet, Genesis, OrgId, Role, StateKey, ValidatorSet,
-    genesis::{GenesisPart, GenesisValidator},
+    genesis::{GenesisCommitteeMember, GenesisPart, GenesisValidator},
     validator::ValidatorSetError,
 };
 use revm::primitives::keccak256;
@@ -14,11 +15,12 @@ use revm::primitives::keccak256;
 use crate::{
     account::AccountState,
     env::{EnvError, evm_rules},
+    governance,
     identity::{
         Candidate, CheckedPath, Organisation, OrganisationIndex, Record, RegistryError, ValidatorRecord,
         check_path, check_root, parse_chain, tables, validator_record,
     },
-    system::{MARKER_CODE, RowKey, SYSTEM_CONTRACTS},
+    system::{GOVERNANCE, MARKER_CODE, RowKey, SYSTEM_CONTRACTS},
 };
 
 /// The longest list of certificates in one PEM text.
@@ -81,6 +83,17 @@ pub enum GenesisStateError {
     /// The validators make no set.
     #[error("the founding validators make no set: {0}")]
     Validators(#[from] ValidatorSetError),
+    /// The members make no committee.
+    #[error("the founding members of the committee make none: {0}")]
+    Committee(#[from] CommitteeError),
+    /// The committee could not follow a rule that it starts with.
+    #[error("the founding committee could never vote through {kind}: {reason}")]
+    Rule {
+        /// Which kind of proposal.
+        kind: Kind,
+        /// What is missing.
+        reason: RuleError,
+    },
 }
 
 /// Makes the state before the first block. Every certificate is checked against its organisation's own
@@ -89,7 +102,7 @@ pub fn genesis_state(genesis: &Genesis) -> Result<GenesisState, GenesisStateErro
     evm_rules(genesis.params.protocol_version)?;
     let at =
         u64::try_from(genesis.genesis_time).map_err(|_| GenesisStateError::Time(genesis.genesis_time))?;
-    let mut state = Builder { at, rows: BTreeMap::new(), validators: Vec::new() };
+    let mut state = Builder { at, rows: BTreeMap::new(), validators: Vec::new(), members: Vec::new() };
     for part in &genesis.organisations {
         state.add(part)?;
     }
@@ -100,6 +113,7 @@ struct Builder {
     at: u64,
     rows: BTreeMap<RowKey, Bytes>,
     validators: Vec<ValidatorRecord>,
+    members: Vec<Member>,
 }
 
 /// A place in the document, for messages.
@@ -132,12 +146,17 @@ impl Builder {
             power_budget = power_budget.saturating_add(record.power);
             self.validators.push(record);
         }
+        for (index, member) in part.committee.iter().enumerate() {
+            let member = self.member(part, &anchors, index, member)?;
+            self.members.push(member);
+        }
         let organisation = Organisation {
             id: part.organisation.clone(),
             name: part.name.clone(),
             ca_certificates: roots.into_iter().map(|(der, _)| der).collect(),
             roles: part.roles.clone(),
             active: true,
+            expelled: false,
             admitted_height: 0,
             power_budget,
         };
@@ -189,6 +208,45 @@ impl Builder {
         Ok(record)
     }
 
+    /// A founding member of the committee: the account of a certificate of that role.
+    fn member(
+        &self,
+        part: &GenesisPart,
+        anchors: &[Certificate],
+        index: usize,
+        member: &GenesisCommitteeMember,
+    ) -> Result<Member, GenesisStateError> {
+        let organisation = part.organisation.clone();
+        let place = Place { org: &organisation, field: format!("committee[{index}].certificate") };
+        if !part.roles.contains(&Role::CommitteeMember) {
+            let (organisation, role) = (organisation.clone(), Role::CommitteeMember);
+            return Err(place.refuse(RegistryError::RoleNotGrantable { organisation, role }));
+        }
+        let path = self.path(&place, &member.certificate, anchors, Purpose::Account)?;
+        if path.role != Role::CommitteeMember {
+            let (expected, presented) = (Role::CommitteeMember.to_string(), path.role);
+            return Err(place.refuse(RegistryError::RoleNotFit { expected, presented }));
+        }
+        let address = path.address().unwrap_or_default();
+        Ok(Member { address, organisation, weight: member.weight })
+    }
+
+    /// The committee's rows, and the rules that it starts with. Without members there is none of it.
+    fn add_committee(&mut self) -> Result<(), GenesisStateError> {
+        let committee = Committee::new(std::mem::take(&mut self.members))?;
+        if committee.is_empty() {
+            return Ok(());
+        }
+        for kind in Kind::ALL.iter().copied() {
+            let rule = Rule::initial(kind, committee.organisations().len());
+            rule.check_reachable(&committee, &BTreeSet::new())
+                .map_err(|reason| GenesisStateError::Rule { kind, reason })?;
+            self.rows.insert(governance::tables::rule_key(kind), rule.to_row());
+        }
+        self.rows.insert(governance::tables::committee_key(), committee.to_row());
+        Ok(())
+    }
+
     /// Two validators never share a node key or a consensus key.
     fn check_unshared(
         &self,
@@ -225,26 +283,30 @@ impl Builder {
 
     fn finish(mut self, genesis: &Genesis) -> Result<GenesisState, GenesisStateError> {
         let validators = tables::validator_set(&self.validators)?;
+        self.add_committee()?;
         let ids = genesis.organisations.iter().map(|part| part.organisation.clone()).collect();
         self.rows.insert(tables::organisation_index_key(), OrganisationIndex(ids).to_row());
         self.rows.insert(tables::validator_index_key(), tables::validator_index(self.validators.iter()));
         for record in &self.validators {
             self.rows.insert(tables::validator_key(record.consensus_key.into()), record.to_row());
         }
+        let governed = self.rows.contains_key(&governance::tables::committee_key());
         let mut changes: ChangeSet =
             self.rows.into_iter().map(|(key, row)| (key.state_key(), Some(row.to_vec()))).collect();
-        changes.extend(system_accounts());
+        changes.extend(system_accounts(governed));
         Ok(GenesisState { changes, validators })
     }
 }
 
-/// The accounts of system contracts, with code that tells Solidity that somebody is there.
-fn system_accounts() -> impl Iterator<Item = (StateKey, Option<Vec<u8>>)> {
+/// The accounts of system contracts, with code that tells Solidity that somebody is there. Without a committee there
+/// is no governance to be called.
+fn system_accounts(governed: bool) -> impl Iterator<Item = (StateKey, Option<Vec<u8>>)> {
     let hash = keccak256(MARKER_CODE);
     let account = AccountState { nonce: 1, code_hash: Some(hash) }.encode();
     let code = (StateKey::code(hash), Some(MARKER_CODE.to_vec()));
     SYSTEM_CONTRACTS
         .into_iter()
+        .filter(move |address| governed || *address != GOVERNANCE)
         .map(move |address| (StateKey::account(address), Some(account.clone())))
         .chain([code])
 }

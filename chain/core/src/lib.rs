@@ -5,7 +5,7 @@
 //!                 │                                        │
 //!  admission ─▶ validity ─▶ standing ─▶ executor ──────▶ evm (revm)
 //!  (mempool)    (form,      (role ×     (one block)        │
-//!                nonce)      action)        │          system contracts ─▶ identity registry
+//!                nonce)      action)        │          system contracts ─▶ identity registry, governance
 //!                                           ▼                                  │
 //!                                        overlay ◀───────── rows ──────────────┘
 //!                                           │
@@ -29,6 +29,7 @@ mod error;
 mod evm;
 mod executor;
 mod genesis;
+pub mod governance;
 pub mod identity;
 mod overlay;
 mod standing;
@@ -50,6 +51,8 @@ pub use identity::{
     Account, AuthorizeError, CertificateId, ClientIdentity, IdentityEvent, NodeIdentity, Organisation,
     Registry, RegistryError, Revocation, ValidatorRecord, abi,
 };
-pub use standing::{Action, Standing, decide_sender};
-pub use system::{IDENTITY_REGISTRY, MARKER_CODE, SYSTEM_CONTRACTS, gas, is_system};
+pub use standing::{Action, Freeze, Standing, decide_sender};
+pub use system::{
+    GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, SYSTEM_CONTRACTS, asks_who_signed, gas, is_system,
+};
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};

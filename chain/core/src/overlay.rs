@@ -6,10 +6,15 @@
 //! Invariant: the hash maps here are only looked up; whatever leaves in an order leaves in that of a
 //! `BTreeMap`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
-use concordat_types::{Address, B256, Bytes, ChangeSet, ReadError, StateKey, StateReader, U256};
+use concordat_types::{
+    Address, B256, Bytes, ChangeSet, ReadError, StateKey, StateReader, U256, validator::ConsensusAddress,
+};
 use revm::{
     Database,
     bytecode::Bytecode,
@@ -22,7 +27,7 @@ use crate::{
     account::{self, AccountState},
     identity::IdentityEvent,
     standing::{Backing, Standing},
-    system::{Effects, RowKey, Rows},
+    system::{Effects, RowKey, Rows, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -75,6 +80,7 @@ pub(crate) struct Overlay<R> {
     /// What the senders' authorities lend them, by number.
     backings: BTreeMap<u32, Backing>,
     events: Vec<IdentityEvent>,
+    recent_signers: Option<Arc<[ConsensusAddress]>>,
     /// What the running transaction's system call will change if the transaction succeeds.
     staged: Option<Effects>,
     /// The read error behind a system call that revm reports as a mere text.
@@ -93,9 +99,15 @@ impl<R: StateReader> Overlay<R> {
             standings: AddressMap::default(),
             backings: BTreeMap::new(),
             events: Vec::new(),
+            recent_signers: None,
             staged: None,
             failure: None,
         }
+    }
+
+    /// The same, where it is known who signed lately.
+    pub(crate) fn with_signers(self, recent_signers: Option<Arc<[ConsensusAddress]>>) -> Self {
+        Self { recent_signers, ..self }
     }
 
     /// The account at an address.
@@ -296,6 +308,11 @@ impl<R: StateReader> Rows for Overlay<R> {
         }
         // Only what is written is kept: what each transaction reads of the registry is cached decoded.
         Ok(self.reader.get(&key.state_key())?.map(Bytes::from))
+    }
+
+    fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {
+        let known = self.recent_signers.as_ref().ok_or_else(signers_unknown)?;
+        Ok(known.iter().copied().collect())
     }
 }
 

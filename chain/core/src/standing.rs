@@ -2,9 +2,11 @@
 //! role stand at this place in the block.
 
 use alloy_primitives::TxKind;
+use concordat_governance::action::Scope;
 use concordat_types::{Address, B256, Holder, ReadError, Role, receipt::Outcome};
 
 use crate::{
+    governance::tables as governance,
     identity::{CertificateId, StandingRow, is_renewal, tables},
     system::{Rows, is_system},
 };
@@ -50,6 +52,35 @@ pub struct Standing {
     pub organisation_active: bool,
     /// Whether a certificate on its path is revoked.
     pub revoked: bool,
+    /// The freeze that was last imposed on it and not lifted.
+    pub freeze: Option<Freeze>,
+}
+
+/// A freeze, as far as it bears on transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// What is refused.
+    pub scope: Scope,
+    /// The last height at which it binds; zero: until it is lifted.
+    pub until: u64,
+}
+
+impl Freeze {
+    /// Reads the freeze of an account that is marked as frozen.
+    fn read(rows: &mut impl Rows, account: Address) -> Result<Self, ReadError> {
+        let frozen = governance::marked_freeze(rows, account)?.frozen;
+        Ok(Self { scope: frozen.scope, until: frozen.until })
+    }
+
+    /// Whether it refuses an action at a height.
+    const fn refuses(&self, height: u64, action: Action) -> bool {
+        let binds = self.until == 0 || height <= self.until;
+        let covered = match self.scope {
+            Scope::All => true,
+            Scope::Outgoing => matches!(action, Action::Deploy | Action::CallContract),
+        };
+        binds && covered
+    }
 }
 
 /// What an authority lends to the standing of all that it vouches for.
@@ -81,22 +112,32 @@ impl Standing {
         backing: impl FnOnce(&mut R, u32) -> Result<Backing, ReadError>,
     ) -> Result<Option<Self>, ReadError> {
         let Some(row) = tables::standing(rows, sender)? else { return Ok(None) };
-        let StandingRow { active, role, not_after, authority, serial } = row;
+        let StandingRow { active, frozen, role, not_after, authority, serial } = row;
         let Backing { key, organisation_active, revoked } = backing(rows, authority)?;
         let revoked = revoked || tables::revocation(rows, &CertificateId { issuer: key, serial })?.is_some();
-        Ok(Some(Self { role, active, not_after, organisation_active, revoked }))
+        // Nobody else's transactions cost that read.
+        let freeze = frozen.then(|| Freeze::read(rows, sender)).transpose()?;
+        Ok(Some(Self { role, active, not_after, organisation_active, revoked, freeze }))
     }
 }
 
 /// Decides whether a sender may act now; the outcome of its transaction if not.
 ///
 /// A renewal is what an expired certificate still allows, since nothing else could mend it.
-pub fn decide_sender(standing: &Standing, block_time_secs: u64, action: Action) -> Result<(), Outcome> {
+pub fn decide_sender(
+    standing: &Standing,
+    height: u64,
+    block_time_secs: u64,
+    action: Action,
+) -> Result<(), Outcome> {
     if !standing.active || !standing.organisation_active {
         return Err(Outcome::Suspended);
     }
     if standing.revoked {
         return Err(Outcome::CertificateRevoked);
+    }
+    if standing.freeze.is_some_and(|freeze| freeze.refuses(height, action)) {
+        return Err(Outcome::Frozen);
     }
     if action != Action::Renew && block_time_secs > standing.not_after {
         return Err(Outcome::CertificateExpired);
@@ -121,27 +162,41 @@ mod tests {
     use super::*;
 
     const NOW: u64 = 1_000;
+    const HEIGHT: u64 = 7;
 
     fn standing(role: Role) -> Standing {
-        Standing { role, active: true, not_after: NOW, organisation_active: true, revoked: false }
+        let (active, organisation_active, revoked) = (true, true, false);
+        Standing { role, active, not_after: NOW, organisation_active, revoked, freeze: None }
     }
 
     fn word(decision: Result<(), Outcome>) -> String {
         decision.map_or_else(|outcome| format!("{outcome:?}"), |()| "yes".to_owned())
     }
 
-    /// One line per role and action: in good standing, expired, revoked, account suspended, organisation suspended.
+    /// One line per role and action: in good standing, expired, revoked, account suspended, organisation suspended,
+    /// frozen, frozen as far as business goes.
     fn matrix() -> String {
-        let mut lines = String::from("role action valid expired revoked suspended organisation-suspended\n");
+        let columns = "valid expired revoked suspended organisation-suspended frozen frozen-outgoing";
+        let mut lines = format!("role action {columns}\n");
         for role in Role::ALL {
             for action in Action::ALL {
                 let good = standing(*role);
                 let revoked = Standing { revoked: true, ..good };
                 let suspended = Standing { active: false, ..good };
                 let expelled = Standing { organisation_active: false, ..good };
-                let cases =
-                    [(&good, NOW), (&good, NOW + 1), (&revoked, NOW), (&suspended, NOW), (&expelled, NOW)];
-                let words = cases.map(|(standing, at)| word(decide_sender(standing, at, action)));
+                let freeze = |scope| Some(Freeze { scope, until: HEIGHT });
+                let frozen =
+                    [Scope::All, Scope::Outgoing].map(|scope| Standing { freeze: freeze(scope), ..good });
+                let cases = [
+                    (&good, NOW),
+                    (&good, NOW + 1),
+                    (&revoked, NOW),
+                    (&suspended, NOW),
+                    (&expelled, NOW),
+                    (&frozen[0], NOW),
+                    (&frozen[1], NOW),
+                ];
+                let words = cases.map(|(standing, at)| word(decide_sender(standing, HEIGHT, at, action)));
                 lines.push_str(&format!("{role} {action:?} {}\n", words.join(" ")));
             }
         }
@@ -156,16 +211,31 @@ mod tests {
     #[test]
     fn a_certificate_holds_through_the_last_second_of_its_validity() {
         let operator = standing(Role::Operator);
-        assert_eq!(decide_sender(&operator, NOW, Action::CallContract), Ok(()));
-        assert_eq!(decide_sender(&operator, NOW + 1, Action::CallContract), Err(Outcome::CertificateExpired));
+        assert_eq!(decide_sender(&operator, HEIGHT, NOW, Action::CallContract), Ok(()));
+        assert_eq!(
+            decide_sender(&operator, HEIGHT, NOW + 1, Action::CallContract),
+            Err(Outcome::CertificateExpired)
+        );
+    }
+
+    #[test]
+    fn a_freeze_lapses_by_height_and_outweighs_expiry() {
+        let freeze = Some(Freeze { scope: Scope::All, until: HEIGHT });
+        let frozen = Standing { freeze, ..standing(Role::Operator) };
+        let decide = |height, at| decide_sender(&frozen, height, at, Action::CallContract);
+        assert_eq!(decide(HEIGHT, NOW + 1), Err(Outcome::Frozen));
+        assert_eq!(decide(HEIGHT + 1, NOW), Ok(()));
+        let freeze = Some(Freeze { scope: Scope::All, until: 0 });
+        let frozen = Standing { freeze, ..frozen };
+        assert_eq!(decide_sender(&frozen, u64::MAX, NOW, Action::Renew), Err(Outcome::Frozen));
     }
 
     #[test]
     fn revocation_outweighs_expiry_and_suspension_outweighs_both() {
         let mut fallen = standing(Role::Operator);
         fallen.revoked = true;
-        assert_eq!(decide_sender(&fallen, NOW + 1, Action::Renew), Err(Outcome::CertificateRevoked));
+        assert_eq!(decide_sender(&fallen, HEIGHT, NOW + 1, Action::Renew), Err(Outcome::CertificateRevoked));
         fallen.organisation_active = false;
-        assert_eq!(decide_sender(&fallen, NOW + 1, Action::Renew), Err(Outcome::Suspended));
+        assert_eq!(decide_sender(&fallen, HEIGHT, NOW + 1, Action::Renew), Err(Outcome::Suspended));
     }
 }

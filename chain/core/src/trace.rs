@@ -87,6 +87,7 @@ pub fn trace_transaction<R: StateReader>(
     tx: &VerifiedTx,
     limit_bytes: usize,
 ) -> Result<CallFrame, ExecError> {
+    let (config, block) = (env.evm_config()?, env.evm_block());
     let mut executor = BlockExecutor::new(reader, env)?;
     for tx in preceding {
         executor.execute(tx)?;
@@ -95,7 +96,7 @@ pub fn trace_transaction<R: StateReader>(
         return Ok(refused_frame(tx, outcome.describe()));
     }
     let tracer = CallTracer::new(limit_bytes);
-    let mut machine = evm::build(executor.into_overlay(), env.evm_config()?, env.evm_block(), tracer);
+    let mut machine = evm::build(executor.into_overlay(), config, block, tracer);
     match machine.inspect_one_tx(evm::tx_env(tx)) {
         Ok(result) => machine.inspector.into_frame(tx.gas_limit(), &Run::from(result)),
         Err(error) => Err(evm::machine_error(machine.ctx.db_mut(), error)),

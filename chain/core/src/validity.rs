@@ -102,7 +102,7 @@ pub(crate) fn judge<R: StateReader>(
         None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
         Some(standing) => {
             let action = Action::of(tx.kind(), tx.input());
-            let decision = decide_sender(&standing, env.time_secs, action);
+            let decision = decide_sender(&standing, env.height, env.time_secs, action);
             Ok(decision.map_or_else(Verdict::Refuse, |()| Verdict::Execute))
         }
     }

@@ -277,6 +277,8 @@ impl TxPool {
             time_secs,
             gas_limit: self.gas_limit,
             protocol_version: self.protocol_version,
+            // Admission executes nothing.
+            recent_signers: None,
         };
         match self.store.state() {
             Ok(state) => *lock(&self.next) = Some(Next { state, env }),

@@ -298,14 +298,15 @@ impl Ledger {
         &self.genesis
     }
 
-    /// The environment in which a block of `height` at `time` executes.
-    pub fn env(&self, height: u64, time: tendermint::Time) -> BlockEnv {
+    /// The environment in which the block after `tip` executes, if its time is `time`.
+    fn env(&self, tip: &Tip, time: tendermint::Time) -> BlockEnv {
         BlockEnv {
             chain_id: self.genesis.evm_chain_id,
-            height,
+            height: tip.next_height(),
             time_secs: u64::try_from(time.unix_timestamp()).unwrap_or(0),
             gas_limit: self.genesis.params.block_gas_limit,
             protocol_version: self.genesis.params.protocol_version,
+            recent_signers: tip.activity.signers(),
         }
     }
 

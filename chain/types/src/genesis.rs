@@ -90,6 +90,16 @@ pub struct GenesisValidator {
     pub power: u64,
 }
 
+/// A founding member of the committee as its organisation enters it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisCommitteeMember {
+    /// PEM chain of the certificate of its account (role `committee-member`), leaf first, root left out.
+    pub certificate: String,
+    /// Weight of its ballot.
+    pub weight: u64,
+}
+
 /// What one organisation contributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +115,9 @@ pub struct GenesisPart {
     /// Its validators; an organisation may have none.
     #[serde(default)]
     pub validators: Vec<GenesisValidator>,
+    /// Its members of the committee. A chain that starts without any has no committee, and never gets one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub committee: Vec<GenesisCommitteeMember>,
 }
 
 /// The genesis document.
@@ -240,6 +253,7 @@ mod tests {
                 address: "127.0.0.1:1".into(),
                 power: 10,
             }],
+            committee: vec![],
         }
     }
 
@@ -261,6 +275,16 @@ mod tests {
             genesis(vec![part("bank-a")]).unwrap().hash().to_string(),
             "0x302f8c1ff9d59386e9a16cfd41466ab9cad0543d9719584a6905b709d18d4337"
         );
+    }
+
+    #[test]
+    fn a_committee_changes_the_hash_and_no_committee_does_not() {
+        let mut governed = part("bank-a");
+        governed.committee = vec![GenesisCommitteeMember { certificate: "PEM".into(), weight: 1 }];
+        let (governed, bare) = (genesis(vec![governed]).unwrap(), genesis(vec![part("bank-a")]).unwrap());
+        assert_ne!(governed.hash(), bare.hash());
+        assert!(!bare.to_json().contains("committee"));
+        assert_eq!(Genesis::from_json(&governed.to_json()).unwrap(), governed);
     }
 
     #[test]

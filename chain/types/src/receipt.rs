@@ -26,11 +26,13 @@ pub enum Outcome {
     Suspended = 18,
     /// Not executed: the sender's role may not do this.
     RoleForbidden = 19,
+    /// Not executed: the sender's account is frozen.
+    Frozen = 20,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 7] = [
+    pub const ALL: [Outcome; 8] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -38,6 +40,7 @@ impl Outcome {
         Outcome::CertificateRevoked,
         Outcome::Suspended,
         Outcome::RoleForbidden,
+        Outcome::Frozen,
     ];
 
     /// The stable number of this outcome.
@@ -71,6 +74,7 @@ impl Outcome {
             Outcome::CertificateRevoked => "refused: the sender's certificate is revoked",
             Outcome::Suspended => "refused: the sender or its organisation is suspended",
             Outcome::RoleForbidden => "refused: the sender's role may not do this",
+            Outcome::Frozen => "refused: the sender's account is frozen",
         }
     }
 }

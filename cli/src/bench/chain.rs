@@ -140,6 +140,7 @@ impl<'a> Chain<'a> {
             time_secs: self.time_secs,
             gas_limit: params.block_gas_limit,
             protocol_version: params.protocol_version,
+            recent_signers: None,
         };
         let mut executor = BlockExecutor::new(self.store.state()?, env)?;
         for tx in txs {

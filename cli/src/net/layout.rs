@@ -21,7 +21,7 @@ use concordat_pki_authority::{
 };
 use concordat_types::{
     Address, ChainParams, Genesis, OrgId, Role,
-    genesis::{GenesisPart, GenesisValidator},
+    genesis::{GenesisCommitteeMember, GenesisPart, GenesisValidator},
 };
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde::{Deserialize, Serialize};
@@ -40,11 +40,15 @@ const POWER: u64 = 10;
 const LEAF_DAYS: u32 = 365;
 
 /// The accounts that each bank gets.
-const ACCOUNTS: [(&str, Role, KeyType); 3] = [
+const ACCOUNTS: [(&str, Role, KeyType); 4] = [
     ("operator", Role::Operator, KeyType::Secp256k1),
     ("developer", Role::Developer, KeyType::Secp256k1),
     ("registrar", Role::Registrar, KeyType::P256),
+    ("member", Role::CommitteeMember, KeyType::Secp256k1),
 ];
+
+/// Weight of each bank's member of the committee.
+const WEIGHT: u64 = 1;
 
 /// A local network, as `network.json` says it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -236,7 +240,14 @@ impl Maker<'_> {
         for (name, role, key_type) in ACCOUNTS {
             accounts.push(self.account(&mut authority, &folder, name, role, key_type)?);
         }
+        let seats = accounts.iter().filter(|account| account.role == Role::CommitteeMember);
+        let seat = |account: &Account| -> Result<_> {
+            let certificate = fs::read_to_string(&account.certificate)?;
+            Ok(GenesisCommitteeMember { certificate, weight: WEIGHT })
+        };
+        let committee = seats.map(seat).collect::<Result<_>>()?;
         let part = GenesisPart {
+            committee,
             organisation: bank.clone(),
             name: bank.as_str().to_uppercase(),
             ca_certificates: vec![authority.root_pem()],

@@ -269,8 +269,9 @@ impl Application for Ledger {
             last_results_hash: empty_hash(),
         };
         let last_commit = last_commit.filter(|_| request.height > 1);
-        let header =
-            context.header(now, request.proposer.0, data_hash(&txs), last_commit.as_ref()).map_err(AppError::new)?;
+        let header = context
+            .header(now, request.proposer.0, data_hash(&txs), last_commit.as_ref())
+            .map_err(AppError::new)?;
         let bytes = Bytes::from(Block { header, txs, last_commit }.encode());
         Ok(ProposedBlock { id: identity_of(&bytes)?.2, bytes })
     }

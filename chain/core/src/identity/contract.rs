@@ -121,6 +121,7 @@ fn admit(
     charge_path(meter, admitted.nodeChain.len())?;
     charge_path(meter, admitted.consensusChain.len())?;
     charge_validators(rows, meter)?;
+    meter.charge(gas::ROW_READ)?;
     let candidate = Candidate {
         node_chain: &admitted.nodeChain,
         consensus_chain: &admitted.consensusChain,

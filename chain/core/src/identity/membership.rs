@@ -52,7 +52,8 @@ pub(crate) fn decide_renewal(rows: &mut impl Rows, act: Act, chain: &[Bytes]) ->
         tables::account(rows, act.sender)?.ok_or(RegistryError::NotEnrolled { account: act.sender })?;
     let path = check_own_path(rows, act, chain)?;
     check_renewal(&current, &path)?;
-    let renewed = Account { active: current.active, ..account_of(act, &path, current.enrolled_height) };
+    let Account { active, frozen, enrolled_height, .. } = current;
+    let renewed = Account { active, frozen, ..account_of(act, &path, enrolled_height) };
     let log = abi::CertificateRenewed {
         account: act.sender,
         fingerprint: path.fingerprint,
@@ -141,6 +142,7 @@ fn account_of(act: Act, path: &CheckedPath, enrolled_height: u64) -> Account {
         not_after: path.not_after,
         enrolled_height,
         active: true,
+        frozen: false,
     }
 }
 

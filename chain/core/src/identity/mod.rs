@@ -28,12 +28,12 @@ use concordat_types::{Address, B256, Bytes, OrgId, ReadError};
 
 pub(crate) use certificates::{CheckedPath, check as check_path, check_root, parse_chain};
 pub use contract::IdentityRegistry;
-pub(crate) use membership::{Act, decide_enrolment};
+pub(crate) use membership::{Act, check_member_path, decide_enrolment};
 pub use records::{Account, CertificateId, CrlState, Organisation, Revocation, ValidatorRecord};
 pub(crate) use records::{OrganisationIndex, Record, StandingRow};
 pub use refusal::RegistryError;
 pub use registry::{AuthorizeError, ClientIdentity, NodeIdentity, Registry};
-pub(crate) use validators::{Candidate, record as validator_record};
+pub(crate) use validators::{Candidate, record as validator_record, require_org};
 
 use crate::system::{IDENTITY_REGISTRY, SystemError};
 
@@ -77,12 +77,24 @@ pub enum IdentityEvent {
         /// Ed25519 key of its votes.
         consensus_key: B256,
     },
+    /// A validator has other power.
+    ValidatorChanged {
+        /// The organisation that runs it.
+        org: OrgId,
+        /// Ed25519 key of its votes.
+        consensus_key: B256,
+    },
     /// A validator was retired.
     ValidatorRetired {
         /// The organisation that ran it.
         org: OrgId,
         /// Ed25519 key of its votes.
         consensus_key: B256,
+    },
+    /// An organisation was admitted, suspended, reinstated or expelled, or has other roots.
+    OrganisationChanged {
+        /// Which.
+        org: OrgId,
     },
 }
 

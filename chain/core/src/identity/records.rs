@@ -18,6 +18,8 @@ pub struct Organisation {
     pub roles: BTreeSet<Role>,
     /// Whether it is in good standing.
     pub active: bool,
+    /// Whether it has left for good.
+    pub expelled: bool,
     /// Height at which it was admitted; 0 for founding members.
     pub admitted_height: u64,
     /// The most voting power that its validators may have together.
@@ -56,6 +58,8 @@ pub struct Account {
     pub enrolled_height: u64,
     /// Whether it is in good standing.
     pub active: bool,
+    /// Whether a freeze was imposed on it and not lifted; it may have lapsed.
+    pub frozen: bool,
 }
 
 /// A revoked certificate.
@@ -130,7 +134,7 @@ macro_rules! plain_records {
     )* };
 }
 
-plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32);
+plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64);
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct OrganisationRow {
@@ -138,7 +142,8 @@ struct OrganisationRow {
     name: String,
     ca_certificates: Vec<Bytes>,
     roles: Bytes,
-    active: bool,
+    /// 0 suspended, 1 active, 2 expelled.
+    membership: u8,
     admitted_height: u64,
     power_budget: u64,
 }
@@ -150,7 +155,7 @@ impl Record for Organisation {
             name: self.name.clone(),
             ca_certificates: self.ca_certificates.clone(),
             roles: self.roles.iter().map(|role| role.code()).collect::<Vec<u8>>().into(),
-            active: self.active,
+            membership: if self.expelled { 2 } else { u8::from(self.active) },
             admitted_height: self.admitted_height,
             power_budget: self.power_budget,
         })
@@ -162,12 +167,13 @@ impl Record for Organisation {
             row.roles.iter().map(|code| Role::from_code(*code)).collect::<Option<_>>()?;
         // One form only: a set in another order is no encoding of it.
         let in_order = roles.iter().map(|role| role.code()).eq(row.roles.iter().copied());
-        in_order.then_some(Self {
+        (in_order && row.membership <= 2).then_some(Self {
             id: row.id.parse().ok()?,
             name: row.name,
             ca_certificates: row.ca_certificates,
             roles,
-            active: row.active,
+            active: row.membership == 1,
+            expelled: row.membership == 2,
             admitted_height: row.admitted_height,
             power_budget: row.power_budget,
         })
@@ -177,12 +183,14 @@ impl Record for Organisation {
 /// What an account's transactions depend on. Each of them reads it, several times on its way: so it is kept
 /// apart from [`Details`], and short enough to stand in the state's tree itself.
 ///
-/// `active ‖ role (1) ‖ not after (5) ‖ authority (4) ‖ serial (1 to 20)`, all big-endian; `active` is the first
-/// byte's highest bit.
+/// `active ‖ frozen ‖ role (1) ‖ not after (5) ‖ authority (4) ‖ serial (1 to 20)`, all big-endian; `active` is the
+/// first byte's highest bit, `frozen` its second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StandingRow {
     /// [`Account::active`].
     pub(crate) active: bool,
+    /// [`Account::frozen`].
+    pub(crate) frozen: bool,
     /// [`Account::role`].
     pub(crate) role: Role,
     /// [`Account::not_after`]; certificates end before the year 10000, which takes 38 bits.
@@ -195,15 +203,19 @@ pub(crate) struct StandingRow {
 
 impl StandingRow {
     const ACTIVE: u8 = 0x80;
+    const FROZEN: u8 = 0x40;
     const LATEST: u64 = (1 << 40) - 1;
 }
 
 impl Record for StandingRow {
     fn to_row(&self) -> Bytes {
         let active = if self.active { Self::ACTIVE } else { 0 };
+        let frozen = if self.frozen { Self::FROZEN } else { 0 };
         let [_, _, _, not_after @ ..] = self.not_after.min(Self::LATEST).to_be_bytes();
         let authority = self.authority.to_be_bytes();
-        [&[active | self.role.code()], not_after.as_slice(), &authority, &self.serial].concat().into()
+        [&[active | frozen | self.role.code()], not_after.as_slice(), &authority, &self.serial]
+            .concat()
+            .into()
     }
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
@@ -211,7 +223,8 @@ impl Record for StandingRow {
         let (authority, serial) = rest.split_first_chunk()?;
         Some(Self {
             active: first & Self::ACTIVE != 0,
-            role: Role::from_code(first & !Self::ACTIVE)?,
+            frozen: first & Self::FROZEN != 0,
+            role: Role::from_code(first & !(Self::ACTIVE | Self::FROZEN))?,
             not_after: u64::from_be_bytes([0, 0, 0, a, b, c, d, e]),
             authority: u32::from_be_bytes(*authority),
             serial: Bytes::copy_from_slice(serial),
@@ -281,6 +294,7 @@ impl Account {
             not_after: standing.not_after,
             enrolled_height: details.enrolled_height,
             active: standing.active,
+            frozen: standing.frozen,
         }
     }
 
@@ -293,8 +307,8 @@ impl Account {
     /// What its transactions depend on, given its authority's number.
     pub(crate) fn standing(&self, authority: u32) -> StandingRow {
         let serial = self.path.first().map(|own| own.serial.clone()).unwrap_or_default();
-        let Self { active, role, not_after, .. } = *self;
-        StandingRow { active, role, not_after, authority, serial }
+        let Self { active, frozen, role, not_after, .. } = *self;
+        StandingRow { active, frozen, role, not_after, authority, serial }
     }
 
     /// The rest.

@@ -82,6 +82,12 @@ pub enum RegistryError {
     /// The set would be none.
     #[error("the validator set that would result is none: {reason}")]
     ValidatorSetInvalid { reason: String },
+    /// The chain might stop.
+    #[error("without this validator the chain might stop: {reason}")]
+    QuorumUnsafe { reason: String },
+    /// Not a registrar's business where there is a committee.
+    #[error("the committee decides on new validators: propose admit-validator")]
+    DecidedByCommittee,
 }
 
 impl RegistryError {
@@ -176,6 +182,8 @@ impl RegistryError {
             Self::ValidatorSetInvalid { reason } => {
                 abi::ValidatorSetInvalid { reason: reason.clone() }.abi_encode()
             }
+            Self::QuorumUnsafe { reason } => abi::QuorumUnsafe { reason: reason.clone() }.abi_encode(),
+            Self::DecidedByCommittee => abi::DecidedByCommittee {}.abi_encode(),
             // The two functions before this one know all others.
             _ => abi::MalformedCall {}.abi_encode(),
         }

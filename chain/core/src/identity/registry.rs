@@ -1,7 +1,12 @@
 //! The registry as nodes and RPC read it.
 
+use std::collections::BTreeSet;
+
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet};
+use concordat_types::{
+    Address, B256, Bytes, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet,
+    validator::ConsensusAddress,
+};
 
 use super::{
     ActError, RegistryError,
@@ -12,7 +17,7 @@ use super::{
 };
 use crate::{
     account::corrupt,
-    system::{RowKey, Rows},
+    system::{RowKey, Rows, signers_unknown},
 };
 
 /// Rows straight from a reader.
@@ -21,6 +26,10 @@ pub(crate) struct ReaderRows<'a, R>(pub(crate) &'a R);
 impl<R: StateReader> Rows for ReaderRows<'_, R> {
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
         Ok(self.0.get(&key.state_key())?.map(Bytes::from))
+    }
+
+    fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {
+        Err(signers_unknown())
     }
 }
 

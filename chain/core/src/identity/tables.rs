@@ -90,13 +90,14 @@ pub(crate) fn validator_index_key() -> RowKey {
     RowKey::new(VALIDATOR_INDEX, &[])
 }
 
-fn read<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<Option<T>, ReadError> {
+/// The record under a key.
+pub(crate) fn read<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<Option<T>, ReadError> {
     let Some(bytes) = rows.row(key)? else { return Ok(None) };
     T::from_row(&bytes).map(Some).ok_or_else(|| corrupt(format!("registry row {key}")))
 }
 
 /// A row that another one has named.
-fn required<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<T, ReadError> {
+pub(crate) fn required<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<T, ReadError> {
     read(rows, key)?.ok_or_else(|| corrupt(format!("registry row {key}, which another one names")))
 }
 
@@ -180,6 +181,12 @@ pub(crate) fn validators(rows: &mut impl Rows) -> Result<Vec<ValidatorRecord>, R
     keys.into_iter()
         .map(|key| validator(rows, key)?.ok_or_else(|| corrupt(format!("registry row of validator {key}"))))
         .collect()
+}
+
+/// How many validators there are.
+pub(crate) fn validator_count(rows: &mut impl Rows) -> Result<usize, ReadError> {
+    let keys: Option<Vec<B256>> = read(rows, &validator_index_key())?;
+    Ok(keys.unwrap_or_default().len())
 }
 
 /// The set that validators' entries make.

@@ -27,6 +27,7 @@ fn account_record() -> Account {
         not_after: 1_000,
         enrolled_height: 3,
         active: true,
+        frozen: false,
     }
 }
 
@@ -37,6 +38,7 @@ fn organisation_record() -> Organisation {
         ca_certificates: vec![Bytes::from_static(b"der")],
         roles: BTreeSet::from([Role::Operator, Role::Validator]),
         active: true,
+        expelled: false,
         admitted_height: 0,
         power_budget: 10,
     }
@@ -64,10 +66,16 @@ fn rows_are_golden() {
     let ones = "01".repeat(32);
     let account = account_record();
     assert_row(&account.standing(258), "8400000003e80000010207");
+    let frozen = Account { frozen: true, ..account.clone() };
+    assert_row(&frozen.standing(258), "c400000003e80000010207");
     assert_row(&account.details(), &format!("e985416c696365a0{}6403", "02".repeat(32)));
     let above = format!("a0{}820809", "05".repeat(32));
     assert_row(&account.authority().unwrap(), &format!("f84e8662616e6b2d61a0{ones}e5e4{above}"));
     assert_row(&organisation_record(), "d98662616e6b2d618642616e6b2041c48364657282041001800a");
+    let suspended = Organisation { active: false, ..organisation_record() };
+    assert_row(&suspended, "d98662616e6b2d618642616e6b2041c48364657282041080800a");
+    let expelled = Organisation { expelled: true, ..suspended };
+    assert_row(&expelled, "d98662616e6b2d618642616e6b2041c48364657282041002800a");
     assert_row(
         &validator_record(),
         &format!("f84f8662616e6b2d61a0{}0aa0{}83613a3105", "03".repeat(32), "04".repeat(32)),
@@ -89,6 +97,7 @@ fn account_is_put_together_from_what_is_kept_apart() {
 fn standing_is_short_enough_for_the_tree_with_any_serial_number() {
     let longest = StandingRow {
         active: true,
+        frozen: true,
         role: Role::Operator,
         // The last second of the year 9999, where X.509 ends.
         not_after: 253_402_300_799,

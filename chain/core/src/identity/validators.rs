@@ -1,6 +1,7 @@
 //! Admission and retirement of validators, by their organisation's own registrar.
 
 use alloy_sol_types::SolEvent as _;
+use concordat_governance::quorum;
 use concordat_pki_verify::{Purpose, SubjectKey};
 use concordat_types::{B256, Bytes, OrgId, Role};
 
@@ -12,7 +13,10 @@ use super::{
     records::{Record, ValidatorRecord},
     tables,
 };
-use crate::system::{Effects, Rows};
+use crate::{
+    governance::{tables as governance, validator_facts},
+    system::{Effects, Rows},
+};
 
 /// The longest `host:port`.
 const MAX_ADDRESS_BYTES: usize = 260;
@@ -33,6 +37,9 @@ pub(crate) fn decide_admission(
     candidate: &Candidate<'_>,
 ) -> Result<Effects, ActError> {
     let org = registrar_org(rows, act)?;
+    if !governance::committee(rows)?.is_empty() {
+        return Err(RegistryError::DecidedByCommittee.into());
+    }
     let node = check_member_path(rows, candidate.node_chain, Purpose::Node, act.time_secs)?;
     let consensus = check_member_path(rows, candidate.consensus_chain, Purpose::ConsensusKey, act.time_secs)?;
     for path in [&node, &consensus] {
@@ -70,6 +77,7 @@ pub(crate) fn decide_retirement(
     }
     let mut validators = tables::validators(rows)?;
     validators.retain(|v| v.consensus_key != record.consensus_key);
+    check_safe(rows, &validators)?;
     let log = abi::ValidatorRetired { consensusKey: consensus_key, organisation: org.to_string() };
     let event = IdentityEvent::ValidatorRetired { org, consensus_key };
     change_set(&validators, (consensus_key, None), log.encode_log_data(), event)
@@ -85,7 +93,8 @@ fn registrar_org(rows: &mut impl Rows, act: Act) -> Result<OrgId, ActError> {
     }
 }
 
-fn require_org(expected: &OrgId, path: &CheckedPath) -> Result<(), RegistryError> {
+/// Whether a path belongs to an organisation.
+pub(crate) fn require_org(expected: &OrgId, path: &CheckedPath) -> Result<(), RegistryError> {
     if path.org == *expected {
         return Ok(());
     }
@@ -131,6 +140,17 @@ fn is_node_address(text: &str) -> bool {
         && text.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && host.chars().all(host_char) && port.parse::<u16>().is_ok_and(|port| port != 0)
         })
+}
+
+/// Checks that the validators that are left, and signed lately, can decide.
+fn check_safe(rows: &mut impl Rows, left: &[ValidatorRecord]) -> Result<(), ActError> {
+    let facts: Vec<_> = left.iter().map(validator_facts).collect();
+    match quorum::check_safe(&facts, None, &rows.recent_signers()?) {
+        Ok(()) => Ok(()),
+        // Without validators there is no quorum either; the set says so in its own words.
+        Err(_) if left.is_empty() => Ok(()),
+        Err(refusal) => Err(RegistryError::QuorumUnsafe { reason: refusal.to_string() }.into()),
+    }
 }
 
 fn check_budget(

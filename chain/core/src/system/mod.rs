@@ -7,10 +7,11 @@
 
 mod dispatch;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use alloy_primitives::{LogData, address, hex};
-use concordat_types::{Address, Bytes, ReadError, StateKey};
+use alloy_sol_types::SolCall as _;
+use concordat_types::{Address, Bytes, ReadError, StateKey, validator::ConsensusAddress};
 
 pub(crate) use dispatch::SystemPrecompiles;
 
@@ -19,11 +20,21 @@ use crate::identity::IdentityEvent;
 /// The identity registry.
 pub const IDENTITY_REGISTRY: Address = address!("0x000000000000000000000000000000000000C001");
 
+/// The committee's contract. It is there on chains that were started with a committee.
+pub const GOVERNANCE: Address = address!("0x000000000000000000000000000000000000C002");
+
 /// The addresses of all system contracts.
-pub const SYSTEM_CONTRACTS: [Address; 1] = [IDENTITY_REGISTRY];
+pub const SYSTEM_CONTRACTS: [Address; 2] = [IDENTITY_REGISTRY, GOVERNANCE];
 
 /// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
 pub const MARKER_CODE: &[u8] = &[0xfe];
+
+/// Whether the answer to a call may depend on who signed lately ([`crate::BlockEnv::recent_signers`]).
+pub fn asks_who_signed(to: Option<Address>, input: &[u8]) -> bool {
+    let retires =
+        || input.starts_with(&crate::identity::abi::IIdentityRegistry::retireValidatorCall::SELECTOR);
+    to == Some(GOVERNANCE) || (to == Some(IDENTITY_REGISTRY) && retires())
+}
 
 /// Whether a system contract answers at this address.
 pub fn is_system(address: &Address) -> bool {
@@ -73,6 +84,20 @@ impl fmt::Display for RowKey {
 pub(crate) trait Rows {
     /// The row under a key.
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
+
+    /// The validators that signed lately: see [`crate::BlockEnv::recent_signers`].
+    fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError>;
+}
+
+/// A node that cannot know who signed lately has no verdict on a change of validators.
+pub(crate) fn signers_unknown() -> ReadError {
+    ReadError::Store {
+        what: "the signers of the last blocks".into(),
+        reason:
+            "this node joined from a snapshot within the last three blocks, or only answers a question; to \
+                 execute a change of validators, join from a snapshot of another height"
+                .into(),
+    }
 }
 
 /// A new value of a row, `None` where the row goes.

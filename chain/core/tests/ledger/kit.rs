@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "the tests and the bench each use a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{cell::Cell, collections::BTreeSet, sync::Arc};
 
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
@@ -13,17 +13,18 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
 use concordat_core::{
-    BlockEnv, BlockExecutor, BlockOutcome, IDENTITY_REGISTRY, TxInvalid, abi::IIdentityRegistry as registry,
-    genesis_state,
+    BlockEnv, BlockExecutor, BlockOutcome, GOVERNANCE, IDENTITY_REGISTRY, Registry, TxInvalid,
+    abi::IIdentityRegistry as registry, genesis_state, governance::abi::IGovernance as governance,
 };
 use concordat_pki_authority::{
     Authority, AuthorityOptions, CertificateRequest, KeyType, PrivateKey, Profile, San,
 };
 use concordat_types::{
     ChainParams, Genesis, OrgId, Receipt, Role, SignedTx, VerifiedTx,
-    genesis::{GenesisPart, GenesisValidator},
+    genesis::{GenesisCommitteeMember, GenesisPart, GenesisValidator},
     state::MemoryState,
     tx::InstitutionalTx,
+    validator::ConsensusAddress,
 };
 use secp256k1::{Message, SECP256K1, SecretKey};
 use sha2::{Digest as _, Sha256};
@@ -96,6 +97,10 @@ impl Say {
 
     pub fn registry(call: &impl SolCall) -> Self {
         Self::call(IDENTITY_REGISTRY, call)
+    }
+
+    pub fn governance(call: &impl SolCall) -> Self {
+        Self::call(GOVERNANCE, call).gas(8_000_000)
     }
 
     pub fn deploy(init_code: Bytes) -> Self {
@@ -184,6 +189,7 @@ pub struct Consortium {
     pub state: MemoryState,
     pub height: u64,
     pub time_secs: u64,
+    pub down: BTreeSet<ConsensusAddress>,
 }
 
 pub fn ders(chain: &[concordat_pki_verify::Certificate]) -> Vec<Bytes> {
@@ -217,7 +223,7 @@ pub fn certify(
     }
 }
 
-fn pem(chain: &[Bytes]) -> String {
+pub fn pem(chain: &[Bytes]) -> String {
     chain.iter().map(|der| concordat_pki_authority::pem::encode("CERTIFICATE", der)).collect()
 }
 
@@ -242,6 +248,7 @@ fn part(authority: &mut Authority, roles: &[Role], validators: usize) -> Genesis
         ca_certificates: vec![authority.root_pem()],
         roles: roles.iter().copied().collect::<BTreeSet<_>>(),
         validators,
+        committee: vec![],
         organisation: org,
     }
 }
@@ -270,12 +277,33 @@ impl Consortium {
         Self::start(authorities, genesis)
     }
 
+    /// Four banks with a validator of power 10 and a member of weight 1 each; the members have enrolled.
+    pub fn governed() -> (Self, Vec<Actor>) {
+        let options = AuthorityOptions::default();
+        let (mut authorities, mut parts, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ["bank-a", "bank-b", "bank-c", "bank-d"] {
+            let mut authority = Authority::create(&org(id), &options, GENESIS_TIME - 60).unwrap();
+            let now = GENESIS_TIME.try_into().unwrap();
+            let key = key(KeyType::Secp256k1, &format!("{id} member"));
+            let member = certify(&mut authority, &key, Role::CommitteeMember, "member", 365, now);
+            let seat = GenesisCommitteeMember { certificate: pem(&member.chain), weight: 1 };
+            parts.push(GenesisPart { committee: vec![seat], ..part(&mut authority, Role::ALL, 1) });
+            authorities.push(authority);
+            members.push(member);
+        }
+        let params = ChainParams::default();
+        let genesis = Genesis::assemble("concordat-test", CHAIN_ID, GENESIS_TIME, params, parts).unwrap();
+        let mut net = Self::start(authorities, genesis);
+        members.iter().for_each(|member| net.enrol(member));
+        (net, members)
+    }
+
     /// The chain of a genesis document.
     pub fn start(authorities: Vec<Authority>, genesis: Genesis) -> Self {
         let mut state = MemoryState::default();
         state.apply(&genesis_state(&genesis).unwrap().changes);
         let time_secs = u64::try_from(genesis.genesis_time).unwrap() + 1;
-        Self { authorities, genesis, state, height: 1, time_secs }
+        Self { authorities, genesis, state, height: 1, time_secs, down: BTreeSet::new() }
     }
 
     pub fn env(&self) -> BlockEnv {
@@ -285,7 +313,19 @@ impl Consortium {
             time_secs: self.time_secs,
             gas_limit: BLOCK_GAS,
             protocol_version: 1,
+            recent_signers: Some(self.signers()),
         }
+    }
+
+    /// Everybody but those who are down.
+    fn signers(&self) -> Arc<[ConsensusAddress]> {
+        let validators = Registry::new(&self.state).validators().unwrap();
+        let addresses = validators.validators().iter().map(|v| v.address());
+        addresses
+            .filter(|address| !self.down.contains(address))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     pub fn authority(&mut self, id: &str) -> &mut Authority {
@@ -385,9 +425,12 @@ impl Consortium {
     }
 }
 
-/// A registry error in words, as far as it is one.
+/// A system contract's error in words, as far as it is one.
 pub fn reason(output: &Bytes) -> String {
-    use alloy_sol_types::SolInterface as _;
+    use alloy_sol_types::{SolError as _, SolInterface as _};
+    if let Ok(refused) = governance::Refused::abi_decode(output) {
+        return format!("{}: {}", refused.code, refused.reason);
+    }
     registry::IIdentityRegistryErrors::abi_decode(output)
         .map_or_else(|_| output.to_string(), |error| format!("{:?}", ErrorName(&error)))
 }

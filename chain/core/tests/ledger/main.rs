@@ -5,6 +5,7 @@
 mod calls;
 mod evm;
 mod genesis;
+mod governance;
 mod identity;
 mod kit;
 mod refusals;

@@ -5,7 +5,10 @@
 //! alone, so every node knows the same. A single absence says nothing: a commit is made as soon as two
 //! thirds have signed, and the slowest is often missing.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use concordat_state::Store;
 use concordat_types::{ValidatorSet, validator::ConsensusAddress};
@@ -19,7 +22,11 @@ const WINDOW: usize = 3;
 
 /// The signers of the commits in the newest blocks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Activity(VecDeque<HashSet<ConsensusAddress>>);
+pub(super) struct Activity {
+    commits: VecDeque<HashSet<ConsensusAddress>>,
+    /// A node that joined from a snapshot does not have the bodies of all blocks of the window.
+    incomplete: bool,
+}
 
 impl Activity {
     /// Reads the window that ends at `height`.
@@ -33,8 +40,9 @@ impl Activity {
                 Err(concordat_state::StoreError::Pruned { .. }) => None,
                 Err(error) => return Err(error.into()),
             };
-            if let Some(block) = block {
-                activity.record(block.last_commit.as_ref());
+            match block {
+                Some(block) => activity.record(block.last_commit.as_ref()),
+                None => activity.incomplete = true,
             }
         }
         Ok(activity)
@@ -45,18 +53,28 @@ impl Activity {
         let signers = last_commit.into_iter().flat_map(|commit| &commit.signatures);
         let addresses = signers.filter(|s| s.is_commit()).filter_map(|s| s.validator_address());
         let addresses = addresses.filter_map(|a| <ConsensusAddress>::try_from(a.as_bytes()).ok());
-        self.0.push_back(addresses.collect());
-        if self.0.len() > WINDOW {
-            self.0.pop_front();
+        self.commits.push_back(addresses.collect());
+        if self.commits.len() > WINDOW {
+            self.commits.pop_front();
+        }
+        if self.commits.len() == WINDOW {
+            self.incomplete = false;
         }
     }
 
     /// Who may propose first: everyone seen in the window, and everyone while the window is short.
     pub(super) fn active(&self, validators: &ValidatorSet) -> Vec<ConsensusAddress> {
         let seen = |address: &ConsensusAddress| {
-            self.0.len() < WINDOW || self.0.iter().any(|signers| signers.contains(address))
+            self.commits.len() < WINDOW || self.commits.iter().any(|signers| signers.contains(address))
         };
         validators.validators().iter().map(|v| v.address()).filter(|address| seen(address)).collect()
+    }
+
+    /// Who signed lately, sorted: what changes of validators depend on, so that all nodes must know the same.
+    /// `None` on one that does not know the whole window.
+    pub(super) fn signers(&self) -> Option<Arc<[ConsensusAddress]>> {
+        let signers = || self.commits.iter().flatten().copied().collect::<BTreeSet<_>>();
+        (!self.incomplete).then(|| signers().into_iter().collect())
     }
 }
 
@@ -105,5 +123,26 @@ mod tests {
         assert_eq!(activity.active(&set).len(), 3);
         activity.record(Some(&commit(0)));
         assert_eq!(activity.active(&set).len(), 4);
+    }
+
+    #[test]
+    fn who_signed_lately_is_known_from_a_whole_window_alone() {
+        let (set, mut activity) = (set(), Activity::default());
+        assert_eq!(activity.signers().as_deref(), Some(&[][..]), "before the first block: nobody, for sure");
+        activity.record(None);
+        activity.record(Some(&commit(0)));
+        assert_eq!(activity.signers().unwrap().len(), 3);
+        activity.record(Some(&commit(1)));
+        let mut all: Vec<_> = set.validators().iter().map(|v| v.address()).collect();
+        all.sort_unstable();
+        assert_eq!(activity.signers().as_deref(), Some(&all[..]));
+
+        let mut joined = Activity { incomplete: true, ..Activity::default() };
+        for _ in 1..WINDOW {
+            joined.record(Some(&commit(2)));
+            assert_eq!(joined.signers(), None, "blocks of the window are missing");
+        }
+        joined.record(Some(&commit(2)));
+        assert_eq!(joined.signers().unwrap().len(), 3);
     }
 }

@@ -6,7 +6,11 @@ use std::{
 };
 
 use concordat_core::{BlockExecutor, BlockOutcome, ExecError};
-use concordat_types::{Block, Bytes, VerifiedTx, block::{data_hash, part_set_header}, validator::ConsensusAddress};
+use concordat_types::{
+    Block, Bytes, VerifiedTx,
+    block::{data_hash, part_set_header},
+    validator::ConsensusAddress,
+};
 use tendermint::{Time, block::Commit};
 
 use super::{Executed, Ledger, LedgerError, Tip, timed};
@@ -68,7 +72,7 @@ impl Ledger {
             gas: params.block_gas_limit,
             transactions: BLOCK_TRANSACTIONS,
         };
-        let env = self.env(tip.next_height(), time);
+        let env = self.env(tip, time);
         let mut executor = BlockExecutor::new(self.store.state()?, env).map_err(ExecError::from)?;
         let mut txs = Vec::new();
         for tx in self.pool.select(budget) {

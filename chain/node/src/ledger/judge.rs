@@ -50,15 +50,15 @@ impl Ledger {
             return Ok(known);
         }
         check_last_commit(&block, &tip, &self.genesis.chain_id)?;
-        let executed = timed(&self.metrics.execute_seconds, || self.execute(block, hash))?;
+        let executed = timed(&self.metrics.execute_seconds, || self.execute(&tip, block, hash))?;
         self.remember(executed.clone());
         Ok(executed)
     }
 
     /// Executes a block on top of the tip.
-    fn execute(&self, block: Arc<Block>, hash: B256) -> Result<Arc<Executed>, JudgeError> {
+    fn execute(&self, tip: &Tip, block: Arc<Block>, hash: B256) -> Result<Arc<Executed>, JudgeError> {
         let txs = self.verify_transactions(&block)?;
-        let env = self.env(block.height(), block.header.time);
+        let env = self.env(tip, block.header.time);
         let reader = self.store.state().map_err(LedgerError::from)?;
         let ours = |error: ExecError| JudgeError::Ledger(error.into());
         let mut executor = BlockExecutor::new(reader, env).map_err(|e| ours(e.into()))?;

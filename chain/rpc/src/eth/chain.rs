@@ -1,14 +1,14 @@
 //! Reading the chain: from block parameters to heights, blocks and states.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use alloy_primitives::B256;
-use concordat_core::BlockEnv;
+use concordat_core::{BlockEnv, CallRequest, asks_who_signed};
 use concordat_state::{State, StoreError, Tip, TxLocation};
-use concordat_types::{Block, Receipt, block as types};
+use concordat_types::{Block, Receipt, block as types, validator::ConsensusAddress};
 use serde_json::Value;
 
 use super::{
@@ -17,6 +17,9 @@ use super::{
     json::{self, BlockView, Bodies},
 };
 use crate::{jsonrpc::RpcError, origin::Origin};
+
+/// How many blocks' commits tell who signed lately: as many as a node looks at.
+const SIGNERS_WINDOW: u64 = 3;
 
 /// A committed block with all that its JSON forms need.
 pub(crate) struct Loaded {
@@ -186,10 +189,14 @@ impl Eth {
         }
     }
 
-    /// The state after a block, and the block's surroundings.
-    pub fn surroundings(&self, block: BlockRef) -> Result<Surroundings, RpcError> {
+    /// The state after a block, and what a call there sees of the block.
+    pub fn surroundings(&self, block: BlockRef, call: &CallRequest) -> Result<Surroundings, RpcError> {
         let state = self.state(block)?;
-        let env = self.env(state.height())?;
+        let height = state.height();
+        let env = match asks_who_signed(call.to, &call.input) {
+            true => self.env_with_signers(height, height)?,
+            false => self.env(height)?,
+        };
         Ok(Surroundings { state, env })
     }
 
@@ -207,6 +214,31 @@ impl Eth {
             time_secs: u64::try_from(time).unwrap_or(0),
             gas_limit: params.block_gas_limit,
             protocol_version,
+            recent_signers: None,
         })
+    }
+
+    /// The same with those who signed lately, as blocks after `tip` see it: what changes of validators depend on.
+    /// Reading the blocks of the window costs more than most calls do, so only those that need it ask.
+    pub fn env_with_signers(&self, height: u64, tip: u64) -> Result<BlockEnv, RpcError> {
+        Ok(BlockEnv { recent_signers: self.recent_signers(tip)?, ..self.env(height)? })
+    }
+
+    /// `None` where blocks of the window are not kept.
+    fn recent_signers(&self, tip: u64) -> Result<Option<Arc<[ConsensusAddress]>>, RpcError> {
+        let first =
+            tip.saturating_add(1).saturating_sub(SIGNERS_WINDOW).max(self.genesis_height.saturating_add(1));
+        let mut signers = BTreeSet::new();
+        for height in first..=tip {
+            let block = match self.store.block(height) {
+                Ok(Some(block)) => block,
+                Ok(None) | Err(StoreError::Pruned { .. }) => return Ok(None),
+                Err(error) => return Err(store_error(error)),
+            };
+            let signatures = block.last_commit.iter().flat_map(|commit| &commit.signatures);
+            let addresses = signatures.filter(|s| s.is_commit()).filter_map(|s| s.validator_address());
+            signers.extend(addresses.filter_map(|a| <ConsensusAddress>::try_from(a.as_bytes()).ok()));
+        }
+        Ok(Some(signers.into_iter().collect()))
     }
 }

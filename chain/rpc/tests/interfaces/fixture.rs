@@ -183,7 +183,9 @@ impl Chain {
         };
         let last_commit = self.last.take().map(|(commit, _)| commit);
         let time = Time::from_unix_timestamp(1_700_000_000 + i64::try_from(self.height).unwrap(), 5).unwrap();
-        let header = context.header(time, set.validators()[0].address(), data_hash(&txs), last_commit.as_ref()).unwrap();
+        let header = context
+            .header(time, set.validators()[0].address(), data_hash(&txs), last_commit.as_ref())
+            .unwrap();
         let receipts: Vec<Receipt> = txs.iter().map(receipt).collect();
         let block = Block { header, txs, last_commit };
         let id = block_id(&block, &block.encode()).unwrap();
@@ -346,6 +348,7 @@ pub struct FakeNode {
 impl FakeNode {
     fn new() -> Self {
         let part = GenesisPart {
+            committee: vec![],
             organisation: "bank-a".parse().unwrap(),
             name: "Bank A".into(),
             ca_certificates: vec!["PEM".into()],

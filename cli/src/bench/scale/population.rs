@@ -139,10 +139,12 @@ fn execute(state: &MemoryState, genesis: &Genesis, txs: &[Signed]) -> Result<Cha
         time_secs: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         gas_limit: genesis.params.block_gas_limit,
         protocol_version: genesis.params.protocol_version,
+        recent_signers: None,
     };
+    let chain_id = env.chain_id;
     let mut executor = BlockExecutor::new(state, env)?;
     for tx in txs {
-        let receipt = executor.execute(&SignedTx::parse(tx.raw.clone())?.verify(env.chain_id)?)?;
+        let receipt = executor.execute(&SignedTx::parse(tx.raw.clone())?.verify(chain_id)?)?;
         if !receipt.outcome.succeeded() {
             bail!("the state cannot be made: {}", receipt.outcome.describe());
         }

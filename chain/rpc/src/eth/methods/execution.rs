@@ -32,7 +32,7 @@ pub(super) fn call(eth: &Eth, args: &Args) -> RpcResult {
         return Err(RpcError::invalid_params("invalid argument 3: block overrides are not supported"));
     }
     let request = args.required::<CallArg>(0)?.into_request(args.or_default(2)?, eth.limits.call_gas);
-    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?)?;
+    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?, &request)?;
     let outcome = concordat_core::call(state, &env, &request).map_err(execution_error)?;
     match outcome.status {
         CallStatus::Success => Ok(data(&outcome.output)),
@@ -43,7 +43,7 @@ pub(super) fn call(eth: &Eth, args: &Args) -> RpcResult {
 
 pub(super) fn estimate_gas(eth: &Eth, args: &Args) -> RpcResult {
     let request = args.required::<CallArg>(0)?.into_request(args.or_default(2)?, eth.limits.call_gas);
-    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?)?;
+    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?, &request)?;
     match concordat_core::estimate_gas(state, &env, &request) {
         Ok(gas) => Ok(quantity(gas)),
         Err(EstimateError::Reverted { output }) => Err(reverted(&output)),
@@ -54,7 +54,7 @@ pub(super) fn estimate_gas(eth: &Eth, args: &Args) -> RpcResult {
 
 pub(super) fn create_access_list(eth: &Eth, args: &Args) -> RpcResult {
     let request = args.required::<CallArg>(0)?.into_request(Overrides::default(), eth.limits.call_gas);
-    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?)?;
+    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?, &request)?;
     let outcome = concordat_core::create_access_list(state, &env, &request).map_err(execution_error)?;
     let mut answer = json!({
         "accessList": crate::eth::json::access_list(&outcome.access_list),
@@ -69,7 +69,7 @@ pub(super) fn create_access_list(eth: &Eth, args: &Args) -> RpcResult {
 pub(super) fn trace_call(eth: &Eth, args: &Args) -> RpcResult {
     args.or_default::<TraceOptions>(2)?;
     let request = args.required::<CallArg>(0)?.into_request(Overrides::default(), eth.limits.call_gas);
-    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?)?;
+    let Surroundings { state, env } = eth.surroundings(args.or_default(1)?, &request)?;
     let frame = concordat_core::trace_call(state, &env, &request, eth.limits.response_bytes)
         .map_err(execution_error)?;
     serde_json::to_value(frame).map_err(RpcError::internal)
@@ -81,7 +81,7 @@ pub(super) fn trace_transaction(eth: &Eth, args: &Args) -> RpcResult {
     let (at, loaded) = eth.locate(&hash)?.ok_or_else(|| RpcError::server("transaction not found"))?;
     let (preceding, tx) = reverify(eth, &loaded, at.index as usize)?;
     let parent = eth.store.state_at(at.height.saturating_sub(1)).map_err(store_error)?;
-    let env = eth.env(at.height)?;
+    let env = eth.env_with_signers(at.height, at.height.saturating_sub(1))?;
     let limit = eth.limits.response_bytes;
     let frame = concordat_core::trace_transaction(parent, env, &preceding, &tx, limit);
     let frame = frame.map_err(execution_error)?;

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.20;
+
+/// @title Concordat's governance
+/// @notice How the committee decides: proposals, ballots, what they do, and the freezes that follow.
+/// @dev Implemented natively at 0x000000000000000000000000000000000000C002 on chains that were started with a
+///      committee. Views may be called from anywhere. Functions that change something answer only to a
+///      transaction that calls them directly, never to a contract. Kinds, payloads and the canonical bytes of
+///      effects are described in docs/committee.md; all periods are counted in blocks.
+interface IGovernance {
+    /// @notice A member's ballot.
+    struct Ballot {
+        /// Who voted.
+        address member;
+        /// 1 yes, 2 no, 3 abstain.
+        uint8 choice;
+        /// At which height.
+        uint64 height;
+    }
+
+    /// @notice A proposal.
+    struct Proposal {
+        /// Its number, from 1.
+        uint64 id;
+        /// What it is about.
+        uint8 kind;
+        /// SHA-256 of its effect's canonical bytes: what ballots bind.
+        bytes32 digest;
+        /// Who made it.
+        address proposer;
+        /// At which height.
+        uint64 created;
+        /// The last height at which ballots are taken.
+        uint64 closes;
+        /// The first height at which it can be executed.
+        uint64 earliest;
+        /// The last one.
+        uint64 latest;
+        /// 0 open, 1 executed, 2 failed, 3 rejected, 4 expired, 5 revoked, 6 vetoed, 7 void.
+        uint8 status;
+        /// The height of its outcome; 0 while it is open, or if it expired by itself.
+        uint64 decided;
+        /// Code of the refusal that a failed one met.
+        uint16 refusal;
+        /// The same in words.
+        string reason;
+        /// A veto's basis, or the digest that the effect of a void one would have had.
+        bytes32 note;
+        /// The ballots, in the order in which they came.
+        Ballot[] ballots;
+    }
+
+    /// @notice The weights of a vote, by the committee as it is now.
+    struct Tally {
+        /// The committee's whole weight.
+        uint64 total;
+        /// Weight that has voted, abstentions included.
+        uint64 voted;
+        /// Weight that approves; without the proposer's own where the rule says so.
+        uint64 yes;
+        /// Weight that does not approve, likewise.
+        uint64 no;
+        /// Weight whose ballots are not counted and could still become so.
+        uint64 outstanding;
+        /// How many organisations have voted yes.
+        uint64 organisations;
+        /// Whether the ballots suffice.
+        bool met;
+    }
+
+    /// @notice A seat on the committee.
+    struct Member {
+        /// The account that votes.
+        address member;
+        /// The organisation that it votes for.
+        string organisation;
+        /// Its weight.
+        uint64 weight;
+    }
+
+    /// @notice What a proposal of a kind needs.
+    struct Rule {
+        /// The least share of the committee's weight that votes at all, in basis points.
+        uint64 participation;
+        /// The least share of yes among the weight that voted yes or no, in basis points.
+        uint64 approval;
+        /// How many organisations at least must vote yes.
+        uint64 organisations;
+        /// How long ballots are taken.
+        uint64 votingBlocks;
+        /// How long execution waits after the vote is decided.
+        uint64 timelockBlocks;
+        /// How long after that it may take place.
+        uint64 windowBlocks;
+        /// Whether a regulator may veto.
+        bool veto;
+        /// Whether the proposer's own ballot counts towards approval.
+        bool proposerCounts;
+        /// How long an emergency freeze lasts unless it is confirmed; 0 for all other kinds.
+        uint64 lapseBlocks;
+    }
+
+    /// @notice The freeze that was last imposed on an account and not lifted.
+    struct Freeze {
+        /// Whether it binds now. False also for accounts that were never frozen.
+        bool binds;
+        /// 1: whatever the account sends; 2: its business alone.
+        uint8 scope;
+        /// SHA-256 of the document that orders it.
+        bytes32 document;
+        /// Where the document is found.
+        string documentReference;
+        /// The last height at which it binds; 0: until it is lifted.
+        uint64 until;
+        /// Whether it is an emergency's, which lapses unless it is confirmed.
+        bool emergency;
+        /// The height at which it was imposed.
+        uint64 since;
+        /// The proposal that imposed it.
+        uint64 proposalId;
+    }
+
+    /// @notice A proposal was made. The digest is that of its effect as it would be now.
+    event ProposalOpened(uint64 indexed id, uint8 indexed kind, address indexed proposer, bytes32 digest, uint64 closes);
+    /// @notice A member has voted for, against, or neither, of this effect.
+    event BallotCast(uint64 indexed id, address indexed member, uint8 choice, bytes32 digest);
+    /// @notice Voting is over before its time: no ballot could change the outcome any more.
+    event VotingClosedEarly(uint64 indexed id, uint64 earliest, uint64 latest);
+    /// @notice The outcome of a proposal, for good.
+    event ProposalDecided(uint64 indexed id, uint8 status, uint16 refusal, string reason, bytes32 note);
+    /// @notice An organisation was admitted, suspended (0), reinstated (1), expelled (2), or has other roots.
+    event OrganisationChanged(string organisation, uint8 membership, uint64 indexed proposalId);
+    /// @notice A validator has this power two blocks from now on; 0: it no longer votes.
+    event ValidatorChanged(bytes32 indexed consensusKey, string organisation, uint64 power, uint64 indexed proposalId);
+    /// @notice A seat has this weight; 0: it is gone.
+    event SeatChanged(address indexed member, string organisation, uint64 weight, uint64 indexed proposalId);
+    /// @notice A rule has changed.
+    event RuleChanged(uint8 indexed kind, uint64 indexed proposalId);
+    /// @notice From the next transaction on, an account's transactions are refused.
+    event AccountFrozen(address indexed account, uint8 scope, bytes32 document, string documentReference, uint64 until, uint64 indexed proposalId);
+    /// @notice An account acts again.
+    event AccountUnfrozen(address indexed account, uint64 indexed proposalId);
+
+    /// @notice The call data are not those of a function here.
+    error MalformedCall();
+    /// @notice A contract asked for what only a transaction may ask for directly.
+    error OnlyDirectTransaction();
+    /// @notice Refused, with a stable code and the facts in words (docs/committee.md lists the codes).
+    error Refused(uint16 code, string reason);
+
+    /// @notice Makes a proposal. Only members of the committee may; nobody votes by proposing.
+    /// @param kind What it is about.
+    /// @param payload The canonical payload of that kind.
+    /// @return id Its number.
+    function propose(uint8 kind, bytes calldata payload) external returns (uint64 id);
+
+    /// @notice Casts the sender's one and final ballot.
+    /// @param choice 1 yes, 2 no, 3 abstain.
+    /// @param digest That of the effect which the member has seen.
+    function vote(uint64 id, uint8 choice, bytes32 digest) external;
+
+    /// @notice Takes a proposal back. Only its proposer may, until the outcome is known.
+    function revoke(uint64 id) external;
+
+    /// @notice Forbids a proposal. Only regulators may, where the rule of its kind allows it.
+    /// @param basis SHA-256 of the document that says why.
+    function veto(uint64 id, bytes32 basis) external;
+
+    /// @notice Gives a proposal its outcome once its time has come. Any account in good standing may ask for it.
+    /// @return status What became of it. A failed execution is a failed proposal, not a reverted transaction.
+    function execute(uint64 id) external returns (uint8 status);
+
+    /// @notice A proposal, as it stands at this height.
+    function proposal(uint64 id) external view returns (Proposal memory);
+
+    /// @notice At most `limit` (at most 50) proposals from number `from` on.
+    function proposals(uint64 from, uint64 limit) external view returns (Proposal[] memory);
+
+    /// @notice How many proposals there have been.
+    function proposalCount() external view returns (uint64);
+
+    /// @notice A proposal's payload.
+    function payload(uint64 id) external view returns (bytes memory);
+
+    /// @notice How the ballots of a proposal would be judged now.
+    function tally(uint64 id) external view returns (Tally memory);
+
+    /// @notice What a proposal would do now. Reverts with the refusal that it would meet.
+    /// @return digest SHA-256 of the canonical bytes. Another one than the proposal's: its ballots are for nothing.
+    /// @return effect The canonical bytes.
+    function preview(uint64 id) external view returns (bytes32 digest, bytes memory effect);
+
+    /// @notice What an action would do now, without proposing it.
+    function previewAction(uint8 kind, bytes calldata payload_)
+        external
+        view
+        returns (bytes32 digest, bytes memory effect);
+
+    /// @notice All seats, in the order of their addresses.
+    function committee() external view returns (Member[] memory);
+
+    /// @notice The rule of a kind.
+    function rule(uint8 kind) external view returns (Rule memory);
+
+    /// @notice The freeze of an account. Tokens may ask for it before they credit one.
+    function freeze(address account) external view returns (Freeze memory);
+
+    /// @notice The version of this interface.
+    function version() external view returns (uint64);
+}

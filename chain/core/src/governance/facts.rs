@@ -1,0 +1,188 @@
+//! What decisions read of the state, charged for before it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use concordat_governance::{
+    Committee, Facts, Kind, Rule,
+    action::NewValidator,
+    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+};
+use concordat_pki_verify::Purpose;
+use concordat_types::{Address, B256, Bytes, OrgId, receipt::Outcome, validator::ConsensusAddress};
+use sha2::{Digest as _, Sha256};
+
+use super::tables;
+use crate::{
+    identity::{
+        self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
+        validator_record,
+    },
+    standing::{Action, Backing, Standing, decide_sender},
+    system::{GasMeter, Rows, SystemCall, SystemError, gas},
+};
+
+/// Rows that reading a standing takes: the account's, its authority, the organisation, revocations of a path.
+const STANDING_ROWS: usize = 6;
+
+/// The state at a call's place in the block, and the call's gas.
+pub(super) struct ChainFacts<'a, R> {
+    pub(super) rows: &'a mut R,
+    pub(super) meter: &'a mut GasMeter,
+    pub(super) height: u64,
+    pub(super) time_secs: u64,
+}
+
+impl<'a, R: Rows> ChainFacts<'a, R> {
+    pub(super) fn of(call: &SystemCall, rows: &'a mut R, meter: &'a mut GasMeter) -> Self {
+        Self { rows, meter, height: call.height, time_secs: call.time_secs }
+    }
+
+    fn charge_rows(&mut self, count: usize) -> Result<(), SystemError> {
+        self.meter.charge_each(count, gas::ROW_READ)
+    }
+
+    fn charge_certificates(&mut self, count: usize) -> Result<(), SystemError> {
+        self.meter.charge_each(count, gas::CERTIFICATE.saturating_add(gas::ROW_READ))
+    }
+
+    /// The validator of two certification paths, or why they do not hold.
+    fn checked(&mut self, new: &NewValidator) -> Result<ValidatorRecord, ActError> {
+        let NewValidator { node_chain, consensus_chain, node_address, power } = new;
+        let node = check_member_path(self.rows, node_chain, Purpose::Node, self.time_secs)?;
+        let consensus = check_member_path(self.rows, consensus_chain, Purpose::ConsensusKey, self.time_secs)?;
+        identity::require_org(&node.org, &consensus)?;
+        let candidate = Candidate { node_chain, consensus_chain, node_address, power: *power };
+        Ok(validator_record(self.height, &candidate, &node, &consensus)?)
+    }
+}
+
+/// A verdict of the registry apart from a state that cannot be read.
+fn verdict<T>(result: Result<T, ActError>) -> Result<Result<T, String>, SystemError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(ActError::Refused(refusal)) => Ok(Err(refusal.to_string())),
+        Err(ActError::State(error)) => Err(error.into()),
+    }
+}
+
+/// An organisation in governance's terms.
+pub(super) fn organisation_facts(organisation: &Organisation) -> OrganisationFacts {
+    OrganisationFacts {
+        name: organisation.name.clone(),
+        membership: membership(organisation),
+        roles: organisation.roles.clone(),
+        roots: organisation.ca_certificates.iter().map(|der| fingerprint(der)).collect(),
+    }
+}
+
+const fn membership(organisation: &Organisation) -> Membership {
+    match (organisation.active, organisation.expelled) {
+        (_, true) => Membership::Expelled,
+        (true, false) => Membership::Active,
+        (false, false) => Membership::Suspended,
+    }
+}
+
+fn fingerprint(der: &[u8]) -> B256 {
+    B256::from_slice(&Sha256::digest(der))
+}
+
+/// A validator in governance's terms.
+pub(crate) fn validator_facts(record: &ValidatorRecord) -> ValidatorFacts {
+    ValidatorFacts {
+        organisation: record.org.clone(),
+        consensus_key: record.consensus_key.into(),
+        power: record.power,
+        node_key: record.node_spki,
+        node_address: record.node_address.clone(),
+    }
+}
+
+/// Whether an account may vote: as a transaction of it would be judged here.
+fn ability(standing: &Standing, height: u64, time_secs: u64) -> Ability {
+    match decide_sender(standing, height, time_secs, Action::CallSystem) {
+        Ok(()) => Ability::Now,
+        Err(Outcome::CertificateExpired) => Ability::Later,
+        Err(_) => Ability::Not,
+    }
+}
+
+impl<R: Rows> Facts for ChainFacts<'_, R> {
+    type Error = SystemError;
+
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn committee(&mut self) -> Result<Committee, SystemError> {
+        self.charge_rows(1)?;
+        Ok(tables::committee(self.rows)?)
+    }
+
+    fn rule(&mut self, kind: Kind) -> Result<Rule, SystemError> {
+        self.charge_rows(1)?;
+        Ok(tables::rule(self.rows, kind)?)
+    }
+
+    fn organisation(&mut self, id: &OrgId) -> Result<Option<OrganisationFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let organisation = identity::tables::organisation(self.rows, id)?;
+        Ok(organisation.as_ref().map(organisation_facts))
+    }
+
+    fn memberships(&mut self) -> Result<BTreeMap<OrgId, Membership>, SystemError> {
+        self.charge_rows(1)?;
+        let ids = identity::tables::organisation_ids(self.rows)?;
+        self.charge_rows(ids.len())?;
+        let mut memberships = BTreeMap::new();
+        for id in ids {
+            if let Some(organisation) = identity::tables::organisation(self.rows, &id)? {
+                memberships.insert(id, membership(&organisation));
+            }
+        }
+        Ok(memberships)
+    }
+
+    fn validators(&mut self) -> Result<Vec<ValidatorFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let count = identity::tables::validator_count(self.rows)?;
+        self.charge_rows(count)?;
+        Ok(identity::tables::validators(self.rows)?.iter().map(validator_facts).collect())
+    }
+
+    fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, SystemError> {
+        self.charge_rows(STANDING_ROWS)?;
+        let Some(row) = identity::tables::standing(self.rows, address)? else { return Ok(None) };
+        let Some(standing) = Standing::read(self.rows, address, Backing::read)? else { return Ok(None) };
+        let organisation = identity::tables::authority(self.rows, row.authority)?.org;
+        let ability = ability(&standing, self.height, self.time_secs);
+        Ok(Some(AccountFacts { organisation, role: standing.role, ability }))
+    }
+
+    fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(tables::freeze(self.rows, address)?.map(|freeze| freeze.frozen))
+    }
+
+    fn recent_signers(&mut self) -> Result<BTreeSet<ConsensusAddress>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(self.rows.recent_signers()?)
+    }
+
+    fn check_roots(&mut self, id: &OrgId, roots: &[Bytes]) -> Result<Result<Vec<B256>, String>, SystemError> {
+        self.charge_certificates(roots.len())?;
+        for der in roots {
+            if let Err(refusal) = check_root(der, id, self.time_secs) {
+                return Ok(Err(refusal.to_string()));
+            }
+        }
+        Ok(Ok(roots.iter().map(|der| fingerprint(der)).collect()))
+    }
+
+    fn check_validator(&mut self, new: &NewValidator) -> Result<Result<ValidatorFacts, String>, SystemError> {
+        self.charge_certificates(new.node_chain.len().saturating_add(new.consensus_chain.len()))?;
+        self.charge_rows(4)?;
+        let record = self.checked(new);
+        Ok(verdict(record)?.map(|record| validator_facts(&record)))
+    }
+}

@@ -1,0 +1,49 @@
+//! Governance as a system contract: `concordat-governance` decides over the rows of the state, and what it decides
+//! is written here.
+//!
+//! | Module | Does |
+//! |---|---|
+//! | `records`, `tables` | rows |
+//! | `facts` | what decisions read, charged for before it is read |
+//! | `acts` | the functions that change something |
+//! | `apply` | an effect becomes rows, Solidity events and events for the node |
+//! | `views` | the functions that only answer |
+//! | `contract` | the Solidity face |
+
+pub mod abi;
+mod acts;
+mod apply;
+mod contract;
+mod facts;
+mod records;
+pub(crate) mod tables;
+mod views;
+
+use alloy_sol_types::SolError as _;
+use concordat_governance::{Refusal, ResolveError};
+
+pub use contract::Governance;
+pub(crate) use facts::validator_facts;
+pub use records::AccountFreeze;
+
+use crate::system::SystemError;
+
+use abi::IGovernance;
+
+/// A refusal as the contract tells it.
+fn revert(refusal: &Refusal) -> SystemError {
+    let error = IGovernance::Refused { code: refusal.code(), reason: refusal.to_string() };
+    SystemError::Revert(error.abi_encode().into())
+}
+
+/// A failed decision as the contract tells it.
+fn stop(error: ResolveError<SystemError>) -> SystemError {
+    match error {
+        ResolveError::Refused(refusal) => revert(&refusal),
+        ResolveError::Facts(error) => error,
+    }
+}
+
+fn malformed() -> SystemError {
+    SystemError::Revert(IGovernance::MalformedCall {}.abi_encode().into())
+}

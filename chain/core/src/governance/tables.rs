@@ -1,0 +1,83 @@
+//! Governance's tables over the rows of the state.
+
+use concordat_governance::{Committee, Kind, Proposal, Rule};
+use concordat_types::{Address, Bytes, ReadError};
+
+use super::records::AccountFreeze;
+use crate::{
+    account::corrupt,
+    identity::tables::{read, required},
+    system::{RowKey, Rows},
+};
+
+// The numbers are part of the state's keys and never change meaning.
+const COMMITTEE: u8 = 0x20;
+const RULES: u8 = 0x21;
+const PROPOSALS: u8 = 0x22;
+const PAYLOADS: u8 = 0x23;
+const PROPOSAL_COUNT: u8 = 0x24;
+const FREEZES: u8 = 0x25;
+
+/// Key of the committee's row.
+pub(crate) fn committee_key() -> RowKey {
+    RowKey::new(COMMITTEE, &[])
+}
+
+/// Key of a rule's row.
+pub(crate) fn rule_key(kind: Kind) -> RowKey {
+    RowKey::new(RULES, &[kind.code()])
+}
+
+/// Key of a proposal's row.
+pub(crate) fn proposal_key(id: u64) -> RowKey {
+    RowKey::new(PROPOSALS, &id.to_be_bytes())
+}
+
+/// Key of the row of a proposal's payload.
+pub(crate) fn payload_key(id: u64) -> RowKey {
+    RowKey::new(PAYLOADS, &id.to_be_bytes())
+}
+
+/// Key of the row that counts proposals.
+pub(crate) fn proposal_count_key() -> RowKey {
+    RowKey::new(PROPOSAL_COUNT, &[])
+}
+
+/// Key of the row of an account's freeze.
+pub(crate) fn freeze_key(account: Address) -> RowKey {
+    RowKey::new(FREEZES, account.as_slice())
+}
+
+/// The committee; empty on a chain that was started without one.
+pub(crate) fn committee(rows: &mut impl Rows) -> Result<Committee, ReadError> {
+    Ok(read(rows, &committee_key())?.unwrap_or_default())
+}
+
+/// The rule of a kind. A chain with a committee has one for each; without, the initial one is told.
+pub(crate) fn rule(rows: &mut impl Rows, kind: Kind) -> Result<Rule, ReadError> {
+    Ok(read(rows, &rule_key(kind))?.unwrap_or_else(|| Rule::initial(kind, 0)))
+}
+
+pub(crate) fn proposal(rows: &mut impl Rows, id: u64) -> Result<Option<Proposal>, ReadError> {
+    read(rows, &proposal_key(id))
+}
+
+/// The payload of a proposal that there is.
+pub(crate) fn payload(rows: &mut impl Rows, id: u64) -> Result<Bytes, ReadError> {
+    rows.row(&payload_key(id))?.ok_or_else(|| corrupt(format!("the payload of proposal {id}")))
+}
+
+/// How many proposals there have been.
+pub(crate) fn proposal_count(rows: &mut impl Rows) -> Result<u64, ReadError> {
+    Ok(read(rows, &proposal_count_key())?.unwrap_or_default())
+}
+
+/// The freeze that was last imposed on an account and not lifted.
+pub(crate) fn freeze(rows: &mut impl Rows, account: Address) -> Result<Option<AccountFreeze>, ReadError> {
+    read(rows, &freeze_key(account))
+}
+
+/// The same for an account that is marked as frozen.
+pub(crate) fn marked_freeze(rows: &mut impl Rows, account: Address) -> Result<AccountFreeze, ReadError> {
+    required(rows, &freeze_key(account))
+}

@@ -1,0 +1,249 @@
+//! `concordat gov`: propose, preview, vote, execute, look up.
+
+mod propose;
+mod show;
+
+use alloy_primitives::{Address, B256, Bytes, TxKind};
+use alloy_sol_types::SolCall;
+use clap::{Args, Subcommand};
+use concordat_core::{GOVERNANCE, governance::abi::IGovernance};
+use concordat_governance::{Choice, Effect, Kind};
+use eyre::{Result, WrapErr as _, bail, eyre};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, NodeArgs},
+    keys::{self, KeyArgs},
+    output,
+    transaction::{self, Act, OfflineArgs},
+};
+
+/// Gas for an execution: what it needs depends on what it does, and nobody pays for what is left.
+const EXECUTION_GAS: u64 = 16_000_000;
+
+/// The least gas of any other act: others' ballots that come first make a ballot dearer to count.
+const LEAST_GAS: u64 = 4_000_000;
+
+/// Subcommands of `concordat gov`.
+#[derive(Subcommand)]
+pub enum GovCommand {
+    /// Make a proposal. Nobody votes by proposing.
+    #[command(subcommand)]
+    Propose(propose::ProposeCommand),
+    /// What a proposal would do now, and whether its ballots are for that.
+    Preview {
+        /// The proposal's number.
+        id: u64,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Cast your one and final ballot. It binds the effect that is printed.
+    Vote(VoteArgs),
+    /// Take your own proposal back.
+    Revoke(IdArgs),
+    /// Forbid a proposal, as a regulator, where the rule of its kind allows it.
+    Veto {
+        #[command(flatten)]
+        proposal: IdArgs,
+        /// The document that says why; its SHA-256 goes on chain.
+        #[arg(long, value_name = "FILE")]
+        basis_file: std::path::PathBuf,
+    },
+    /// Give a proposal its outcome, once its time has come. Any account in good standing may.
+    Execute(IdArgs),
+    /// All proposals, newest last.
+    List {
+        /// Only those of this kind.
+        #[arg(long)]
+        kind: Option<Kind>,
+        /// Only those of this status: open, executed, failed, rejected, expired, revoked, vetoed or void.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those of this proposer.
+        #[arg(long, value_name = "ADDRESS")]
+        proposer: Option<Address>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// A proposal with its ballots, and how they would be judged now.
+    Show {
+        /// The proposal's number.
+        id: u64,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// The committee's seats.
+    Committee {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// The rule of a kind; of all kinds if none is named.
+    Rule {
+        /// The kind.
+        kind: Option<Kind>,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// Who acts, through which node.
+#[derive(Args, Clone)]
+pub struct SenderArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    offline: OfflineArgs,
+}
+
+/// A proposal, and who acts on it.
+#[derive(Args)]
+pub struct IdArgs {
+    /// The proposal's number.
+    id: u64,
+    #[command(flatten)]
+    sender: SenderArgs,
+}
+
+/// Arguments of `concordat gov vote`.
+#[derive(Args)]
+pub struct VoteArgs {
+    /// The proposal's number.
+    id: u64,
+    /// yes, no or abstain.
+    choice: Choice,
+    /// Vote only if the effect has this digest, and do not ask the node for it.
+    #[arg(long, value_name = "DIGEST")]
+    expect_digest: Option<B256>,
+    #[command(flatten)]
+    sender: SenderArgs,
+}
+
+/// Runs `concordat gov`.
+pub fn run(command: GovCommand, json: bool) -> Result<()> {
+    match command {
+        GovCommand::Propose(command) => propose::run(command, json),
+        GovCommand::Preview { id, node } => preview(&node.connect()?, id, json),
+        GovCommand::Vote(args) => vote(&args, json),
+        GovCommand::Revoke(args) => {
+            let call = IGovernance::revokeCall { id: args.id };
+            args.sender.send(&call, None, json, |_| format!("proposal {} is revoked", args.id))
+        }
+        GovCommand::Veto { proposal, basis_file } => {
+            let call = IGovernance::vetoCall { id: proposal.id, basis: propose::document(&basis_file)? };
+            proposal.sender.send(&call, None, json, |_| format!("proposal {} is vetoed", proposal.id))
+        }
+        GovCommand::Execute(args) => execute(&args, json),
+        GovCommand::List { kind, status, proposer, node } => {
+            let wanted = show::Wanted { kind, status, proposer };
+            show::list(&node.connect()?, &wanted, json)
+        }
+        GovCommand::Show { id, node } => show::proposal(&node.connect()?, id, json),
+        GovCommand::Committee { node } => show::committee(&node.connect()?, json),
+        GovCommand::Rule { kind, node } => show::rules(&node.connect()?, kind, json),
+    }
+}
+
+/// What became of an act.
+enum Done {
+    /// It was signed, not sent.
+    Signed(Value),
+    /// It is in a block: the receipt.
+    Executed(Value),
+}
+
+/// Asks governance, at the newest height.
+pub fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
+    let request = json!({ "to": GOVERNANCE, "input": Bytes::from(call.abi_encode()) });
+    let answer: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
+    C::abi_decode_returns(&answer)
+        .wrap_err("the node does not answer as governance does; was the chain started with a committee?")
+}
+
+impl SenderArgs {
+    /// Sends a call and says what it did, or prints it signed with `--offline`.
+    fn send(
+        &self,
+        call: &impl SolCall,
+        gas: Option<u64>,
+        json: bool,
+        human: impl FnOnce(&Value) -> String,
+    ) -> Result<()> {
+        let client = self.node.connect()?;
+        match self.act(&client, call.abi_encode().into(), gas)? {
+            Done::Signed(signed) => output::show(json, &signed, |signed| format!("{signed:#}")),
+            Done::Executed(receipt) => output::show(json, &receipt, human),
+        }
+    }
+
+    /// Sends call data to governance, or signs the transaction only. What would be refused is refused before.
+    fn act(&self, client: &Client, input: Bytes, gas: Option<u64>) -> Result<Done> {
+        let key = self.key.open()?;
+        let mut act = Act { to: TxKind::Call(GOVERNANCE), input, gas };
+        if let Some(signed) = self.offline.signed(client, &key, &act)? {
+            return Ok(Done::Signed(signed));
+        }
+        if act.gas.is_none() {
+            act.gas = Some(transaction::estimate(client, keys::address(&key)?, &act)?.max(LEAST_GAS));
+        }
+        Ok(Done::Executed(transaction::execute(client, &key, &act)?))
+    }
+}
+
+/// A proposal's effect as it would be now.
+fn effect(client: &Client, id: u64) -> Result<Effect> {
+    let answer = ask(client, &IGovernance::previewCall { id })?;
+    let effect = Effect::decode(&answer.effect)
+        .ok_or_else(|| eyre!("the node's effect is none that this program knows; update it"))?;
+    if effect.digest() != answer.digest {
+        bail!(
+            "the node's digest {} is not that of the effect it tells: do not vote through it",
+            answer.digest
+        );
+    }
+    Ok(effect)
+}
+
+fn preview(client: &Client, id: u64, json: bool) -> Result<()> {
+    let effect = effect(client, id)?;
+    let proposal = ask(client, &IGovernance::proposalCall { id })?;
+    let changed = effect.digest() != proposal.digest;
+    let said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
+    output::show(json, &said, |_| match changed {
+        false => effect.to_string(),
+        true => format!(
+            "{effect}\nThe proposal was made for another effect, {}: as things stand it will be void.",
+            proposal.digest
+        ),
+    })
+}
+
+fn vote(args: &VoteArgs, json: bool) -> Result<()> {
+    let digest = match args.expect_digest {
+        Some(digest) => digest,
+        None => {
+            let client = args.sender.node.connect()?;
+            let effect = effect(&client, args.id)?;
+            output::progress(json, &effect);
+            let proposal = ask(&client, &IGovernance::proposalCall { id: args.id })?;
+            if effect.digest() != proposal.digest {
+                bail!("the effect has changed since proposal {} was made: it will be void", args.id);
+            }
+            effect.digest()
+        }
+    };
+    let call = IGovernance::voteCall { id: args.id, choice: args.choice.code(), digest };
+    args.sender.send(&call, None, json, |_| format!("voted {} on proposal {}", args.choice, args.id))
+}
+
+fn execute(args: &IdArgs, json: bool) -> Result<()> {
+    let call = IGovernance::executeCall { id: args.id };
+    let client = args.sender.node.connect()?;
+    args.sender.send(&call, Some(EXECUTION_GAS), json, |_| {
+        match ask(&client, &IGovernance::proposalCall { id: args.id }) {
+            Ok(proposal) => show::status_line(&proposal),
+            Err(error) => format!("executed, but its outcome cannot be asked for: {error}"),
+        }
+    })
+}

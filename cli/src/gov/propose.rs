@@ -1,0 +1,380 @@
+//! `concordat gov propose`: one subcommand per kind.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_sol_types::{SolCall as _, SolEvent as _};
+use clap::{Args, Subcommand};
+use concordat_core::governance::abi::IGovernance;
+use concordat_governance::{
+    Action, Effect, Kind,
+    action::{Admission, Basis, NewValidator, Scope},
+};
+use concordat_types::{OrgId, genesis::GenesisPart};
+use eyre::{Result, WrapErr as _, eyre};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{Done, SenderArgs, ask, show};
+use crate::{keys, output};
+
+/// Subcommands of `concordat gov propose`.
+#[derive(Subcommand)]
+pub enum ProposeCommand {
+    /// A new member organisation, from its part (`concordat genesis part`).
+    AdmitOrganisation(Proposing<AdmitArgs>),
+    /// Its accounts and nodes are refused until it is reinstated; its validators go.
+    SuspendOrganisation(Proposing<OrganisationArgs>),
+    /// A suspended organisation acts again.
+    ReinstateOrganisation(Proposing<OrganisationArgs>),
+    /// An organisation leaves for good.
+    ExpelOrganisation(Proposing<OrganisationArgs>),
+    /// The new list of an organisation's root authorities: first add the next, later remove the last.
+    SetAuthorities(Proposing<AuthoritiesArgs>),
+    /// A new validator.
+    AdmitValidator(Proposing<ValidatorArgs>),
+    /// A validator's voting power.
+    SetValidatorPower(Proposing<PowerArgs>),
+    /// A validator goes.
+    RetireValidator(Proposing<KeyOfVotesArgs>),
+    /// A seat on the committee: new, of another weight, or gone (weight 0).
+    SetCommitteeMember(Proposing<SeatArgs>),
+    /// The rule of a kind. What is not named stays as it is.
+    SetRule(Box<Proposing<RuleArgs>>),
+    /// An account's transactions are refused.
+    FreezeAccount(Proposing<FreezeArgs>),
+    /// The same at once, for a while.
+    EmergencyFreeze(Proposing<EmergencyArgs>),
+    /// A frozen account acts again.
+    UnfreezeAccount(Proposing<UnfreezeArgs>),
+}
+
+/// What is proposed, and who proposes it.
+#[derive(Args)]
+pub struct Proposing<T: Args> {
+    #[command(flatten)]
+    what: T,
+    #[command(flatten)]
+    sender: SenderArgs,
+}
+
+#[derive(Args)]
+pub struct AdmitArgs {
+    /// The organisation's part: its id, name, root certificates and the roles that they may grant.
+    #[arg(long, value_name = "FILE")]
+    part: PathBuf,
+}
+
+#[derive(Args)]
+pub struct OrganisationArgs {
+    /// The organisation's id.
+    organisation: OrgId,
+}
+
+#[derive(Args)]
+pub struct AuthoritiesArgs {
+    /// The organisation's id.
+    organisation: OrgId,
+    /// PEM of a root certificate; repeat it for each that shall hold.
+    #[arg(long, value_name = "FILE", required = true)]
+    ca: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ValidatorArgs {
+    /// PEM chain of the node's certificate, role validator.
+    #[arg(long, value_name = "FILE")]
+    node_certificate: PathBuf,
+    /// PEM chain of the certificate of the key of its votes, role consensus.
+    #[arg(long, value_name = "FILE")]
+    consensus_certificate: PathBuf,
+    /// Where nodes reach it, HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// Its voting power.
+    #[arg(long)]
+    power: u64,
+}
+
+#[derive(Args)]
+pub struct PowerArgs {
+    /// The key of its votes.
+    consensus_key: B256,
+    /// The new power.
+    #[arg(long)]
+    power: u64,
+}
+
+#[derive(Args)]
+pub struct KeyOfVotesArgs {
+    /// The key of its votes.
+    consensus_key: B256,
+}
+
+#[derive(Args)]
+pub struct SeatArgs {
+    /// The account, enrolled with the role committee-member.
+    member: Address,
+    /// The weight of its ballot; 0 takes the seat.
+    #[arg(long)]
+    weight: u64,
+}
+
+#[derive(Args)]
+pub struct RuleArgs {
+    /// The kind.
+    kind: Kind,
+    /// Least share of weight that votes, in basis points.
+    #[arg(long, value_name = "POINTS")]
+    participation: Option<u64>,
+    /// Least share of yes among yes and no, in basis points.
+    #[arg(long, value_name = "POINTS")]
+    approval: Option<u64>,
+    /// How many organisations at least must vote yes.
+    #[arg(long)]
+    organisations: Option<u64>,
+    /// How many blocks ballots are taken.
+    #[arg(long, value_name = "BLOCKS")]
+    voting: Option<u64>,
+    /// How many blocks execution waits after the vote.
+    #[arg(long, value_name = "BLOCKS")]
+    timelock: Option<u64>,
+    /// For how many blocks it may then take place.
+    #[arg(long, value_name = "BLOCKS")]
+    window: Option<u64>,
+    /// Whether a regulator may veto.
+    #[arg(long)]
+    veto: Option<bool>,
+    /// Whether the proposer's own ballot counts towards approval.
+    #[arg(long)]
+    proposer_counts: Option<bool>,
+    /// How many blocks an emergency freeze lasts.
+    #[arg(long, value_name = "BLOCKS")]
+    lapse: Option<u64>,
+}
+
+#[derive(Args)]
+pub struct BasisArgs {
+    /// The document that orders it; its SHA-256 goes on chain.
+    #[arg(long, value_name = "FILE")]
+    basis_file: PathBuf,
+    /// Where people find the document.
+    #[arg(long, value_name = "TEXT")]
+    reference: String,
+}
+
+#[derive(Args)]
+pub struct FreezeArgs {
+    /// The account.
+    account: Address,
+    #[command(flatten)]
+    basis: BasisArgs,
+    /// all: whatever it sends; outgoing: its business alone.
+    #[arg(long, default_value = "all")]
+    scope: Scope,
+    /// The last height at which it binds; without, until it is lifted.
+    #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+    until: u64,
+}
+
+#[derive(Args)]
+pub struct EmergencyArgs {
+    /// The account.
+    account: Address,
+    #[command(flatten)]
+    basis: BasisArgs,
+    /// all: whatever it sends; outgoing: its business alone.
+    #[arg(long, default_value = "all")]
+    scope: Scope,
+}
+
+#[derive(Args)]
+pub struct UnfreezeArgs {
+    /// The account.
+    account: Address,
+    #[command(flatten)]
+    basis: BasisArgs,
+}
+
+/// What becomes an action; some ask the node first.
+pub trait Proposable {
+    /// The action.
+    fn action(&self, sender: &SenderArgs) -> Result<Action>;
+}
+
+/// Runs `concordat gov propose`.
+pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
+    use ProposeCommand as Command;
+    match command {
+        Command::AdmitOrganisation(args) => args.propose(json),
+        Command::SuspendOrganisation(args) => {
+            submit(&args.sender, &Action::SuspendOrganisation(args.what.organisation), json)
+        }
+        Command::ReinstateOrganisation(args) => {
+            submit(&args.sender, &Action::ReinstateOrganisation(args.what.organisation), json)
+        }
+        Command::ExpelOrganisation(args) => {
+            submit(&args.sender, &Action::ExpelOrganisation(args.what.organisation), json)
+        }
+        Command::SetAuthorities(args) => args.propose(json),
+        Command::AdmitValidator(args) => args.propose(json),
+        Command::SetValidatorPower(args) => {
+            let PowerArgs { consensus_key, power } = args.what;
+            submit(&args.sender, &Action::SetValidatorPower { consensus_key, power }, json)
+        }
+        Command::RetireValidator(args) => {
+            let consensus_key = args.what.consensus_key;
+            submit(&args.sender, &Action::RetireValidator { consensus_key }, json)
+        }
+        Command::SetCommitteeMember(args) => {
+            let SeatArgs { member, weight } = args.what;
+            submit(&args.sender, &Action::SetCommitteeMember { member, weight }, json)
+        }
+        Command::SetRule(args) => args.propose(json),
+        Command::FreezeAccount(args) => args.propose(json),
+        Command::EmergencyFreeze(args) => args.propose(json),
+        Command::UnfreezeAccount(args) => args.propose(json),
+    }
+}
+
+impl<T: Args + Proposable> Proposing<T> {
+    fn propose(&self, json: bool) -> Result<()> {
+        submit(&self.sender, &self.what.action(&self.sender)?, json)
+    }
+}
+
+impl Proposable for AdmitArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let text = fs::read_to_string(&self.part).wrap_err_with(|| self.part.display().to_string())?;
+        let part: GenesisPart = serde_json::from_str(&text)
+            .wrap_err_with(|| format!("{} is no organisation's part", self.part.display()))?;
+        let mut roots = Vec::new();
+        for pem in &part.ca_certificates {
+            let chain =
+                concordat_pki_authority::pem::decode_all(concordat_pki_authority::pem::CERTIFICATE, pem);
+            roots.extend(chain.into_iter().map(Bytes::from));
+        }
+        let GenesisPart { organisation: id, name, roles, .. } = part;
+        Ok(Action::AdmitOrganisation(Admission { id, name, roots, roles: BTreeSet::from_iter(roles) }))
+    }
+}
+
+impl Proposable for AuthoritiesArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let mut roots = Vec::new();
+        for file in &self.ca {
+            roots.extend(chain(file)?);
+        }
+        Ok(Action::SetAuthorities { id: self.organisation.clone(), roots })
+    }
+}
+
+impl Proposable for ValidatorArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        Ok(Action::AdmitValidator(NewValidator {
+            node_chain: chain(&self.node_certificate)?,
+            consensus_chain: chain(&self.consensus_certificate)?,
+            node_address: self.address.clone(),
+            power: self.power,
+        }))
+    }
+}
+
+impl Proposable for RuleArgs {
+    fn action(&self, sender: &SenderArgs) -> Result<Action> {
+        let rule = ask(&sender.node.connect()?, &IGovernance::ruleCall { kind: self.kind.code() })?;
+        let mut rule = show::rule_of(&rule);
+        let numbers = [
+            (self.participation, &mut rule.participation),
+            (self.approval, &mut rule.approval),
+            (self.organisations, &mut rule.organisations),
+            (self.voting, &mut rule.voting_blocks),
+            (self.timelock, &mut rule.timelock_blocks),
+            (self.window, &mut rule.window_blocks),
+            (self.lapse, &mut rule.lapse_blocks),
+        ];
+        for (new, field) in numbers {
+            *field = new.unwrap_or(*field);
+        }
+        rule.veto = self.veto.unwrap_or(rule.veto);
+        rule.proposer_counts = self.proposer_counts.unwrap_or(rule.proposer_counts);
+        Ok(Action::SetRule { kind: self.kind, rule })
+    }
+}
+
+impl Proposable for FreezeArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let Self { account, basis, scope, until } = self;
+        Ok(Action::FreezeAccount { account: *account, scope: *scope, basis: basis.read()?, until: *until })
+    }
+}
+
+impl Proposable for EmergencyArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let Self { account, basis, scope } = self;
+        Ok(Action::EmergencyFreeze { account: *account, scope: *scope, basis: basis.read()? })
+    }
+}
+
+impl Proposable for UnfreezeArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        Ok(Action::UnfreezeAccount { account: self.account, basis: self.basis.read()? })
+    }
+}
+
+impl BasisArgs {
+    fn read(&self) -> Result<Basis> {
+        Ok(Basis { document: document(&self.basis_file)?, reference: self.reference.clone() })
+    }
+}
+
+/// SHA-256 of a document.
+pub(super) fn document(file: &Path) -> Result<B256> {
+    let bytes = fs::read(file).wrap_err_with(|| file.display().to_string())?;
+    Ok(B256::from_slice(&Sha256::digest(bytes)))
+}
+
+fn chain(file: &Path) -> Result<Vec<Bytes>> {
+    Ok(keys::certificates(file)?.into_iter().map(Bytes::from).collect())
+}
+
+/// Checks, sends, and says the proposal's number and what it would do.
+fn submit(sender: &SenderArgs, action: &Action, json: bool) -> Result<()> {
+    action.validate()?;
+    let call = IGovernance::proposeCall { kind: action.kind().code(), payload: action.encode() };
+    let client = sender.node.connect()?;
+    let receipt = match sender.act(&client, call.abi_encode().into(), None)? {
+        Done::Signed(signed) => return output::show(json, &signed, |signed| format!("{signed:#}")),
+        Done::Executed(receipt) => receipt,
+    };
+    let opened = opened(&receipt)?;
+    let effect = super::effect(&client, opened.id)?;
+    let said = said(&opened, &effect, &receipt);
+    output::show(json, &said, |_| {
+        format!("proposal {} is open through height {}\n{effect}", opened.id, opened.closes)
+    })
+}
+
+fn said(opened: &IGovernance::ProposalOpened, effect: &Effect, receipt: &Value) -> Value {
+    json!({
+        "id": opened.id,
+        "kind": effect.kind,
+        "digest": opened.digest,
+        "closes": opened.closes,
+        "effect": effect,
+        "block": receipt["blockNumber"],
+        "transaction": receipt["transactionHash"],
+    })
+}
+
+/// The event of a proposal's receipt.
+fn opened(receipt: &Value) -> Result<IGovernance::ProposalOpened> {
+    let logs: Vec<alloy_primitives::Log> = serde_json::from_value(receipt["logs"].clone())?;
+    let mut events = logs.iter().filter_map(|log| IGovernance::ProposalOpened::decode_log(log).ok());
+    let event = events.next().ok_or_else(|| eyre!("the receipt has no ProposalOpened event"))?;
+    Ok(event.data)
+}

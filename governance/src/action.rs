@@ -1,0 +1,481 @@
+//! What a proposal would do, in its canonical bytes. Everything that needs no state is checked here.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_rlp::{Decodable, RlpDecodable, RlpEncodable};
+use concordat_types::{OrgId, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Kind,
+    committee::MAX_WEIGHT,
+    rule::{Rule, RuleError},
+    wire,
+};
+
+/// The longest payload, in bytes.
+pub const MAX_PAYLOAD_BYTES: usize = 32 * 1024;
+
+/// The most root certificates of an organisation, and the most certificates of a path.
+pub const MAX_CERTIFICATES: usize = 4;
+
+/// The longest certificate, in bytes.
+pub const MAX_CERTIFICATE_BYTES: usize = 4 * 1024;
+
+/// The longest name of an organisation, in bytes.
+pub const MAX_NAME_BYTES: usize = 100;
+
+/// The longest reference to a document, in bytes.
+pub const MAX_REFERENCE_BYTES: usize = 200;
+
+/// The longest `host:port`, in bytes.
+pub const MAX_NODE_ADDRESS_BYTES: usize = 260;
+
+/// What a freeze refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Scope {
+    /// Whatever the account sends, renewals and ballots included.
+    All = 1,
+    /// Its business: deployments and calls of contracts. It may still renew its certificate, and vote.
+    Outgoing = 2,
+}
+
+impl Scope {
+    /// The scope's stable code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The scope with this code.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::All),
+            2 => Some(Self::Outgoing),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Scope::All => "all",
+            Scope::Outgoing => "outgoing",
+        })
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "outgoing" => Ok(Self::Outgoing),
+            other => Err(format!("{other:?} is no scope; scopes are all and outgoing")),
+        }
+    }
+}
+
+/// Why an order is lawful: the hash of the document that orders it, and where that is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
+pub struct Basis {
+    /// SHA-256 of the document.
+    pub document: B256,
+    /// Where it is found, at most [`MAX_REFERENCE_BYTES`].
+    pub reference: String,
+}
+
+/// A new member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Its identifier, as in the O of its certificates.
+    pub id: OrgId,
+    /// Its name for people.
+    pub name: String,
+    /// Its root CA certificates, DER.
+    pub roots: Vec<Bytes>,
+    /// The roles that they may grant.
+    pub roles: BTreeSet<Role>,
+}
+
+/// A new validator.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct NewValidator {
+    /// Certification path of its node's TLS key, role validator, DER, leaf first.
+    pub node_chain: Vec<Bytes>,
+    /// Certification path of the key of its votes, role consensus.
+    pub consensus_chain: Vec<Bytes>,
+    /// Where nodes reach it, `host:port`.
+    pub node_address: String,
+    /// Its voting power.
+    pub power: u64,
+}
+
+/// What a proposal would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Admits an organisation.
+    AdmitOrganisation(Admission),
+    /// Suspends one.
+    SuspendOrganisation(OrgId),
+    /// Reinstates one.
+    ReinstateOrganisation(OrgId),
+    /// Expels one.
+    ExpelOrganisation(OrgId),
+    /// Replaces the list of an organisation's root certificates.
+    SetAuthorities {
+        /// Whose.
+        id: OrgId,
+        /// The new list, DER.
+        roots: Vec<Bytes>,
+    },
+    /// Admits a validator.
+    AdmitValidator(NewValidator),
+    /// Changes a validator's power.
+    SetValidatorPower {
+        /// Whose votes.
+        consensus_key: B256,
+        /// The new power.
+        power: u64,
+    },
+    /// Retires a validator.
+    RetireValidator {
+        /// Whose votes.
+        consensus_key: B256,
+    },
+    /// Gives, changes or takes a seat on the committee.
+    SetCommitteeMember {
+        /// Whose.
+        member: Address,
+        /// The weight; zero takes the seat.
+        weight: u64,
+    },
+    /// Changes the rule of a kind.
+    SetRule {
+        /// Of which kind.
+        kind: Kind,
+        /// The new rule.
+        rule: Rule,
+    },
+    /// Freezes an account.
+    FreezeAccount {
+        /// Which.
+        account: Address,
+        /// What is refused.
+        scope: Scope,
+        /// Why.
+        basis: Basis,
+        /// The last height at which it binds; zero: until it is lifted.
+        until: u64,
+    },
+    /// Freezes an account at once, for a while.
+    EmergencyFreeze {
+        /// Which.
+        account: Address,
+        /// What is refused.
+        scope: Scope,
+        /// Why.
+        basis: Basis,
+    },
+    /// Lifts a freeze.
+    UnfreezeAccount {
+        /// Of which account.
+        account: Address,
+        /// Why.
+        basis: Basis,
+    },
+}
+
+/// Why bytes are no action.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActionError {
+    /// More than there may be.
+    #[error("{what} takes {have} bytes, more than the {most} allowed")]
+    TooLong {
+        /// Of what.
+        what: &'static str,
+        /// How much there was.
+        have: usize,
+        /// How much there may be.
+        most: usize,
+    },
+    /// Not the canonical bytes of this kind's payload.
+    #[error("the payload is not that of {0}, or not in its one canonical form")]
+    Malformed(Kind),
+    /// A list of the wrong length.
+    #[error("{what} lists {have} certificates; 1 to {MAX_CERTIFICATES} are allowed")]
+    Certificates {
+        /// Which list.
+        what: &'static str,
+        /// How many there were.
+        have: usize,
+    },
+    /// Text that people could not read, or read wrongly.
+    #[error("{0} is empty, or has control characters or spaces around it")]
+    Text(&'static str),
+    /// An organisation whose people could do nothing.
+    #[error("an organisation needs a role that it may grant")]
+    NoRole,
+    /// A validator without power is none.
+    #[error("a validator needs power; to take it away, retire the validator")]
+    NoPower,
+    /// A weight out of range.
+    #[error("weight {have} exceeds {MAX_WEIGHT}")]
+    Weight {
+        /// What it was.
+        have: u64,
+    },
+    /// No rule.
+    #[error("the rule of {kind} is none: {reason}")]
+    Rule {
+        /// Of which kind.
+        kind: Kind,
+        /// Why.
+        reason: RuleError,
+    },
+}
+
+impl Action {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Action::AdmitOrganisation(_) => Kind::AdmitOrganisation,
+            Action::SuspendOrganisation(_) => Kind::SuspendOrganisation,
+            Action::ReinstateOrganisation(_) => Kind::ReinstateOrganisation,
+            Action::ExpelOrganisation(_) => Kind::ExpelOrganisation,
+            Action::SetAuthorities { .. } => Kind::SetAuthorities,
+            Action::AdmitValidator(_) => Kind::AdmitValidator,
+            Action::SetValidatorPower { .. } => Kind::SetValidatorPower,
+            Action::RetireValidator { .. } => Kind::RetireValidator,
+            Action::SetCommitteeMember { .. } => Kind::SetCommitteeMember,
+            Action::SetRule { .. } => Kind::SetRule,
+            Action::FreezeAccount { .. } => Kind::FreezeAccount,
+            Action::EmergencyFreeze { .. } => Kind::EmergencyFreeze,
+            Action::UnfreezeAccount { .. } => Kind::UnfreezeAccount,
+        }
+    }
+
+    /// The canonical payload: an RLP list of its fields.
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Action::AdmitOrganisation(admission) => wire::encode(&AdmissionRow::from(admission)),
+            Action::SuspendOrganisation(id)
+            | Action::ReinstateOrganisation(id)
+            | Action::ExpelOrganisation(id) => wire::encode(&vec![id.to_string()]),
+            Action::SetAuthorities { id, roots } => {
+                wire::encode(&AuthoritiesRow { id: id.to_string(), roots: roots.clone() })
+            }
+            Action::AdmitValidator(validator) => wire::encode(validator),
+            Action::SetValidatorPower { consensus_key, power } => {
+                wire::encode(&PowerRow { consensus_key: *consensus_key, power: *power })
+            }
+            Action::RetireValidator { consensus_key } => wire::encode(&vec![*consensus_key]),
+            Action::SetCommitteeMember { member, weight } => {
+                wire::encode(&SeatRow { member: *member, weight: *weight })
+            }
+            Action::SetRule { kind, rule } => wire::encode(&RuleRow { kind: kind.code(), rule: *rule }),
+            Action::FreezeAccount { account, scope, basis, until } => {
+                let (account, scope, until) = (*account, scope.code(), *until);
+                wire::encode(&FreezeRow { account, scope, basis: basis.clone(), until })
+            }
+            Action::EmergencyFreeze { account, scope, basis } => {
+                wire::encode(&EmergencyRow { account: *account, scope: scope.code(), basis: basis.clone() })
+            }
+            Action::UnfreezeAccount { account, basis } => {
+                wire::encode(&UnfreezeRow { account: *account, basis: basis.clone() })
+            }
+        }
+        .into()
+    }
+
+    /// Reads a payload and checks it.
+    pub fn decode(kind: Kind, payload: &[u8]) -> Result<Self, ActionError> {
+        check_length("the payload", payload.len(), MAX_PAYLOAD_BYTES)?;
+        let action = decode(kind, payload).ok_or(ActionError::Malformed(kind))?;
+        // One form only: what would be written otherwise is no encoding of it.
+        if *action.encode() != *payload {
+            return Err(ActionError::Malformed(kind));
+        }
+        action.validate()?;
+        Ok(action)
+    }
+
+    /// Checks everything that needs no state.
+    pub fn validate(&self) -> Result<(), ActionError> {
+        match self {
+            Action::AdmitOrganisation(admission) => {
+                check_text("the name", &admission.name, MAX_NAME_BYTES)?;
+                check_certificates("the list of roots", &admission.roots)?;
+                if admission.roles.is_empty() { Err(ActionError::NoRole) } else { Ok(()) }
+            }
+            Action::SetAuthorities { roots, .. } => check_certificates("the list of roots", roots),
+            Action::AdmitValidator(validator) => {
+                check_certificates("the node's path", &validator.node_chain)?;
+                check_certificates("the consensus key's path", &validator.consensus_chain)?;
+                check_text("the node's address", &validator.node_address, MAX_NODE_ADDRESS_BYTES)?;
+                check_power(validator.power)
+            }
+            Action::SetValidatorPower { power, .. } => check_power(*power),
+            Action::SetCommitteeMember { weight, .. } if *weight > MAX_WEIGHT => {
+                Err(ActionError::Weight { have: *weight })
+            }
+            Action::SetRule { kind, rule } => {
+                rule.validate(*kind).map_err(|reason| ActionError::Rule { kind: *kind, reason })
+            }
+            Action::FreezeAccount { basis, .. }
+            | Action::EmergencyFreeze { basis, .. }
+            | Action::UnfreezeAccount { basis, .. } => {
+                check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_length(what: &'static str, have: usize, most: usize) -> Result<(), ActionError> {
+    if have > most { Err(ActionError::TooLong { what, have, most }) } else { Ok(()) }
+}
+
+fn check_text(what: &'static str, text: &str, most: usize) -> Result<(), ActionError> {
+    check_length(what, text.len(), most)?;
+    let readable = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
+    if readable { Ok(()) } else { Err(ActionError::Text(what)) }
+}
+
+fn check_certificates(what: &'static str, list: &[Bytes]) -> Result<(), ActionError> {
+    if !(1..=MAX_CERTIFICATES).contains(&list.len()) {
+        return Err(ActionError::Certificates { what, have: list.len() });
+    }
+    list.iter().try_for_each(|der| check_length("a certificate", der.len(), MAX_CERTIFICATE_BYTES))
+}
+
+const fn check_power(power: u64) -> Result<(), ActionError> {
+    if power == 0 { Err(ActionError::NoPower) } else { Ok(()) }
+}
+
+fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
+    Some(match kind {
+        Kind::AdmitOrganisation => Action::AdmitOrganisation(row::<AdmissionRow>(payload)?.admission()?),
+        Kind::SuspendOrganisation => Action::SuspendOrganisation(decode_id(payload)?),
+        Kind::ReinstateOrganisation => Action::ReinstateOrganisation(decode_id(payload)?),
+        Kind::ExpelOrganisation => Action::ExpelOrganisation(decode_id(payload)?),
+        Kind::SetAuthorities => {
+            let AuthoritiesRow { id, roots } = row(payload)?;
+            Action::SetAuthorities { id: wire::org(&id)?, roots }
+        }
+        Kind::AdmitValidator => Action::AdmitValidator(row(payload)?),
+        Kind::SetValidatorPower => {
+            let PowerRow { consensus_key, power } = row(payload)?;
+            Action::SetValidatorPower { consensus_key, power }
+        }
+        Kind::RetireValidator => Action::RetireValidator { consensus_key: only(row(payload)?)? },
+        Kind::SetCommitteeMember => {
+            let SeatRow { member, weight } = row(payload)?;
+            Action::SetCommitteeMember { member, weight }
+        }
+        Kind::SetRule => {
+            let RuleRow { kind, rule } = row(payload)?;
+            Action::SetRule { kind: Kind::from_code(kind)?, rule }
+        }
+        Kind::FreezeAccount => {
+            let FreezeRow { account, scope, basis, until } = row(payload)?;
+            Action::FreezeAccount { account, scope: Scope::from_code(scope)?, basis, until }
+        }
+        Kind::EmergencyFreeze => {
+            let EmergencyRow { account, scope, basis } = row(payload)?;
+            Action::EmergencyFreeze { account, scope: Scope::from_code(scope)?, basis }
+        }
+        Kind::UnfreezeAccount => {
+            let UnfreezeRow { account, basis } = row(payload)?;
+            Action::UnfreezeAccount { account, basis }
+        }
+    })
+}
+
+fn row<T: Decodable>(payload: &[u8]) -> Option<T> {
+    wire::decode(payload)
+}
+
+fn only<T>(list: Vec<T>) -> Option<T> {
+    let mut list = list.into_iter();
+    list.next().filter(|_| list.next().is_none())
+}
+
+fn decode_id(payload: &[u8]) -> Option<OrgId> {
+    wire::org(&only(row::<Vec<String>>(payload)?)?)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AdmissionRow {
+    id: String,
+    name: String,
+    roots: Vec<Bytes>,
+    roles: Bytes,
+}
+
+impl From<&Admission> for AdmissionRow {
+    fn from(admission: &Admission) -> Self {
+        let Admission { id, name, roots, roles } = admission;
+        let roles = wire::role_codes(roles);
+        Self { id: id.to_string(), name: name.clone(), roots: roots.clone(), roles }
+    }
+}
+
+impl AdmissionRow {
+    fn admission(self) -> Option<Admission> {
+        let Self { id, name, roots, roles } = self;
+        Some(Admission { id: wire::org(&id)?, name, roots, roles: wire::roles(&roles)? })
+    }
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AuthoritiesRow {
+    id: String,
+    roots: Vec<Bytes>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct PowerRow {
+    consensus_key: B256,
+    power: u64,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct SeatRow {
+    member: Address,
+    weight: u64,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RuleRow {
+    kind: u8,
+    rule: Rule,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct FreezeRow {
+    account: Address,
+    scope: u8,
+    basis: Basis,
+    until: u64,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct EmergencyRow {
+    account: Address,
+    scope: u8,
+    basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct UnfreezeRow {
+    account: Address,
+    basis: Basis,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Golden payloads, limits, and what is no payload.
+
+use super::*;
+
+fn org() -> OrgId {
+    "bank-e".parse().unwrap()
+}
+
+fn basis() -> Basis {
+    Basis { document: B256::repeat_byte(9), reference: "Order 7".into() }
+}
+
+/// One of each kind, in the order of codes, with its payload.
+pub(crate) fn golden() -> Vec<(Action, String)> {
+    let der = || vec![Bytes::from_static(b"der")];
+    let (key, account) = (B256::repeat_byte(3), Address::repeat_byte(7));
+    let (key_hex, account_hex, basis_hex) = (
+        format!("a0{}", "03".repeat(32)),
+        format!("94{}", "07".repeat(20)),
+        format!("e9a0{}874f726465722037", "09".repeat(32)),
+    );
+    let admission = Admission {
+        id: org(),
+        name: "Bank E".into(),
+        roots: der(),
+        roles: BTreeSet::from([Role::Operator, Role::Validator]),
+    };
+    let validator = NewValidator {
+        node_chain: der(),
+        consensus_chain: der(),
+        node_address: "e.example:26656".into(),
+        power: 10,
+    };
+    let rule = Rule::initial(Kind::SetRule, 4);
+    vec![
+        (Action::AdmitOrganisation(admission), "d68662616e6b2d658642616e6b2045c483646572820410".into()),
+        (Action::SuspendOrganisation(org()), "c78662616e6b2d65".into()),
+        (Action::ReinstateOrganisation(org()), "c78662616e6b2d65".into()),
+        (Action::ExpelOrganisation(org()), "c78662616e6b2d65".into()),
+        (Action::SetAuthorities { id: org(), roots: der() }, "cc8662616e6b2d65c483646572".into()),
+        (
+            Action::AdmitValidator(validator),
+            "dbc483646572c4836465728f652e6578616d706c653a32363635360a".into(),
+        ),
+        (Action::SetValidatorPower { consensus_key: key, power: 10 }, format!("e2{key_hex}0a")),
+        (Action::RetireValidator { consensus_key: key }, format!("e1{key_hex}")),
+        (Action::SetCommitteeMember { member: account, weight: 2 }, format!("d6{account_hex}02")),
+        (
+            Action::SetRule { kind: Kind::SetRule, rule },
+            "d521d3821a0b821a0b02830186a00a830186a0808080".into(),
+        ),
+        (
+            Action::FreezeAccount { account, scope: Scope::Outgoing, basis: basis(), until: 500 },
+            format!("f843{account_hex}02{basis_hex}8201f4"),
+        ),
+        (
+            Action::EmergencyFreeze { account, scope: Scope::All, basis: basis() },
+            format!("f840{account_hex}01{basis_hex}"),
+        ),
+        (Action::UnfreezeAccount { account, basis: basis() }, format!("f83f{account_hex}{basis_hex}")),
+    ]
+}
+
+#[test]
+fn payloads_are_golden() {
+    let all = golden();
+    assert_eq!(all.iter().map(|(action, _)| action.kind()).collect::<Vec<_>>(), Kind::ALL);
+    for (action, payload) in all {
+        assert_eq!(hex::encode(action.encode()), payload, "{}", action.kind());
+        assert_eq!(Action::decode(action.kind(), &action.encode()), Ok(action));
+    }
+}
+
+#[test]
+fn mutated_payloads_are_other_actions_or_none() {
+    for (action, _) in golden() {
+        let payload = action.encode();
+        for (at, bit) in (0..payload.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut bytes = payload.to_vec();
+            bytes[at] ^= 1 << bit;
+            if let Ok(other) = Action::decode(action.kind(), &bytes) {
+                assert_ne!(other, action);
+                assert_eq!(other.encode(), bytes);
+            }
+        }
+        let longer = [&payload[..], &[0]].concat();
+        assert_eq!(Action::decode(action.kind(), &longer), Err(ActionError::Malformed(action.kind())));
+        assert!(Action::decode(action.kind(), &[]).is_err());
+    }
+}
+
+fn refused(action: Action) -> ActionError {
+    Action::decode(action.kind(), &action.encode()).unwrap_err()
+}
+
+#[test]
+fn what_exceeds_a_limit_is_refused() {
+    let long = vec![0u8; MAX_PAYLOAD_BYTES + 1];
+    assert!(matches!(Action::decode(Kind::SetRule, &long), Err(ActionError::TooLong { .. })));
+    let roots = |count: usize, bytes: usize| vec![Bytes::from(vec![1; bytes]); count];
+    for (count, bytes) in [(0, 1), (5, 1), (1, MAX_CERTIFICATE_BYTES + 1)] {
+        refused(Action::SetAuthorities { id: org(), roots: roots(count, bytes) });
+    }
+    let admission =
+        Admission { id: org(), name: "E".into(), roots: roots(1, 1), roles: BTreeSet::from([Role::Auditor]) };
+    for name in ["", " E", "E\n", &"e".repeat(101)] {
+        refused(Action::AdmitOrganisation(Admission { name: name.into(), ..admission.clone() }));
+    }
+    let roleless = Admission { roles: BTreeSet::new(), ..admission };
+    assert_eq!(refused(Action::AdmitOrganisation(roleless)), ActionError::NoRole);
+    let member = Address::repeat_byte(1);
+    for weight in [MAX_WEIGHT + 1, u64::MAX] {
+        let action = Action::SetCommitteeMember { member, weight };
+        assert_eq!(refused(action), ActionError::Weight { have: weight });
+    }
+    let powerless = Action::SetValidatorPower { consensus_key: B256::ZERO, power: 0 };
+    assert_eq!(refused(powerless), ActionError::NoPower);
+    let rule = Rule { participation: 0, ..Rule::initial(Kind::SetRule, 1) };
+    assert!(matches!(refused(Action::SetRule { kind: Kind::SetRule, rule }), ActionError::Rule { .. }));
+    let reference = "x".repeat(MAX_REFERENCE_BYTES + 1);
+    let basis = Basis { document: B256::ZERO, reference };
+    refused(Action::UnfreezeAccount { account: member, basis });
+}
+
+#[test]
+fn an_unknown_scope_is_no_freeze() {
+    let row = EmergencyRow { account: Address::ZERO, scope: 3, basis: basis() };
+    let decoded = Action::decode(Kind::EmergencyFreeze, &wire::encode(&row));
+    assert_eq!(decoded, Err(ActionError::Malformed(Kind::EmergencyFreeze)));
+    assert!("most".parse::<Scope>().is_err() && Scope::from_code(0).is_none());
+}

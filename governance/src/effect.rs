@@ -1,0 +1,140 @@
+//! What an action does: each thing that changes, before and after. Ballots bind its digest.
+
+mod text;
+mod wire;
+
+use alloy_primitives::{Address, B256};
+use concordat_types::OrgId;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    Action, Kind, Rule,
+    action::{Basis, Scope},
+    facts::{OrganisationFacts, ValidatorFacts},
+    quorum::Quorum,
+};
+
+/// A seat on the committee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Seat {
+    /// The organisation that it votes for.
+    pub organisation: OrgId,
+    /// Its weight.
+    pub weight: u64,
+}
+
+/// When a freeze ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// When it is lifted.
+    Never,
+    /// After this height.
+    At(u64),
+    /// So many blocks after the one that imposes it.
+    After(u64),
+}
+
+/// A freeze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Freeze {
+    /// What is refused.
+    pub scope: Scope,
+    /// Why.
+    pub basis: Basis,
+    /// When it ends.
+    pub end: End,
+    /// Whether it is an emergency's, which lapses unless it is confirmed.
+    pub emergency: bool,
+}
+
+/// One thing that changes; `None` where it is not, or is no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Change {
+    /// An organisation.
+    Organisation {
+        /// Which.
+        id: OrgId,
+        /// As it is.
+        before: Option<OrganisationFacts>,
+        /// As it will be.
+        after: Option<OrganisationFacts>,
+    },
+    /// A validator.
+    Validator {
+        /// The key of its votes.
+        consensus_key: B256,
+        /// As it is.
+        before: Option<ValidatorFacts>,
+        /// As it will be.
+        after: Option<ValidatorFacts>,
+    },
+    /// A seat on the committee.
+    Seat {
+        /// Whose.
+        member: Address,
+        /// As it is.
+        before: Option<Seat>,
+        /// As it will be.
+        after: Option<Seat>,
+    },
+    /// A rule.
+    Rule {
+        /// Of which kind.
+        kind: Kind,
+        /// As it is.
+        before: Rule,
+        /// As it will be.
+        after: Rule,
+    },
+    /// A freeze.
+    Freeze {
+        /// Of which account.
+        account: Address,
+        /// As it binds now.
+        before: Option<Freeze>,
+        /// As it will bind.
+        after: Option<Freeze>,
+    },
+}
+
+/// What an action does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Effect {
+    /// The action's kind.
+    pub kind: Kind,
+    /// SHA-256 of the action's payload, so that a ballot binds every word of it.
+    pub action: B256,
+    /// What changes, in order.
+    pub changes: Vec<Change>,
+    /// The quorum of consensus before and after, where validators or those behind them are touched.
+    pub quorum: Option<[Quorum; 2]>,
+}
+
+impl Effect {
+    /// The effect of an action.
+    pub(crate) fn new(action: &Action, changes: Vec<Change>, quorum: Option<[Quorum; 2]>) -> Self {
+        let payload = Sha256::digest(action.encode());
+        Self { kind: action.kind(), action: B256::from_slice(&payload), changes, quorum }
+    }
+
+    /// SHA-256 of the canonical bytes: what a ballot binds.
+    pub fn digest(&self) -> B256 {
+        B256::from_slice(&Sha256::digest(self.encode()))
+    }
+
+    /// The canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    /// Reads [`Self::encode`]'s bytes; `None` for anything else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        wire::decode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Effects in words for people.
+
+use std::fmt::{self, Display};
+
+use super::{Change, Effect, End, Freeze, Seat};
+use crate::{
+    Rule,
+    facts::{OrganisationFacts, ValidatorFacts},
+    quorum::Quorum,
+};
+
+impl Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.kind)?;
+        for change in &self.changes {
+            writeln!(f, "{change}")?;
+        }
+        if let Some([before, after]) = &self.quorum {
+            writeln!(f, "  quorum of consensus\n    - {before}\n    + {after}")?;
+        }
+        write!(f, "  digest {}", self.digest())
+    }
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Organisation { id, before, after } => {
+                sides(f, &format!("organisation {id}"), before.as_ref(), after.as_ref())
+            }
+            Change::Validator { consensus_key, before, after } => {
+                sides(f, &format!("validator {consensus_key}"), before.as_ref(), after.as_ref())
+            }
+            Change::Seat { member, before, after } => {
+                sides(f, &format!("committee seat of {member}"), before.as_ref(), after.as_ref())
+            }
+            Change::Rule { kind, before, after } => {
+                sides(f, &format!("rule of {kind}"), Some(before), Some(after))
+            }
+            Change::Freeze { account, before, after } => {
+                sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
+            }
+        }
+    }
+}
+
+/// What it is, what goes (`-`), what comes (`+`).
+fn sides<T: Display>(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    before: Option<&T>,
+    after: Option<&T>,
+) -> fmt::Result {
+    write!(f, "  {what}")?;
+    for (sign, side) in [('-', before), ('+', after)] {
+        match side {
+            Some(side) => write!(f, "\n    {sign} {side}")?,
+            None => write!(f, "\n    {sign} none")?,
+        }
+    }
+    Ok(())
+}
+
+impl Display for OrganisationFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roles: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
+        let roots: Vec<String> = self.roots.iter().map(ToString::to_string).collect();
+        let membership = format!("{:?}", self.membership).to_lowercase();
+        let (name, roles, roots) = (&self.name, roles.join(", "), roots.join(", "));
+        write!(f, "{name:?}, {membership}; may grant {roles}; roots (SHA-256) {roots}")
+    }
+}
+
+impl Display for ValidatorFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { organisation, power, node_key, node_address, .. } = self;
+        write!(f, "of {organisation}, power {power}, at {node_address}, node key {node_key}")
+    }
+}
+
+impl Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "weight {} for {}", self.weight, self.organisation)
+    }
+}
+
+impl Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |points: u64| format!("{}.{:02} %", points.div_euclid(100), points.rem_euclid(100));
+        let (participation, approval) = (percent(self.participation), percent(self.approval));
+        write!(
+            f,
+            "{participation} take part, {approval} of yes and no say yes, of {} organisations; voting {} blocks, \
+             timelock {}, window {}",
+            self.organisations, self.voting_blocks, self.timelock_blocks, self.window_blocks
+        )?;
+        if self.veto {
+            f.write_str("; a regulator may veto")?;
+        }
+        if self.proposer_counts {
+            f.write_str("; the proposer's ballot counts")?;
+        }
+        if self.lapse_blocks > 0 {
+            write!(f, "; lapses after {} blocks", self.lapse_blocks)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Freeze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Freeze { scope, basis, end, emergency } = self;
+        let emergency = if *emergency { "emergency, " } else { "" };
+        write!(f, "{emergency}scope {scope}, {end}; basis {:?} {}", basis.reference, basis.document)
+    }
+}
+
+impl Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Never => f.write_str("until it is lifted"),
+            End::At(height) => write!(f, "through height {height}"),
+            End::After(blocks) => write!(f, "for {blocks} blocks"),
+        }
+    }
+}
+
+impl Display for Quorum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { validators, total, need } = self;
+        write!(f, "{validators} validators of power {total}; {need} decide")
+    }
+}

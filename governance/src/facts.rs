@@ -1,0 +1,136 @@
+//! What decisions need to know of the state, and nothing else. The caller reads it; certificates are checked by
+//! the caller's verifier.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{Address, B256, Bytes};
+use concordat_types::{OrgId, Role, validator::ConsensusAddress};
+use serde::Serialize;
+
+use crate::{
+    Committee, Kind, Rule,
+    action::{Basis, NewValidator, Scope},
+};
+
+/// Whether an organisation is a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Membership {
+    /// Refused for now.
+    Suspended = 0,
+    /// In good standing.
+    Active = 1,
+    /// Gone for good.
+    Expelled = 2,
+}
+
+/// An organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrganisationFacts {
+    /// Its name for people.
+    pub name: String,
+    /// Whether it is a member.
+    pub membership: Membership,
+    /// The roles that its authorities may grant.
+    pub roles: BTreeSet<Role>,
+    /// SHA-256 of each root certificate, in order.
+    pub roots: Vec<B256>,
+}
+
+/// A validator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValidatorFacts {
+    /// The organisation that runs it.
+    pub organisation: OrgId,
+    /// Ed25519 key of its votes.
+    pub consensus_key: B256,
+    /// Its voting power.
+    pub power: u64,
+    /// SHA-256 of its node certificate's SubjectPublicKeyInfo.
+    pub node_key: B256,
+    /// Where nodes reach it.
+    pub node_address: String,
+}
+
+/// Whether an account may vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ability {
+    /// Now.
+    Now,
+    /// As soon as it has enrolled or renewed its certificate, which needs nobody's consent.
+    Later,
+    /// Not before others consent: it is suspended, revoked or frozen.
+    Not,
+}
+
+/// An enrolled account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Its organisation.
+    pub organisation: OrgId,
+    /// Its role.
+    pub role: Role,
+    /// Whether it may act on governance.
+    pub ability: Ability,
+}
+
+/// A freeze as it was last imposed on an account; it may have lapsed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// What is refused.
+    pub scope: Scope,
+    /// Why.
+    pub basis: Basis,
+    /// The last height at which it binds; zero: until it is lifted.
+    pub until: u64,
+    /// Whether it is an emergency's, which lapses unless it is confirmed.
+    pub emergency: bool,
+}
+
+impl Frozen {
+    /// Whether it binds at a height.
+    pub const fn binds(&self, height: u64) -> bool {
+        self.until == 0 || height <= self.until
+    }
+}
+
+/// Reads of the state in which a decision is made. They take `&mut self` because reads are cached and metered.
+pub trait Facts {
+    /// Why the state could not be read. Never a verdict on what is decided.
+    type Error;
+
+    /// The block's height.
+    fn height(&self) -> u64;
+
+    /// The committee.
+    fn committee(&mut self) -> Result<Committee, Self::Error>;
+
+    /// The rule of a kind.
+    fn rule(&mut self, kind: Kind) -> Result<Rule, Self::Error>;
+
+    /// An organisation, expelled ones included.
+    fn organisation(&mut self, id: &OrgId) -> Result<Option<OrganisationFacts>, Self::Error>;
+
+    /// Every organisation's membership.
+    fn memberships(&mut self) -> Result<BTreeMap<OrgId, Membership>, Self::Error>;
+
+    /// All validators, in the order of their consensus keys.
+    fn validators(&mut self) -> Result<Vec<ValidatorFacts>, Self::Error>;
+
+    /// An account; `None` if it has never enrolled.
+    fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, Self::Error>;
+
+    /// The freeze that was last imposed on an account and not lifted.
+    fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, Self::Error>;
+
+    /// The validators that the commits of the last blocks show.
+    fn recent_signers(&mut self) -> Result<BTreeSet<ConsensusAddress>, Self::Error>;
+
+    /// Checks root certificates of an organisation: SHA-256 of each, or why they are none.
+    fn check_roots(&mut self, id: &OrgId, roots: &[Bytes]) -> Result<Result<Vec<B256>, String>, Self::Error>;
+
+    /// Checks a validator's certification paths: who it would be, or why it must not.
+    fn check_validator(&mut self, new: &NewValidator) -> Result<Result<ValidatorFacts, String>, Self::Error>;
+}

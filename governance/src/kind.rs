@@ -1,0 +1,125 @@
+//! The kinds of proposals.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+
+macro_rules! kinds {
+    ($( $(#[$doc:meta])* $variant:ident = $code:literal, $name:literal; )*) => {
+        /// What a proposal is about. Each kind has a rule of its own.
+        ///
+        /// The numbers are stored in the authenticated state and never change meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            $( $(#[$doc])* $variant = $code, )*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of its code.
+            pub const ALL: &'static [Kind] = &[$( Kind::$variant, )*];
+
+            /// Its name in commands, documents and messages.
+            pub const fn name(self) -> &'static str {
+                match self { $( Kind::$variant => $name, )* }
+            }
+
+            /// The kind with this code.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $( $code => Some(Kind::$variant), )* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A new member organisation, with its authorities and the roles that they may grant.
+    AdmitOrganisation = 1, "admit-organisation";
+    /// A member's accounts and nodes are refused until it is reinstated; its validators go.
+    SuspendOrganisation = 2, "suspend-organisation";
+    /// A suspended member acts again. Its validators are to be admitted anew.
+    ReinstateOrganisation = 3, "reinstate-organisation";
+    /// A member leaves for good, with its validators and its seats on the committee.
+    ExpelOrganisation = 4, "expel-organisation";
+    /// The new list of a member's root authorities.
+    SetAuthorities = 5, "set-authorities";
+    /// A new validator of a member.
+    AdmitValidator = 16, "admit-validator";
+    /// A validator's voting power.
+    SetValidatorPower = 17, "set-validator-power";
+    /// A validator goes.
+    RetireValidator = 18, "retire-validator";
+    /// A seat on the committee: new, of another weight, or gone.
+    SetCommitteeMember = 32, "set-committee-member";
+    /// The rule of a kind of proposal.
+    SetRule = 33, "set-rule";
+    /// An account's transactions are refused.
+    FreezeAccount = 48, "freeze-account";
+    /// The same at once, by a smaller share; it lapses unless a freeze confirms it.
+    EmergencyFreeze = 49, "emergency-freeze";
+    /// A frozen account acts again.
+    UnfreezeAccount = 50, "unfreeze-account";
+}
+
+impl Kind {
+    /// The kind's stable code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// The text names no kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of proposal; kinds are {names}", names = names())]
+pub struct KindError(pub String);
+
+fn names() -> String {
+    Kind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Kind {
+    type Err = KindError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.iter().copied().find(|kind| kind.name() == text);
+        named.ok_or_else(|| KindError(text.chars().take(64).collect()))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_its_code_and_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_code(kind.code()), Some(*kind));
+            assert_eq!(kind.name().parse::<Kind>().unwrap(), *kind);
+        }
+        assert_eq!(Kind::from_code(0), None);
+        assert!("set-everything".parse::<Kind>().unwrap_err().to_string().contains("set-rule"));
+    }
+
+    #[test]
+    fn codes_and_names_are_golden() {
+        let all: Vec<String> = Kind::ALL.iter().map(|kind| format!("{} {kind}", kind.code())).collect();
+        assert_eq!(
+            all.join(", "),
+            "1 admit-organisation, 2 suspend-organisation, 3 reinstate-organisation, 4 expel-organisation, \
+             5 set-authorities, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
+             32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account"
+        );
+    }
+}

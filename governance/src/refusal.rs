@@ -1,0 +1,185 @@
+//! Every way in which a decision is refused, with a stable code and its facts.
+
+use alloy_primitives::{Address, B256};
+use concordat_types::{OrgId, Role};
+
+use crate::{
+    Kind, Status, action::ActionError, committee::CommitteeError, facts::Membership, quorum::Missing,
+    rule::RuleError,
+};
+
+/// Why something is not decided, or an action must not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that each message spells out")]
+pub enum Refusal {
+    /// The chain was started without one.
+    #[error("this chain has no committee")]
+    NoCommittee,
+    /// Not a seat's account.
+    #[error("{sender} has no seat on the committee")]
+    NotMember { sender: Address },
+    /// Suspended, revoked, frozen, expired or not enrolled.
+    #[error("{sender} may not act now: suspended, revoked, frozen, expired or not enrolled")]
+    NotInGoodStanding { sender: Address },
+    /// No such number.
+    #[error("there is no kind of proposal with code {code}")]
+    UnknownKind { code: u8 },
+    /// No such choice.
+    #[error("{code} is no choice: 1 is yes, 2 is no, 3 is abstain")]
+    UnknownChoice { code: u8 },
+    /// The payload is none.
+    #[error(transparent)]
+    Action(#[from] ActionError),
+    /// No such proposal.
+    #[error("there is no proposal {id}")]
+    UnknownProposal { id: u64 },
+    /// Its outcome is known.
+    #[error("proposal {id} is {status}")]
+    NotOpen { id: u64, status: Status },
+    /// Too late for a ballot.
+    #[error("voting on proposal {id} closed at height {closed}; this is height {height}")]
+    VotingClosed { id: u64, closed: u64, height: u64 },
+    /// One ballot per member, and it is final.
+    #[error("{sender} has voted on proposal {id}; a ballot is final")]
+    AlreadyVoted { id: u64, sender: Address },
+    /// The ballot is for another effect.
+    #[error("proposal {id} has the effect {have}, but the ballot is for {presented}: preview it again")]
+    OtherEffect { id: u64, have: B256, presented: B256 },
+    /// Only the proposer may.
+    #[error("proposal {id} was made by {proposer}; only it may revoke it")]
+    NotProposer { id: u64, proposer: Address },
+    /// The rule knows no veto.
+    #[error("proposals of kind {kind} cannot be vetoed")]
+    NoVeto { kind: Kind },
+    /// Only regulators may.
+    #[error("{sender} is no regulator")]
+    NotRegulator { sender: Address },
+    /// Voting or the timelock lasts on.
+    #[error("proposal {id} can be executed from height {earliest} on; this is height {height}")]
+    TooEarly { id: u64, earliest: u64, height: u64 },
+    /// Heights have an end.
+    #[error("the proposal would last beyond the last height")]
+    HeightOverflow,
+    /// Such an id is taken, by a member or by one that was expelled.
+    #[error("organisation {id} is known already: {membership:?}")]
+    OrganisationExists { id: OrgId, membership: Membership },
+    /// No such organisation.
+    #[error("there is no organisation {id}")]
+    OrganisationUnknown { id: OrgId },
+    /// It stands otherwise.
+    #[error("organisation {id} is {membership:?}, which does not allow this")]
+    OrganisationStands { id: OrgId, membership: Membership },
+    /// Somebody must remain.
+    #[error("{id} is the last organisation in good standing")]
+    LastOrganisation { id: OrgId },
+    /// The verifier says no.
+    #[error("the certificates do not hold: {reason}")]
+    Certificates { reason: String },
+    /// All is as it should become.
+    #[error("nothing would change")]
+    NothingChanges,
+    /// The key votes already.
+    #[error("consensus key {consensus_key} is a validator already")]
+    ValidatorExists { consensus_key: B256 },
+    /// A node is one validator.
+    #[error("the node key {node_key} is that of another validator")]
+    NodeShared { node_key: B256 },
+    /// The key does not vote.
+    #[error("consensus key {consensus_key} is no validator")]
+    ValidatorUnknown { consensus_key: B256 },
+    /// The set would be none.
+    #[error("the validator set that would result is none: {reason}")]
+    ValidatorSet { reason: String },
+    /// The chain might stop.
+    #[error(
+        "validators with power {signing} of {total} signed lately; {need} are needed; missing: {}",
+        Missing::list(.missing)
+    )]
+    QuorumUnsafe { signing: u64, total: u64, need: u64, missing: Vec<Missing> },
+    /// Never enrolled.
+    #[error("account {account} is not enrolled")]
+    AccountUnknown { account: Address },
+    /// Whoever has a seat has the role for it, and no other.
+    #[error("account {account} is a {role}; a seat needs a committee-member")]
+    NotCommitteeRole { account: Address, role: Role },
+    /// The members would make none.
+    #[error("the committee that would result is none: {0}")]
+    Committee(#[from] CommitteeError),
+    /// Nobody could decide anything any more.
+    #[error("the committee would be empty")]
+    CommitteeEmpty,
+    /// The committee could not change its rules or itself any more.
+    #[error("the committee could no longer vote through {kind}: {reason}")]
+    RuleUnreachable { kind: Kind, reason: RuleError },
+    /// There is nothing to lift.
+    #[error("account {account} is not frozen")]
+    NotFrozen { account: Address },
+    /// An emergency adds nothing to it.
+    #[error("account {account} is frozen already; a freeze-account proposal changes or confirms it")]
+    FrozenAlready { account: Address },
+    /// An emergency is no way to freeze for ever.
+    #[error("the last emergency freeze of {account} was not confirmed; the next may follow at height {from}")]
+    EmergencyRepeated { account: Address, from: u64 },
+    /// It would never bind.
+    #[error("the freeze would end at height {until}; this is height {height}")]
+    FreezeOver { until: u64, height: u64 },
+}
+
+impl Refusal {
+    /// A stable number.
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::NoCommittee => 1,
+            Self::NotMember { .. } => 2,
+            Self::NotInGoodStanding { .. } => 3,
+            Self::UnknownKind { .. } => 4,
+            Self::UnknownChoice { .. } => 5,
+            Self::Action(_) => 6,
+            Self::UnknownProposal { .. } => 10,
+            Self::NotOpen { .. } => 11,
+            Self::VotingClosed { .. } => 12,
+            Self::AlreadyVoted { .. } => 13,
+            Self::OtherEffect { .. } => 14,
+            Self::NotProposer { .. } => 15,
+            Self::NoVeto { .. } => 16,
+            Self::NotRegulator { .. } => 17,
+            Self::TooEarly { .. } => 18,
+            Self::HeightOverflow => 19,
+            Self::OrganisationExists { .. } => 30,
+            Self::OrganisationUnknown { .. } => 31,
+            Self::OrganisationStands { .. } => 32,
+            Self::LastOrganisation { .. } => 33,
+            Self::Certificates { .. } => 34,
+            Self::NothingChanges => 35,
+            Self::ValidatorExists { .. } => 40,
+            Self::NodeShared { .. } => 41,
+            Self::ValidatorUnknown { .. } => 42,
+            Self::ValidatorSet { .. } => 43,
+            Self::QuorumUnsafe { .. } => 44,
+            Self::AccountUnknown { .. } => 50,
+            Self::NotCommitteeRole { .. } => 51,
+            Self::Committee(_) => 52,
+            Self::CommitteeEmpty => 53,
+            Self::RuleUnreachable { .. } => 54,
+            Self::NotFrozen { .. } => 60,
+            Self::FrozenAlready { .. } => 61,
+            Self::EmergencyRepeated { .. } => 62,
+            Self::FreezeOver { .. } => 63,
+        }
+    }
+}
+
+/// Why there is no decision: it is refused, or the facts could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolveError<E> {
+    /// Refused.
+    Refused(Refusal),
+    /// The state could not be read: no verdict.
+    Facts(E),
+}
+
+impl<E> From<Refusal> for ResolveError<E> {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

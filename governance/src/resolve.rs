@@ -1,0 +1,99 @@
+//! What an action would do in the state as it is, or why it must not happen. Reads only.
+//!
+//! The same function answers when a proposal is made, when it is previewed and when it is executed. Whether two
+//! proposals contradict each other shows when the second one is executed: its action is refused, or its effect is
+//! another one than its ballots were for.
+
+mod accounts;
+mod committee;
+mod organisations;
+mod validators;
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::Address;
+
+use crate::{
+    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError, effect::Change, facts::Ability,
+    quorum::Quorum,
+};
+
+type Resolved<F> = Result<Outcome, ResolveError<<F as Facts>::Error>>;
+
+/// What changes, and the quorum of consensus around it where that is touched.
+struct Outcome {
+    changes: Vec<Change>,
+    quorum: Option<[Quorum; 2]>,
+}
+
+impl From<Vec<Change>> for Outcome {
+    fn from(changes: Vec<Change>) -> Self {
+        Self { changes, quorum: None }
+    }
+}
+
+impl From<Change> for Outcome {
+    fn from(change: Change) -> Self {
+        vec![change].into()
+    }
+}
+
+/// What an action would do now.
+pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, ResolveError<F::Error>> {
+    action.validate().map_err(Refusal::from)?;
+    let Outcome { changes, quorum } = match action {
+        Action::AdmitOrganisation(admission) => organisations::admit(admission, facts),
+        Action::SuspendOrganisation(id) => organisations::suspend(id, facts),
+        Action::ReinstateOrganisation(id) => organisations::reinstate(id, facts),
+        Action::ExpelOrganisation(id) => organisations::expel(id, facts),
+        Action::SetAuthorities { id, roots } => organisations::set_authorities(id, roots, facts),
+        Action::AdmitValidator(new) => validators::admit(new, facts),
+        Action::SetValidatorPower { consensus_key, power } => {
+            validators::set_power(*consensus_key, *power, facts)
+        }
+        Action::RetireValidator { consensus_key } => validators::retire(*consensus_key, facts),
+        Action::SetCommitteeMember { member, weight } => committee::set_member(*member, *weight, facts),
+        Action::SetRule { kind, rule } => committee::set_rule(*kind, *rule, facts),
+        Action::FreezeAccount { account, scope, basis, until } => {
+            accounts::freeze(*account, (*scope, basis), *until, facts)
+        }
+        Action::EmergencyFreeze { account, scope, basis } => {
+            accounts::emergency(*account, (*scope, basis), facts)
+        }
+        Action::UnfreezeAccount { account, .. } => accounts::unfreeze(*account, facts),
+    }?;
+    Ok(Effect::new(action, changes, quorum))
+}
+
+/// The members who cannot vote unless others consent.
+fn unable<F: Facts>(
+    committee: &Committee,
+    facts: &mut F,
+) -> Result<BTreeSet<Address>, ResolveError<F::Error>> {
+    let mut unable = BTreeSet::new();
+    for member in committee.members() {
+        let account = facts.account(member.address).map_err(ResolveError::Facts)?;
+        // Who has not enrolled yet can do so at any time.
+        if account.is_some_and(|account| account.ability == Ability::Not) {
+            unable.insert(member.address);
+        }
+    }
+    Ok(unable)
+}
+
+/// Checks that a committee could still change its rules and itself, if these members could not vote.
+fn check_capable<F: Facts>(
+    committee: &Committee,
+    unable: &BTreeSet<Address>,
+    facts: &mut F,
+) -> Result<(), ResolveError<F::Error>> {
+    if committee.is_empty() {
+        return Err(Refusal::CommitteeEmpty.into());
+    }
+    for kind in [Kind::SetRule, Kind::SetCommitteeMember] {
+        let rule = facts.rule(kind).map_err(ResolveError::Facts)?;
+        rule.check_reachable(committee, unable)
+            .map_err(|reason| Refusal::RuleUnreachable { kind, reason })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,427 @@
+//! Random interleavings of proposals, ballots, revocations, vetoes, executions and jumps of the height, against a
+//! model that knows nothing of the crate's counting: 100,000 of them, or `GOVERNANCE_CASES`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{Address, B256};
+use concordat_governance::{
+    Action, Choice, Facts as _, Kind, Refusal, Rule,
+    action::Scope,
+    committee::MAX_WEIGHT,
+    facts::{Ability, Membership},
+};
+use concordat_types::{Role, validator::consensus_address};
+
+use crate::{kit::*, lifecycle::admission};
+
+/// Sequences of acts, and acts in each.
+const SEQUENCES: u64 = 100_000;
+const ACTS: u64 = 24;
+
+/// Reproducible numbers (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, count: u64) -> u64 {
+        self.next() % count
+    }
+
+    fn index(&mut self, count: u8) -> u8 {
+        (self.next() % u64::from(count)) as u8
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[(self.next() % from.len() as u64) as usize]
+    }
+}
+
+/// A proposal as the model sees it.
+struct Modelled {
+    kind: Kind,
+    proposer: Address,
+    digest: B256,
+    closes: u64,
+    earliest: u64,
+    latest: u64,
+    votes: Vec<(Address, Choice)>,
+    outcome: Option<&'static str>,
+}
+
+/// Whether these ballots carry, counted as slowly and plainly as can be.
+fn carries(world: &World, rule: &Rule, proposer: Address, votes: &[(Address, Choice)]) -> bool {
+    let organisations: BTreeSet<_> = world.committee.members().iter().map(|m| &m.organisation).collect();
+    let (mut whole, mut present, mut yes, mut no) = (0u128, 0u128, 0u128, 0u128);
+    let mut behind = BTreeSet::new();
+    for seat in world.committee.members() {
+        let weight = u128::from(seat.weight);
+        whole += weight;
+        let Some((_, choice)) = votes.iter().find(|(voter, _)| *voter == seat.address) else { continue };
+        if world.ability(&seat.address) != Ability::Now {
+            continue;
+        }
+        present += weight;
+        if *choice == Choice::Yes {
+            behind.insert(&seat.organisation);
+        }
+        let judge_in_own_case = seat.address == proposer && !rule.proposer_counts && organisations.len() > 1;
+        match choice {
+            _ if judge_in_own_case => {}
+            Choice::Yes => yes += weight,
+            Choice::No => no += weight,
+            Choice::Abstain => {}
+        }
+    }
+    let enough_present = present * 10_000 / whole.max(1) >= u128::from(rule.participation)
+        || present * 10_000 >= u128::from(rule.participation) * whole;
+    let approved = yes > 0 && yes * 10_000 >= u128::from(rule.approval) * (yes + no);
+    enough_present && approved && behind.len() as u64 >= rule.organisations
+}
+
+/// Whether the ballots carry whatever those without a counted ballot may still say.
+fn is_certain(world: &World, rule: &Rule, proposer: Address, votes: &[(Address, Choice)]) -> bool {
+    let open = |address: &Address| {
+        !votes.iter().any(|(voter, _)| voter == address) || world.ability(address) != Ability::Now
+    };
+    let mut awake = world.clone();
+    let mut all: Vec<(Address, Choice)> = votes.iter().filter(|(voter, _)| !open(voter)).copied().collect();
+    for seat in world.committee.members().iter().filter(|seat| open(&seat.address)) {
+        all.push((seat.address, Choice::No));
+        let account = awake.accounts.get_mut(&seat.address).unwrap();
+        (account.expired, account.revoked) = (false, false);
+        awake.freezes.remove(&seat.address);
+        awake.organisations.get_mut(&seat.organisation).unwrap().membership = Membership::Active;
+    }
+    // Waking somebody must not wake another's ballot that does not count today.
+    carries(world, rule, proposer, votes) && carries_alone(&awake, rule, proposer, &all)
+}
+
+/// As [`carries`], for approval alone: more ballots only add to participation.
+fn carries_alone(world: &World, rule: &Rule, proposer: Address, votes: &[(Address, Choice)]) -> bool {
+    let eased = Rule { participation: 1, organisations: 1, ..*rule };
+    carries(world, &eased, proposer, votes)
+}
+
+/// The model beside the world, and what every act must leave true.
+struct Run {
+    world: World,
+    model: Vec<Modelled>,
+    random: Random,
+    banks: u8,
+    executed: BTreeMap<&'static str, u64>,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let banks = 1 + random.index(5);
+        let weights: Vec<u64> = (0..banks).map(|_| random.pick(&[1, 1, 1, 2, 7, MAX_WEIGHT])).collect();
+        let mut world = World::of_weights(&weights);
+        for rule in world.rules.values_mut() {
+            rule.voting_blocks = 1 + random.below(6);
+            rule.timelock_blocks = random.below(3);
+            rule.window_blocks = 1 + random.below(6);
+            rule.lapse_blocks = rule.lapse_blocks.min(4);
+            // Less than at the start is always within reach.
+            rule.participation = random.pick(&[1, 2_500, rule.participation]);
+        }
+        Self { world, model: Vec::new(), random, banks, executed: BTreeMap::new() }
+    }
+
+    fn run(mut self) -> BTreeMap<&'static str, u64> {
+        for _ in 0..ACTS {
+            match self.random.below(16) {
+                0..=3 => self.propose(),
+                4..=9 => self.vote(),
+                10 => self.revoke(),
+                11 => self.veto(),
+                12..=13 => self.execute(),
+                14 => self.world.height += 1 + self.random.below(4),
+                _ => self.world_turns(),
+            }
+            self.check();
+        }
+        self.executed
+    }
+
+    fn anyone(&mut self) -> Address {
+        let index = self.random.index(self.banks);
+        match self.random.below(12) {
+            0 => operator(index),
+            1 => regulator(),
+            _ => member(index),
+        }
+    }
+
+    fn action(&mut self) -> Action {
+        let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
+        let key = |index| consensus_key(index);
+        match self.random.below(14) {
+            0 => admission(other, "first"),
+            1 => Action::SuspendOrganisation(org(other)),
+            2 => Action::ReinstateOrganisation(org(other)),
+            3 => Action::ExpelOrganisation(org(other)),
+            4 => Action::SetAuthorities {
+                id: org(index),
+                roots: roots(self.random.pick(&["first", "second"])),
+            },
+            5 | 6 => new_validator(other, 20 + self.random.index(6), 1 + self.random.below(20)),
+            7 => Action::SetValidatorPower { consensus_key: key(index), power: 1 + self.random.below(30) },
+            8 => Action::RetireValidator { consensus_key: key(index) },
+            9 => seat(member(other), self.random.pick(&[0, 1, 2, MAX_WEIGHT])),
+            10 => self.rule(),
+            11 => {
+                let account = self.random.pick(&[member(index), operator(index)]);
+                let scope = self.random.pick(&[Scope::All, Scope::Outgoing]);
+                let until = self.random.pick(&[0, self.world.height + 3]);
+                Action::FreezeAccount { account, scope, basis: basis(), until }
+            }
+            12 => emergency(self.random.pick(&[member(index), operator(index)])),
+            _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
+        }
+    }
+
+    fn rule(&mut self) -> Action {
+        let kind = self.random.pick(Kind::ALL);
+        let rule = Rule {
+            participation: self.random.pick(&[1, 5_000, 6_667, 10_000]),
+            approval: self.random.pick(&[5_001, 6_667, 10_000]),
+            organisations: 1 + self.random.below(4),
+            veto: self.random.below(2) == 0,
+            proposer_counts: self.random.below(2) == 0,
+            ..self.world.rules[&kind]
+        };
+        Action::SetRule { kind, rule }
+    }
+
+    fn propose(&mut self) {
+        let (sender, action) = (self.anyone(), self.action());
+        let (kind, rule) = (action.kind(), self.world.rules[&action.kind()]);
+        let expected = self.world.resolve(&action);
+        let made = self.world.propose(sender, &action);
+        if let Err(refusal) = self.may_decide(sender) {
+            assert_eq!(made, Err(refusal));
+            return;
+        }
+        match expected {
+            Err(refusal) => assert_eq!(made, Err(refusal)),
+            Ok(effect) => {
+                assert_eq!(made, Ok(self.model.len() as u64 + 1));
+                let closes = self.world.height + rule.voting_blocks;
+                let earliest = closes + 1 + rule.timelock_blocks;
+                self.model.push(Modelled {
+                    kind,
+                    proposer: sender,
+                    digest: effect.digest(),
+                    closes,
+                    earliest,
+                    latest: earliest + rule.window_blocks,
+                    votes: Vec::new(),
+                    outcome: None,
+                });
+            }
+        }
+    }
+
+    fn may_decide(&self, sender: Address) -> Result<(), Refusal> {
+        if !self.world.committee.members().iter().any(|seat| seat.address == sender) {
+            return Err(Refusal::NotMember { sender });
+        }
+        match self.world.ability(&sender) {
+            Ability::Now => Ok(()),
+            _ => Err(Refusal::NotInGoodStanding { sender }),
+        }
+    }
+
+    /// The number of a proposal, of the newest rather than of the old ones.
+    fn some(&mut self) -> Option<usize> {
+        let count = self.model.len();
+        if count == 0 {
+            return None;
+        }
+        let back = self.random.below(3).min(self.random.below(count as u64)) as usize;
+        Some(count - 1 - back.min(count - 1))
+    }
+
+    fn is_open(&self, place: usize) -> bool {
+        self.model[place].outcome.is_none() && self.world.height <= self.model[place].latest
+    }
+
+    fn vote(&mut self) {
+        let Some(place) = self.some() else { return };
+        let (sender, choice) = (
+            self.anyone(),
+            self.random.pick(&[Choice::Yes, Choice::Yes, Choice::Yes, Choice::No, Choice::Abstain]),
+        );
+        let (id, height) = (place as u64 + 1, self.world.height);
+        let digest = if self.random.below(20) == 0 { B256::ZERO } else { self.model[place].digest };
+        let voted = self.world.vote_for(sender, id, choice, digest).map_err(|refusal| refusal.code());
+        let modelled = &self.model[place];
+        let expected = match self.may_decide(sender) {
+            Err(refusal) => Err(refusal.code()),
+            Ok(()) if !self.is_open(place) => Err(11),
+            Ok(()) if height > modelled.closes => Err(12),
+            Ok(()) if digest != modelled.digest => Err(14),
+            Ok(()) if modelled.votes.iter().any(|(voter, _)| *voter == sender) => Err(13),
+            Ok(()) => Ok(()),
+        };
+        assert_eq!(voted, expected);
+        if voted.is_ok() {
+            let rule = self.world.rules[&self.model[place].kind];
+            let modelled = &mut self.model[place];
+            modelled.votes.push((sender, choice));
+            if is_certain(&self.world, &rule, modelled.proposer, &modelled.votes) {
+                modelled.closes = height;
+                modelled.earliest = height + rule.timelock_blocks;
+                modelled.latest = modelled.earliest + rule.window_blocks;
+            }
+        }
+    }
+
+    fn revoke(&mut self) {
+        let Some(place) = self.some() else { return };
+        let proposer = self.model[place].proposer;
+        let sender = if self.random.below(8) == 0 { proposer } else { operator(0) };
+        let revoked = self.world.revoke(sender, place as u64 + 1).map_err(|refusal| refusal.code());
+        let expected = match (self.is_open(place), sender == proposer) {
+            (false, _) => Err(11),
+            (true, false) => Err(15),
+            (true, true) => Ok(()),
+        };
+        assert_eq!(revoked, expected);
+        if revoked.is_ok() {
+            self.decided(place, "revoked");
+        }
+    }
+
+    fn veto(&mut self) {
+        let Some(place) = self.some() else { return };
+        let sender = self.random.pick(&[regulator(), regulator(), member(0), operator(0)]);
+        let vetoed = self.world.veto(sender, place as u64 + 1).map_err(|refusal| refusal.code());
+        let allowed = self.world.rules[&self.model[place].kind].veto;
+        let expected = match (self.is_open(place), sender == regulator(), self.world.ability(&sender)) {
+            (false, ..) => Err(11),
+            (true, false, _) => Err(17),
+            (true, true, Ability::Now) if allowed => Ok(()),
+            (true, true, Ability::Now) => Err(16),
+            _ => Err(3),
+        };
+        assert_eq!(vetoed, expected);
+        if vetoed.is_ok() {
+            self.decided(place, "vetoed");
+        }
+    }
+
+    fn execute(&mut self) {
+        let Some(place) = self.some() else { return };
+        let before = self.world.clone();
+        let executed = self.world.execute(place as u64 + 1).map_err(|refusal| refusal.code());
+        let Modelled { kind, proposer, digest, earliest, latest, votes, outcome, .. } = &self.model[place];
+        let rule = before.rules[kind];
+        let expected = if outcome.is_some() {
+            Err(11)
+        } else if before.height > *latest {
+            Ok("expired")
+        } else if before.height < *earliest {
+            Err(18)
+        } else if !carries(&before, &rule, *proposer, votes) {
+            Ok("rejected")
+        } else {
+            let action = before.proposals[place].1.clone();
+            Ok(match before.clone().resolve(&action) {
+                Ok(effect) if effect.digest() == *digest => "executed",
+                Ok(_) => "void",
+                Err(_) => "failed",
+            })
+        };
+        assert_eq!(executed, expected);
+        if let Ok(status) = executed {
+            self.decided(place, status);
+            if status == "executed" {
+                self.check_quorum(&before);
+            }
+        }
+    }
+
+    fn decided(&mut self, place: usize, outcome: &'static str) {
+        assert!(self.model[place].outcome.is_none(), "two outcomes of proposal {}", place + 1);
+        self.model[place].outcome = Some(outcome);
+        *self.executed.entry(outcome).or_default() += 1;
+    }
+
+    /// What nobody decides: certificates expire and are renewed, validators go down and come back.
+    fn world_turns(&mut self) {
+        let index = self.random.index(self.banks);
+        match self.random.below(3) {
+            0 => {
+                let account = self.world.accounts.get_mut(&member(index)).unwrap();
+                account.expired = !account.expired;
+            }
+            1 => self.world.down(index),
+            _ => self.world.everybody_signs(),
+        }
+    }
+
+    fn check(&mut self) {
+        for (modelled, (proposal, _)) in self.model.iter().zip(&self.world.proposals) {
+            assert_eq!(modelled.outcome.unwrap_or("open"), proposal.status.name());
+            assert_eq!((modelled.closes, modelled.earliest), (proposal.closes, proposal.earliest));
+        }
+        assert!(!self.world.validators.is_empty());
+        assert!(!self.world.committee.is_empty());
+        let members = self.world.organisations.values();
+        assert!(members.filter(|o| o.membership == Membership::Active).count() > 0);
+        for seat in self.world.committee.members() {
+            assert_eq!(self.world.accounts[&seat.address].role, Role::CommitteeMember);
+        }
+        self.check_changeable();
+    }
+
+    /// If all who can vote agreed, one of them could change the rules, and the committee.
+    fn check_changeable(&mut self) {
+        let mut renewed = self.world.clone();
+        renewed.accounts.values_mut().for_each(|account| account.expired = false);
+        let committee = renewed.committee().unwrap_or_else(|never| match never {});
+        let everybody: Vec<_> = committee.members().iter().map(|seat| (seat.address, Choice::Yes)).collect();
+        for kind in [Kind::SetRule, Kind::SetCommitteeMember] {
+            let rule = renewed.rules[&kind];
+            let able = everybody.iter().filter(|(voter, _)| renewed.ability(voter) == Ability::Now);
+            let possible = able.clone().any(|(proposer, _)| carries(&renewed, &rule, *proposer, &everybody));
+            assert!(possible, "nobody can pass a {kind} any more");
+        }
+    }
+
+    /// Those of the new validators who signed lately have more than two thirds of the new power.
+    fn check_quorum(&self, before: &World) {
+        if before.validators == self.world.validators {
+            return;
+        }
+        let total: u128 = self.world.validators.iter().map(|v| u128::from(v.power)).sum();
+        let signs = |key: &B256| before.recent.contains(&consensus_address(&key.0));
+        let signing = self.world.validators.iter().filter(|v| signs(&v.consensus_key));
+        let signing: u128 = signing.map(|v| u128::from(v.power)).sum();
+        assert!(signing * 3 > total * 2, "{signing} of {total} signed lately");
+    }
+}
+
+#[test]
+fn random_interleavings_have_the_outcomes_of_the_model() {
+    let sequences = std::env::var("GOVERNANCE_CASES").ok().and_then(|count| count.parse().ok());
+    let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..sequences.unwrap_or(SEQUENCES) {
+        let done = std::panic::catch_unwind(|| Run::new(seed).run());
+        let done = done.unwrap_or_else(|_| panic!("sequence {seed} fails"));
+        done.into_iter().for_each(|(outcome, count)| *outcomes.entry(outcome).or_default() += count);
+    }
+    println!("{outcomes:?}");
+    for outcome in ["executed", "failed", "rejected", "expired", "revoked", "vetoed", "void"] {
+        assert!(outcomes.get(outcome).is_some_and(|count| *count > 0), "no proposal was {outcome}");
+    }
+}

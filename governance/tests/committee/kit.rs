@@ -1,0 +1,370 @@
+//! A consortium in memory: facts, and a caller that keeps what is decided.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+};
+
+use alloy_primitives::{Address, B256, Bytes};
+use concordat_governance::{
+    Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
+    action::{Basis, NewValidator, Scope},
+    effect::{Change, End},
+    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    lifecycle,
+};
+use concordat_types::{
+    OrgId, Role,
+    validator::{ConsensusAddress, consensus_address},
+};
+use sha2::{Digest as _, Sha256};
+
+/// An account as the state keeps it.
+#[derive(Clone)]
+pub struct Account {
+    pub organisation: OrgId,
+    pub role: Role,
+    pub expired: bool,
+    pub revoked: bool,
+}
+
+/// The state.
+#[derive(Clone, Default)]
+pub struct World {
+    pub height: u64,
+    pub committee: Committee,
+    pub rules: BTreeMap<Kind, Rule>,
+    pub organisations: BTreeMap<OrgId, OrganisationFacts>,
+    pub validators: Vec<ValidatorFacts>,
+    pub accounts: BTreeMap<Address, Account>,
+    pub freezes: BTreeMap<Address, Frozen>,
+    pub recent: BTreeSet<ConsensusAddress>,
+    pub proposals: Vec<(Proposal, Action)>,
+}
+
+pub fn org(index: u8) -> OrgId {
+    format!("bank-{}", char::from(b'a' + index)).parse().unwrap()
+}
+
+/// The account of an organisation with a role.
+pub fn account(index: u8, role: Role) -> Address {
+    let mut bytes = [index + 1; 20];
+    bytes[0] = role.code();
+    Address::from(bytes)
+}
+
+pub fn member(index: u8) -> Address {
+    account(index, Role::CommitteeMember)
+}
+
+pub fn operator(index: u8) -> Address {
+    account(index, Role::Operator)
+}
+
+pub fn regulator() -> Address {
+    account(0, Role::Regulator)
+}
+
+/// A consensus key that is a point of the curve.
+pub fn consensus_key(seed: u8) -> B256 {
+    thread_local! {
+        static KEYS: std::cell::RefCell<BTreeMap<u8, B256>> = const { std::cell::RefCell::new(BTreeMap::new()) };
+    }
+    let make = || {
+        let key = ed25519_zebra::SigningKey::from([seed; 32]);
+        B256::from(<[u8; 32]>::from(ed25519_zebra::VerificationKey::from(&key)))
+    };
+    KEYS.with_borrow_mut(|keys| *keys.entry(seed).or_insert_with(make))
+}
+
+pub fn basis() -> Basis {
+    Basis { document: B256::repeat_byte(1), reference: "Order 1".into() }
+}
+
+pub fn roots(text: &'static str) -> Vec<Bytes> {
+    vec![Bytes::from_static(text.as_bytes())]
+}
+
+pub fn new_validator(index: u8, seed: u8, power: u64) -> Action {
+    let text = |text: String| vec![Bytes::from(text.into_bytes())];
+    Action::AdmitValidator(NewValidator {
+        node_chain: text(org(index).to_string()),
+        consensus_chain: vec![Bytes::copy_from_slice(&[seed])],
+        node_address: format!("node-{seed}.example:26656"),
+        power,
+    })
+}
+
+pub fn freeze(account: Address) -> Action {
+    Action::FreezeAccount { account, scope: Scope::All, basis: basis(), until: 0 }
+}
+
+pub fn emergency(account: Address) -> Action {
+    Action::EmergencyFreeze { account, scope: Scope::All, basis: basis() }
+}
+
+pub fn seat(member: Address, weight: u64) -> Action {
+    Action::SetCommitteeMember { member, weight }
+}
+
+fn validator(index: u8, seed: u8, power: u64) -> ValidatorFacts {
+    ValidatorFacts {
+        organisation: org(index),
+        consensus_key: consensus_key(seed),
+        power,
+        node_key: B256::repeat_byte(seed),
+        node_address: format!("node-{seed}.example:26656"),
+    }
+}
+
+fn fingerprints(roots: &[Bytes]) -> Vec<B256> {
+    roots.iter().map(|der| B256::from_slice(&Sha256::digest(der))).collect()
+}
+
+impl World {
+    /// Banks with a validator of power 10, an operator and a member of weight 1 each; the first has a regulator.
+    pub fn of_banks(count: u8) -> Self {
+        Self::of_weights(&vec![1; count.into()])
+    }
+
+    pub fn of_weights(weights: &[u64]) -> Self {
+        let mut world = Self { height: 1, ..Self::default() };
+        let mut members = Vec::new();
+        for (index, weight) in (0..).zip(weights) {
+            let facts = OrganisationFacts {
+                name: org(index).to_string(),
+                membership: Membership::Active,
+                roles: Role::ALL.iter().copied().collect(),
+                roots: fingerprints(&roots("first")),
+            };
+            world.organisations.insert(org(index), facts);
+            for role in [Role::CommitteeMember, Role::Operator] {
+                world.enrol(index, role);
+            }
+            members.push(Member { address: member(index), organisation: org(index), weight: *weight });
+            world.validators.push(validator(index, index, 10));
+        }
+        world.enrol(0, Role::Regulator);
+        world.validators.sort_by_key(|v| v.consensus_key);
+        world.committee = Committee::new(members).unwrap();
+        let rule = |kind: &Kind| (*kind, Rule::initial(*kind, weights.len()));
+        world.rules = Kind::ALL.iter().map(rule).collect();
+        world.everybody_signs();
+        world
+    }
+
+    pub fn enrol(&mut self, index: u8, role: Role) {
+        let account = Account { organisation: org(index), role, expired: false, revoked: false };
+        self.accounts.insert(self::account(index, role), account);
+    }
+
+    pub fn everybody_signs(&mut self) {
+        self.recent = self.validators.iter().map(|v| consensus_address(&v.consensus_key.0)).collect();
+    }
+
+    /// Nobody signs with this key any more.
+    pub fn down(&mut self, seed: u8) {
+        self.recent.remove(&consensus_address(&consensus_key(seed).0));
+    }
+
+    pub fn proposal(&self, id: u64) -> &Proposal {
+        &self.proposals[usize::try_from(id).unwrap() - 1].0
+    }
+
+    fn action(&self, id: u64) -> Action {
+        self.proposals[usize::try_from(id).unwrap() - 1].1.clone()
+    }
+
+    /// Makes a proposal; its number.
+    pub fn propose(&mut self, sender: Address, action: &Action) -> Result<u64, Refusal> {
+        let id = self.proposals.len() as u64 + 1;
+        let made = lifecycle::decide_proposal(self, id, sender, action.kind().code(), &action.encode());
+        let Decision { proposal, .. } = made.map_err(refusal)?;
+        self.proposals.push((proposal, action.clone()));
+        Ok(id)
+    }
+
+    pub fn vote(&mut self, sender: Address, id: u64, choice: Choice) -> Result<(), Refusal> {
+        let digest = self.proposal(id).digest;
+        self.vote_for(sender, id, choice, digest)
+    }
+
+    pub fn vote_for(
+        &mut self,
+        sender: Address,
+        id: u64,
+        choice: Choice,
+        digest: B256,
+    ) -> Result<(), Refusal> {
+        let proposal = self.proposal(id).clone();
+        let decision = lifecycle::decide_ballot(self, &proposal, sender, choice, digest).map_err(refusal)?;
+        self.keep(decision);
+        Ok(())
+    }
+
+    pub fn revoke(&mut self, sender: Address, id: u64) -> Result<(), Refusal> {
+        let decision = lifecycle::decide_revocation(self.proposal(id), sender, self.height)?;
+        self.keep(decision);
+        Ok(())
+    }
+
+    pub fn veto(&mut self, sender: Address, id: u64) -> Result<(), Refusal> {
+        let proposal = self.proposal(id).clone();
+        let decision =
+            lifecycle::decide_veto(self, &proposal, sender, B256::repeat_byte(7)).map_err(refusal)?;
+        self.keep(decision);
+        Ok(())
+    }
+
+    /// Executes; the status that follows.
+    pub fn execute(&mut self, id: u64) -> Result<&'static str, Refusal> {
+        let (proposal, action) = (self.proposal(id).clone(), self.action(id));
+        let decision = lifecycle::decide_execution(self, &proposal, &action).map_err(refusal)?;
+        if let Some(effect) = &decision.effect {
+            self.apply(effect);
+        }
+        let status = decision.proposal.status.name();
+        self.keep(decision);
+        Ok(status)
+    }
+
+    /// A proposal that these members vote for, executed as soon as it can be.
+    pub fn pass(&mut self, action: &Action, voters: &[Address]) -> Result<&'static str, Refusal> {
+        let id = self.propose(voters[0], action)?;
+        for voter in voters {
+            if self.proposal(id).closes >= self.height {
+                self.vote(*voter, id, Choice::Yes)?;
+            }
+        }
+        self.height = self.proposal(id).earliest.max(self.height);
+        self.execute(id)
+    }
+
+    pub fn resolve(&mut self, action: &Action) -> Result<Effect, Refusal> {
+        concordat_governance::resolve(action, self).map_err(refusal)
+    }
+
+    fn keep(&mut self, decision: Decision) {
+        let place = usize::try_from(decision.proposal.id).unwrap() - 1;
+        self.proposals[place].0 = decision.proposal;
+    }
+
+    fn apply(&mut self, effect: &Effect) {
+        for change in &effect.changes {
+            match change.clone() {
+                Change::Organisation { id, after, .. } => {
+                    self.organisations.insert(id, after.unwrap());
+                }
+                Change::Validator { consensus_key, after, .. } => {
+                    self.validators.retain(|v| v.consensus_key != consensus_key);
+                    self.validators.extend(after);
+                    self.validators.sort_by_key(|v| v.consensus_key);
+                }
+                Change::Seat { member, after, .. } => {
+                    let rest = self.committee.without(&member);
+                    self.committee = after.map_or(rest.clone(), |seat| {
+                        let (organisation, weight) = (seat.organisation, seat.weight);
+                        rest.with(Member { address: member, organisation, weight }).unwrap()
+                    });
+                }
+                Change::Rule { kind, after, .. } => {
+                    self.rules.insert(kind, after);
+                }
+                Change::Freeze { account, after, .. } => self.apply_freeze(account, after),
+            }
+        }
+    }
+
+    fn apply_freeze(&mut self, account: Address, after: Option<concordat_governance::effect::Freeze>) {
+        let Some(freeze) = after else {
+            self.freezes.remove(&account);
+            return;
+        };
+        let until = match freeze.end {
+            End::Never => 0,
+            End::At(height) => height,
+            End::After(blocks) => self.height + blocks,
+        };
+        let frozen = Frozen { scope: freeze.scope, basis: freeze.basis, until, emergency: freeze.emergency };
+        self.freezes.insert(account, frozen);
+    }
+
+    pub fn ability(&self, address: &Address) -> Ability {
+        let account = &self.accounts[address];
+        let frozen = self.freezes.get(address);
+        let frozen = frozen.is_some_and(|f| f.binds(self.height) && f.scope == Scope::All);
+        let active = self.organisations[&account.organisation].membership == Membership::Active;
+        match (account.revoked || frozen || !active, account.expired) {
+            (true, _) => Ability::Not,
+            (false, true) => Ability::Later,
+            (false, false) => Ability::Now,
+        }
+    }
+}
+
+fn refusal(error: ResolveError<Infallible>) -> Refusal {
+    match error {
+        ResolveError::Refused(refusal) => refusal,
+        ResolveError::Facts(never) => match never {},
+    }
+}
+
+impl Facts for World {
+    type Error = Infallible;
+
+    fn height(&self) -> u64 {
+        self.height
+    }
+
+    fn committee(&mut self) -> Result<Committee, Infallible> {
+        Ok(self.committee.clone())
+    }
+
+    fn rule(&mut self, kind: Kind) -> Result<Rule, Infallible> {
+        Ok(self.rules[&kind])
+    }
+
+    fn organisation(&mut self, id: &OrgId) -> Result<Option<OrganisationFacts>, Infallible> {
+        Ok(self.organisations.get(id).cloned())
+    }
+
+    fn memberships(&mut self) -> Result<BTreeMap<OrgId, Membership>, Infallible> {
+        Ok(self.organisations.iter().map(|(id, facts)| (id.clone(), facts.membership)).collect())
+    }
+
+    fn validators(&mut self) -> Result<Vec<ValidatorFacts>, Infallible> {
+        Ok(self.validators.clone())
+    }
+
+    fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, Infallible> {
+        Ok(self.accounts.get(&address).map(|account| AccountFacts {
+            organisation: account.organisation.clone(),
+            role: account.role,
+            ability: self.ability(&address),
+        }))
+    }
+
+    fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, Infallible> {
+        Ok(self.freezes.get(&address).cloned())
+    }
+
+    fn recent_signers(&mut self) -> Result<BTreeSet<ConsensusAddress>, Infallible> {
+        Ok(self.recent.clone())
+    }
+
+    fn check_roots(&mut self, _: &OrgId, roots: &[Bytes]) -> Result<Result<Vec<B256>, String>, Infallible> {
+        let bad = roots.iter().any(|der| der.starts_with(b"bad"));
+        Ok(if bad { Err("not the organisation's own".into()) } else { Ok(fingerprints(roots)) })
+    }
+
+    fn check_validator(&mut self, new: &NewValidator) -> Result<Result<ValidatorFacts, String>, Infallible> {
+        let id: OrgId = std::str::from_utf8(&new.node_chain[0]).unwrap().parse().unwrap();
+        let seed = new.consensus_chain[0][0];
+        let active = self.organisations.get(&id).is_some_and(|o| o.membership == Membership::Active);
+        if !active {
+            return Ok(Err(format!("organisation {id} is no member in good standing")));
+        }
+        let index = id.as_str().bytes().last().unwrap() - b'a';
+        Ok(Ok(ValidatorFacts { node_address: new.node_address.clone(), ..validator(index, seed, new.power) }))
+    }
+}

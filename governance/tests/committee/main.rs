@@ -1,0 +1,9 @@
+//! Committees at work over a state in memory: every refusal, the defects of another ledger that this one must not
+//! have, and random interleavings against an independent model.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod defects;
+mod interleavings;
+mod kit;
+mod lifecycle;
+mod resolve;

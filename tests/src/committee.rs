@@ -1,0 +1,49 @@
+//! The committee of a network: one member of each bank, `bank-a/member` and so on.
+
+use serde_json::Value;
+
+use crate::{Network, run};
+
+/// The banks whose members vote.
+fn banks(network: &Network) -> Vec<String> {
+    let accounts = network.info["accounts"].as_array().unwrap().iter();
+    let members = accounts.filter(|account| account["role"] == "committee-member");
+    members.map(|account| account["organisation"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Enrols all members.
+pub fn enrol(network: &Network) {
+    for bank in banks(network) {
+        network.enrol(&format!("{bank}/member"), 0);
+    }
+}
+
+/// Runs a command of `concordat gov` as a bank's member.
+pub fn gov(network: &Network, bank: &str, args: &[&str]) -> Value {
+    network.with_key(&format!("{bank}/member"), 0, &[&["gov"], args].concat())
+}
+
+/// Makes a proposal as bank-a's member; its number.
+pub fn propose(network: &Network, action: &[&str]) -> String {
+    gov(network, "bank-a", &[&["propose"], action].concat())["id"].to_string()
+}
+
+/// A proposal as node 0 tells it.
+pub fn proposal(network: &Network, id: &str) -> Value {
+    let output = run(&["gov", "show", id, "--rpc", &network.url(0, "ethereum")]);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// All vote yes; it is executed as soon as that is possible. The receipt of the execution.
+pub fn pass(network: &Network, action: &[&str]) -> Value {
+    let id = propose(network, action);
+    for bank in banks(network) {
+        gov(network, &bank, &["vote", &id, "yes"]);
+    }
+    let earliest = proposal(network, &id)["earliest"].as_u64().unwrap();
+    network.wait_for_height(0, earliest);
+    let receipt = gov(network, "bank-b", &["execute", &id]);
+    let told = proposal(network, &id);
+    assert_eq!(told["status"], "executed", "{told}");
+    receipt
+}
