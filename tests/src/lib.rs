@@ -25,6 +25,7 @@ pub mod load;
 pub mod peer;
 pub mod relay;
 pub mod token;
+pub mod vote;
 pub mod wallet;
 
 pub use wallet::Wallet;
