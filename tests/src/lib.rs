@@ -27,6 +27,7 @@ pub mod peer;
 pub mod relay;
 pub mod skip;
 pub mod token;
+pub mod vote;
 pub mod wallet;
 
 pub use wallet::Wallet;

@@ -43,11 +43,10 @@ pub struct Identity {
 impl Identity {
     /// Reads a chain and its encrypted key.
     pub fn read(network: &Network, certificate: &Path, key: &Path) -> Self {
-        let passphrase = std::fs::read(network.info["passphrase_file"].as_str().unwrap()).unwrap();
         let key = std::fs::read(key).unwrap();
         Self {
             chain: X509::stack_from_pem(&std::fs::read(certificate).unwrap()).unwrap(),
-            key: PKey::private_key_from_pem_passphrase(&key, passphrase.trim_ascii_end()).unwrap(),
+            key: PKey::private_key_from_pem_passphrase(&key, passphrase(network).trim_ascii_end()).unwrap(),
         }
     }
 
@@ -56,6 +55,11 @@ impl Identity {
         let folder = network.node_folder(node);
         Self::read(network, &folder.join("node.crt"), &folder.join("node.key"))
     }
+}
+
+/// What opens all keys of a network.
+pub fn passphrase(network: &Network) -> Vec<u8> {
+    std::fs::read(network.info["passphrase_file"].as_str().unwrap()).unwrap()
 }
 
 /// What a peer says first.

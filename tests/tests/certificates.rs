@@ -27,8 +27,11 @@ fn nodes_without_a_good_certificate_stay_out_and_one_that_loses_it_goes() {
     peers_of_other_chains_are_refused(&network);
     accounts_are_no_nodes(&network);
     match expiry {
-        Ok(()) => an_expired_certificate_is_refused(&network),
-        Err(reason) => skip::note("faketime", &format!("the expired certificate: {reason}")),
+        Ok(()) => {
+            an_expired_certificate_is_refused(&network);
+            a_certificate_of_the_future_is_refused(&network);
+        }
+        Err(reason) => skip::note("faketime", &format!("certificates of other days: {reason}")),
     }
     a_revoked_certificate_loses_its_connections(&network);
     chain::assert_no_double_signing(&network);
@@ -74,22 +77,38 @@ fn accounts_are_no_nodes(network: &Network) {
 
 /// Given out nine days ago, valid for one day.
 fn an_expired_certificate_is_refused(network: &Network) {
+    let identity = issued_at(network, "-9d", "late");
+    is_refused(network, &identity, &Greeting::of(network, VALIDATOR), "certificate");
+    says(network, "expired");
+}
+
+/// Given out in nine days.
+fn a_certificate_of_the_future_is_refused(network: &Network) {
+    let identity = issued_at(network, "+9d", "early");
+    is_refused(network, &identity, &Greeting::of(network, VALIDATOR), "certificate");
+    says(network, "is not valid before");
+}
+
+/// The log of the node that refused says why.
+fn says(network: &Network, why: &str) {
+    network.wait(&format!("the log says {why}"), || network.log(0).contains(why));
+}
+
+/// A validator's certificate that bank-a gives out when its clock is off by so much; it is valid for one day.
+fn issued_at(network: &Network, offset: &str, name: &str) -> Identity {
     let home = network.home();
-    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
-    let (ca, certificate, key) = (path("organisations/bank-a/ca"), path("expired.crt"), path("expired.key"));
+    let path = |name: String| home.join(name).to_str().unwrap().to_owned();
+    let ca = path("organisations/bank-a/ca".into());
+    let (certificate, key) = (path(format!("{name}.crt")), path(format!("{name}.key")));
     let passphrase = network.info["passphrase_file"].as_str().unwrap();
-    let mut nine_days_ago = Command::new(program());
-    clock::set(&mut nine_days_ago, "-9d").unwrap();
+    let mut then = Command::new(program());
+    clock::set(&mut then, offset).unwrap();
     let issue =
-        ["pki", "issue", "--role", "validator", "--name", "late", "--san", "ip:127.0.0.1", "--days", "1"];
+        ["pki", "issue", "--role", "validator", "--name", name, "--san", "ip:127.0.0.1", "--days", "1"];
     let files = ["--ca", &ca, "--key-out", &key, "--out", &certificate];
     let secrets = ["--passphrase-file", passphrase, "--key-passphrase-file", passphrase];
-    answer(nine_days_ago, &[&issue[..], &files, &secrets].concat());
-
-    let identity = Identity::read(network, Path::new(&certificate), Path::new(&key));
-    is_refused(network, &identity, &Greeting::of(network, VALIDATOR), "certificate");
-    let log = network.log(0);
-    assert!(log.contains("expired"), "the log does not say why: {}", network.log_tail(0, 5));
+    answer(then, &[&issue[..], &files, &secrets].concat());
+    Identity::read(network, Path::new(&certificate), Path::new(&key))
 }
 
 fn peers(network: &Network, node: usize) -> u64 {

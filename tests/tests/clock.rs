@@ -55,4 +55,8 @@ fn names_its_clock(network: &Network, offset: &str, logged: usize) {
         let log = network.log(WRONG).split_off(logged);
         log.lines().any(|line| line.contains("WARN") && line.contains("clock"))
     });
+    network.wait("its metric says so", || network.metric(WRONG, "concordat_consensus_clock_off") == 1.0);
+    for node in (0..NODES).filter(|node| *node != WRONG) {
+        assert_eq!(network.metric(node, "concordat_consensus_clock_off"), 0.0, "node {node}");
+    }
 }

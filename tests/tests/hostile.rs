@@ -18,6 +18,7 @@ use concordat_tests::{
         CONSENSUS, CONTROL, GOSSIP, Greeting, Identity, MAX_FRAME_BYTES, PARTS, Peer, SYNC, VALIDATOR, frame,
     },
     token,
+    vote::VoteKey,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ fn hostile_bytes_are_refused_and_counted_while_blocks_keep_coming() {
     for node in 0..STOLEN {
         network.wait_for_height(node, 1);
     }
+    a_stolen_vote_key_is_proven(&mut network);
     let mut town = Town::found(&network);
     town.still_works("before");
     frames_that_break_the_rules(&network);
@@ -161,6 +163,42 @@ impl<'a> Thief<'a> {
     fn join(&self, node: usize) -> Option<Peer> {
         Peer::join(self.network, node, &self.identity, &self.greeting).ok()
     }
+}
+
+/// Two precommits of one step, signed with the stolen key: the node proves it, and still can after a restart.
+fn a_stolen_vote_key_is_proven(network: &mut Network) {
+    let key = VoteKey::of_node(network, STOLEN);
+    let height = network.height(0).unwrap();
+    let votes = [None, Some(7)].map(|block| frame(CONSENSUS, &key.precommit(height, block)));
+    let mut peer = Thief::of(network).join(0).expect("the node knows nothing against it yet");
+    peer.say(&votes.concat());
+    network.wait("the evidence is kept", || network.metric(0, "concordat_evidence_kept") > 0.0);
+    for counter in chain::DOUBLE_SIGNING {
+        network.wait(counter, || network.metric(0, counter) == 1.0);
+    }
+    let proven = evidence(network);
+    let piece = &proven["evidence"][0];
+    let address = alloy_primitives::hex::encode_upper(key.address());
+    assert_eq!(piece["validator"].as_str().unwrap().to_uppercase(), address, "{proven}");
+    let where_ = json!([piece["organisation"], piece["height"], piece["round"], piece["step"]]);
+    assert_eq!(where_, json!(["bank-d", height, 0, "precommit"]));
+    let messages = piece["messages"].as_array().unwrap();
+    let signed: Vec<&str> = messages.iter().map(|said| said["signed_message"].as_str().unwrap()).collect();
+    let sent = [None, Some(7)].map(|block| alloy_primitives::hex::encode(key.precommit(height, block)));
+    assert_eq!(signed, sent);
+    drop(peer);
+
+    assert_eq!(network.terminate(0), Some(0));
+    network.start_node(0);
+    network.wait_for_height(0, height);
+    assert_eq!(evidence(network), proven, "after a restart");
+    assert_eq!(network.metric(0, "concordat_evidence_kept"), 1.0);
+}
+
+fn evidence(network: &Network) -> Value {
+    let (status, text) = get(&format!("{}/evidence", network.url(0, "operations")));
+    assert_eq!(status, 200);
+    serde_json::from_str(&text).unwrap()
 }
 
 fn frames_that_break_the_rules(network: &Network) {
