@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolError as _;
 use clap::Args;
 use concordat_core::governance::abi::IGovernance;
-use eyre::{Result, WrapErr as _, bail, eyre};
+use eyre::{Report, Result, WrapErr as _, bail, eyre};
 use rustls::{
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
     sign::CertifiedKey,
@@ -53,6 +53,8 @@ pub struct TlsArgs {
 pub struct Client {
     agent: Agent,
     url: String,
+    /// The file of the certificate that is shown over TLS.
+    shown: Option<PathBuf>,
 }
 
 impl NodeArgs {
@@ -65,7 +67,7 @@ impl NodeArgs {
 impl TlsArgs {
     /// Makes a client of one of a node's interfaces.
     pub fn connect(&self, url: &str) -> Result<Client> {
-        if url.to_ascii_lowercase().starts_with("https:") && self.ca.is_none() {
+        if is_tls(url) && self.ca.is_none() {
             bail!("{url} is served over TLS: name the root CA of the node's organisation with --ca");
         }
         let config = Agent::config_builder()
@@ -73,7 +75,7 @@ impl TlsArgs {
             .http_status_as_error(false)
             .tls_config(self.tls()?)
             .build();
-        Ok(Client { agent: config.into(), url: url.to_owned() })
+        Ok(Client { agent: config.into(), url: url.to_owned(), shown: self.client_certificate.clone() })
     }
 
     fn tls(&self) -> Result<TlsConfig> {
@@ -115,7 +117,7 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
             .build();
-        Self { agent: config.into(), url: url.into() }
+        Self { agent: config.into(), url: url.into(), shown: None }
     }
 
     /// Calls one method.
@@ -135,16 +137,31 @@ impl Client {
 
     /// Posts one request, or a batch, and gives the answer as it is.
     pub fn post(&self, request: &Value) -> Result<Value> {
-        let mut response = self
-            .agent
-            .post(&self.url)
-            .send_json(request)
-            .wrap_err_with(|| format!("cannot reach the node at {}", self.url))?;
+        let mut response = self.agent.post(&self.url).send_json(request).map_err(|e| self.unanswered(e))?;
         let status = response.status();
         let body = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
         serde_json::from_str(&body).wrap_err_with(|| {
             format!("{} answered {status}: {}", self.url, body.chars().take(200).collect::<String>())
         })
+    }
+
+    /// Why there is no answer, with the mend. In TLS 1.3 a client has finished its part of the handshake when the node
+    /// judges its certificate: all that it learns is that the connection ends.
+    fn unanswered(&self, error: ureq::Error) -> Report {
+        let (url, ended) = (&self.url, is_ended(&error));
+        let error = Report::new(error);
+        match &self.shown {
+            _ if !(ended && is_tls(url)) => error.wrap_err(format!("cannot reach the node at {url}")),
+            None => error.wrap_err(format!(
+                "the node at {url} ended the connection, as it does with who shows no certificate: name one with \
+                 --client-certificate and --client-key"
+            )),
+            Some(shown) => error.wrap_err(format!(
+                "the node at {url} ended the connection, as it does if it does not accept the certificate, here {}: \
+                 its log says why (`client certificate refused`)",
+                shown.display()
+            )),
+        }
     }
 
     /// The chain's EIP-155 id.
@@ -191,6 +208,19 @@ pub fn refusal(data: &Value) -> Option<String> {
     let data: Bytes = serde_json::from_value(data.clone()).ok()?;
     let refused = IGovernance::Refused::abi_decode(&data).ok()?;
     Some(format!("refused, code {}: {}", refused.code, refused.reason))
+}
+
+fn is_tls(url: &str) -> bool {
+    url.to_ascii_lowercase().starts_with("https:")
+}
+
+/// Whether the other side ended the connection, with or without a word of TLS.
+fn is_ended(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let ureq::Error::Io(error) = error else { return false };
+    let alert = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(alert, Some(rustls::Error::AlertReceived(_)))
+        || matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// A JSON-RPC quantity.

@@ -67,6 +67,7 @@ fn main() -> Outcomes<()> {
         addresses: vec![],
         topics: vec![vec![], vec![keccak256("rare")]],
         cap: 10_000,
+        cap_bytes: usize::MAX,
     };
     timed("searches of all logs for a rare topic", 1, || Ok(store.logs(&rare)?))?;
     println!("{:?}", store.stats()?);

@@ -3,7 +3,7 @@
 use concordat_pki_verify::{RevocationReason, Serial};
 use concordat_types::identity::{Holder, OrgId, Role};
 use openssl::{
-    asn1::{Asn1Integer, Asn1Object, Asn1OctetString, Asn1Time, Asn1Type},
+    asn1::{Asn1Integer, Asn1Time, Asn1Type},
     bn::BigNum,
     nid::Nid,
     pkey::{HasPublic, PKeyRef},
@@ -29,7 +29,6 @@ use crate::{
 const BACKDATE_S: i64 = 300;
 const DAY_S: i64 = 86_400;
 
-const OID_NAME_CONSTRAINTS: &str = "2.5.29.30";
 // Content octets.
 const OID_ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 const OID_CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
@@ -55,7 +54,7 @@ impl Validity {
     }
 }
 
-/// `O=<org>[, OU=<role>], CN=<name>`, each a UTF8String: name constraints match from the front.
+/// `O=<org>[, OU=<role>], CN=<name>`, each a UTF8String: constraints of a member's own CA match from the front.
 pub(crate) fn subject(
     org: &OrgId,
     role: Option<Role>,
@@ -94,15 +93,6 @@ pub(crate) fn subject_alt_names(
         };
     }
     Ok(names.build(context)?)
-}
-
-/// `nameConstraints`, critical: only directory names that begin with `O=<org>`.
-fn organization_only(org: &OrgId) -> Result<X509Extension, AuthorityError> {
-    let base = subject(org, None, "")?.to_der()?;
-    let subtree = sequence(&[element(0xa4, &base)]);
-    let value = sequence(&[element(0xa0, &subtree)]);
-    let oid = Asn1Object::from_str(OID_NAME_CONSTRAINTS)?;
-    Ok(X509Extension::new_from_der(&oid, true, &*Asn1OctetString::new_from_bytes(&value)?)?)
 }
 
 /// The fields that every certificate has. The caller adds extensions of its kind, then [`finish`]es.
@@ -144,7 +134,8 @@ pub(crate) fn root(org: &OrgId, key: &PrivateKey, validity: Validity) -> Result<
     finish(builder, key)
 }
 
-/// An issuing authority, constrained to its organisation and to holders' certificates.
+/// An issuing authority, for holders' certificates alone. It carries no name constraint: whose names it may certify is
+/// the registry's to say, and some clients refuse each path with a constraint on directory names (ADR 0029).
 pub(crate) fn issuing(
     org: &OrgId,
     key: &PrivateKey,
@@ -155,7 +146,6 @@ pub(crate) fn issuing(
     let mut builder = start(Some(root), &name, key.pkey(), validity)?;
     builder.append_extension(BasicConstraints::new().critical().ca().pathlen(0).build()?)?;
     builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
-    builder.append_extension(organization_only(org)?)?;
     finish(builder, root_key)
 }
 

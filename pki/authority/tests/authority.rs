@@ -436,10 +436,11 @@ fn wrong_passphrases_and_damaged_logs_are_refused() {
 }
 
 #[test]
-fn the_issuing_authority_is_constrained_to_its_organisation() {
+fn the_issuing_authority_signs_holders_only_and_carries_no_constraint_that_clients_refuse() {
     let authority = authority();
     let issuing = authority.issuing_certificate().extensions();
-    assert!(issuing.name_constraints.is_some());
+    // ADR 0029.
+    assert!(issuing.name_constraints.is_none());
     assert_eq!(issuing.basic_constraints.unwrap().path_len, Some(0));
     let root = authority.root_certificate().extensions();
     assert_eq!(root.basic_constraints.unwrap().path_len, Some(1));

@@ -8,7 +8,9 @@ use concordat_core::{
     BlockEnv, CallRequest, IDENTITY_REGISTRY, IdentityEvent, Registry, TxInvalid,
     abi::IIdentityRegistry as registry, call,
 };
-use concordat_pki_authority::{Authority, AuthorityOptions, CertificateRequest, KeyType};
+use concordat_pki_authority::{
+    Authority, AuthorityOptions, CertificateRequest, KeyType, Passphrase, PrivateKey,
+};
 use concordat_pki_verify::RevocationReason;
 use concordat_types::{Role, receipt::Outcome, state::MemoryState};
 use proptest::prelude::*;
@@ -96,6 +98,47 @@ fn enrolment_is_refused_to_organisations_that_are_no_members() {
     let user = certify(&mut forged, &key(KeyType::Secp256k1, "y"), Role::Operator, "y", 30, net.time_secs);
     assert!(enrolment_refusal(&net, &user).starts_with("the certification path does not hold"));
     net.time_secs += 1;
+}
+
+/// A certificate whose holder is of another organisation with a name as long, signed again with its authority's key.
+fn forged(der: &[u8], (from, to): (&str, &str), authority: &PrivateKey) -> Bytes {
+    let length = |at: usize| usize::from(der[at]) << 8 | usize::from(der[at + 1]);
+    // Two headers of four bytes: of the certificate, and of what is signed.
+    let mut signed = der[4..8 + length(6)].to_vec();
+    let subject = signed.windows(from.len()).rposition(|bytes| bytes == from.as_bytes()).unwrap();
+    signed[subject..subject + to.len()].copy_from_slice(to.as_bytes());
+    let signature = authority.sign(&signed).unwrap();
+    // ecdsa-with-SHA256, then a bit string without unused bits.
+    let algorithm = hex::decode("300a06082a8648ce3d040302").unwrap();
+    let bits = [&[0x03, u8::try_from(signature.len() + 1).unwrap(), 0], &signature[..]].concat();
+    let content = [signed, algorithm, bits].concat();
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[0x30, 0x82, high, low], &content[..]].concat().into()
+}
+
+#[test]
+fn a_stolen_issuing_authority_vouches_for_nobody_of_another_organisation() {
+    let mut net = Consortium::new();
+    let mut mallory = net.stranger_with(KeyType::P256, "bank-a", Role::Operator, "mallory", 30);
+    let (folder, passphrase) = (tempfile::tempdir().unwrap(), Passphrase::new("correct horse").unwrap());
+    net.authority("bank-a").save(folder.path(), &passphrase).unwrap();
+    let stolen = PrivateKey::read(&folder.path().join("issuing/ca.key"), &passphrase).unwrap();
+    let own = mallory.chain[0].clone();
+
+    // The forgery is sound but for the name.
+    mallory.chain[0] = forged(&own, ("bank-a", "bank-a"), &stolen);
+    let registry = Registry::new(&net.state);
+    assert!(registry.authorize_client(&mallory.chain, net.time_secs).is_ok());
+
+    mallory.chain[0] = forged(&own, ("bank-a", "bank-b"), &stolen);
+    let refused = registry.authorize_client(&mallory.chain, net.time_secs).unwrap_err().to_string();
+    assert!(refused.contains("bank-a issuing CA"), "{refused}");
+    assert_eq!(enrolment_refusal(&net, &mallory), refused);
+    // Nor does the authority of bank-b's people stand above it.
+    let alice = net.stranger("bank-b", Role::Operator, "alice");
+    let registry = Registry::new(&net.state);
+    mallory.chain[1] = alice.chain[1].clone();
+    assert!(registry.authorize_client(&mallory.chain, net.time_secs).is_err());
 }
 
 #[test]
