@@ -126,7 +126,7 @@ pub enum PathError {
     )]
     WrongOrganization { certificate: CertificateLabel, org: OrgId, anchor_org: OrgId },
     /// The role does not fit the purpose.
-    #[error("{certificate} has {}, which is no {purpose}", role.map_or_else(|| "no role".to_owned(), |role| format!("role {role}")))]
+    #[error("{certificate} has {}, which is not that of {purpose}", role.map_or_else(|| "no role".to_owned(), |role| format!("role {role}")))]
     WrongRole { certificate: CertificateLabel, role: Option<Role>, purpose: Purpose },
     /// The key's kind does not fit the purpose.
     #[error(
