@@ -34,10 +34,14 @@ pub fn proposal(network: &Network, id: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// All vote yes; it is executed as soon as that is possible. The receipt of the execution.
+/// All vote yes, until nothing could change the outcome any more; it is executed as soon as that is possible. The
+/// receipt of the execution.
 pub fn pass(network: &Network, action: &[&str]) -> Value {
     let id = propose(network, action);
     for bank in banks(network) {
+        if proposal(network, &id)["closes"].as_u64() <= network.height(0) {
+            break;
+        }
         gov(network, &bank, &["vote", &id, "yes"]);
     }
     let earliest = proposal(network, &id)["earliest"].as_u64().unwrap();
