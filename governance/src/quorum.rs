@@ -108,7 +108,7 @@ mod tests {
 
     fn validators(powers: &[u64]) -> Vec<ValidatorFacts> {
         let one = |(seed, power): (u8, &u64)| ValidatorFacts {
-            organisation: format!("bank-{}", char::from(b'a' + seed)).parse().unwrap(),
+            organisation: format!("bank-{}", char::from(b'a'.wrapping_add(seed))).parse().unwrap(),
             consensus_key: B256::repeat_byte(seed),
             power: *power,
             node_key: B256::ZERO,

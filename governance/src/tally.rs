@@ -86,7 +86,7 @@ mod tests {
     use crate::{Kind, committee::MAX_WEIGHT};
 
     fn seat(seed: u8, weight: u64) -> Member {
-        let organisation = format!("bank-{}", char::from(b'a' + seed % 26)).parse().unwrap();
+        let organisation = format!("bank-{}", char::from(b'a'.wrapping_add(seed % 26))).parse().unwrap();
         Member { address: Address::repeat_byte(seed), organisation, weight }
     }
 

@@ -89,7 +89,7 @@ impl Snapshot {
     }
 }
 
-fn flip_in_the_middle(bytes: &mut Vec<u8>) {
+fn flip_in_the_middle(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
 }
@@ -97,7 +97,7 @@ fn flip_in_the_middle(bytes: &mut Vec<u8>) {
 fn damaged_files_are_named_and_leave_nothing_behind(network: &Network, snapshot: &Snapshot) {
     let data = network.home().join("data-of-a-newcomer");
     for name in ["chunk-000000", "anchor"] {
-        let damaged = snapshot.with(name, flip_in_the_middle);
+        let damaged = snapshot.with(name, |bytes| flip_in_the_middle(bytes));
         let said = refusal(&damaged.import(network, &data));
         assert!(said.contains(text(&damaged.folder.join(name))) && said.contains("is damaged"), "{said}");
     }
