@@ -168,18 +168,20 @@ fn read_keys(config: &NodeConfig) -> Result<NodeKeys> {
         Ok(PrivatePkcs8KeyDer::from(open(path)?.to_pkcs8_der()?.to_vec()).into())
     };
     let node_chain = keys::certificates(&identity.certificate)?;
-    let consensus_seed = match &identity.consensus_key {
-        Some(path) => Some(*open(path)?.raw_secret()?),
-        None => None,
-    };
-    let server = match (&identity.server_certificate, &identity.server_key) {
-        (Some(chain), Some(key)) => {
-            let chain = keys::certificates(chain)?.into_iter().map(CertificateDer::from).collect();
-            Some((chain, tls_key(key)?))
-        }
-        (None, None) => None,
-        _ => bail!("identity.server_certificate and identity.server_key go together; one is missing"),
-    };
-    let node_key = tls_key(&identity.key)?;
-    Ok(NodeKeys { node_chain, node_key, consensus_seed, server })
+    let consensus_key = || identity.consensus_key.as_deref().map(|path| Ok(*open(path)?.raw_secret()?));
+    // A passphrase takes a quarter of a second for each: a validator that restarts is waited for.
+    std::thread::scope(|scope| {
+        let consensus_seed = scope.spawn(|| consensus_key().transpose());
+        let server = match (&identity.server_certificate, &identity.server_key) {
+            (Some(chain), Some(key)) => {
+                let chain = keys::certificates(chain)?.into_iter().map(CertificateDer::from).collect();
+                Some((chain, tls_key(key)?))
+            }
+            (None, None) => None,
+            _ => bail!("identity.server_certificate and identity.server_key go together; one is missing"),
+        };
+        let node_key = tls_key(&identity.key)?;
+        let consensus_seed = consensus_seed.join().unwrap_or_else(|_| bail!("opening a key panicked"))?;
+        Ok(NodeKeys { node_chain, node_key, consensus_seed, server })
+    })
 }

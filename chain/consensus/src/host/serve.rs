@@ -10,7 +10,7 @@ use ractor::RpcReplyPort;
 
 use super::{Host, proposed_value};
 use crate::{
-    application::{ConsensusBlock, Origin, Verdict},
+    application::{AppError, ConsensusBlock, Origin, Verdict},
     context::{Address, ConcordatContext, Height},
     signing::certificate_from_commit,
 };
@@ -86,14 +86,14 @@ impl Host {
         let Some(number) = round.as_u32() else { return SyncedValueOutcome::PeerFault };
         let block = Arc::new(ConsensusBlock { height: height.0, round: number, proposer, id, bytes });
         self.state().blocks.insert(Arc::clone(&block), None, None);
-        if self.network.votes_now() {
-            // A validator's log will name the block after a crash, so it must be there.
-            if let Err(error) = self.store(&block).await {
-                tracing::error!(%height, %error, "Synced block not stored");
-                return SyncedValueOutcome::LocalTransientError;
-            }
+        // Both take a while, and neither needs the other.
+        let (stored, verdict) =
+            tokio::join!(self.store_if_voting(&block), self.verdict(&block, Origin::Synced));
+        if let Err(error) = stored {
+            tracing::error!(%height, %error, "Synced block not stored");
+            return SyncedValueOutcome::LocalTransientError;
         }
-        let validity = match self.verdict(&block, Origin::Synced).await {
+        let validity = match verdict {
             Verdict::Valid => Validity::Valid,
             Verdict::Undecidable { reason } => {
                 tracing::error!(%height, reason, "Synced block could not be judged; trying again");
@@ -110,5 +110,10 @@ impl Host {
             }
         };
         SyncedValueOutcome::Verdict(proposed_value(&block, Round::Nil, validity))
+    }
+
+    /// A validator's log will name the block after a crash, so it must be there.
+    async fn store_if_voting(&self, block: &Arc<ConsensusBlock>) -> Result<(), AppError> {
+        if self.network.votes_now() { self.store(block).await } else { Ok(()) }
     }
 }
