@@ -128,7 +128,7 @@ impl ConsensusHandle {
         self.failure.spawn_critical(name, task)
     }
 
-    /// Stops consensus and the mesh; waits for a commit under way.
+    /// Stops consensus and the mesh; waits for a commit under way. Then log and signer are free for another start.
     pub async fn shutdown(&self) {
         self.host.stopping.send_replace(true);
         self.host.network.unsubscribe_all();
@@ -138,6 +138,10 @@ impl ConsensusHandle {
         // No further commit begins once `stopping` is set.
         drop(self.host.committing.lock().await);
         let _ = self.node.stop_and_wait(Some("shutdown".into()), patience).await;
+        // Tasks that are ending may still hold the signer: it is not free by being dropped here.
+        if let Some(signer) = &self.host.signer {
+            signer.close().await;
+        }
         self.log_is_free().await;
     }
 

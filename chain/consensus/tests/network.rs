@@ -151,6 +151,22 @@ async fn whole_network_restarts_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn node_that_has_shut_down_holds_neither_its_guard_nor_its_log() {
+    log();
+    let (registry, homes) = validators(1, 0);
+    let stopped = homes[0].start(&registry, Vec::new()).await;
+    run_until(&homes, 2);
+    all_reach(&homes, 2).await;
+    stopped.handle.shutdown().await;
+    // The handle of the first, and with it all that its tasks share, is still there.
+    let again = homes[0].start(&registry, Vec::new()).await;
+    run_until(&homes, 4);
+    all_reach(&homes, 4).await;
+    again.handle.shutdown().await;
+    drop(stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn block_that_comes_before_its_height_begins_is_as_old_as_it_was_then() {
     log();
     let (registry, homes) = validators_proposer_first();

@@ -39,6 +39,9 @@ pub enum SignError {
     /// Nobody knows what the key has signed before.
     #[error("this signer has no record of what its key has signed before")]
     NoRecord,
+    /// The signer was closed.
+    #[error("this signer is closed: its validator is stopping")]
+    Closed,
     /// The signer cannot be reached or failed.
     #[error("consensus signer unavailable: {0}")]
     Unavailable(String),
@@ -67,6 +70,9 @@ pub trait ConsensusSigner: Send + Sync + 'static {
     /// If the message conflicts with an earlier one, if there is no record, or the signer is out of order.
     /// The validator then abstains from this step.
     async fn sign(&self, request: SignRequest) -> Result<[u8; 64], SignError>;
+
+    /// Lets go of the key and of its record: nothing more is signed, and another signer may take them at once.
+    async fn close(&self);
 }
 
 /// A key in this process, with its guard's file.
@@ -78,8 +84,9 @@ pub struct LocalSigner {
 struct Inner {
     key: SigningKey,
     path: PathBuf,
-    /// `None` while there is no file.
+    /// `None` while there is no file, and once the signer is closed.
     guard: Option<SignGuard>,
+    closed: bool,
 }
 
 impl std::fmt::Debug for LocalSigner {
@@ -99,7 +106,7 @@ impl LocalSigner {
         let key = SigningKey::from(seed);
         let guard = SignGuard::open(guard_path)?;
         let public_key = VerificationKey::from(&key).into();
-        let inner = Inner { key, path: guard_path.to_owned(), guard };
+        let inner = Inner { key, path: guard_path.to_owned(), guard, closed: false };
         Ok(Self { public_key, inner: Arc::new(Mutex::new(inner)) })
     }
 
@@ -110,7 +117,8 @@ impl LocalSigner {
     ) -> Result<T, SignError> {
         let inner = Arc::clone(&self.inner);
         let working = tokio::task::spawn_blocking(move || {
-            work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
+            let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
+            if inner.closed { Err(SignError::Closed) } else { work(&mut inner) }
         });
         working.await.unwrap_or_else(|error| Err(SignError::Unavailable(error.to_string())))
     }
@@ -145,6 +153,15 @@ impl ConsensusSigner for LocalSigner {
         })
         .await
     }
+
+    async fn close(&self) {
+        let _ = self
+            .blocking(|inner| {
+                (inner.guard, inner.closed) = (None, true);
+                Ok(())
+            })
+            .await;
+    }
 }
 
 /// The signature that stands for "abstains": never valid, never published.
@@ -178,8 +195,8 @@ impl EngineSigner {
                 self.verifier.remember(&self.signer.public_key(), &message, &signature);
                 signature
             }
-            // Said once, when the validator starts; see `Abstention`.
-            Err(SignError::NoRecord) => ABSTENTION,
+            // Said once, when the validator starts; see `Abstention`. Or it is stopping.
+            Err(SignError::NoRecord | SignError::Closed) => ABSTENTION,
             Err(error) => {
                 tracing::error!(%error, "Consensus message not signed; this validator abstains");
                 self.metrics.signing_refused.inc();
@@ -300,5 +317,19 @@ mod tests {
         let next = Vote { height: Height(4), ..prevote(1) };
         assert!(!is_abstention(&signer.sign_vote(next).await.unwrap().signature));
         assert!(signer.signer.begin_record(9).await.is_err(), "a record is never begun anew");
+    }
+    #[tokio::test]
+    async fn closed_signer_signs_and_begins_nothing_and_its_guard_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(SignGuard::create(&dir.path().join("guard"), 0).unwrap());
+        let signer = engine_signer(&dir);
+        assert!(LocalSigner::open([3; 32], &dir.path().join("guard")).is_err(), "held by the first");
+        signer.signer.close().await;
+        signer.signer.close().await;
+        let next = engine_signer(&dir);
+        assert!(next.signer.has_record());
+        assert!(is_abstention(&signer.sign_vote(prevote(1)).await.unwrap().signature));
+        assert!(matches!(signer.signer.begin_record(9).await, Err(SignError::Closed)));
+        assert!(!is_abstention(&next.sign_vote(prevote(1)).await.unwrap().signature));
     }
 }

@@ -93,6 +93,8 @@ impl ConsensusSigner for MemorySigner {
         memory.log.push(Signed { height, round, step, message_hash });
         Ok(signature)
     }
+
+    async fn close(&self) {}
 }
 
 /// The record that a guard begins with.
