@@ -214,6 +214,26 @@ async fn block_from_before_a_restart_is_still_good_when_the_network_was_down_for
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn validator_that_cannot_judge_counts_it_and_abstains_and_follows_once_it_can() {
+    log();
+    let (registry, homes) = validators(4, 0);
+    homes[3].ledger.unreadable.store(true, Ordering::SeqCst);
+    let running = start_all(&registry, &homes).await;
+    run_until(&homes, 3);
+    all_reach(&homes[..3], 3).await;
+    let undecidable = |node: &Running| node.handle.metrics().blocks_undecidable.get();
+    eventually("it is counted", || undecidable(&running[3]) > 0).await;
+    assert!(running[..3].iter().all(|node| undecidable(node) == 0));
+    assert_eq!(homes[3].ledger.tip(), 0);
+
+    homes[3].ledger.unreadable.store(false, Ordering::SeqCst);
+    run_until(&homes, 6);
+    all_reach(&homes, 6).await;
+    check_chains(&homes, 6);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn observer_follows_without_voting() {
     log();
     let (registry, mut homes) = validators(4, 1000);

@@ -1,7 +1,7 @@
 //! What reads, commits, a start and a search of logs take in a store of a given size.
 //!
-//! `cargo run --release -p concordat-state --example store_bench -- DIRECTORY [ACCOUNTS] [BLOCKS]`
-//! fills an empty directory with 1,000,000 accounts and 100,000 small blocks unless told otherwise. An account
+//! `cargo run --release -p concordat-state --example store_bench -- DIRECTORY [ACCOUNTS] [BLOCKS] [FULL_BLOCKS]`
+//! fills an empty directory with 1,000,000 accounts, 100,000 small blocks and 60 full ones unless told otherwise. An account
 //! has four keys, as enrolment and a token leave them. In a directory that it filled before it goes on.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
@@ -23,7 +23,6 @@ use tendermint::{
 
 /// Transfers of the blocks whose commits are timed: each writes a nonce, two balances and one log.
 const FULL_BLOCK: u64 = 1_000;
-const FULL_BLOCKS: u64 = 60;
 
 /// Keys of an account.
 const ACCOUNT_KEYS: u64 = 4;
@@ -37,6 +36,7 @@ fn main() -> Outcomes<()> {
     let directory = arguments.next().ok_or("name an empty directory for the store")?;
     let accounts: u64 = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     let blocks: u64 = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
+    let full_blocks: u64 = arguments.next().map_or(Ok(60), |text| text.parse())?;
     let path = Path::new(&directory);
     let options = StoreOptions { sync: false, ..StoreOptions::default() };
     let validators = validators()?;
@@ -46,8 +46,8 @@ fn main() -> Outcomes<()> {
         fill(&store, accounts, &validators)?;
     }
     timed("small blocks", blocks, || (0..blocks).try_for_each(|_| commit(&store, 1, accounts, &validators)))?;
-    timed("transfers in full blocks", FULL_BLOCKS * FULL_BLOCK, || {
-        (0..FULL_BLOCKS).try_for_each(|_| commit(&store, FULL_BLOCK, accounts, &validators))
+    timed("transfers in full blocks", full_blocks * FULL_BLOCK, || {
+        (0..full_blocks).try_for_each(|_| commit(&store, FULL_BLOCK, accounts, &validators))
     })?;
     let mut random = Random(1);
     for (kind, what) in

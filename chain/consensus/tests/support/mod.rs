@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -118,6 +118,8 @@ pub struct Ledger {
     pub block_bytes: usize,
     /// How far this node's clock is ahead, in seconds.
     pub skew: AtomicI64,
+    /// While true, no block can be judged, as on a disk that cannot be read.
+    pub unreadable: AtomicBool,
     /// How many blocks of peers have arrived.
     pub arrived: AtomicUsize,
     /// While true, reads of decided blocks wait.
@@ -140,6 +142,7 @@ impl Ledger {
             evidence: Mutex::default(),
             block_bytes,
             skew: AtomicI64::new(0),
+            unreadable: AtomicBool::new(false),
             arrived: AtomicUsize::new(0),
             slow: watch::Sender::new(false),
             reading: AtomicUsize::new(0),
@@ -282,6 +285,9 @@ impl Application for Ledger {
     }
 
     async fn validate(&self, block: Arc<ConsensusBlock>, origin: Origin) -> Verdict {
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Verdict::Undecidable { reason: "the state cannot be read".into() };
+        }
         match self.check(&block).and_then(|()| check_time(&block, origin)) {
             Ok(()) => Verdict::Valid,
             Err(reason) => Verdict::Invalid { reason },
