@@ -71,7 +71,7 @@ pub trait ConsensusSigner: Send + Sync + 'static {
     /// The validator then abstains from this step.
     async fn sign(&self, request: SignRequest) -> Result<[u8; 64], SignError>;
 
-    /// Lets go of the key and of its record: nothing more is signed, and another signer may take them at once.
+    /// Ends the signer: nothing more is signed, and its record is free for another signer of the same key at once.
     async fn close(&self);
 }
 
@@ -318,6 +318,7 @@ mod tests {
         assert!(!is_abstention(&signer.sign_vote(next).await.unwrap().signature));
         assert!(signer.signer.begin_record(9).await.is_err(), "a record is never begun anew");
     }
+
     #[tokio::test]
     async fn closed_signer_signs_and_begins_nothing_and_its_guard_is_free() {
         let dir = tempfile::tempdir().unwrap();
