@@ -141,11 +141,13 @@ impl Store {
         bytes.map(|bytes| decode_receipt(at.height, &bytes)).transpose()
     }
 
-    /// Where the transaction with this hash stands; `None` where it is in no kept block.
+    /// Where the transaction with this hash stands; `None` where it is in no kept block up to [`Self::latest`].
     pub fn tx(&self, hash: &B256) -> Result<Option<TxLocation>, StoreError> {
         let Some(bytes) = self.db().get(Table::Txs, hash)? else { return Ok(None) };
-        let at = decode_tx_key(&bytes);
-        at.map(Some).ok_or_else(|| StoreError::corrupt(format!("transaction {hash}"), "malformed"))
+        let at = decode_tx_key(&bytes)
+            .ok_or_else(|| StoreError::corrupt(format!("transaction {hash}"), "malformed"))?;
+        // A block's rows can be read a moment before its state: whoever saw the receipt would ask the state too soon.
+        Ok(self.latest().filter(|tip| at.height <= tip.height).map(|_| at))
     }
 
     /// The commit that this node saw for the block at `height`. Commits are never pruned.
