@@ -61,14 +61,24 @@ impl Store {
         self.decoded(Table::Heights, height, HeightRecord::decode)
     }
 
+    /// A block's rows are written a moment before its state is shown: whoever found one of them in between would
+    /// ask the state too soon. Nothing above the tip is therefore found.
+    fn is_shown(&self, height: u64) -> bool {
+        self.latest().is_some_and(|tip| height <= tip.height)
+    }
+
+    fn shown_record(&self, height: u64) -> Result<Option<HeightRecord>, StoreError> {
+        if self.is_shown(height) { self.record(height) } else { Ok(None) }
+    }
+
     /// The root of the state after the block at `height`.
     pub fn state_root(&self, height: u64) -> Result<Option<B256>, StoreError> {
-        Ok(self.record(height)?.map(|record| record.state_root))
+        Ok(self.shown_record(height)?.map(|record| record.state_root))
     }
 
     /// The hash of the block at `height`; none at the genesis.
     pub fn block_hash(&self, height: u64) -> Result<Option<B256>, StoreError> {
-        let record = self.record(height)?;
+        let record = self.shown_record(height)?;
         Ok(record.map(|record| record.block_hash).filter(|hash| *hash != B256::ZERO))
     }
 
@@ -88,7 +98,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Pruned`] as for [`Self::block`].
     pub fn encoded_block(&self, height: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.record(height)?.is_none() {
+        if self.shown_record(height)?.is_none() {
             return Ok(None);
         }
         self.refuse_pruned_body(height)?;
@@ -102,15 +112,18 @@ impl Store {
 
     /// The header of the block at `height`. Headers are never pruned.
     pub fn header(&self, height: u64) -> Result<Option<Header>, StoreError> {
+        if !self.is_shown(height) {
+            return Ok(None);
+        }
         self.decoded(Table::Headers, height, |bytes| <Header as Protobuf<PbHeader>>::decode_vec(bytes).ok())
     }
 
     /// The height of the block with this hash.
     pub fn height_by_hash(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
         let Some(bytes) = self.db().get(Table::Hashes, hash)? else { return Ok(None) };
-        decode_u64(&bytes)
-            .map(Some)
-            .ok_or_else(|| StoreError::corrupt(format!("block hash {hash}"), "malformed"))
+        let height = decode_u64(&bytes)
+            .ok_or_else(|| StoreError::corrupt(format!("block hash {hash}"), "malformed"))?;
+        Ok(self.is_shown(height).then_some(height))
     }
 
     /// The block with this hash. Errors are those of [`Self::block`].
@@ -120,7 +133,7 @@ impl Store {
 
     /// The receipts of the block at `height`, in order. Errors are those of [`Self::block`].
     pub fn receipts(&self, height: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
-        let Some(record) = self.record(height)? else { return Ok(None) };
+        let Some(record) = self.shown_record(height)? else { return Ok(None) };
         self.refuse_pruned_body(height)?;
         let after = height.saturating_add(1).to_be_bytes();
         let rows = self.db().rows(Table::Receipts, &height.to_be_bytes(), Some(&after));
@@ -137,22 +150,24 @@ impl Store {
 
     /// The receipt of the transaction that stands at `at`.
     pub fn receipt(&self, at: TxLocation) -> Result<Option<Receipt>, StoreError> {
+        if !self.is_shown(at.height) {
+            return Ok(None);
+        }
         let bytes = self.db().get(Table::Receipts, tx_key(at))?;
         bytes.map(|bytes| decode_receipt(at.height, &bytes)).transpose()
     }
 
-    /// Where the transaction with this hash stands; `None` where it is in no kept block up to [`Self::latest`].
+    /// Where the transaction with this hash stands; `None` where it is in no kept block.
     pub fn tx(&self, hash: &B256) -> Result<Option<TxLocation>, StoreError> {
         let Some(bytes) = self.db().get(Table::Txs, hash)? else { return Ok(None) };
         let at = decode_tx_key(&bytes)
             .ok_or_else(|| StoreError::corrupt(format!("transaction {hash}"), "malformed"))?;
-        // A block's rows can be read a moment before its state: whoever saw the receipt would ask the state too soon.
-        Ok(self.latest().filter(|tip| at.height <= tip.height).map(|_| at))
+        Ok(self.is_shown(at.height).then_some(at))
     }
 
     /// The commit that this node saw for the block at `height`. Commits are never pruned.
     pub fn seen_commit(&self, height: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.at_height(Table::Commits, height)
+        if self.is_shown(height) { self.at_height(Table::Commits, height) } else { Ok(None) }
     }
 
     /// The newest validator set that was announced for `height` or a height before it. Sets are announced

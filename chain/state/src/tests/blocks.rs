@@ -1,7 +1,7 @@
 //! Committing, and reading back what was committed.
 
 use super::*;
-use crate::{CheckLevel, TxLocation};
+use crate::{CheckLevel, TxLocation, schema::Table};
 
 fn refused(chain: &Chain, alter: impl Fn(&mut CommitBatch<'_>)) -> StoreError {
     let block = block_on(&chain.tip(), vec![Bytes::from_static(b"tx")]);
@@ -54,6 +54,39 @@ fn handles_are_shared_between_threads() {
     let chain = Chain::new();
     shared(&chain.store);
     shared(&chain.store.state().unwrap());
+}
+
+#[test]
+fn nothing_of_a_block_is_found_before_its_state_is_shown() {
+    let chain = Chain::new();
+    let (store, block) = (&chain.store, block_on(&chain.tip(), vec![Bytes::from_static(b"tx")]));
+    let (hash, tx) = (block.hash(), keccak256(b"tx"));
+    let first = TxLocation { height: 1, index: 0 };
+    std::thread::scope(|threads| {
+        // With a reader in the tree, the commit stops between its rows and its tip.
+        let reader = store.authenticated();
+        let commit = threads.spawn(|| commit(store, &block, &[receipt(b"tx", vec![])], &changes(&[])));
+        while store.db().get(Table::Txs, tx).unwrap().is_none() {
+            assert!(!commit.is_finished(), "{:?}", commit.join());
+            std::thread::yield_now();
+        }
+        assert_eq!(store.latest().unwrap().height, 0);
+        assert_eq!(store.tx(&tx).unwrap(), None);
+        assert_eq!(store.receipt(first).unwrap(), None);
+        assert_eq!(store.receipts(1).unwrap(), None);
+        assert_eq!(store.block(1).unwrap(), None);
+        assert_eq!(store.block_by_hash(&hash).unwrap(), None);
+        assert_eq!(store.height_by_hash(&hash).unwrap(), None);
+        assert_eq!(store.block_hash(1).unwrap(), None);
+        assert_eq!(store.state_root(1).unwrap(), None);
+        assert_eq!(store.header(1).unwrap(), None);
+        assert_eq!(store.seen_commit(1).unwrap(), None);
+        drop(reader);
+        commit.join().unwrap().unwrap();
+    });
+    assert_eq!(store.latest().unwrap().height, 1);
+    assert_eq!(store.tx(&tx).unwrap(), Some(first));
+    assert_eq!(store.block_by_hash(&hash).unwrap(), Some(block));
 }
 
 #[test]
