@@ -15,8 +15,12 @@ fn enacted(count: u64) -> Vec<EnactedPolicy> {
         let scope = match number % 4 {
             0 => format!("principal, action == Action::\"call\", resource == Contract::\"0x{number:040x}\""),
             1 => format!("principal == Account::\"0x{number:040x}\", action == Action::\"call\", resource"),
-            2 => format!("principal in Organisation::\"bank-{number}\", action == Action::\"call\", resource"),
-            _ => format!("principal, action == Action::\"administer\", resource == Contract::\"0x{number:040x}\""),
+            2 => {
+                format!("principal in Organisation::\"bank-{number}\", action == Action::\"call\", resource")
+            }
+            _ => format!(
+                "principal, action == Action::\"administer\", resource == Contract::\"0x{number:040x}\""
+            ),
         };
         let condition = match number % 8 {
             0 => "context.time.toTime() < duration(\"8h\")",

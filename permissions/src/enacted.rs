@@ -139,8 +139,7 @@ mod tests {
     #[test]
     fn enacted_policies_are_golden() {
         let policy = enacted("no-one", "forbid (principal, action, resource);", 300);
-        let golden =
-            "f0866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b82012c";
+        let golden = "f0866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b82012c";
         assert_eq!(hex::encode(policy.encode()), golden);
         assert_eq!(EnactedPolicy::decode(&policy.encode()), Some(policy));
     }

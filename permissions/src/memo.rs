@@ -86,7 +86,8 @@ impl Key {
             Resource::Contract(contract) => Some(contract),
         };
         let seen = |fact: Sight, value: Address| if sight.has(fact) { value } else { Address::ZERO };
-        let organisation = |fact: Sight, id| if sight.has(fact) { OrgKey::from(id) } else { OrgKey::default() };
+        let organisation =
+            |fact: Sight, id| if sight.has(fact) { OrgKey::from(id) } else { OrgKey::default() };
         let of_contract = contract.and_then(|contract| contract.organisation);
         Self {
             action: request.action,

@@ -1,16 +1,12 @@
 //! One policy, read and checked.
 
-use cedar_policy::{
-    Effect, PolicySet, ValidationMode, ValidationWarning,
-    pst::Template,
-};
+use cedar_policy::{Effect, PolicySet, ValidationMode, ValidationWarning, pst::Template};
 use miette::Diagnostic;
 
 use crate::{
     enacted::{EnactedPolicy, PolicyId},
     engine::{Engine, Facts},
     error::PolicyError,
-    facts::Action,
     literal,
     scope::Scope,
     sight::Sight,
@@ -77,7 +73,8 @@ impl Policy {
     pub(crate) fn of_catalogue(engine: &Engine, policy: cedar_policy::Policy) -> Result<Self, PolicyError> {
         let broken = |reason: String| PolicyError::Catalogue { reason };
         let name = policy.annotation("id").unwrap_or_default();
-        let id: PolicyId = name.parse().map_err(|error: crate::enacted::PolicyIdError| broken(error.to_string()))?;
+        let id: PolicyId =
+            name.parse().map_err(|error: crate::enacted::PolicyIdError| broken(error.to_string()))?;
         let policy = policy.new_id(cedar_policy::PolicyId::new(&id));
         let text = policy.to_cedar().unwrap_or_default();
         Self::check(engine, id, &text, policy, &Origin::Catalogue)
@@ -120,11 +117,6 @@ impl Policy {
             None if said.reason().next().is_some() => Verdict::Applies,
             None => Verdict::Silent,
         }
-    }
-
-    /// Whether it covers an action.
-    pub(crate) fn covers(&self, action: Action) -> bool {
-        self.scope.actions.contains(&action)
     }
 }
 

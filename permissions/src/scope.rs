@@ -84,8 +84,10 @@ pub(crate) type Mend = (&'static str, &'static str);
 impl Scope {
     /// Reads it.
     pub(crate) fn read(body: &Template) -> Result<Self, Mend> {
-        let principal = principal(&body.principal)
-            .ok_or(("the principal", "write principal == Account::\"0x…\", or in an Organisation or a Role"))?;
+        let principal = principal(&body.principal).ok_or((
+            "the principal",
+            "write principal == Account::\"0x…\", or in an Organisation or a Role",
+        ))?;
         let actions = actions(&body.action)
             .filter(|actions| !actions.is_empty())
             .ok_or(("the action", "write action == Action::\"…\" or action in [Action::\"…\"]"))?;

@@ -47,9 +47,7 @@ impl PolicySet {
 
     /// The same as [`Self::new`], where nothing is read again that stands in this set already.
     pub fn with(&self, enacted: &[EnactedPolicy]) -> Result<Self, PolicyError> {
-        with_check_stack(|| {
-            Self::build(self.engine.clone(), self.catalogue.clone(), &self.policies, enacted)
-        })
+        with_check_stack(|| Self::build(self.engine.clone(), self.catalogue.clone(), &self.policies, enacted))
     }
 
     fn build(

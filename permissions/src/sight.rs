@@ -31,9 +31,8 @@ impl Sight {
 
     const NOTHING: Sight = Sight(0);
     const PRINCIPAL: Sight = Sight(Self::ACCOUNT.0 | Self::ROLE.0 | Self::ORGANISATION.0);
-    const RESOURCE: Sight = Sight(
-        Self::CONTRACT.0 | Self::CONTRACT_ORGANISATION.0 | Self::ADMINISTRATOR.0 | Self::SYSTEM.0,
-    );
+    const RESOURCE: Sight =
+        Sight(Self::CONTRACT.0 | Self::CONTRACT_ORGANISATION.0 | Self::ADMINISTRATOR.0 | Self::SYSTEM.0);
     const CONTEXT: Sight = Sight(
         Self::INTERNAL.0
             | Self::CALLER.0

@@ -1,1 +1,98 @@
+use concordat_types::OrgId;
+use proptest::prelude::*;
 
+use super::*;
+use crate::{
+    Context, ContractFacts, Principal,
+    kit::{accepted, address, enacted, policy, question},
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
+
+    // 10,000 requests to each of three memos, one of which is far too small.
+    #[test]
+    fn a_memo_answers_as_its_set_does_also_after_the_set_changed(
+        bodies in [prop::collection::vec(policy(), 0..6), prop::collection::vec(policy(), 0..6)],
+        questions in prop::collection::vec((question(), prop::bool::weighted(0.05)), 40),
+    ) {
+        let sets = bodies.map(|bodies| accepted(&bodies));
+        let mut memos = [1, 16, 4_096].map(Memo::new);
+        let mut which = 0;
+        for (question, change) in &questions {
+            which ^= usize::from(*change);
+            let request = question.request();
+            let fresh = sets[which].decide(&request);
+            for memo in &mut memos {
+                // Twice: what was just kept is found.
+                prop_assert_eq!(&*memo.decide(&sets[which], &request), &fresh);
+                prop_assert_eq!(&*memo.decide(&sets[which], &request), &fresh);
+            }
+        }
+    }
+}
+
+fn kept(memo: &Memo) -> usize {
+    memo.slots.iter().flatten().count()
+}
+
+fn call(organisation: &OrgId, account: u8, time_secs: u64) -> Request<'_> {
+    Request {
+        principal: Principal { account: address(account), organisation, role: Role::Operator },
+        action: Action::Call,
+        resource: Resource::Contract(ContractFacts {
+            address: address(account.wrapping_add(1)),
+            organisation: Some(organisation),
+            administrator: None,
+            system: false,
+        }),
+        context: Context { time_secs, ..Context::default() },
+    }
+}
+
+#[test]
+fn facts_that_no_policy_sees_make_no_difference() {
+    let set = PolicySet::new(&[]).unwrap();
+    let (a, b): (OrgId, OrgId) = ("bank-a".parse().unwrap(), "bank-b".parse().unwrap());
+    let mut memo = Memo::new(64);
+    for account in 0..=255 {
+        assert!(memo.decide(&set, &call(&a, account, u64::from(account))).allowed);
+        assert!(memo.decide(&set, &call(&b, account, u64::from(account))).allowed);
+    }
+    assert_eq!(kept(&memo), 1, "the catalogue sees the role of an account that calls, and lists");
+}
+
+#[test]
+fn what_depends_on_the_time_is_not_kept() {
+    let body = "forbid (principal, action == Action::\"call\", resource == Contract::\
+                \"0x0202020202020202020202020202020202020202\") when { context.time > datetime(\"2020-01-01\") };";
+    let set = PolicySet::new(&[enacted("not-after", body)]).unwrap();
+    let bank: OrgId = "bank-a".parse().unwrap();
+    let mut memo = Memo::new(64);
+    assert!(memo.decide(&set, &call(&bank, 1, 0)).allowed);
+    assert_eq!(kept(&memo), 0);
+    assert!(!memo.decide(&set, &call(&bank, 1, 1_800_000_000)).allowed);
+    // The policy on the time is about another contract.
+    assert!(memo.decide(&set, &call(&bank, 2, 1_800_000_000)).allowed);
+    assert_eq!(kept(&memo), 1);
+}
+
+#[test]
+fn a_memo_never_grows_and_its_size_is_a_power_of_two() {
+    for (asked, has) in [(0, 1), (1, 1), (3, 4), (64, 64), (usize::MAX, MAX_SLOTS)] {
+        assert_eq!(Memo::new(asked).slots.len(), has);
+    }
+}
+
+#[test]
+fn another_set_forgets_everything() {
+    let set = PolicySet::new(&[]).unwrap();
+    let body = "forbid (principal, action == Action::\"call\", resource);";
+    let closed = set.with(&[enacted("closed", body)]).unwrap();
+    let bank: OrgId = "bank-a".parse().unwrap();
+    let mut memo = Memo::new(64);
+    assert!(memo.decide(&set, &call(&bank, 1, 0)).allowed);
+    assert!(!memo.decide(&closed, &call(&bank, 1, 0)).allowed);
+    assert!(memo.decide(&set, &call(&bank, 1, 0)).allowed);
+    assert_eq!(kept(&memo), 1);
+}
