@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) validator: Validator,
     pub(crate) authorizer: Authorizer,
     names: Names,
+    /// A context of a time that no policy asks for.
+    timeless: Context,
 }
 
 /// The types of entities.
@@ -90,6 +92,7 @@ impl Engine {
                 validator: Validator::new(schema),
                 authorizer: Authorizer::new(),
                 names: Names::new()?,
+                timeless: at(0).map_err(broken)?,
             }),
         }
     }
@@ -152,7 +155,6 @@ impl Engine {
             ("internal", RestrictedExpression::new_bool(context.caller.is_some())),
             ("caller", text(context.caller.map(|address| hex(address.as_slice())).unwrap_or_default())),
             ("method", text(context.method.map(|method| hex(&method)).unwrap_or_default())),
-            ("time", time(if timed { context.time_secs } else { 0 })?),
         ];
         let lists: [(_, _, Listing); 3] = [
             ("deployList", "onDeployList", context.deploy_list),
@@ -164,7 +166,9 @@ impl Engine {
             pairs.push((on, RestrictedExpression::new_bool(list.listed)));
         }
         let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
-        Context::from_pairs(pairs).map_err(|error| error.to_string())
+        let time = if timed { at(context.time_secs)? } else { self.timeless.clone() };
+        let context = Context::from_pairs(pairs).map_err(|error| error.to_string())?;
+        time.merge(context).map_err(|error| error.to_string())
     }
 }
 
@@ -178,6 +182,11 @@ fn entity(
     parents: impl IntoIterator<Item = EntityUid>,
 ) -> Result<Entity, String> {
     Entity::new_with_tags(uid, attributes, parents, []).map_err(|error| error.to_string())
+}
+
+/// A context of a time alone.
+fn at(secs: u64) -> Result<Context, String> {
+    Context::from_pairs([("time".to_owned(), time(secs)?)]).map_err(|error| error.to_string())
 }
 
 /// A time in Cedar's terms, which end with the year 9999.

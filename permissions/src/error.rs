@@ -6,7 +6,7 @@ use crate::{
     decision::Code,
     enacted::{MAX_POLICIES, MAX_TEXT_BYTES, MAX_TOTAL_BYTES, PolicyId},
     facts::Action,
-    text::MAX_NESTING,
+    text::{MAX_IFS, MAX_NESTING},
 };
 
 /// Why policies make no set.
@@ -37,6 +37,9 @@ pub enum PolicyError {
          allowed: list alternatives as [\"…\", \"…\"].contains(…), or divide the policy"
     )]
     Nesting { id: PolicyId, line: usize, have: usize },
+    /// Each may double the time that checking the policy takes.
+    #[error("policy {id} says if {have} times; {MAX_IFS} are allowed: use && and ||, or divide the policy")]
+    Branches { id: PolicyId, have: usize },
     /// Not one policy of the language Cedar.
     #[error("policy {id}, line {line}: {reason}: {mend}")]
     Syntax { id: PolicyId, line: usize, reason: String, mend: String },
@@ -45,10 +48,10 @@ pub enum PolicyError {
     Invalid { id: PolicyId, line: usize, reason: String, mend: String },
     /// It never applies, which nobody intends.
     #[error(
-        "policy {id}, line {line}: it can never apply: correct its scope or its conditions; to switch off a \
-         policy of the catalogue, enact one with the catalogue's id"
+        "policy {id} can never apply: correct its scope or its conditions; to switch off a policy of the \
+         catalogue, enact one with the catalogue's id"
     )]
-    Impossible { id: PolicyId, line: usize },
+    Impossible { id: PolicyId },
     /// An annotation that nobody reads.
     #[error("policy {id}: @{name} means nothing here: only @id(\"…\") and @reason(\"…\") do")]
     Annotation { id: PolicyId, name: String },
@@ -95,6 +98,7 @@ impl PolicyError {
             Self::Literal { .. } => 19,
             Self::Scope { .. } => 20,
             Self::Reserved { .. } => 21,
+            Self::Branches { .. } => 22,
             Self::Catalogue { .. } => 99,
         }
     }

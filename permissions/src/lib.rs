@@ -46,7 +46,7 @@ pub use facts::{Action, Context, ContractFacts, ListKind, Listing, Principal, Re
 pub use memo::Memo;
 pub use policy::MAX_REASON_BYTES;
 pub use set::PolicySet;
-pub use text::MAX_NESTING;
+pub use text::{MAX_IFS, MAX_NESTING};
 
 #[cfg(test)]
 mod kit;

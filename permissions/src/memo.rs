@@ -19,23 +19,34 @@ use crate::{
 /// The most decisions that a memo keeps.
 pub const MAX_SLOTS: usize = 1 << 20;
 
+/// How many decisions share a place. With fewer, some of those that are asked for again and again would drive each
+/// other out.
+const WAYS: usize = 4;
+
 /// Decisions of one set of policies. It gives exactly the answers of [`PolicySet::decide`], sooner.
 ///
-/// It has a fixed number of slots. A new decision takes the slot of what was there; so no decision depends on what the
-/// memo has seen, and no sender can make it grow.
+/// It has a fixed number of slots. A new decision takes the oldest slot of its place; so no decision depends on what
+/// the memo has seen, and no sender can make it grow.
 #[derive(Debug)]
 pub struct Memo {
     digest: B256,
-    slots: Vec<Option<(Key, Arc<Decision>)>>,
+    places: Vec<[Option<Known>; WAYS]>,
     mask: u64,
+}
+
+/// A decision that was made.
+#[derive(Clone, Debug)]
+struct Known {
+    key: Key,
+    decision: Arc<Decision>,
 }
 
 impl Memo {
     /// An empty memo of so many slots, rounded up to a power of two, at most [`MAX_SLOTS`].
     pub fn new(slots: usize) -> Self {
-        let slots = slots.clamp(1, MAX_SLOTS).next_power_of_two();
-        let mask = u64::try_from(slots).unwrap_or(1).saturating_sub(1);
-        Self { digest: B256::ZERO, slots: vec![None; slots], mask }
+        let places = (slots.clamp(WAYS, MAX_SLOTS) / WAYS).next_power_of_two();
+        let mask = u64::try_from(places).unwrap_or(1).saturating_sub(1);
+        Self { digest: B256::ZERO, places: vec![[const { None }; WAYS]; places], mask }
     }
 
     /// What [`PolicySet::decide`] answers.
@@ -43,20 +54,22 @@ impl Memo {
     /// The first request to another set forgets everything. What depends on the time is not kept.
     pub fn decide(&mut self, policies: &PolicySet, request: &Request<'_>) -> Arc<Decision> {
         if self.digest != policies.digest() {
-            self.slots.fill(None);
+            self.places.fill([const { None }; WAYS]);
             self.digest = policies.digest();
         }
         let key = Key::new(request, policies.sight(request.action));
-        let slot = usize::try_from(key.digest() & self.mask).unwrap_or_default();
-        if let Some(Some((known, decision))) = self.slots.get(slot)
-            && *known == key
-        {
-            return decision.clone();
+        let place = usize::try_from(key.digest() & self.mask).unwrap_or_default();
+        let known = self.places.get(place).into_iter().flatten().flatten();
+        if let Some(known) = known.into_iter().find(|known| known.key == key) {
+            return known.decision.clone();
         }
         let (decision, timed) = policies.decide_and_tell_if_timed(request);
         let decision = Arc::new(decision);
-        if let (false, Some(place)) = (timed, self.slots.get_mut(slot)) {
-            *place = Some((key, decision.clone()));
+        if let (false, Some(place)) = (timed, self.places.get_mut(place)) {
+            place.rotate_right(1);
+            if let Some(slot) = place.first_mut() {
+                *slot = Some(Known { key, decision: decision.clone() });
+            }
         }
         decision
     }

@@ -168,8 +168,7 @@ fn validate(
         match warning {
             ValidationWarning::ImpossiblePolicy(_) if may_be_impossible => {}
             ValidationWarning::ImpossiblePolicy(_) if wrong.is_empty() => {
-                let (line, ..) = described(text, warning);
-                return Err(PolicyError::Impossible { id: id.clone(), line });
+                return Err(PolicyError::Impossible { id: id.clone() });
             }
             other => wrong.push(described(text, other)),
         }

@@ -12,7 +12,11 @@ use crate::{
 /// The most operators and brackets that may lie within one another.
 pub const MAX_NESTING: usize = 100;
 
-/// Refuses texts that are too long, deceptive or too deep.
+/// The most `if` of a policy. Cedar's check of how far a policy reaches looks at the chosen branch of an `if` whose
+/// condition is known twice, hence at one in n others 2ⁿ times.
+pub const MAX_IFS: usize = 8;
+
+/// Refuses texts that are too long, deceptive, too deep or too branched.
 pub(crate) fn check(id: &PolicyId, text: &str) -> Result<(), PolicyError> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(PolicyError::TooLong { id: id.clone(), have: text.len() });
@@ -20,8 +24,11 @@ pub(crate) fn check(id: &PolicyId, text: &str) -> Result<(), PolicyError> {
     if let Some((line, character)) = deceptive(text) {
         return Err(PolicyError::Character { id: id.clone(), line, character });
     }
-    let (line, have) = deepest(text);
-    if have > MAX_NESTING { Err(PolicyError::Nesting { id: id.clone(), line, have }) } else { Ok(()) }
+    let Nesting { most: (line, have), ifs, .. } = nesting(text);
+    if have > MAX_NESTING {
+        return Err(PolicyError::Nesting { id: id.clone(), line, have });
+    }
+    if ifs > MAX_IFS { Err(PolicyError::Branches { id: id.clone(), have: ifs }) } else { Ok(()) }
 }
 
 /// The first character that people do not see, or that makes them see others in another order, and its line.
@@ -74,8 +81,10 @@ impl Group {
 struct Nesting {
     outer: Vec<Group>,
     group: Group,
-    /// Where most lies within one another so far.
+    /// The line where most lies within one another so far, and how much.
     most: (usize, usize),
+    /// How many times `if` was said.
+    ifs: usize,
 }
 
 impl Nesting {
@@ -110,8 +119,8 @@ enum Place {
     Text { escaped: bool },
 }
 
-/// The greatest nesting, and the line where it is reached.
-fn deepest(text: &str) -> (usize, usize) {
+/// What lies within what in a text.
+fn nesting(text: &str) -> Nesting {
     let (mut nesting, mut place, mut line) = (Nesting::default(), Place::Code, 1_usize);
     let (mut previous, mut word) = ('\n', String::new());
     for c in text.chars().chain(['\n']) {
@@ -134,7 +143,7 @@ fn deepest(text: &str) -> (usize, usize) {
         line = if c == '\n' { line.saturating_add(1) } else { line };
         previous = c;
     }
-    nesting.most
+    nesting
 }
 
 /// Counts a character that stands in code.
@@ -145,6 +154,9 @@ fn in_code(nesting: &mut Nesting, word: &mut String, previous: char, c: char) {
     }
     if matches!(word.as_str(), "if" | "has" | "in" | "is" | "like" | "when" | "unless") {
         nesting.operator();
+    }
+    if word == "if" {
+        nesting.ifs = nesting.ifs.saturating_add(1);
     }
     word.clear();
     let comparing = |c: char| matches!(c, '=' | '<' | '>' | '&' | '|');
@@ -172,6 +184,10 @@ pub(crate) fn line_at(text: &str, at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn deepest(text: &str) -> (usize, usize) {
+        nesting(text).most
+    }
 
     fn depth(text: &str) -> usize {
         deepest(text).1
@@ -224,5 +240,8 @@ mod tests {
         let deep = "[".repeat(MAX_NESTING + 1);
         assert_eq!(check(&id, &deep), Err(PolicyError::Nesting { id: id.clone(), line: 1, have: 101 }));
         assert_eq!(check(&id, &"[".repeat(MAX_NESTING)), Ok(()));
+        let branched = "if a then b else c; // if\n \"if\"; ifs;".repeat(9);
+        assert_eq!(check(&id, &branched), Err(PolicyError::Branches { id: id.clone(), have: 9 }));
+        assert_eq!(check(&id, &"if a then b else c;".repeat(MAX_IFS)), Ok(()));
     }
 }

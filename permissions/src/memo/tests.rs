@@ -33,7 +33,7 @@ proptest! {
 }
 
 fn kept(memo: &Memo) -> usize {
-    memo.slots.iter().flatten().count()
+    memo.places.iter().flatten().flatten().count()
 }
 
 fn call(organisation: &OrgId, account: u8, time_secs: u64) -> Request<'_> {
@@ -79,8 +79,8 @@ fn what_depends_on_the_time_is_not_kept() {
 
 #[test]
 fn a_memo_never_grows_and_its_size_is_a_power_of_two() {
-    for (asked, has) in [(0, 1), (1, 1), (3, 4), (64, 64), (usize::MAX, MAX_SLOTS)] {
-        assert_eq!(Memo::new(asked).slots.len(), has);
+    for (asked, has) in [(0, 4), (1, 4), (20, 32), (64, 64), (usize::MAX, MAX_SLOTS)] {
+        assert_eq!(Memo::new(asked).places.as_flattened().len(), has);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     ContractFacts,
     enacted::MAX_TEXT_BYTES,
     kit::{self, accepted, catalogue, enacted, policy, question},
-    text::MAX_NESTING,
+    text::{MAX_IFS, MAX_NESTING},
 };
 
 fn with(bodies: &[(&str, &str)]) -> Result<PolicySet, PolicyError> {
@@ -189,7 +189,7 @@ fn a_replaceable_policy_of_the_catalogue_gives_way_and_comes_back() {
 fn a_replacement_may_switch_a_policy_off_but_no_other_policy_may_be_impossible() {
     let off = "permit (principal, action == Action::\"read\", resource) when { false };";
     assert!(with(&[("accounts-read", off)]).is_ok());
-    assert!(matches!(refusal(off), PolicyError::Impossible { line: 3, .. }), "{}", refusal(off));
+    assert!(matches!(refusal(off), PolicyError::Impossible { .. }), "{}", refusal(off));
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn whatever_the_schema_does_not_know_is_refused_with_its_line() {
         "Account::\"0x0101010101010101010101010101010101010101\".role == Role::\"operator\"",
         "context.method == \"trаnsfer\"", // with a Cyrillic а
     ] {
-        let error = refusal(&when(condition));
+        let error = with(&[("the-policy", &when(condition))]).expect_err(condition);
         let line = match &error {
             PolicyError::Invalid { line, mend, .. } | PolicyError::Syntax { line, mend, .. } => {
                 assert!(!mend.is_empty());
@@ -379,7 +379,7 @@ fn nested_texts_blow_no_stack() {
         ("\"", "", "\""),
     ];
     for (open, middle, close) in wraps {
-        for count in [1, 20, 30, 45, 60, 90, 95, 150, 700, 8_000] {
+        for count in [1, 8, 30, 45, 95, 700, 8_000] {
             let text = hostile(&format!("{}{middle}{}", open.repeat(count), close.repeat(count)));
             if let Err(PolicyError::Catalogue { reason }) = survives(text) {
                 panic!("{open}{middle}{close} {count} times: {reason}");
@@ -400,9 +400,18 @@ fn the_deepest_accepted_policies_are_evaluated_on_the_smallest_stack() {
         deepest("(", ")", MAX_NESTING - 2),
         Err(PolicyError::Nesting { line: 1, have: 101, .. })
     ));
-    let pairs = (MAX_NESTING - 3) / 2;
-    assert_eq!(deepest("context.onMethodList || (", ")", pairs / 2), Ok(Code::Permitted));
-    assert_eq!(deepest("if context.onMethodList then false else (", ")", pairs / 2), Ok(Code::Permitted));
+    // Three each: a dot, `||` and a bracket.
+    assert_eq!(deepest("context.onMethodList || (", ")", (MAX_NESTING - 3) / 3), Ok(Code::Permitted));
+    assert_eq!(deepest("if context.onMethodList then false else (", ")", MAX_IFS), Ok(Code::Permitted));
+}
+
+#[test]
+fn branches_that_would_double_the_time_of_checking_are_bounded() {
+    let branched = |count: usize| {
+        survives(hostile(&format!("{}true{}", "if true then ".repeat(count), " else false".repeat(count))))
+    };
+    assert_eq!(branched(MAX_IFS), Ok(Code::Forbidden));
+    assert!(matches!(branched(MAX_IFS + 1), Err(PolicyError::Branches { have: 9, .. })));
 }
 
 proptest! {
@@ -614,4 +623,28 @@ fn codes_are_golden() {
     assert_eq!(all.join(", "), "0 permitted, 1 not-permitted, 2 forbidden, 3 undecidable");
     assert!(Code::ALL.iter().all(|code| Code::from_code(code.code()) == Some(*code)));
     assert_eq!(Code::from_code(4), None);
+}
+
+#[test]
+#[ignore = "measures"]
+fn zz_breakdown() {
+    let set = catalogue();
+    let bank = bank("bank-a");
+    let request = call(&bank, Role::Operator, Context::default());
+    let time = |name: &str, f: &mut dyn FnMut()| {
+        let s = std::time::Instant::now();
+        for _ in 0..20_000 {
+            f();
+        }
+        println!("{name} {} ns", s.elapsed().as_nanos() / 20_000);
+    };
+    time("facts", &mut || drop(set.engine.facts(&request, false).unwrap()));
+    time("timed facts", &mut || drop(set.engine.facts(&request, true).unwrap()));
+    time("candidates", &mut || drop(set.index.candidates(&request)));
+    let facts = set.engine.facts(&request, false).unwrap();
+    for place in set.index.candidates(&request) {
+        let policy = &set.policies[place];
+        time(policy.id.as_str(), &mut || drop(policy.verdict(&set.engine, &facts)));
+    }
+    time("decide", &mut || drop(set.decide(&request)));
 }
