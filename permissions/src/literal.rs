@@ -1,9 +1,12 @@
 //! Names in policies that nothing ever has: an address in upper case would match nobody, and nobody would notice.
+//! Also kinds of values that no fact is of.
 
-use cedar_policy::pst::{Clause, Expr, Literal, Template};
+use cedar_policy::pst::{Clause, Expr, Literal, Template, UnaryOp};
 use concordat_types::OrgId;
 
 use crate::scope::{address, type_name};
+
+const NO_FACT: &str = "no fact is of that kind, so leave it out";
 
 /// A literal, and how to mend it.
 pub(crate) type Mend = (String, &'static str);
@@ -18,6 +21,9 @@ pub(crate) fn misspelt(body: &Template) -> Option<Mend> {
 fn within(expr: &Expr) -> Option<Mend> {
     match expr {
         Expr::Literal(literal) => check(literal),
+        // Whether Cedar knows them depends on what else is built with it, which must make no difference.
+        Expr::UnaryOp { op: UnaryOp::Ip, .. } => Some(("ip".to_owned(), NO_FACT)),
+        Expr::UnaryOp { op: UnaryOp::Decimal, .. } => Some(("decimal".to_owned(), NO_FACT)),
         Expr::UnaryOp { expr, .. }
         | Expr::GetAttr { expr, .. }
         | Expr::HasAttr { expr, .. }

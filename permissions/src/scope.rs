@@ -90,7 +90,11 @@ impl Scope {
         ))?;
         let actions = actions(&body.action)
             .filter(|actions| !actions.is_empty())
-            .ok_or(("the action", "write action == Action::\"…\" or action in [Action::\"…\"]"))?;
+            .ok_or((
+                "the action",
+                "write action == Action::\"…\" or action in [Action::\"…\"], of deploy, create, call, delegatecall, \
+                 staticcall, read and administer",
+            ))?;
         let resource = resource(&body.resource).ok_or((
             "the resource",
             "write resource == Contract::\"0x…\", resource == Ledger::\"this\", or in an Organisation",

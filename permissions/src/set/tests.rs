@@ -272,7 +272,6 @@ fn whatever_the_schema_does_not_know_is_refused_with_its_line() {
         "resource has administrator && resource.administrator.role == Role::\"operator\"",
         "principal in Role::\"boss\"",
         "context.methodList == List::\"alow\"",
-        "ip(\"10.0.0.1\").isLoopback()",
         "context.time < datetime(context.method)",
         "context.time < datetime(\"tomorrow\")",
         "Account::\"0x0101010101010101010101010101010101010101\".role == Role::\"operator\"",
@@ -288,8 +287,6 @@ fn whatever_the_schema_does_not_know_is_refused_with_its_line() {
         };
         assert_eq!(line, 4, "{condition}: {error}");
     }
-    let scope = refusal("permit (principal, action == Action::\"fly\", resource);");
-    assert!(scope.to_string().contains("fly"), "{scope}");
 }
 
 #[test]
@@ -302,6 +299,8 @@ fn names_in_a_form_that_nothing_has_are_refused() {
         "context.caller == \"0x01\"",
         "principal == Account::\"0xABABABABABABABABABABABABABABABABABABABAB\"",
         "principal in Organisation::\"Bank A\"",
+        "ip(\"10.0.0.1\").isLoopback()",
+        "decimal(\"1.0\").lessThan(decimal(\"2.0\"))",
     ] {
         assert!(matches!(refusal(&condition(text)), PolicyError::Literal { line: 3, .. }), "{text}");
     }
@@ -312,6 +311,7 @@ fn names_in_a_form_that_nothing_has_are_refused() {
         "principal, action == Action::\"call\", resource == Contract::\"0x1\"",
         "principal, action == Action::\"call\", resource in Role::\"operator\"",
         "principal, action in [], resource",
+        "principal, action == Action::\"fly\", resource",
     ] {
         let error = refusal(&format!("forbid ({scope});"));
         assert!(matches!(error, PolicyError::Scope { line: 3, .. }), "{scope}: {error}");
@@ -433,9 +433,12 @@ fn the_digest_is_golden_and_depends_on_every_policy() {
     let empty = catalogue();
     let body = "permit (principal, action == Action::\"call\", resource);";
     let one = with(&[("the-policy", body)]).unwrap();
-    let golden = include_str!("../../tests/golden/digests.txt");
     let digests = format!("catalogue {}\none policy {}\n", empty.digest(), one.digest());
-    assert_eq!(digests, golden);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/digests.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(file, &digests).unwrap();
+    }
+    assert_eq!(digests, std::fs::read_to_string(file).unwrap(), "UPDATE_GOLDEN=1 writes the file anew");
     let other = with(&[("the-policy", &format!("{body} "))]).unwrap();
     let mut renumbered = enacted("the-policy", body);
     renumbered.proposal = 8;
@@ -623,28 +626,4 @@ fn codes_are_golden() {
     assert_eq!(all.join(", "), "0 permitted, 1 not-permitted, 2 forbidden, 3 undecidable");
     assert!(Code::ALL.iter().all(|code| Code::from_code(code.code()) == Some(*code)));
     assert_eq!(Code::from_code(4), None);
-}
-
-#[test]
-#[ignore = "measures"]
-fn zz_breakdown() {
-    let set = catalogue();
-    let bank = bank("bank-a");
-    let request = call(&bank, Role::Operator, Context::default());
-    let time = |name: &str, f: &mut dyn FnMut()| {
-        let s = std::time::Instant::now();
-        for _ in 0..20_000 {
-            f();
-        }
-        println!("{name} {} ns", s.elapsed().as_nanos() / 20_000);
-    };
-    time("facts", &mut || drop(set.engine.facts(&request, false).unwrap()));
-    time("timed facts", &mut || drop(set.engine.facts(&request, true).unwrap()));
-    time("candidates", &mut || drop(set.index.candidates(&request)));
-    let facts = set.engine.facts(&request, false).unwrap();
-    for place in set.index.candidates(&request) {
-        let policy = &set.policies[place];
-        time(policy.id.as_str(), &mut || drop(policy.verdict(&set.engine, &facts)));
-    }
-    time("decide", &mut || drop(set.decide(&request)));
 }
