@@ -180,13 +180,12 @@ mod tests {
 
         #[test]
         fn every_policy_survives_its_bytes(
-            id in "[a-z][a-z0-9]{1,63}", text in "\\PC{0,80}", proposal: u64, flip: usize
+            id in "[a-z][a-z0-9]{1,63}", text in "\\PC{0,80}", proposal: u64, flip: prop::sample::Index
         ) {
             let policy = enacted(&id, &text, proposal);
             let mut bytes = policy.encode();
             prop_assert_eq!(EnactedPolicy::decode(&bytes), Some(policy));
-            let at = flip % bytes.len();
-            bytes[at] ^= 1;
+            *flip.get_mut(&mut bytes) ^= 1;
             if let Some(other) = EnactedPolicy::decode(&bytes) {
                 prop_assert_eq!(other.encode(), bytes);
             }

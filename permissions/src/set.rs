@@ -103,7 +103,8 @@ impl PolicySet {
         let timed = candidates().any(|policy| policy.sight.has(Sight::TIME));
         let facts = match self.engine.facts(request, timed) {
             Ok(facts) => facts,
-            Err(error) => return without_facts(candidates(), &error),
+            // Only a time can have no words.
+            Err(error) => return without_time(candidates(), &error),
         };
         with_evaluation_stack(|| {
             let verdicts = candidates().map(|policy| (policy, policy.verdict(&self.engine, &facts)));
@@ -239,9 +240,10 @@ fn digest(policies: &[Arc<Policy>]) -> B256 {
     B256::from_slice(&Sha256::digest(bytes))
 }
 
-/// The decision where no facts could be made for Cedar.
-fn without_facts<'a>(candidates: impl Iterator<Item = &'a Arc<Policy>>, error: &str) -> Decision {
+/// The decision where Cedar could not be told the time: those who ask for it fail.
+fn without_time<'a>(candidates: impl Iterator<Item = &'a Arc<Policy>>, error: &str) -> Decision {
     let (policies, errors) = candidates
+        .filter(|policy| policy.sight.has(Sight::TIME))
         .map(|policy| (Deciding::new(policy), Failure { id: policy.id.clone(), error: error.to_owned() }))
         .unzip();
     Decision::new(Code::Undecidable, policies, errors)

@@ -48,7 +48,7 @@ fn word(
     resource: Resource<'_>,
     context: Context,
 ) -> &'static str {
-    let organisation: OrgId = "bank-a".parse().unwrap();
+    let organisation: OrgId = "bank-a".parse().expect("well formed");
     let principal = Principal { account: ACCOUNT, organisation: &organisation, role };
     let decision = policies.decide(&Request { principal, action, resource, context });
     if decision.allowed { "yes" } else { decision.code.name() }

@@ -136,8 +136,10 @@ fn a_time_that_cedar_cannot_tell_is_refused_only_where_a_policy_asks_for_it() {
     };
     assert_eq!(at(&set, last), Code::Permitted);
     assert_eq!(at(&set, beyond), Code::Undecidable);
+    let late = Context { time_secs: beyond, ..Context::default() };
+    assert_eq!(ids(&set.decide(&call(&bank, Role::Operator, late))), ["not-before"]);
     assert_eq!(at(&set, u64::MAX), Code::Undecidable);
-    assert_eq!(at(&catalogue(), u64::MAX), Code::Permitted);
+    assert_eq!(at(catalogue(), u64::MAX), Code::Permitted);
 }
 
 #[test]
@@ -570,6 +572,13 @@ fn an_account_that_is_no_member_by_its_role_is_reported_as_locked_out() {
     let operator = Principal { account, organisation: &bank, role: Role::Operator };
     assert_eq!(catalogue().locks_out(&[operator]), Some(Lockout { account, code: Code::NotPermitted }));
     assert_eq!(catalogue().locks_out(&[]), None);
+}
+
+#[test]
+fn sets_and_memos_can_be_shared_between_threads() {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<PolicySet>();
+    is_shared::<crate::Memo>();
 }
 
 // ---- Explanations --------------------------------------------------------------------------------------------
