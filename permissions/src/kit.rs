@@ -51,7 +51,38 @@ pub(crate) struct Question {
     context: Context,
 }
 
+/// How many facts [`Question::step`] tells apart.
+pub(crate) const FACTS: usize = 14;
+
 impl Question {
+    /// The same question, but for one fact, which is another question's.
+    pub(crate) fn step(&mut self, other: &Question, fact: usize) {
+        match fact {
+            0 => self.account = other.account,
+            1 => self.organisation = other.organisation.clone(),
+            2 => self.role = other.role,
+            3 => self.action = other.action,
+            4 => self.contract = other.contract.clone(),
+            5 => self.context.caller = other.context.caller,
+            6 => self.context.method = other.context.method,
+            7 => self.context.time_secs = other.context.time_secs,
+            8 => self.context.deploy_list = other.context.deploy_list,
+            9 => self.context.contract_list = other.context.contract_list,
+            10 => self.context.method_list = other.context.method_list,
+            _ => self.step_contract(other, fact),
+        }
+    }
+
+    fn step_contract(&mut self, other: &Question, fact: usize) {
+        if let (Some(contract), Some(other)) = (&mut self.contract, &other.contract) {
+            match fact {
+                11 => contract.1 = other.1.clone(),
+                12 => contract.2 = other.2,
+                _ => contract.3 = other.3,
+            }
+        }
+    }
+
     pub(crate) fn request(&self) -> Request<'_> {
         let resource = self.contract.as_ref().map_or(
             Resource::Ledger,

@@ -4,27 +4,29 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Context, ContractFacts, Principal,
-    kit::{accepted, address, enacted, policy, question},
+    kit::{FACTS, accepted, address, enacted, policy, question},
 };
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
 
-    // 10,000 requests to each of three memos, one of which is far too small.
+    // 20,000 requests to each of three memos, one of which is far too small. Each request differs from the one before in
+    // one fact, and comes twice, so that what is kept is found unless a policy sees that fact.
     #[test]
     fn a_memo_answers_as_its_set_does_also_after_the_set_changed(
         bodies in [prop::collection::vec(policy(), 0..6), prop::collection::vec(policy(), 0..6)],
-        questions in prop::collection::vec((question(), prop::bool::weighted(0.05)), 40),
+        first in question(),
+        steps in prop::collection::vec((question(), 0..FACTS, prop::bool::weighted(0.05)), 80),
     ) {
         let sets = bodies.map(|bodies| accepted(&bodies));
         let mut memos = [1, 16, 4_096].map(Memo::new);
-        let mut which = 0;
-        for (question, change) in &questions {
+        let (mut which, mut now) = (0, first);
+        for (other, fact, change) in &steps {
             which ^= usize::from(*change);
-            let request = question.request();
+            now.step(other, *fact);
+            let request = now.request();
             let fresh = sets[which].decide(&request);
             for memo in &mut memos {
-                // Twice: what was just kept is found.
                 prop_assert_eq!(&*memo.decide(&sets[which], &request), &fresh);
                 prop_assert_eq!(&*memo.decide(&sets[which], &request), &fresh);
             }
