@@ -73,6 +73,13 @@ impl Question {
         }
     }
 
+    /// The same about an action on a contract.
+    pub(crate) fn on_contract(mut self, action: Action) -> Self {
+        self.action = action;
+        self.contract = self.contract.or(Some((address(1), None, None, false)));
+        self
+    }
+
     fn step_contract(&mut self, other: &Question, fact: usize) {
         if let (Some(contract), Some(other)) = (&mut self.contract, &other.contract) {
             match fact {
@@ -217,38 +224,41 @@ fn action_scope() -> impl Strategy<Value = String> {
     ])
 }
 
+/// Conditions that do not fail, on every fact there is.
+pub(crate) const ATOMS: &[&str] = &[
+    "context.internal",
+    "context.method == \"0x01010101\"",
+    "[\"0x01010101\", \"0x02020202\"].contains(context.method)",
+    "context.method like \"0x02*\"",
+    "context.caller == \"0x0202020202020202020202020202020202020202\"",
+    "context.time < datetime(\"2030-01-01\")",
+    "context.time.toTime() >= duration(\"12h\")",
+    "context.deployList == List::\"allow\"",
+    "context.contractList == List::\"deny\" && context.onContractList",
+    "context.onMethodList",
+    "principal.organisation == Organisation::\"bank-a\"",
+    "principal.role == Role::\"operator\"",
+    "principal has organisation",
+    "[principal].contains(Account::\"0x0101010101010101010101010101010101010101\")",
+    "principal in [Role::\"operator\", Role::\"regulator\"]",
+    "principal in [Organisation::\"bank-b\", Organisation::\"bank-c\"]",
+    "resource in Organisation::\"bank-a\"",
+    "resource is Contract",
+    "resource is Contract in Organisation::\"bank-b\"",
+    "resource in [Contract::\"0x0202020202020202020202020202020202020202\"]",
+    "resource.system",
+    "resource has administrator",
+    "resource has administrator && resource.administrator == principal",
+    "resource has organisation && resource.organisation == principal.organisation",
+    "resource has organisation && principal in resource.organisation",
+    "if context.internal then context.onDeployList else principal in Role::\"developer\"",
+    "{\"a\": context.method}.a == \"\"",
+    "action == Action::\"call\"",
+];
+
 fn atom() -> impl Strategy<Value = String> {
     prop_oneof![
-        12 => one_of(&[
-            "context.internal",
-            "context.method == \"0x01010101\"",
-            "[\"0x01010101\", \"0x02020202\"].contains(context.method)",
-            "context.method like \"0x02*\"",
-            "context.caller == \"0x0202020202020202020202020202020202020202\"",
-            "context.time < datetime(\"2030-01-01\")",
-            "context.time.toTime() >= duration(\"12h\")",
-            "context.deployList == List::\"allow\"",
-            "context.contractList == List::\"deny\" && context.onContractList",
-            "context.onMethodList",
-            "principal.organisation == Organisation::\"bank-a\"",
-            "principal.role == Role::\"operator\"",
-            "principal has organisation",
-            "[principal].contains(Account::\"0x0101010101010101010101010101010101010101\")",
-            "principal in [Role::\"operator\", Role::\"regulator\"]",
-            "principal in [Organisation::\"bank-b\", Organisation::\"bank-c\"]",
-            "resource in Organisation::\"bank-a\"",
-            "resource is Contract",
-            "resource is Contract in Organisation::\"bank-b\"",
-            "resource in [Contract::\"0x0202020202020202020202020202020202020202\"]",
-            "resource.system",
-            "resource has administrator",
-            "resource has administrator && resource.administrator == principal",
-            "resource has organisation && resource.organisation == principal.organisation",
-            "resource has organisation && principal in resource.organisation",
-            "if context.internal then context.onDeployList else principal in Role::\"developer\"",
-            "{\"a\": context.method}.a == \"\"",
-            "action == Action::\"call\"",
-        ]),
+        12 => one_of(ATOMS),
         // These fail where they are reached.
         1 => one_of(&[
             "(if context.internal then 9223372036854775807 else 0) + 1 > 0",

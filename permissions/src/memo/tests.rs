@@ -1,10 +1,10 @@
 use concordat_types::OrgId;
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use super::*;
 use crate::{
     Context, ContractFacts, Principal,
-    kit::{FACTS, accepted, address, enacted, policy, question},
+    kit::{ATOMS, FACTS, Question, accepted, address, enacted, policy, question},
 };
 
 proptest! {
@@ -31,6 +31,44 @@ proptest! {
                 prop_assert_eq!(&*memo.decide(&sets[which], &request), &fresh);
             }
         }
+    }
+}
+
+/// Asks a memo of one policy about questions that differ from one another in one fact each.
+fn walk(scope: &str, condition: &str, steps: &[(Question, usize)]) {
+    let body = format!("forbid ({scope}) when {{ {condition} }};");
+    let set = accepted(&[body]);
+    for action in [Action::Call, Action::Read] {
+        let mut memo = Memo::new(4_096);
+        let mut now = steps[0].0.clone().on_contract(action);
+        for (other, fact) in steps {
+            now.step(&other.clone().on_contract(action), *fact);
+            let request = now.request();
+            assert_eq!(*memo.decide(&set, &request), set.decide(&request), "{scope} {condition} {request:?}");
+        }
+    }
+}
+
+#[test]
+fn every_fact_that_a_policy_sees_is_told_apart() {
+    let mut runner = TestRunner::deterministic();
+    let step = (question(), 0..FACTS);
+    let steps: Vec<_> = (0..1_500).map(|_| step.new_tree(&mut runner).unwrap().current()).collect();
+    let scopes = [
+        "principal, action in [Action::\"call\", Action::\"read\"], resource",
+        "principal, action == Action::\"call\", resource",
+        "principal == Account::\"0x0101010101010101010101010101010101010101\", action == Action::\"call\", resource",
+        "principal in Organisation::\"bank-a\", action == Action::\"call\", resource",
+        "principal in Role::\"auditor\", action == Action::\"read\", resource",
+        "principal, action == Action::\"call\", resource in Organisation::\"bank-a\"",
+        "principal, action == Action::\"call\", resource == Contract::\"0x0202020202020202020202020202020202020202\"",
+    ];
+    for scope in scopes {
+        walk(scope, "context.internal || !context.internal", &steps);
+    }
+    for condition in ATOMS {
+        walk(scopes[0], condition, &steps);
+        walk(scopes[1], condition, &steps);
     }
 }
 
