@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use concordat_consensus::{
-    codec::{decode_certificate, decode_consensus, decode_extended_certificate, decode_part, decode_sync},
+    codec::{decode_consensus, decode_evidence, decode_part, decode_sync},
     internals::{Channel, HEADER_BYTES, Header, Hello, PerChannel, Reassembly},
 };
 use concordat_types::{
@@ -35,9 +35,8 @@ fn decode(channel: Channel, message: Bytes) {
     match channel {
         Channel::Control => drop(Hello::default().check_peer(&message, Role::Validator)),
         Channel::Consensus => {
-            // Of the engine's log, and of what is stored: in no message by themselves, but as one could send them.
-            let _ = decode_certificate(message.clone());
-            let _ = decode_extended_certificate(message.clone());
+            // What is stored of a peer's contradictions: in no message by itself, but as one could send it.
+            drop(decode_evidence(message.clone()));
             drop(decode_consensus(message));
         }
         Channel::Parts => drop(decode_part(message)),

@@ -102,7 +102,7 @@ pub struct Receipt {
     pub output: Bytes,
 }
 
-#[derive(RlpEncodable, RlpDecodable)]
+#[derive(RlpDecodable)]
 #[rlp(trailing)]
 struct Row {
     tx_hash: B256,
@@ -113,6 +113,21 @@ struct Row {
     gas_used: u64,
     logs: Vec<Log>,
     output: Bytes,
+    contract_address: Option<Address>,
+}
+
+/// [`Row`], to be written: every node writes each receipt twice, so that nothing is copied for it.
+#[derive(RlpEncodable)]
+#[rlp(trailing)]
+struct RowOf<'a> {
+    tx_hash: &'a B256,
+    tx_type: u8,
+    sender: &'a Address,
+    outcome: u32,
+    gas_limit: u64,
+    gas_used: u64,
+    logs: &'a Vec<Log>,
+    output: &'a Bytes,
     contract_address: Option<Address>,
 }
 
@@ -131,15 +146,15 @@ impl Receipt {
 
     /// The canonical bytes: what the store keeps and what [`Self::digest`] hashes.
     pub fn encode(&self) -> Vec<u8> {
-        let row = Row {
-            tx_hash: self.tx_hash,
+        let row = RowOf {
+            tx_hash: &self.tx_hash,
             tx_type: self.tx_type,
-            sender: self.sender,
+            sender: &self.sender,
             outcome: self.outcome.code(),
             gas_limit: self.gas_limit,
             gas_used: self.gas_used,
-            logs: self.logs.clone(),
-            output: self.output.clone(),
+            logs: &self.logs,
+            output: &self.output,
             contract_address: self.contract_address,
         };
         let mut out = Vec::with_capacity(row.length());

@@ -118,9 +118,10 @@ impl Ledger {
         if !outcome.identity_events.is_empty() {
             self.identity_generation.fetch_add(1, Ordering::SeqCst);
         }
-        let committed =
-            CommittedBlock { block: Block::clone(block), hash: *hash, receipts: outcome.receipts.clone() };
-        // Nobody listening is no error.
-        let _ = self.blocks.send(Arc::new(committed));
+        // While nobody listens, as on a node that catches up, no copy is made.
+        if self.blocks.receiver_count() > 0 {
+            let (block, receipts) = (Block::clone(block), outcome.receipts.clone());
+            let _ = self.blocks.send(Arc::new(CommittedBlock { block, hash: *hash, receipts }));
+        }
     }
 }
