@@ -11,6 +11,7 @@ use std::{
 const EDGES: &[(&str, &[&str])] = &[
     ("chain/types", &[]),
     ("pki/verify", &["types"]),
+    ("permissions", &["types"]),
     ("governance", &["types"]),
     ("chain/core", &["types", "pki-verify", "governance"]),
     ("chain/state", &["types"]),
@@ -38,7 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that run inside block execution.
-const PURE: &[&str] = &["chain/types", "pki/verify", "governance", "chain/core"];
+const PURE: &[&str] = &["chain/types", "pki/verify", "permissions", "governance", "chain/core"];
 
 /// What a pure crate must not depend on.
 const IMPURE_CRATES: &[&str] =
