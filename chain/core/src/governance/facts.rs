@@ -17,12 +17,9 @@ use crate::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
         validator_record,
     },
-    standing::{Action, Backing, Standing, decide_sender},
+    standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas},
 };
-
-/// Rows that reading a standing takes: the account's, its authority, the organisation, revocations of a path.
-const STANDING_ROWS: usize = 6;
 
 /// The state at a call's place in the block, and the call's gas.
 pub(super) struct ChainFacts<'a, R> {
@@ -152,10 +149,12 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
 
     fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, SystemError> {
         self.charge_rows(STANDING_ROWS)?;
-        let Some(row) = identity::tables::standing(self.rows, address)? else { return Ok(None) };
-        let Some(standing) = Standing::read(self.rows, address, Backing::read)? else { return Ok(None) };
-        let organisation = identity::tables::authority(self.rows, row.authority)?.org;
+        let Some(Enrolled { standing, organisation }) = Enrolled::read(self.rows, address, Backing::read)?
+        else {
+            return Ok(None);
+        };
         let ability = ability(&standing, self.height, self.time_secs);
+        let organisation = organisation.as_ref().clone();
         Ok(Some(AccountFacts { organisation, role: standing.role, ability }))
     }
 
