@@ -58,6 +58,12 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("f840{account_hex}01{basis_hex}"),
         ),
         (Action::UnfreezeAccount { account, basis: basis() }, format!("f83f{account_hex}{basis_hex}")),
+        (
+            Action::SetPolicy { id: "no-one".into(), text: "forbid (principal, action, resource);".into() },
+            "ed866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b"
+                .into(),
+        ),
+        (Action::RepealPolicy { id: "no-one".into() }, "c7866e6f2d6f6e65".into()),
     ]
 }
 
