@@ -97,7 +97,8 @@ fn change_row(change: &Change) -> ChangeRow {
             row(FREEZE, account.as_slice(), maybe(before, freeze_row), maybe(after, freeze_row))
         }
         Change::Policy { id, before, after } => {
-            row(POLICY, id.as_bytes(), maybe(before, policy_row), maybe(after, policy_row))
+            let text = |text: &String| policy_row(text);
+            row(POLICY, id.as_bytes(), maybe(before, text), maybe(after, text))
         }
     }
 }
@@ -246,8 +247,8 @@ struct PolicyRow {
     text: String,
 }
 
-fn policy_row(text: &String) -> PolicyRow {
-    PolicyRow { text: text.clone() }
+fn policy_row(text: &str) -> PolicyRow {
+    PolicyRow { text: text.to_owned() }
 }
 
 fn policy(row: PolicyRow) -> Option<String> {
