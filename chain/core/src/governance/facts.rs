@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::NewValidator,
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
 };
+use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, OrgId, receipt::Outcome, validator::ConsensusAddress};
+use concordat_types::{Address, B256, Bytes, OrgId, Role, receipt::Outcome, validator::ConsensusAddress};
 use sha2::{Digest as _, Sha256};
 
 use super::tables;
@@ -17,6 +18,7 @@ use crate::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
         validator_record,
     },
+    permissions::{Policies, changed, tables as policies},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas},
 };
@@ -183,5 +185,41 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         self.charge_rows(4)?;
         let record = self.checked(new);
         Ok(verdict(record)?.map(|record| validator_facts(&record)))
+    }
+
+    fn policy(&mut self, id: &str) -> Result<Option<PolicyFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let Ok(id) = id.parse::<PolicyId>() else { return Ok(None) };
+        let policy = policies::policy(self.rows, &id)?;
+        Ok(policy.map(|policy| PolicyFacts { text: policy.text, proposal: policy.proposal }))
+    }
+
+    fn check_policies(&mut self, id: &str, text: Option<&str>) -> Result<Result<(), String>, SystemError> {
+        // As if all were read, also where this process knows the set.
+        self.charge_rows(2)?;
+        let count = policies::ids(self.rows)?.len();
+        self.charge_rows(count)?;
+        self.meter.charge_each(text.map_or(0, str::len), gas::POLICY_BYTE)?;
+        let id: PolicyId = match id.parse() {
+            Ok(id) => id,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let now = Policies::in_force(self.rows)?;
+        // The number of its proposal bears on no verdict.
+        let set = match now.with(&changed(now.enacted(), &id, text, 0)) {
+            Ok(set) => set,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let committee = self.committee()?;
+        let members: Vec<Principal<'_>> = committee
+            .members()
+            .iter()
+            .map(|member| {
+                let (account, organisation) = (member.address, &member.organisation);
+                Principal { account, organisation, role: Role::CommitteeMember }
+            })
+            .collect();
+        self.meter.charge_each(members.len(), gas::DECISION)?;
+        Ok(set.locks_out(&members).map_or(Ok(()), |lockout| Err(lockout.to_string())))
     }
 }

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use concordat_permissions::{Decision, EnactedPolicy, Memo, PolicyError, PolicySet, Request};
+use concordat_permissions::{Decision, EnactedPolicy, Memo, PolicyError, PolicyId, PolicySet, Request};
 use concordat_types::{B256, ReadError};
 
 use super::tables;
@@ -86,6 +86,19 @@ impl Policies {
         let digest = tables::digest_of(&enacted);
         Ok(Self { digest, enacted, set, memo: Mutex::new(Memo::new(MEMO_SLOTS)) })
     }
+}
+
+/// The enacted policies where one has this text, or is repealed; in the order of ids.
+pub(crate) fn changed(
+    enacted: &[EnactedPolicy],
+    id: &PolicyId,
+    text: Option<&str>,
+    proposal: u64,
+) -> Vec<EnactedPolicy> {
+    let mut after: Vec<EnactedPolicy> = enacted.iter().filter(|policy| policy.id != *id).cloned().collect();
+    after.extend(text.map(|text| EnactedPolicy { id: id.clone(), text: text.to_owned(), proposal }));
+    after.sort_by(|one, other| one.id.cmp(&other.id));
+    after
 }
 
 /// Locks what is right at any time: a thread that panicked has left nothing half done.

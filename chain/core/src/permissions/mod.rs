@@ -18,4 +18,4 @@ pub(crate) mod tables;
 pub use ask::Denial;
 pub(crate) use ask::{Asker, Deed, Sender};
 pub use contract::Permissions;
-pub(crate) use force::Policies;
+pub(crate) use force::{Policies, changed};

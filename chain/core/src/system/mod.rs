@@ -60,6 +60,8 @@ pub mod gas {
     pub const EVENT: u64 = 4_000;
     /// Telling one entry of a list.
     pub const LISTED: u64 = 100;
+    /// Checking a byte of a policy's text.
+    pub const POLICY_BYTE: u64 = 100;
     /// Explaining a decision.
     pub const DECISION: u64 = 3_000;
     /// Asking whether a call or a creation out of a contract is permitted, for the first time in a transaction: the

@@ -8,7 +8,7 @@ use concordat_core::{
 };
 use concordat_permissions::{Action, Code, EnactedPolicy};
 use concordat_types::{ReadError, Receipt, Role, StateKey, VerifiedTx, receipt::Outcome};
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, token_init_code};
@@ -572,8 +572,7 @@ fn explanations_agree_with_execution() {
         (0..12_usize, 0..11_usize, 0..256_u64, prop::sample::select(vec![0_usize, 4, 36]), any::<bool>());
     let mut seen = std::collections::BTreeMap::<&str, u32>::new();
     for _ in 0..2_000 {
-        let (who, what, set, length, late) =
-            proptest::strategy::Strategy::new_tree(&cases, &mut runner).unwrap().current();
+        let (who, what, set, length, late) = Strategy::new_tree(&cases, &mut runner).unwrap().current();
         let policies = world.policies(set);
         enact(&mut world.net, &policies);
         let day = world.net.time_secs - world.net.time_secs % 86_400;
