@@ -32,6 +32,12 @@ pub const MAX_REFERENCE_BYTES: usize = 200;
 /// The longest `host:port`, in bytes.
 pub const MAX_NODE_ADDRESS_BYTES: usize = 260;
 
+/// The longest id of a policy, in bytes.
+pub const MAX_POLICY_ID_BYTES: usize = 64;
+
+/// The longest text of a policy, in bytes.
+pub const MAX_POLICY_TEXT_BYTES: usize = 8 * 1024;
+
 /// What a freeze refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -188,6 +194,18 @@ pub enum Action {
         /// Why.
         basis: Basis,
     },
+    /// Enacts a policy, or gives it another text.
+    SetPolicy {
+        /// Which: 2 to 64 characters of `a-z`, `0-9` and `-`, starting with a letter and not ending in `-`.
+        id: String,
+        /// The text, 1 to [`MAX_POLICY_TEXT_BYTES`].
+        text: String,
+    },
+    /// Repeals a policy that was enacted.
+    RepealPolicy {
+        /// Which.
+        id: String,
+    },
 }
 
 /// Why bytes are no action.
@@ -237,6 +255,14 @@ pub enum ActionError {
         /// Why.
         reason: RuleError,
     },
+    /// No id of a policy.
+    #[error(
+        "policy id {0:?} must be 2 to 64 characters of a-z, 0-9 and '-', start with a letter and not end in '-'"
+    )]
+    PolicyId(String),
+    /// A policy that says nothing.
+    #[error("the policy's text is empty; to take a policy away, repeal it")]
+    NoPolicyText,
 }
 
 impl Action {
@@ -256,6 +282,8 @@ impl Action {
             Action::FreezeAccount { .. } => Kind::FreezeAccount,
             Action::EmergencyFreeze { .. } => Kind::EmergencyFreeze,
             Action::UnfreezeAccount { .. } => Kind::UnfreezeAccount,
+            Action::SetPolicy { .. } => Kind::SetPolicy,
+            Action::RepealPolicy { .. } => Kind::RepealPolicy,
         }
     }
 
@@ -288,6 +316,8 @@ impl Action {
             Action::UnfreezeAccount { account, basis } => {
                 wire::encode(&UnfreezeRow { account: *account, basis: basis.clone() })
             }
+            Action::SetPolicy { id, text } => wire::encode(&PolicyRow { id: id.clone(), text: text.clone() }),
+            Action::RepealPolicy { id } => wire::encode(&vec![id.clone()]),
         }
         .into()
     }
@@ -331,6 +361,11 @@ impl Action {
             | Action::UnfreezeAccount { basis, .. } => {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
+            Action::SetPolicy { id, text } => {
+                check_policy_id(id)?;
+                check_policy_text(text)
+            }
+            Action::RepealPolicy { id } => check_policy_id(id),
             _ => Ok(()),
         }
     }
@@ -351,6 +386,32 @@ fn check_certificates(what: &'static str, list: &[Bytes]) -> Result<(), ActionEr
         return Err(ActionError::Certificates { what, have: list.len() });
     }
     list.iter().try_for_each(|der| check_length("a certificate", der.len(), MAX_CERTIFICATE_BYTES))
+}
+
+fn check_policy_id(id: &str) -> Result<(), ActionError> {
+    if is_policy_id(id) {
+        Ok(())
+    } else {
+        Err(ActionError::PolicyId(id.chars().take(MAX_POLICY_ID_BYTES).collect()))
+    }
+}
+
+/// Whether a policy may be called so: 2 to [`MAX_POLICY_ID_BYTES`] characters of `a-z`, `0-9` and `-`, starting with
+/// a letter and not ending in `-`.
+pub(crate) fn is_policy_id(id: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (2..=MAX_POLICY_ID_BYTES).contains(&id.len())
+        && id.chars().all(allowed)
+        && id.starts_with(|c: char| c.is_ascii_lowercase())
+        && !id.ends_with('-')
+}
+
+/// What it says is for the policy engine to judge.
+fn check_policy_text(text: &str) -> Result<(), ActionError> {
+    if text.is_empty() {
+        return Err(ActionError::NoPolicyText);
+    }
+    check_length("the policy's text", text.len(), MAX_POLICY_TEXT_BYTES)
 }
 
 const fn check_power(power: u64) -> Result<(), ActionError> {
@@ -393,6 +454,11 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let UnfreezeRow { account, basis } = row(payload)?;
             Action::UnfreezeAccount { account, basis }
         }
+        Kind::SetPolicy => {
+            let PolicyRow { id, text } = row(payload)?;
+            Action::SetPolicy { id, text }
+        }
+        Kind::RepealPolicy => Action::RepealPolicy { id: only(row(payload)?)? },
     })
 }
 
@@ -475,6 +541,12 @@ struct EmergencyRow {
 struct UnfreezeRow {
     account: Address,
     basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct PolicyRow {
+    id: String,
+    text: String,
 }
 
 #[cfg(test)]

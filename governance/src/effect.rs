@@ -98,6 +98,15 @@ pub enum Change {
         /// As it will bind.
         after: Option<Freeze>,
     },
+    /// A policy that is enacted. What the catalogue says under the same id is not told here.
+    Policy {
+        /// Which.
+        id: String,
+        /// The text as it is.
+        before: Option<String>,
+        /// The text as it will be.
+        after: Option<String>,
+    },
 }
 
 /// What an action does.

@@ -96,6 +96,15 @@ impl Frozen {
     }
 }
 
+/// A policy as an earlier proposal enacted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFacts {
+    /// Its text.
+    pub text: String,
+    /// The proposal that enacted it.
+    pub proposal: u64,
+}
+
 /// Reads of the state in which a decision is made. They take `&mut self` because reads are cached and metered.
 pub trait Facts {
     /// Why the state could not be read. Never a verdict on what is decided.
@@ -133,4 +142,11 @@ pub trait Facts {
 
     /// Checks a validator's certification paths: who it would be, or why it must not.
     fn check_validator(&mut self, new: &NewValidator) -> Result<Result<ValidatorFacts, String>, Self::Error>;
+
+    /// The policy that was enacted under an id. Those of the catalogue are none of these.
+    fn policy(&mut self, id: &str) -> Result<Option<PolicyFacts>, Self::Error>;
+
+    /// Checks the set of policies that would result if this id had that text, or were repealed: whether it can be
+    /// read, holds, is within bounds and locks nobody out of the committee; or why not.
+    fn check_policies(&mut self, id: &str, text: Option<&str>) -> Result<Result<(), String>, Self::Error>;
 }

@@ -59,6 +59,10 @@ kinds! {
     EmergencyFreeze = 49, "emergency-freeze";
     /// A frozen account acts again.
     UnfreezeAccount = 50, "unfreeze-account";
+    /// A policy: new, or with another text.
+    SetPolicy = 64, "set-policy";
+    /// An enacted policy goes; one of the catalogue that it replaced holds again.
+    RepealPolicy = 65, "repeal-policy";
 }
 
 impl Kind {
@@ -119,7 +123,8 @@ mod tests {
             all.join(", "),
             "1 admit-organisation, 2 suspend-organisation, 3 reinstate-organisation, 4 expel-organisation, \
              5 set-authorities, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
-             32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account"
+             32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
+             64 set-policy, 65 repeal-policy"
         );
     }
 }

@@ -123,6 +123,12 @@ pub enum Refusal {
     /// It would never bind.
     #[error("the freeze would end at height {until}; this is height {height}")]
     FreezeOver { until: u64, height: u64 },
+    /// The policy engine says no.
+    #[error("the policies that would result with {id} changed do not hold: {reason}")]
+    PolicyInvalid { id: String, reason: String },
+    /// No proposal enacted it. What the catalogue says stays.
+    #[error("no policy {id} is enacted; those of the catalogue cannot be repealed")]
+    PolicyUnknown { id: String },
 }
 
 impl Refusal {
@@ -165,6 +171,8 @@ impl Refusal {
             Self::FrozenAlready { .. } => 61,
             Self::EmergencyRepeated { .. } => 62,
             Self::FreezeOver { .. } => 63,
+            Self::PolicyInvalid { .. } => 70,
+            Self::PolicyUnknown { .. } => 71,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod committee;
 mod organisations;
+mod policies;
 mod validators;
 
 use std::collections::BTreeSet;
@@ -61,6 +62,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             accounts::emergency(*account, (*scope, basis), facts)
         }
         Action::UnfreezeAccount { account, .. } => accounts::unfreeze(*account, facts),
+        Action::SetPolicy { id, text } => policies::set(id, text, facts),
+        Action::RepealPolicy { id } => policies::repeal(id, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

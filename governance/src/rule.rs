@@ -108,6 +108,7 @@ impl Rule {
             Kind::ExpelOrganisation | Kind::SetAuthorities | Kind::SetCommitteeMember | Kind::SetRule => {
                 Self { timelock_blocks: 10, ..rule }
             }
+            Kind::SetPolicy | Kind::RepealPolicy => Self { timelock_blocks: 10, ..rule },
             Kind::FreezeAccount => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeAccount => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::EmergencyFreeze => Self {

@@ -58,6 +58,11 @@ impl Action {
         self as u8
     }
 
+    /// The action with this code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.code() == code)
+    }
+
     /// Whether the catalogue alone decides on it, so that no enacted policy can take the means to undo it.
     pub const fn is_reserved(self) -> bool {
         matches!(self, Action::Govern | Action::Regulate | Action::SystemCall)
@@ -228,7 +233,9 @@ mod tests {
         );
         for action in Action::ALL {
             assert_eq!(action.name().parse::<Action>().unwrap(), *action);
+            assert_eq!(Action::from_code(action.code()), Some(*action));
         }
+        assert!([0, 11, u8::MAX].into_iter().all(|code| Action::from_code(code).is_none()));
         assert!("fly".parse::<Action>().unwrap_err().to_string().contains("delegatecall"));
     }
 }

@@ -13,7 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pki/verify", &["types"]),
     ("permissions", &["types"]),
     ("governance", &["types"]),
-    ("chain/core", &["types", "pki-verify", "governance"]),
+    ("chain/core", &["types", "pki-verify", "permissions", "governance"]),
     ("chain/state", &["types"]),
     ("chain/consensus", &["types", "pki-verify"]),
     ("chain/rpc", &["types", "core", "state"]),

@@ -27,8 +27,8 @@ pub fn admission<R: StateReader>(reader: R, tx: &VerifiedTx, env: &BlockEnv) -> 
     let overlay = &mut Overlay::new(reader);
     let state_nonce = validity::check_account(overlay, tx)?;
     match validity::judge(overlay, tx, env)? {
-        Verdict::Execute => Ok(Admission { state_nonce, enrolling: false }),
+        Verdict::Execute(_) => Ok(Admission { state_nonce, enrolling: false }),
         Verdict::Enrol => Ok(Admission { state_nonce, enrolling: true }),
-        Verdict::Refuse(outcome) => Err(TxInvalid::Refused { outcome }.into()),
+        Verdict::Refuse(refusal) => Err(TxInvalid::from(refusal).into()),
     }
 }

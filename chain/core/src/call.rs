@@ -1,6 +1,7 @@
 //! Calls that only ask: `eth_call`, `eth_estimateGas`, `eth_createAccessList`.
 //!
-//! They may speak for any account. Neither enrolment, role, nonce nor balance limits them.
+//! They may speak for any account. Neither enrolment, role, policies, nonce nor balance limits them. What asking the
+//! policies costs is charged, so that an estimate suffices.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +9,8 @@ use alloy_primitives::TxKind;
 use concordat_types::{Address, B256, Bytes, Log, ReadError, StateReader};
 pub use revm::context_interface::transaction::{AccessList, AccessListItem};
 use revm::{
-    ExecuteEvm as _, InspectEvm as _, Inspector,
-    context::{ContextTr as _, TxEnv},
+    Inspector,
+    context::TxEnv,
     context_interface::result::{EVMError, InvalidTransaction},
     state::EvmState,
 };
@@ -240,7 +241,7 @@ impl<R: StateReader, I> Simulation<R, I> {
     /// Tries the call with so much gas; gives what it touched along.
     pub(crate) fn run(&mut self, gas: u64) -> Result<(Run, EvmState), ExecError> {
         let tx = self.tx_with(gas);
-        let result = self.machine.transact_one(tx);
+        let result = self.machine.run(tx, None);
         self.settle(result, gas)
     }
 
@@ -250,13 +251,13 @@ impl<R: StateReader, I> Simulation<R, I> {
         I: Inspector<EvmContext<R>>,
     {
         let tx = self.tx_with(gas);
-        let result = self.machine.inspect_one_tx(tx);
+        let result = self.machine.run_inspected(tx, None);
         self.settle(result, gas)
     }
 
     /// Gives the inspector back.
     pub(crate) fn into_inspector(self) -> I {
-        self.machine.inspector
+        self.machine.into_inspector()
     }
 
     fn tx_with(&self, gas: u64) -> TxEnv {
@@ -266,7 +267,7 @@ impl<R: StateReader, I> Simulation<R, I> {
 
     fn settle(&mut self, result: evm::EvmResult, gas: u64) -> Result<(Run, EvmState), ExecError> {
         let touched = self.machine.finalize();
-        let overlay = self.machine.ctx.db_mut();
+        let overlay = self.machine.overlay();
         overlay.discard_staged();
         match result {
             Ok(result) => Ok((Run::from(result), touched)),
@@ -282,7 +283,7 @@ impl<R: StateReader, I> Simulation<R, I> {
             *address == self.tx.caller
                 || *address == Address::ZERO
                 || target == Some(*address)
-                || self.machine.precompiles.is_warm(address)
+                || self.machine.is_warm(address)
         };
         let entries: BTreeMap<Address, BTreeSet<B256>> = touched
             .iter()

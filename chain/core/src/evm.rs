@@ -12,6 +12,7 @@ use revm::{
     interpreter::interpreter::EthInterpreter,
 };
 
+pub(crate) use crate::frames::ChainEvm;
 use crate::{
     error::ExecError,
     overlay::{Overlay, StateFailure},
@@ -23,7 +24,8 @@ const FRAMES: usize = 8;
 
 pub(crate) type EvmContext<R> = Context<EvmBlock, TxEnv, CfgEnv, Overlay<R>, Journal<Overlay<R>>, ()>;
 
-pub(crate) type ChainEvm<R, I = ()> = Evm<
+/// revm's machine with our parts.
+pub(crate) type Machine<R, I> = Evm<
     EvmContext<R>,
     I,
     EthInstructions<EthInterpreter, EvmContext<R>>,
@@ -42,13 +44,13 @@ pub(crate) fn build<R: StateReader, I>(
 ) -> ChainEvm<R, I> {
     let rules = config.spec;
     let context = EvmContext::new(overlay, rules).with_block(block).with_cfg(config);
-    Evm {
+    ChainEvm::new(Evm {
         ctx: context,
         inspector,
         instruction: EthInstructions::new_mainnet_with_spec(rules),
         precompiles: SystemPrecompiles::new(rules),
         frame_stack: FrameStack::new_prealloc(FRAMES),
-    }
+    })
 }
 
 /// What one transaction asks of the EVM.

@@ -4,7 +4,7 @@ use concordat_types::{
     Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
     receipt::{MAX_OUTPUT_BYTES, Outcome},
 };
-use revm::{ExecuteEvm as _, context::ContextTr as _, context_interface::cfg::GasParams};
+use revm::context_interface::cfg::GasParams;
 
 use crate::{
     env::{BlockEnv, EnvError},
@@ -12,7 +12,8 @@ use crate::{
     evm::{self, ChainEvm, Run, RunStatus},
     identity::{IdentityEvent, tables},
     overlay::Overlay,
-    validity::{self, Verdict},
+    permissions::Asker,
+    validity::{self, Refusal, Verdict},
 };
 
 /// What a block did.
@@ -60,8 +61,9 @@ impl<R: StateReader> BlockExecutor<R> {
     /// executor is of no use any more.
     pub fn execute(&mut self, tx: &VerifiedTx) -> Result<&Receipt, ExecError> {
         let receipt = match self.judge(tx)? {
-            Verdict::Execute | Verdict::Enrol => self.run(tx)?,
-            Verdict::Refuse(outcome) => self.refuse(tx, outcome)?,
+            Verdict::Execute(asker) => self.run(tx, Some(asker))?,
+            Verdict::Enrol => self.run(tx, None)?,
+            Verdict::Refuse(refusal) => self.refuse(tx, &refusal)?,
         };
         self.gas_used = self.gas_used.saturating_add(receipt.gas_used);
         self.receipts.push(receipt);
@@ -95,7 +97,7 @@ impl<R: StateReader> BlockExecutor<R> {
     pub(crate) fn judge(&mut self, tx: &VerifiedTx) -> Result<Verdict, ExecError> {
         validity::check_form(tx, &self.env, &self.gas_params, self.gas_left())?;
         let Self { env, machine, .. } = self;
-        let overlay = machine.ctx.db_mut();
+        let overlay = machine.overlay();
         let next = validity::check_account(overlay, tx)?;
         if tx.nonce() != next {
             return Err(TxInvalid::NonceTooHigh { next, tx: tx.nonce() }.into());
@@ -105,15 +107,15 @@ impl<R: StateReader> BlockExecutor<R> {
 
     /// The state with the block's changes so far.
     pub(crate) fn into_overlay(self) -> Overlay<R> {
-        self.machine.ctx.journaled_state.database
+        self.machine.into_overlay()
     }
 
     fn overlay(&mut self) -> &mut Overlay<R> {
-        self.machine.ctx.db_mut()
+        self.machine.overlay()
     }
 
-    fn run(&mut self, tx: &VerifiedTx) -> Result<Receipt, ExecError> {
-        let result = self.machine.transact_one(evm::tx_env(tx));
+    fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>) -> Result<Receipt, ExecError> {
+        let result = self.machine.run(evm::tx_env(tx), asker);
         let state = self.machine.finalize();
         let overlay = self.overlay();
         let run = match result {
@@ -132,18 +134,18 @@ impl<R: StateReader> BlockExecutor<R> {
         Ok(receipt(tx, run))
     }
 
-    fn refuse(&mut self, tx: &VerifiedTx, outcome: Outcome) -> Result<Receipt, ExecError> {
+    fn refuse(&mut self, tx: &VerifiedTx, refusal: &Refusal) -> Result<Receipt, ExecError> {
         self.overlay().use_nonce(tx.sender())?;
         Ok(Receipt {
             tx_hash: tx.hash(),
             tx_type: tx.tx_type(),
             sender: tx.sender(),
-            outcome,
+            outcome: refusal.outcome(),
             gas_limit: tx.gas_limit(),
             gas_used: 0,
             contract_address: None,
             logs: Vec::new(),
-            output: Bytes::new(),
+            output: refusal.output(),
         })
     }
 

@@ -28,10 +28,12 @@ mod env;
 mod error;
 mod evm;
 mod executor;
+mod frames;
 mod genesis;
 pub mod governance;
 pub mod identity;
 mod overlay;
+pub mod permissions;
 mod standing;
 mod system;
 mod trace;
@@ -53,6 +55,7 @@ pub use identity::{
 };
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{
-    GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, SYSTEM_CONTRACTS, asks_who_signed, gas, is_system,
+    GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, SYSTEM_CONTRACTS, asks_who_signed, gas,
+    is_system,
 };
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};

@@ -26,7 +26,8 @@ use revm::{
 use crate::{
     account::{self, AccountState},
     identity::IdentityEvent,
-    standing::{Backing, Standing},
+    permissions::Policies,
+    standing::{Backing, Enrolled},
     system::{Effects, RowKey, Rows, signers_unknown},
 };
 
@@ -76,9 +77,11 @@ pub(crate) struct Overlay<R> {
     new_code: BTreeMap<B256, Bytes>,
     block_hashes: BTreeMap<u64, B256>,
     rows: BTreeMap<RowKey, CachedRow>,
-    standings: AddressMap<Option<Standing>>,
+    standings: AddressMap<Option<Enrolled>>,
     /// What the senders' authorities lend them, by number.
     backings: BTreeMap<u32, Backing>,
+    /// The policies in force, once somebody has asked.
+    policies: Option<Arc<Policies>>,
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
     /// What the running transaction's system call will change if the transaction succeeds.
@@ -98,6 +101,7 @@ impl<R: StateReader> Overlay<R> {
             rows: BTreeMap::new(),
             standings: AddressMap::default(),
             backings: BTreeMap::new(),
+            policies: None,
             events: Vec::new(),
             recent_signers: None,
             staged: None,
@@ -123,21 +127,31 @@ impl<R: StateReader> Overlay<R> {
     }
 
     /// The sender's standing, read and decoded once per block.
-    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Standing>, ReadError> {
+    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Enrolled>, ReadError> {
         if let Some(standing) = self.standings.get(&address) {
-            return Ok(*standing);
+            return Ok(standing.clone());
         }
-        let standing = Standing::read(self, address, Self::backing)?;
-        self.standings.insert(address, standing);
+        let standing = Enrolled::read(self, address, Self::backing)?;
+        self.standings.insert(address, standing.clone());
         Ok(standing)
+    }
+
+    /// The policies in force at this place in the block.
+    pub(crate) fn policies(&mut self) -> Result<Arc<Policies>, ReadError> {
+        if let Some(policies) = &self.policies {
+            return Ok(policies.clone());
+        }
+        let policies = Policies::in_force(self)?;
+        self.policies = Some(policies.clone());
+        Ok(policies)
     }
 
     fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
         if let Some(backing) = self.backings.get(&authority) {
-            return Ok(*backing);
+            return Ok(backing.clone());
         }
         let backing = Backing::read(self, authority)?;
-        self.backings.insert(authority, backing);
+        self.backings.insert(authority, backing.clone());
         Ok(backing)
     }
 
@@ -170,9 +184,10 @@ impl<R: StateReader> Overlay<R> {
             row.now = value;
         }
         self.events.extend(effects.events);
-        // Any row may bear on anyone's standing, and such transactions are rare.
+        // Any row may bear on anyone's standing and on the policies, and such transactions are rare.
         self.standings.clear();
         self.backings.clear();
+        self.policies = None;
         Ok(())
     }
 

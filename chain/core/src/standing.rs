@@ -1,9 +1,11 @@
 //! Whether a sender may do what its transaction asks for, as its certificate, its organisation and its
 //! role stand at this place in the block.
 
+use std::sync::Arc;
+
 use alloy_primitives::TxKind;
 use concordat_governance::action::Scope;
-use concordat_types::{Address, B256, Holder, ReadError, Role, receipt::Outcome};
+use concordat_types::{Address, B256, Holder, OrgId, ReadError, Role, receipt::Outcome};
 
 use crate::{
     governance::tables as governance,
@@ -83,11 +85,15 @@ impl Freeze {
     }
 }
 
+/// Rows that reading a standing takes: the account's, its authority, the organisation, revocations of a path.
+pub(crate) const STANDING_ROWS: usize = 6;
+
 /// What an authority lends to the standing of all that it vouches for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backing {
     /// SHA-256 of its SubjectPublicKeyInfo.
     key: B256,
+    organisation: Arc<OrgId>,
     organisation_active: bool,
     revoked: bool,
 }
@@ -96,16 +102,23 @@ impl Backing {
     /// Reads it, by the authority's number.
     pub(crate) fn read(rows: &mut impl Rows, number: u32) -> Result<Self, ReadError> {
         let authority = tables::authority(rows, number)?;
-        let organisation = tables::organisation(rows, &authority.org)?;
+        let member = tables::organisation(rows, &authority.org)?;
         let revoked = tables::first_revoked(rows, &authority.path)?.is_some();
-        let organisation_active = organisation.is_some_and(|organisation| organisation.active);
-        Ok(Self { key: authority.key, organisation_active, revoked })
+        let organisation_active = member.is_some_and(|organisation| organisation.active);
+        let organisation = Arc::new(authority.org);
+        Ok(Self { key: authority.key, organisation, organisation_active, revoked })
     }
 }
 
-impl Standing {
-    /// Reads a sender's standing; `None` for accounts that were never enrolled. `backing` knows authorities by
-    /// their numbers.
+/// An enrolled account: how it stands, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Enrolled {
+    pub(crate) standing: Standing,
+    pub(crate) organisation: Arc<OrgId>,
+}
+
+impl Enrolled {
+    /// Reads it; `None` for accounts that were never enrolled. `backing` knows authorities by their numbers.
     pub(crate) fn read<R: Rows>(
         rows: &mut R,
         sender: Address,
@@ -113,11 +126,12 @@ impl Standing {
     ) -> Result<Option<Self>, ReadError> {
         let Some(row) = tables::standing(rows, sender)? else { return Ok(None) };
         let StandingRow { active, frozen, role, not_after, authority, serial } = row;
-        let Backing { key, organisation_active, revoked } = backing(rows, authority)?;
+        let Backing { key, organisation, organisation_active, revoked } = backing(rows, authority)?;
         let revoked = revoked || tables::revocation(rows, &CertificateId { issuer: key, serial })?.is_some();
         // Nobody else's transactions cost that read.
         let freeze = frozen.then(|| Freeze::read(rows, sender)).transpose()?;
-        Ok(Some(Self { role, active, not_after, organisation_active, revoked, freeze }))
+        let standing = Standing { role, active, not_after, organisation_active, revoked, freeze };
+        Ok(Some(Self { standing, organisation }))
     }
 }
 

@@ -4,8 +4,7 @@ use alloy_primitives::{U64, U256};
 use alloy_sol_types::{Revert, SolError as _};
 use concordat_types::{Address, B256, Bytes, Log, StateReader, VerifiedTx};
 use revm::{
-    InspectEvm as _, Inspector,
-    context::ContextTr as _,
+    Inspector,
     context_interface::result::HaltReason,
     interpreter::{
         CallInputs, CallOutcome, CallScheme, CreateInputs, CreateOutcome, CreateScheme, Gas,
@@ -20,7 +19,7 @@ use crate::{
     error::ExecError,
     evm::{self, EvmContext, Run, RunStatus},
     executor::BlockExecutor,
-    validity::Verdict,
+    validity::{Refusal, Verdict},
 };
 
 /// One call, with the calls that it made. Serialises as go-ethereum's `callTracer` does.
@@ -92,14 +91,16 @@ pub fn trace_transaction<R: StateReader>(
     for tx in preceding {
         executor.execute(tx)?;
     }
-    if let Verdict::Refuse(outcome) = executor.judge(tx)? {
-        return Ok(refused_frame(tx, outcome.describe()));
-    }
+    let asker = match executor.judge(tx)? {
+        Verdict::Refuse(refusal) => return Ok(refused_frame(tx, &refusal)),
+        Verdict::Execute(asker) => Some(asker),
+        Verdict::Enrol => None,
+    };
     let tracer = CallTracer::new(limit_bytes);
     let mut machine = evm::build(executor.into_overlay(), config, block, tracer);
-    match machine.inspect_one_tx(evm::tx_env(tx)) {
-        Ok(result) => machine.inspector.into_frame(tx.gas_limit(), &Run::from(result)),
-        Err(error) => Err(evm::machine_error(machine.ctx.db_mut(), error)),
+    match machine.run_inspected(evm::tx_env(tx), asker) {
+        Ok(result) => machine.into_inspector().into_frame(tx.gas_limit(), &Run::from(result)),
+        Err(error) => Err(evm::machine_error(machine.overlay(), error)),
     }
 }
 
@@ -297,7 +298,7 @@ impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
 }
 
 /// The trace of a transaction that was refused before it ran.
-fn refused_frame(tx: &VerifiedTx, reason: &str) -> CallFrame {
+fn refused_frame(tx: &VerifiedTx, refusal: &Refusal) -> CallFrame {
     CallFrame {
         kind: if tx.kind().is_create() { "CREATE" } else { "CALL" },
         from: tx.sender(),
@@ -305,7 +306,8 @@ fn refused_frame(tx: &VerifiedTx, reason: &str) -> CallFrame {
         value: Some(U256::ZERO),
         gas: U64::from(tx.gas_limit()),
         input: tx.input().clone(),
-        error: Some(reason.to_owned()),
+        output: refusal.output(),
+        error: Some(refusal.outcome().describe().to_owned()),
         ..CallFrame::default()
     }
 }

@@ -1,7 +1,8 @@
 //! What makes a transaction valid at its place in a block (docs/adr/0003), decided before it is executed.
 
 use alloy_primitives::TxKind;
-use concordat_types::{SignedTx, StateReader, VerifiedTx, receipt::Outcome};
+use concordat_permissions::Action as Wanted;
+use concordat_types::{Bytes, SignedTx, StateReader, VerifiedTx, receipt::Outcome};
 use revm::{
     context_interface::{cfg::GasParams, transaction::AccessListItemTr as _},
     interpreter::InitialAndFloorGas,
@@ -12,7 +13,8 @@ use crate::{
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
     overlay::Overlay,
-    standing::{Action, decide_sender},
+    permissions::{Asker, Deed, Denial, Sender},
+    standing::{Action, Enrolled, decide_sender},
 };
 
 /// What a transaction can ask for without a look at the state.
@@ -82,14 +84,50 @@ pub(crate) fn check_account<R: StateReader>(
 }
 
 /// What a block does with a transaction that may stand in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Verdict {
-    /// Executes it.
-    Execute,
-    /// Executes it; the sender is not enrolled yet, and this will enrol it.
+    /// Executes it; this is who asks for what contracts do on the sender's behalf.
+    Execute(Asker),
+    /// Executes it; the sender is not enrolled yet, and this will enrol it. The registry calls nobody.
     Enrol,
-    /// Refuses it with this outcome.
-    Refuse(Outcome),
+    /// Refuses it.
+    Refuse(Refusal),
+}
+
+/// Why a transaction stands in a block without being executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// By how its sender stands.
+    Standing(Outcome),
+    /// By the policies.
+    Policy(Denial),
+}
+
+impl Refusal {
+    /// How the transaction ends.
+    pub(crate) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Standing(outcome) => *outcome,
+            Self::Policy(_) => Outcome::NotPermitted,
+        }
+    }
+
+    /// What its receipt says beyond that.
+    pub(crate) fn output(&self) -> Bytes {
+        match self {
+            Self::Standing(_) => Bytes::new(),
+            Self::Policy(denial) => denial.abi_encode(),
+        }
+    }
+}
+
+impl From<Refusal> for TxInvalid {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Standing(outcome) => Self::Refused { outcome },
+            Refusal::Policy(denial) => Self::NotPermitted { denial },
+        }
+    }
 }
 
 /// Judges the sender.
@@ -100,12 +138,40 @@ pub(crate) fn judge<R: StateReader>(
 ) -> Result<Verdict, ExecError> {
     match overlay.standing(tx.sender())? {
         None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
-        Some(standing) => {
-            let action = Action::of(tx.kind(), tx.input());
-            let decision = decide_sender(&standing, env.height, env.time_secs, action);
-            Ok(decision.map_or_else(Verdict::Refuse, |()| Verdict::Execute))
-        }
+        Some(enrolled) => judge_enrolled(overlay, tx, env, enrolled),
     }
+}
+
+/// Judges somebody enrolled: first by standing and role, then by the policies.
+fn judge_enrolled<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    tx: &VerifiedTx,
+    env: &BlockEnv,
+    Enrolled { standing, organisation }: Enrolled,
+) -> Result<Verdict, ExecError> {
+    let action = Action::of(tx.kind(), tx.input());
+    if let Err(outcome) = decide_sender(&standing, env.height, env.time_secs, action) {
+        return Ok(Verdict::Refuse(Refusal::Standing(outcome)));
+    }
+    let sender = Sender { account: tx.sender(), organisation, role: standing.role };
+    let asker = Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs };
+    Ok(match asker.ask(&deed(tx, action)) {
+        Ok(()) => Verdict::Execute(asker),
+        Err(denial) => Verdict::Refuse(Refusal::Policy(denial)),
+    })
+}
+
+/// What a transaction does, in the policies' terms.
+fn deed(tx: &VerifiedTx, action: Action) -> Deed {
+    let wanted = match action {
+        Action::Deploy => Wanted::Deploy,
+        Action::CallContract => Wanted::Call,
+        Action::CallSystem | Action::Renew => Wanted::SystemCall,
+    };
+    let contract = tx.kind().to().copied();
+    // Init code names no method.
+    let method = contract.and_then(|_| tx.input().first_chunk::<4>().copied());
+    Deed::direct(wanted, contract, method)
 }
 
 /// Somebody whom nobody has vouched for may do one thing: enrol, successfully.

@@ -28,11 +28,13 @@ pub enum Outcome {
     RoleForbidden = 19,
     /// Not executed: the sender's account is frozen.
     Frozen = 20,
+    /// Not executed: no policy permits it, or one forbids it; `output` says which.
+    NotPermitted = 21,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 8] = [
+    pub const ALL: [Outcome; 9] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -41,6 +43,7 @@ impl Outcome {
         Outcome::Suspended,
         Outcome::RoleForbidden,
         Outcome::Frozen,
+        Outcome::NotPermitted,
     ];
 
     /// The stable number of this outcome.
@@ -75,6 +78,7 @@ impl Outcome {
             Outcome::Suspended => "refused: the sender or its organisation is suspended",
             Outcome::RoleForbidden => "refused: the sender's role may not do this",
             Outcome::Frozen => "refused: the sender's account is frozen",
+            Outcome::NotPermitted => "refused: no policy permits this, or one forbids it",
         }
     }
 }
@@ -98,7 +102,8 @@ pub struct Receipt {
     pub contract_address: Option<Address>,
     /// Events, in order; empty unless it succeeded.
     pub logs: Vec<Log>,
-    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; empty otherwise.
+    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, the error that
+    /// says why; empty otherwise.
     pub output: Bytes,
 }
 

@@ -58,6 +58,12 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("f840{account_hex}01{basis_hex}"),
         ),
         (Action::UnfreezeAccount { account, basis: basis() }, format!("f83f{account_hex}{basis_hex}")),
+        (
+            Action::SetPolicy { id: "no-one".into(), text: "forbid (principal, action, resource);".into() },
+            "ed866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b"
+                .into(),
+        ),
+        (Action::RepealPolicy { id: "no-one".into() }, "c7866e6f2d6f6e65".into()),
     ]
 }
 
@@ -120,6 +126,44 @@ fn what_exceeds_a_limit_is_refused() {
     let reference = "x".repeat(MAX_REFERENCE_BYTES + 1);
     let basis = Basis { document: B256::ZERO, reference };
     refused(Action::UnfreezeAccount { account: member, basis });
+}
+
+#[test]
+fn policies_have_ids_of_one_form_and_texts_within_bounds() {
+    let set = |id: &str, text: &str| Action::SetPolicy { id: id.into(), text: text.into() };
+    for id in ["ab", "office-hours", "a1", &"a".repeat(MAX_POLICY_ID_BYTES)] {
+        assert_eq!(set(id, "x").validate(), Ok(()), "{id}");
+        assert_eq!(Action::RepealPolicy { id: id.into() }.validate(), Ok(()), "{id}");
+    }
+    for id in
+        ["", "a", "Ab", "1a", "-a", "a-", "a_b", "a b", "ä-b", "ab\n", &"a".repeat(MAX_POLICY_ID_BYTES + 1)]
+    {
+        let error = ActionError::PolicyId(id.chars().take(MAX_POLICY_ID_BYTES).collect());
+        assert_eq!(refused(set(id, "x")), error);
+        assert_eq!(refused(Action::RepealPolicy { id: id.into() }), error);
+    }
+    let (longest, most) = ("é".repeat(MAX_POLICY_TEXT_BYTES / 2), MAX_POLICY_TEXT_BYTES);
+    let action = set("ab", &longest);
+    assert_eq!(Action::decode(Kind::SetPolicy, &action.encode()), Ok(action));
+    let too_long = ActionError::TooLong { what: "the policy's text", have: most + 1, most };
+    assert_eq!(refused(set("ab", &format!("{longest}x"))), too_long);
+    assert_eq!(refused(set("ab", "")), ActionError::NoPolicyText);
+}
+
+#[test]
+fn a_policy_that_is_no_utf_8_or_has_other_fields_is_no_payload() {
+    let text =
+        |bytes: &'static [u8]| wire::encode(&vec![Bytes::from_static(b"ab"), Bytes::from_static(bytes)]);
+    assert!(Action::decode(Kind::SetPolicy, &text(b"permit")).is_ok());
+    for bytes in [&b"\xff"[..], b"permit\xc3", b"\xed\xa0\x80", b"\xc0\x80"] {
+        let malformed = Err(ActionError::Malformed(Kind::SetPolicy));
+        assert_eq!(Action::decode(Kind::SetPolicy, &text(bytes)), malformed);
+    }
+    let malformed = Err(ActionError::Malformed(Kind::RepealPolicy));
+    assert_eq!(Action::decode(Kind::RepealPolicy, &text(b"permit")), malformed);
+    let none = wire::encode(&Vec::<String>::new());
+    assert_eq!(Action::decode(Kind::RepealPolicy, &none), malformed);
+    assert_eq!(Action::decode(Kind::SetPolicy, &none), Err(ActionError::Malformed(Kind::SetPolicy)));
 }
 
 #[test]

@@ -51,6 +51,16 @@ fn effect() -> Effect {
     }
 }
 
+fn policy_effect(before: Option<&str>, after: Option<&str>) -> Effect {
+    let (before, after) = (before.map(str::to_owned), after.map(str::to_owned));
+    Effect {
+        kind: Kind::SetPolicy,
+        action: B256::repeat_byte(9),
+        changes: vec![Change::Policy { id: "office-hours".into(), before, after }],
+        quorum: None,
+    }
+}
+
 #[test]
 fn the_digest_of_an_effect_is_golden() {
     assert_eq!(
@@ -60,14 +70,41 @@ fn the_digest_of_an_effect_is_golden() {
 }
 
 #[test]
+fn the_bytes_and_the_digest_of_a_policys_effect_are_golden() {
+    let effect = policy_effect(Some("forbid a;"), Some("forbid b;"));
+    assert_eq!(
+        hex::encode(effect.encode()),
+        format!(
+            "f84c0140a0{}e7e6068c6f66666963652d686f7572738bca89666f7262696420613b8bca89666f7262696420623bc0",
+            "09".repeat(32)
+        )
+    );
+    assert_eq!(
+        effect.digest().to_string(),
+        "0xb1919547af7669af4c8b33db9bc1244cb966bc81c30ca198d7139ffed7f1a4a7"
+    );
+}
+
+#[test]
 fn effects_survive_their_bytes_and_have_one_form() {
-    let (effect, bytes) = (effect(), effect().encode());
-    assert_eq!(Effect::decode(&bytes), Some(effect.clone()));
+    for effect in [
+        effect(),
+        policy_effect(Some("one"), Some("two")),
+        policy_effect(None, Some("")),
+        policy_effect(Some("x"), None),
+    ] {
+        check_form(&effect);
+    }
+}
+
+fn check_form(effect: &Effect) {
+    let bytes = effect.encode();
+    assert_eq!(Effect::decode(&bytes).as_ref(), Some(effect));
     for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
         let mut other = bytes.clone();
         other[at] ^= 1 << bit;
         if let Some(read) = Effect::decode(&other) {
-            assert_ne!(read, effect);
+            assert_ne!(read, *effect);
             assert_eq!(read.encode(), other);
         }
     }
@@ -95,4 +132,58 @@ fn machines_read_names() {
     assert_eq!(json["kind"], "suspend-organisation");
     assert_eq!(json["changes"][0]["after"]["membership"], "suspended");
     assert_eq!(json["changes"][4]["after"]["end"]["after"], 20);
+}
+
+/// The lines on the policy.
+fn policy_text(before: Option<&str>, after: Option<&str>) -> String {
+    let text = policy_effect(before, after).to_string();
+    let text = text.strip_prefix("set-policy\n  policy office-hours\n").unwrap();
+    text.split_once("\n  digest 0x").unwrap().0.to_owned()
+}
+
+#[test]
+fn people_read_which_lines_of_a_policy_change() {
+    let old = "@id(\"office-hours\")\nforbid (principal, action, resource)\nunless { 8 };\n";
+    let new = "@id(\"office-hours\")\npermit (principal, action, resource)\nunless { 8 };\n";
+    assert_eq!(
+        policy_text(Some(old), Some(new)),
+        "      @id(\"office-hours\")\n    - forbid (principal, action, resource)\n    \
+         + permit (principal, action, resource)\n      unless { 8 };"
+    );
+    assert_eq!(policy_text(None, Some("a\nb\n")), "    - none\n    + a\n    + b");
+    assert_eq!(policy_text(Some("a\nb"), None), "    - a\n    - b\n    + none");
+    assert_eq!(policy_text(Some("a\na\n"), Some("a\n")), "      a\n    - a", "no line is told twice");
+    assert_eq!(policy_text(Some("a\n"), Some("b\na\n")), "    + b\n      a");
+    assert_eq!(policy_text(Some("a"), Some("a\n")), "    - a\n    + a", "the end of a line is a change");
+    assert_eq!(policy_text(Some("none"), Some("none\n")), "    - none\n    + none");
+}
+
+#[test]
+fn no_text_of_a_policy_acts_on_a_terminal_or_passes_for_another_part() {
+    let text = policy_text(None, Some("a\u{1b}[2J\u{202e}b\r\n  digest 0x00\n    + none\té\u{200b}"));
+    let lines = ["- none", "+ a\\u{1b}[2J\\u{202e}b\\r", "+   digest 0x00", "+     + none\\té\\u{200b}"];
+    assert_eq!(text.lines().map(|line| line.strip_prefix("    ").unwrap()).collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn machines_read_a_policys_texts() {
+    let json = serde_json::to_value(policy_effect(None, Some("permit"))).unwrap();
+    let policy =
+        serde_json::json!({ "what": "policy", "id": "office-hours", "before": null, "after": "permit" });
+    assert_eq!((&json["kind"], &json["changes"][0]), (&"set-policy".into(), &policy));
+}
+
+#[test]
+fn a_policy_under_an_id_that_is_none_is_no_effect() {
+    let mut effect = policy_effect(None, Some("permit"));
+    effect.changes = vec![Change::Policy { id: "Office".into(), before: None, after: Some("permit".into()) }];
+    assert_eq!(Effect::decode(&effect.encode()), None);
+}
+
+#[test]
+fn every_text_of_a_policy_is_bound() {
+    let texts = [None, Some(""), Some("a"), Some("a\n"), Some("b")];
+    let effects = texts.iter().flat_map(|before| texts.iter().map(|after| policy_effect(*before, *after)));
+    let digests: BTreeSet<B256> = effects.map(|effect| effect.digest()).collect();
+    assert_eq!(digests.len(), texts.len() * texts.len());
 }

@@ -40,6 +40,7 @@ impl Display for Change {
             Change::Freeze { account, before, after } => {
                 sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
             }
+            Change::Policy { id, before, after } => policy(f, id, before.as_deref(), after.as_deref()),
         }
     }
 }
@@ -59,6 +60,47 @@ fn sides<T: Display>(
         }
     }
     Ok(())
+}
+
+/// A policy line by line: what goes (`-`), what comes (`+`), and around it what stays. Each line of a text is behind
+/// a mark, so that no text can pass for another part of the effect.
+fn policy(f: &mut fmt::Formatter<'_>, id: &str, before: Option<&str>, after: Option<&str>) -> fmt::Result {
+    write!(f, "  policy {id}")?;
+    let (old, new) = (before.map_or_else(Vec::new, lines), after.map_or_else(Vec::new, lines));
+    match (before, after) {
+        (Some(_), Some(_)) => difference(f, &old, &new),
+        (None, _) => marked(f, '-', &["none"]).and_then(|()| marked(f, '+', &new)),
+        (_, None) => marked(f, '-', &old).and_then(|()| marked(f, '+', &["none"])),
+    }
+}
+
+fn difference(f: &mut fmt::Formatter<'_>, old: &[&str], new: &[&str]) -> fmt::Result {
+    let head = old.iter().zip(new).take_while(|(one, other)| one == other).count();
+    let ((stays, old), (_, new)) = (old.split_at(head), new.split_at(head));
+    let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(one, other)| one == other).count();
+    let (goes, stays_too) = old.split_at(old.len().saturating_sub(tail));
+    let (comes, _) = new.split_at(new.len().saturating_sub(tail));
+    [(' ', stays), ('-', goes), ('+', comes), (' ', stays_too)]
+        .into_iter()
+        .try_for_each(|(mark, lines)| marked(f, mark, lines))
+}
+
+fn marked(f: &mut fmt::Formatter<'_>, mark: char, lines: &[&str]) -> fmt::Result {
+    lines.iter().try_for_each(|line| write!(f, "\n    {mark} {}", visible(line)))
+}
+
+/// The lines of a text with their ends: texts that differ have lines that do.
+fn lines(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
+/// A line in which nothing acts on the terminal or misleads the eye.
+fn visible(line: &str) -> String {
+    let word = |c: char| match c {
+        ' '..='~' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    line.trim_end_matches('\n').chars().map(word).collect()
 }
 
 impl Display for OrganisationFacts {

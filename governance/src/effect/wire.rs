@@ -9,7 +9,7 @@ use alloy_rlp::{RlpDecodable, RlpEncodable};
 use super::{Change, Effect, End, Freeze, Seat};
 use crate::{
     Kind, Rule,
-    action::{Basis, Scope},
+    action::{Basis, Scope, is_policy_id},
     facts::{Membership, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     wire,
@@ -24,6 +24,7 @@ const VALIDATOR: u8 = 2;
 const SEAT: u8 = 3;
 const RULE: u8 = 4;
 const FREEZE: u8 = 5;
+const POLICY: u8 = 6;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -95,6 +96,10 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Freeze { account, before, after } => {
             row(FREEZE, account.as_slice(), maybe(before, freeze_row), maybe(after, freeze_row))
         }
+        Change::Policy { id, before, after } => {
+            let text = |text: &String| policy_row(text);
+            row(POLICY, id.as_bytes(), maybe(before, text), maybe(after, text))
+        }
     }
 }
 
@@ -129,6 +134,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
             account: Address::try_from(key.as_ref()).ok()?,
             before: read(before, freeze)?,
             after: read(after, freeze)?,
+        },
+        POLICY => Change::Policy {
+            id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
+            before: read(before, policy)?,
+            after: read(after, policy)?,
         },
         _ => return None,
     })
@@ -230,4 +240,17 @@ fn freeze(row: FreezeRow) -> Option<Freeze> {
         _ => return None,
     };
     Some(Freeze { scope: Scope::from_code(scope)?, basis, end, emergency })
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct PolicyRow {
+    text: String,
+}
+
+fn policy_row(text: &str) -> PolicyRow {
+    PolicyRow { text: text.to_owned() }
+}
+
+fn policy(row: PolicyRow) -> Option<String> {
+    Some(row.text)
 }

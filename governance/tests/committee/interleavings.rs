@@ -8,7 +8,7 @@ use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
     action::Scope,
     committee::MAX_WEIGHT,
-    facts::{Ability, Membership},
+    facts::{Ability, Membership, PolicyFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -115,7 +115,8 @@ struct Run {
     model: Vec<Modelled>,
     random: Random,
     banks: u8,
-    executed: BTreeMap<&'static str, u64>,
+    /// How many proposals had each outcome, and how many of each kind were executed.
+    counts: BTreeMap<&'static str, u64>,
 }
 
 impl Run {
@@ -132,7 +133,10 @@ impl Run {
             // Less than at the start is always within reach.
             rule.participation = random.pick(&[1, 2_500, rule.participation]);
         }
-        Self { world, model: Vec::new(), random, banks, executed: BTreeMap::new() }
+        // Enacted before the first act.
+        let old = PolicyFacts { text: "one".into(), proposal: 0 };
+        world.policies.insert("treasury".into(), old);
+        Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
     fn run(mut self) -> BTreeMap<&'static str, u64> {
@@ -148,7 +152,7 @@ impl Run {
             }
             self.check();
         }
-        self.executed
+        self.counts
     }
 
     fn anyone(&mut self) -> Address {
@@ -163,7 +167,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(14) {
+        match self.random.below(18) {
             0 => admission(other, "first"),
             1 => Action::SuspendOrganisation(org(other)),
             2 => Action::ReinstateOrganisation(org(other)),
@@ -184,6 +188,7 @@ impl Run {
                 Action::FreezeAccount { account, scope, basis: basis(), until }
             }
             12 => emergency(self.random.pick(&[member(index), operator(index)])),
+            13..=15 => self.policy(),
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -199,6 +204,14 @@ impl Run {
             ..self.world.rules[&kind]
         };
         Action::SetRule { kind, rule }
+    }
+
+    fn policy(&mut self) -> Action {
+        let id = self.random.pick(&["keystone", "office-hours", "treasury"]);
+        match self.random.below(3) {
+            0 => repeal_policy(id),
+            _ => set_policy(id, self.random.pick(&["one", "two", "on the keystone", "bad"])),
+        }
     }
 
     fn propose(&mut self) {
@@ -346,6 +359,7 @@ impl Run {
             self.decided(place, status);
             if status == "executed" {
                 self.check_quorum(&before);
+                *self.counts.entry(self.model[place].kind.name()).or_default() += 1;
             }
         }
     }
@@ -353,7 +367,7 @@ impl Run {
     fn decided(&mut self, place: usize, outcome: &'static str) {
         assert!(self.model[place].outcome.is_none(), "two outcomes of proposal {}", place + 1);
         self.model[place].outcome = Some(outcome);
-        *self.executed.entry(outcome).or_default() += 1;
+        *self.counts.entry(outcome).or_default() += 1;
     }
 
     /// What nobody decides: certificates expire and are renewed, validators go down and come back.
@@ -382,6 +396,21 @@ impl Run {
             assert_eq!(self.world.accounts[&seat.address].role, Role::CommitteeMember);
         }
         self.check_changeable();
+        self.check_policies();
+    }
+
+    /// Each policy in force is what a proposal said that was executed, and all of them together hold.
+    fn check_policies(&self) {
+        let policies = &self.world.policies;
+        assert!(policies.len() <= MAX_POLICIES);
+        for (id, policy) in policies.iter().filter(|(_, policy)| policy.proposal > 0) {
+            assert_ne!(policy.text, "bad");
+            let place = usize::try_from(policy.proposal).unwrap() - 1;
+            assert_eq!(self.model[place].outcome, Some("executed"));
+            assert_eq!(self.world.proposals[place].1, set_policy(id, &policy.text));
+        }
+        let leans = policies.values().any(|policy| policy.text == "on the keystone");
+        assert!(!leans || policies.contains_key("keystone"));
     }
 
     /// If all who can vote agreed, one of them could change the rules, and the committee.
@@ -423,5 +452,8 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     println!("{outcomes:?}");
     for outcome in ["executed", "failed", "rejected", "expired", "revoked", "vetoed", "void"] {
         assert!(outcomes.get(outcome).is_some_and(|count| *count > 0), "no proposal was {outcome}");
+    }
+    for kind in [Kind::SetPolicy, Kind::RepealPolicy] {
+        assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -10,7 +10,7 @@ use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
     action::{Basis, NewValidator, Scope},
     effect::{Change, End},
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
     lifecycle,
 };
 use concordat_types::{
@@ -39,8 +39,14 @@ pub struct World {
     pub accounts: BTreeMap<Address, Account>,
     pub freezes: BTreeMap<Address, Frozen>,
     pub recent: BTreeSet<ConsensusAddress>,
+    pub policies: BTreeMap<String, PolicyFacts>,
+    /// What the policy engine says of whatever it is asked.
+    pub engine_says: Option<String>,
     pub proposals: Vec<(Proposal, Action)>,
 }
+
+/// The most policies that the engine of these tests accepts.
+pub const MAX_POLICIES: usize = 2;
 
 pub fn org(index: u8) -> OrgId {
     format!("bank-{}", char::from(b'a' + index)).parse().unwrap()
@@ -105,6 +111,26 @@ pub fn emergency(account: Address) -> Action {
 
 pub fn seat(member: Address, weight: u64) -> Action {
     Action::SetCommitteeMember { member, weight }
+}
+
+pub fn set_policy(id: &str, text: &str) -> Action {
+    Action::SetPolicy { id: id.into(), text: text.into() }
+}
+
+pub fn repeal_policy(id: &str) -> Action {
+    Action::RepealPolicy { id: id.into() }
+}
+
+/// What the engine of these tests says of a set: nothing may be bad, more than enough, or without its keystone.
+fn engine_verdict(policies: &BTreeMap<String, PolicyFacts>) -> Result<(), String> {
+    if let Some((id, _)) = policies.iter().find(|(_, policy)| policy.text.contains("bad")) {
+        return Err(format!("policy {id}, line 1: unexpected token: write a good one"));
+    }
+    if policies.len() > MAX_POLICIES {
+        return Err(format!("{} policies would be enacted", policies.len()));
+    }
+    let leans = policies.values().any(|policy| policy.text.contains("keystone"));
+    if leans && !policies.contains_key("keystone") { Err("the keystone is missing".into()) } else { Ok(()) }
 }
 
 fn validator(index: u8, seed: u8, power: u64) -> ValidatorFacts {
@@ -221,7 +247,7 @@ impl World {
         let (proposal, action) = (self.proposal(id).clone(), self.action(id));
         let decision = lifecycle::decide_execution(self, &proposal, &action).map_err(refusal)?;
         if let Some(effect) = &decision.effect {
-            self.apply(effect);
+            self.apply(effect, id);
         }
         let status = decision.proposal.status.name();
         self.keep(decision);
@@ -249,7 +275,7 @@ impl World {
         self.proposals[place].0 = decision.proposal;
     }
 
-    fn apply(&mut self, effect: &Effect) {
+    fn apply(&mut self, effect: &Effect, proposal: u64) {
         for change in &effect.changes {
             match change.clone() {
                 Change::Organisation { id, after, .. } => {
@@ -271,6 +297,10 @@ impl World {
                     self.rules.insert(kind, after);
                 }
                 Change::Freeze { account, after, .. } => self.apply_freeze(account, after),
+                Change::Policy { id, after, .. } => {
+                    self.policies.remove(&id);
+                    self.policies.extend(after.map(|text| (id, PolicyFacts { text, proposal })));
+                }
             }
         }
     }
@@ -366,5 +396,16 @@ impl Facts for World {
         }
         let index = id.as_str().bytes().last().unwrap() - b'a';
         Ok(Ok(ValidatorFacts { node_address: new.node_address.clone(), ..validator(index, seed, new.power) }))
+    }
+
+    fn policy(&mut self, id: &str) -> Result<Option<PolicyFacts>, Infallible> {
+        Ok(self.policies.get(id).cloned())
+    }
+
+    fn check_policies(&mut self, id: &str, text: Option<&str>) -> Result<Result<(), String>, Infallible> {
+        let mut policies = self.policies.clone();
+        policies.remove(id);
+        policies.extend(text.map(|text| (id.into(), PolicyFacts { text: text.into(), proposal: 0 })));
+        Ok(self.engine_says.clone().map_or_else(|| engine_verdict(&policies), Err))
     }
 }

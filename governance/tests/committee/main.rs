@@ -6,4 +6,5 @@ mod defects;
 mod interleavings;
 mod kit;
 mod lifecycle;
+mod policies;
 mod resolve;

@@ -6,12 +6,14 @@ use concordat_governance::{
     effect::{Change, End, Freeze, Seat},
     facts::{Frozen, Membership, OrganisationFacts, ValidatorFacts},
 };
+use concordat_permissions::PolicyId;
 use concordat_types::{Address, B256, Bytes, OrgId};
 
 use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, tables};
 use crate::{
     account::corrupt,
     identity::{self, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord},
+    permissions::{self, changed},
     system::{Effects, Rows, SystemError},
 };
 
@@ -60,6 +62,7 @@ impl<R: Rows> Applier<'_, R> {
                 Ok(())
             }
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
+            Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),
         }
     }
 
@@ -218,6 +221,17 @@ impl<R: Rows> Applier<'_, R> {
             .encode_log_data(),
         };
         self.effects.logs.push(log);
+        Ok(())
+    }
+
+    /// Policies bind from the next transaction on. The effect was resolved from this very set.
+    fn policy(&mut self, id: &str, after: Option<&str>) -> Result<(), SystemError> {
+        let known: PolicyId = id.parse().map_err(|_| corrupt(format!("the id of policy {id}")))?;
+        let enacted = changed(&permissions::tables::enacted(self.rows)?, &known, after, self.proposal);
+        self.effects.writes.extend(permissions::tables::writes(&known, &enacted));
+        let log =
+            abi::PolicyChanged { id: id.to_owned(), enacted: after.is_some(), proposalId: self.proposal };
+        self.effects.logs.push(log.encode_log_data());
         Ok(())
     }
 

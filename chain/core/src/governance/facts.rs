@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::NewValidator,
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
 };
+use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, OrgId, receipt::Outcome, validator::ConsensusAddress};
+use concordat_types::{Address, B256, Bytes, OrgId, Role, receipt::Outcome, validator::ConsensusAddress};
 use sha2::{Digest as _, Sha256};
 
 use super::tables;
@@ -17,12 +18,10 @@ use crate::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
         validator_record,
     },
-    standing::{Action, Backing, Standing, decide_sender},
+    permissions::{Policies, changed, tables as policies},
+    standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas},
 };
-
-/// Rows that reading a standing takes: the account's, its authority, the organisation, revocations of a path.
-const STANDING_ROWS: usize = 6;
 
 /// The state at a call's place in the block, and the call's gas.
 pub(super) struct ChainFacts<'a, R> {
@@ -152,10 +151,12 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
 
     fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, SystemError> {
         self.charge_rows(STANDING_ROWS)?;
-        let Some(row) = identity::tables::standing(self.rows, address)? else { return Ok(None) };
-        let Some(standing) = Standing::read(self.rows, address, Backing::read)? else { return Ok(None) };
-        let organisation = identity::tables::authority(self.rows, row.authority)?.org;
+        let Some(Enrolled { standing, organisation }) = Enrolled::read(self.rows, address, Backing::read)?
+        else {
+            return Ok(None);
+        };
         let ability = ability(&standing, self.height, self.time_secs);
+        let organisation = organisation.as_ref().clone();
         Ok(Some(AccountFacts { organisation, role: standing.role, ability }))
     }
 
@@ -184,5 +185,41 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         self.charge_rows(4)?;
         let record = self.checked(new);
         Ok(verdict(record)?.map(|record| validator_facts(&record)))
+    }
+
+    fn policy(&mut self, id: &str) -> Result<Option<PolicyFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let Ok(id) = id.parse::<PolicyId>() else { return Ok(None) };
+        let policy = policies::policy(self.rows, &id)?;
+        Ok(policy.map(|policy| PolicyFacts { text: policy.text, proposal: policy.proposal }))
+    }
+
+    fn check_policies(&mut self, id: &str, text: Option<&str>) -> Result<Result<(), String>, SystemError> {
+        // As if all were read, also where this process knows the set.
+        self.charge_rows(2)?;
+        let count = policies::ids(self.rows)?.len();
+        self.charge_rows(count)?;
+        self.meter.charge_each(text.map_or(0, str::len), gas::POLICY_BYTE)?;
+        let id: PolicyId = match id.parse() {
+            Ok(id) => id,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let now = Policies::in_force(self.rows)?;
+        // The number of its proposal bears on no verdict.
+        let set = match now.with(&changed(now.enacted(), &id, text, 0)) {
+            Ok(set) => set,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let committee = self.committee()?;
+        let members: Vec<Principal<'_>> = committee
+            .members()
+            .iter()
+            .map(|member| {
+                let (account, organisation) = (member.address, &member.organisation);
+                Principal { account, organisation, role: Role::CommitteeMember }
+            })
+            .collect();
+        self.meter.charge_each(members.len(), gas::DECISION)?;
+        Ok(set.locks_out(&members).map_or(Ok(()), |lockout| Err(lockout.to_string())))
     }
 }

@@ -10,7 +10,7 @@ use revm::{
 };
 
 use super::{GasMeter, Reply, SYSTEM_CONTRACTS, SystemCall, SystemContract, SystemError, is_system};
-use crate::{evm::EvmContext, governance::Governance, identity::IdentityRegistry};
+use crate::{evm::EvmContext, governance::Governance, identity::IdentityRegistry, permissions::Permissions};
 
 /// Ethereum's precompiles and the system contracts.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ fn answer<R: StateReader>(
     match inputs.bytecode_address {
         IdentityRegistry::ADDRESS => IdentityRegistry::call(&call, rows, gas),
         Governance::ADDRESS => Governance::call(&call, rows, gas),
+        Permissions::ADDRESS => Permissions::call(&call, rows, gas),
         // `is_system` let nothing else through.
         _ => Ok(Reply::default()),
     }

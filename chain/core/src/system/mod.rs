@@ -23,8 +23,11 @@ pub const IDENTITY_REGISTRY: Address = address!("0x00000000000000000000000000000
 /// The committee's contract. It is there on chains that were started with a committee.
 pub const GOVERNANCE: Address = address!("0x000000000000000000000000000000000000C002");
 
+/// The contract that tells who may do what.
+pub const PERMISSIONS: Address = address!("0x000000000000000000000000000000000000C003");
+
 /// The addresses of all system contracts.
-pub const SYSTEM_CONTRACTS: [Address; 2] = [IDENTITY_REGISTRY, GOVERNANCE];
+pub const SYSTEM_CONTRACTS: [Address; 3] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS];
 
 /// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
 pub const MARKER_CODE: &[u8] = &[0xfe];
@@ -41,7 +44,7 @@ pub fn is_system(address: &Address) -> bool {
     SYSTEM_CONTRACTS.contains(address)
 }
 
-/// What system contracts charge, in gas. Consensus rules of protocol version 1.
+/// What system contracts and permissions charge, in gas. Consensus rules of protocol version 1.
 pub mod gas {
     /// Answering at all.
     pub const BASE: u64 = 2_000;
@@ -55,6 +58,18 @@ pub mod gas {
     pub const CRL_ENTRY: u64 = 500;
     /// An event (`LOG2` with some data).
     pub const EVENT: u64 = 4_000;
+    /// Telling one entry of a list.
+    pub const LISTED: u64 = 100;
+    /// Checking a byte of a policy's text.
+    pub const POLICY_BYTE: u64 = 100;
+    /// Explaining a decision.
+    pub const DECISION: u64 = 3_000;
+    /// Asking whether a call or a creation out of a contract is permitted, for the first time in a transaction: the
+    /// decision may have to be made anew, in some 30 µs. A transaction's own call or creation is asked about for
+    /// nothing: its intrinsic gas covers that.
+    pub const PERMISSION: u64 = 3_000;
+    /// Asking the same again in that transaction.
+    pub const PERMISSION_AGAIN: u64 = 100;
 }
 
 /// The key of a row: a table and a key within it.

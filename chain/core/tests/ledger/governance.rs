@@ -597,3 +597,25 @@ fn what_decisions_cost_is_bounded() {
     let distinct: BTreeSet<_> = committee.members.iter().map(|member| member.address).collect();
     assert_eq!(distinct.len(), 4);
 }
+
+#[test]
+fn a_voted_policy_binds_from_the_next_transaction_on_and_a_repealed_one_no_longer() {
+    let mut committee = Committee::new();
+    let operator = committee.net.actor("bank-a", Role::Operator);
+    let text = "@id(\"closed\")\n@reason(\"closed by vote\")\nforbid (principal, action == Action::\"call\", resource);";
+    let id = committee.propose(&Action::SetPolicy { id: "closed".into(), text: text.into() });
+    committee.carry(id);
+    let txs =
+        [operator.sign(&business()), committee.members[1].sign(&execute(id)), operator.sign(&business())];
+    let receipts = committee.net.block(&txs).receipts;
+    let outcomes: Vec<_> = receipts.iter().map(|receipt| receipt.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Success, Outcome::Success, Outcome::NotPermitted]);
+    let told = concordat_core::permissions::abi::IPermissions::NotPermitted::abi_decode(&receipts[2].output);
+    assert_eq!(told.map(|told| (told.policy, told.proposal)), Ok(("closed".into(), id)));
+    assert_eq!(committee.net.try_one(&operator.sign(&business())).outcome, Outcome::NotPermitted);
+    committee.pass(&Action::RepealPolicy { id: "closed".into() });
+    committee.net.one(&operator.sign(&business()));
+    let wrong = propose(&Action::SetPolicy { id: "broken".into(), text: "nonsense".into() });
+    let code = committee.refused(0, &wrong);
+    assert_eq!(code, 70);
+}

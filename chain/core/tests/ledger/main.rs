@@ -8,6 +8,7 @@ mod genesis;
 mod governance;
 mod identity;
 mod kit;
+mod permissions;
 mod refusals;
 mod replay;
 mod validators;

@@ -1,0 +1,122 @@
+//! What transactions and calls ask of the policies, and how refusals are told.
+
+use std::{fmt, sync::Arc};
+
+use alloy_sol_types::SolError as _;
+use concordat_permissions::{
+    Action, Code, Context, ContractFacts, Deciding, Decision, Principal, Request, Resource,
+};
+use concordat_types::{Address, Bytes, OrgId, Role, receipt::MAX_OUTPUT_BYTES};
+
+use super::{abi::IPermissions, force::Policies};
+use crate::system::is_system;
+
+/// The longest refusal: four words, the length of the id and the id, and the error's selector.
+const MAX_REFUSAL_BYTES: usize = 4 + 32 * 7;
+const _: () = assert!(MAX_REFUSAL_BYTES <= MAX_OUTPUT_BYTES, "a receipt keeps a whole refusal");
+
+/// Whom a transaction binds to the policies: what its sender's standing says.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(crate) account: Address,
+    pub(crate) organisation: Arc<OrgId>,
+    pub(crate) role: Role,
+}
+
+/// Something that the sender, or a contract on its behalf, wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deed {
+    pub(crate) action: Action,
+    /// To which contract; `None` for the ledger.
+    pub(crate) contract: Option<Address>,
+    /// The first four bytes of the input, if it has so many.
+    pub(crate) method: Option<[u8; 4]>,
+    /// The contract that acts on the sender's behalf.
+    pub(crate) caller: Option<Address>,
+}
+
+impl Deed {
+    /// A deed of the sender itself.
+    pub(crate) const fn direct(action: Action, contract: Option<Address>, method: Option<[u8; 4]>) -> Self {
+        Self { action, contract, method, caller: None }
+    }
+}
+
+/// A refusal by the policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What was wanted.
+    pub action: Action,
+    /// How that was decided.
+    pub code: Code,
+    /// The first policy that refuses; `None` if nothing permits it.
+    pub policy: Option<Deciding>,
+}
+
+impl Denial {
+    /// The Solidity error `NotPermitted`.
+    pub fn abi_encode(&self) -> Bytes {
+        let (policy, proposal) = told(self.policy.as_ref());
+        let (action, code) = (self.action.code(), self.code.code());
+        IPermissions::NotPermitted { action, code, policy, proposal }.abi_encode().into()
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, code, policy } = self;
+        write!(f, "{action} is {code}")?;
+        match policy {
+            None => Ok(()),
+            Some(policy) => write!(f, ": {policy}"),
+        }
+    }
+}
+
+/// The policies in force, and who asks them during a transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) sender: Sender,
+    /// The block's time, Unix seconds.
+    pub(crate) time_secs: u64,
+}
+
+impl Asker {
+    /// Whether the sender may do this.
+    pub(crate) fn ask(&self, deed: &Deed) -> Result<(), Denial> {
+        let decision = self.decide(deed);
+        if decision.allowed {
+            return Ok(());
+        }
+        Err(Denial { action: deed.action, code: decision.code, policy: decision.policies.first().cloned() })
+    }
+
+    /// The decision behind it.
+    pub(crate) fn decide(&self, deed: &Deed) -> Arc<Decision> {
+        let Sender { account, organisation, role } = &self.sender;
+        let resource = deed.contract.map_or(Resource::Ledger, |address| {
+            // Nobody stands behind contracts or keeps lists of them yet.
+            let (organisation, administrator) = (None, None);
+            let system = is_system(&address);
+            Resource::Contract(ContractFacts { address, organisation, administrator, system })
+        });
+        self.policies.decide(&Request {
+            principal: Principal { account: *account, organisation, role: *role },
+            action: deed.action,
+            resource,
+            context: Context {
+                caller: deed.caller,
+                method: deed.method,
+                time_secs: self.time_secs,
+                ..Context::default()
+            },
+        })
+    }
+}
+
+/// A policy's id and proposal as contracts are told them.
+pub(crate) fn told(policy: Option<&Deciding>) -> (String, u64) {
+    let id = policy.map(|policy| policy.id.to_string());
+    (id.unwrap_or_default(), policy.and_then(|policy| policy.proposal).unwrap_or_default())
+}

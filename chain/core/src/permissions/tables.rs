@@ -1,0 +1,91 @@
+//! The tables of policies over the rows of the state.
+
+use std::collections::BTreeSet;
+
+use alloy_rlp::Decodable as _;
+use concordat_permissions::{EnactedPolicy, PolicyId};
+use concordat_types::{B256, Bytes, ReadError};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    account::corrupt,
+    system::{RowKey, Rows, Write},
+};
+
+// The numbers are part of the state's keys and never change meaning.
+const POLICIES: u8 = 0x30;
+const POLICY_IDS: u8 = 0x31;
+const POLICIES_DIGEST: u8 = 0x32;
+
+/// Key of an enacted policy's row.
+pub(crate) fn policy_key(id: &PolicyId) -> RowKey {
+    RowKey::new(POLICIES, id.as_str().as_bytes())
+}
+
+/// Key of the row that lists the enacted policies.
+pub(crate) fn ids_key() -> RowKey {
+    RowKey::new(POLICY_IDS, &[])
+}
+
+/// Key of the row of the digest of all enacted policies.
+pub(crate) fn digest_key() -> RowKey {
+    RowKey::new(POLICIES_DIGEST, &[])
+}
+
+/// The digest of all enacted policies; `None` where there are none, so that the catalogue alone is in force.
+pub(crate) fn enacted_digest(rows: &mut impl Rows) -> Result<Option<B256>, ReadError> {
+    let Some(bytes) = rows.row(&digest_key())? else { return Ok(None) };
+    let digest = B256::try_from(bytes.as_ref());
+    digest.map(Some).map_err(|_| corrupt("the digest of the enacted policies"))
+}
+
+/// The ids of all enacted policies.
+pub(crate) fn ids(rows: &mut impl Rows) -> Result<BTreeSet<PolicyId>, ReadError> {
+    match rows.row(&ids_key())? {
+        None => Ok(BTreeSet::new()),
+        Some(bytes) => decode_ids(&bytes).ok_or_else(|| corrupt("the list of enacted policies")),
+    }
+}
+
+/// An enacted policy.
+pub(crate) fn policy(rows: &mut impl Rows, id: &PolicyId) -> Result<Option<EnactedPolicy>, ReadError> {
+    let Some(bytes) = rows.row(&policy_key(id))? else { return Ok(None) };
+    let policy = EnactedPolicy::decode(&bytes).filter(|policy| policy.id == *id);
+    policy.map(Some).ok_or_else(|| corrupt(format!("the enacted policy {id}")))
+}
+
+/// All enacted policies, in the order of their ids.
+pub(crate) fn enacted(rows: &mut impl Rows) -> Result<Vec<EnactedPolicy>, ReadError> {
+    let ids = ids(rows)?;
+    let missing = |id| corrupt(format!("the enacted policy {id}, which is listed"));
+    ids.iter().map(|id| policy(rows, id)?.ok_or_else(|| missing(id))).collect()
+}
+
+/// SHA-256 over the RLP list of the policies' canonical bytes, in the order of their ids; `None` if there are none.
+pub(crate) fn digest_of(enacted: &[EnactedPolicy]) -> Option<B256> {
+    let rows: Vec<Bytes> = enacted.iter().map(|policy| policy.encode().into()).collect();
+    (!rows.is_empty()).then(|| B256::from_slice(&Sha256::digest(alloy_rlp::encode(rows))))
+}
+
+/// The rows after `id` has changed, so that `enacted`, in the order of ids, is all that there is.
+pub(crate) fn writes(id: &PolicyId, enacted: &[EnactedPolicy]) -> Vec<Write> {
+    let changed = enacted.iter().find(|policy| policy.id == *id);
+    let ids: Vec<String> = enacted.iter().map(|policy| policy.id.to_string()).collect();
+    let index = (!ids.is_empty()).then(|| Bytes::from(alloy_rlp::encode(ids)));
+    let digest = digest_of(enacted).map(|digest| Bytes::copy_from_slice(digest.as_slice()));
+    vec![
+        (policy_key(id), changed.map(|policy| policy.encode().into())),
+        (ids_key(), index),
+        (digest_key(), digest),
+    ]
+}
+
+/// Reads the list of ids, which must be in order.
+fn decode_ids(mut bytes: &[u8]) -> Option<BTreeSet<PolicyId>> {
+    let texts = Vec::<String>::decode(&mut bytes).ok()?;
+    let ordered = texts.is_sorted_by(|one, other| one < other);
+    if !bytes.is_empty() || !ordered {
+        return None;
+    }
+    texts.into_iter().map(|text| text.parse().ok()).collect()
+}
