@@ -1,6 +1,6 @@
 //! `concordat gov`: propose, preview, vote, execute, look up.
 
-mod propose;
+pub(crate) mod propose;
 mod show;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind};

@@ -14,6 +14,7 @@ use concordat_governance::{
     Action, Effect, Kind,
     action::{Admission, Basis, NewValidator, Scope},
 };
+use concordat_permissions::PolicyId;
 use concordat_types::{OrgId, genesis::GenesisPart};
 use eyre::{Result, WrapErr as _, eyre};
 use serde_json::{Value, json};
@@ -51,6 +52,10 @@ pub enum ProposeCommand {
     EmergencyFreeze(Proposing<EmergencyArgs>),
     /// A frozen account acts again.
     UnfreezeAccount(Proposing<UnfreezeArgs>),
+    /// A policy: new, or with another text. Check it first (`concordat policy check`).
+    SetPolicy(Proposing<PolicyArgs>),
+    /// An enacted policy goes; one of the catalogue that it replaced holds again.
+    RepealPolicy(Proposing<PolicyIdArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -200,6 +205,24 @@ pub struct UnfreezeArgs {
     basis: BasisArgs,
 }
 
+#[derive(Args)]
+pub struct PolicyIdArgs {
+    /// The policy's id.
+    #[arg(long, value_name = "ID")]
+    id: PolicyId,
+}
+
+/// A policy in a file.
+#[derive(Args)]
+pub struct PolicyArgs {
+    /// The policy's id, the same as its text says in @id("…").
+    #[arg(long, value_name = "ID")]
+    pub id: PolicyId,
+    /// The file with its text, one policy in Cedar: see docs/permissions.md.
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+}
+
 /// What becomes an action; some ask the node first.
 pub trait Proposable {
     /// The action.
@@ -238,6 +261,11 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::FreezeAccount(args) => args.propose(json),
         Command::EmergencyFreeze(args) => args.propose(json),
         Command::UnfreezeAccount(args) => args.propose(json),
+        Command::SetPolicy(args) => args.propose(json),
+        Command::RepealPolicy(args) => {
+            let id = args.what.id.to_string();
+            submit(&args.sender, &Action::RepealPolicy { id }, json)
+        }
     }
 }
 
@@ -323,6 +351,19 @@ impl Proposable for EmergencyArgs {
 impl Proposable for UnfreezeArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
         Ok(Action::UnfreezeAccount { account: self.account, basis: self.basis.read()? })
+    }
+}
+
+impl Proposable for PolicyArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        Ok(Action::SetPolicy { id: self.id.to_string(), text: self.text()? })
+    }
+}
+
+impl PolicyArgs {
+    /// The policy's text, byte by byte as it stands in the file.
+    pub fn text(&self) -> Result<String> {
+        fs::read_to_string(&self.file).wrap_err_with(|| self.file.display().to_string())
     }
 }
 
