@@ -26,9 +26,9 @@ pub enum Violation {
         /// The transaction.
         tx: String,
         /// Who said what first.
-        first: (usize, Value),
+        first: Box<(usize, Value)>,
         /// Who said what then.
-        then: (usize, Value),
+        then: Box<(usize, Value)>,
     },
     /// A receipt names a block that is not the chain's at that height.
     ReceiptElsewhere {
@@ -96,7 +96,8 @@ impl fmt::Display for Violation {
             Self::ReceiptLost { tx, promised_by, node } => {
                 write!(f, "node {promised_by} gave a receipt of {tx}, which node {node} does not know")
             }
-            Self::ReceiptChanged { tx, first: (a, first), then: (b, then) } => {
+            Self::ReceiptChanged { tx, first, then } => {
+                let ((a, first), (b, then)) = (first.as_ref(), then.as_ref());
                 write!(f, "node {a} said of {tx}: {first}\nnode {b} says: {then}")
             }
             Self::ReceiptElsewhere { tx, height, block, chain } => {
@@ -150,8 +151,8 @@ impl History {
         if *first == receipt {
             return Ok(());
         }
-        let first = (*first_node, first.clone());
-        Err(Violation::ReceiptChanged { tx: tx.to_owned(), first, then: (node, receipt) })
+        let first = Box::new((*first_node, first.clone()));
+        Err(Violation::ReceiptChanged { tx: tx.to_owned(), first, then: Box::new((node, receipt)) })
     }
 
     /// A node that must have the transaction's block was asked for its receipt.

@@ -77,7 +77,7 @@ fn only_developers_deploy(network: &Network) {
     let artefact = token::artefact();
     let deploy = ["contract", "deploy", "--artefact", artefact.to_str().unwrap(), "1"];
     let said = refusal(&network.try_with_key("bank-a/operator", 0, &deploy));
-    assert!(said.contains("refused: the sender's role may not do this"), "{said}");
+    assert!(said.contains("refused: not permitted: no policy permits deploy"), "{said}");
 }
 
 fn tokens_move_between_banks_and_every_node_sees_it(network: &Network, token: Address) {

@@ -1,5 +1,5 @@
-//! Whether a sender may do what its transaction asks for, as its certificate, its organisation and its
-//! role stand at this place in the block.
+//! Whether a sender may act at all, as its certificate, its organisation and its account stand at this place in the
+//! block. What it may do is for the policies to say.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     system::{Rows, is_system},
 };
 
-/// What a transaction wants of the chain, as far as roles go.
+/// What a transaction wants of the chain, as far as standing goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// To make a contract at top level.
@@ -156,18 +156,10 @@ pub fn decide_sender(
     if action != Action::Renew && block_time_secs > standing.not_after {
         return Err(Outcome::CertificateExpired);
     }
-    if !role_may(standing.role, action) {
-        return Err(Outcome::RoleForbidden);
-    }
-    Ok(())
-}
-
-/// The role × action matrix. Who governs or supervises never does business.
-const fn role_may(role: Role, action: Action) -> bool {
-    match action {
-        Action::CallSystem | Action::Renew => matches!(role.holder(), Holder::Account),
-        Action::CallContract => matches!(role, Role::Operator | Role::Developer),
-        Action::Deploy => matches!(role, Role::Developer),
+    // What accounts of which role may do, the policies say.
+    match standing.role.holder() {
+        Holder::Account => Ok(()),
+        _ => Err(Outcome::RoleForbidden),
     }
 }
 

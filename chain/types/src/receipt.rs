@@ -24,7 +24,7 @@ pub enum Outcome {
     CertificateRevoked = 17,
     /// Not executed: the sender's account or organisation is suspended.
     Suspended = 18,
-    /// Not executed: the sender's role may not do this.
+    /// Not executed: the sender's role is none of an account.
     RoleForbidden = 19,
     /// Not executed: the sender's account is frozen.
     Frozen = 20,
@@ -76,9 +76,9 @@ impl Outcome {
             Outcome::CertificateExpired => "refused: the sender's certificate has expired; renew it",
             Outcome::CertificateRevoked => "refused: the sender's certificate is revoked",
             Outcome::Suspended => "refused: the sender or its organisation is suspended",
-            Outcome::RoleForbidden => "refused: the sender's role may not do this",
+            Outcome::RoleForbidden => "refused: the sender's role is not one of an account",
             Outcome::Frozen => "refused: the sender's account is frozen",
-            Outcome::NotPermitted => "refused: no policy permits this, or one forbids it",
+            Outcome::NotPermitted => "refused: not permitted",
         }
     }
 }

@@ -65,10 +65,10 @@ impl Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { action, code, policy } = self;
-        write!(f, "{action} is {code}")?;
-        match policy {
-            None => Ok(()),
-            Some(policy) => write!(f, ": {policy}"),
+        match (code, policy) {
+            (Code::Undecidable, Some(policy)) => write!(f, "{action} cannot be decided: {policy}"),
+            (_, Some(policy)) => write!(f, "{action} is forbidden: {policy}"),
+            (_, None) => write!(f, "no policy permits {action}"),
         }
     }
 }

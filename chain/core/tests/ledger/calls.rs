@@ -171,7 +171,7 @@ fn traces_carry_events_and_refusals() {
     assert_eq!((frame.logs.len(), frame.logs[0].address), (1, token));
     let auditor = net.actor("bank-a", Role::Auditor);
     let frame = trace_transaction(&net.state, net.env(), &[], &auditor.sign(&transfer), LARGE).unwrap();
-    assert_eq!(frame.error.as_deref(), Some("refused: the sender's role may not do this"));
+    assert_eq!(frame.error.as_deref(), Some("refused: not permitted"));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What stands in a block without being executed: it uses up its nonce, and nothing else.
 
 use alloy_primitives::{Address, Bytes, TxKind};
-use concordat_core::{Registry, abi::IIdentityRegistry as registry, account_state};
+use alloy_sol_types::SolError as _;
+use concordat_core::{
+    Registry, abi::IIdentityRegistry as registry, account_state, permissions::abi::IPermissions::NotPermitted,
+};
 use concordat_pki_verify::RevocationReason;
 use concordat_types::{Role, StateKey, VerifiedTx, receipt::Outcome};
 
@@ -12,12 +15,24 @@ fn business() -> Say {
 }
 
 fn assert_refused(net: &mut Consortium, tx: &VerifiedTx, outcome: Outcome) {
+    assert!(refused(net, tx, outcome).is_empty());
+}
+
+/// The same by the policies: by this one, or, where it is empty, because none permits it.
+fn assert_not_permitted(net: &mut Consortium, tx: &VerifiedTx, policy: &str) {
+    let output = refused(net, tx, Outcome::NotPermitted);
+    assert_eq!(NotPermitted::abi_decode(&output).unwrap().policy, policy);
+}
+
+/// What the receipt of a refused transaction says beyond its outcome. Only the sender's nonce has changed.
+fn refused(net: &mut Consortium, tx: &VerifiedTx, outcome: Outcome) -> Bytes {
     let block = net.block(std::slice::from_ref(tx));
     let receipt = &block.receipts[0];
     assert_eq!((receipt.outcome, receipt.gas_used, block.gas_used), (outcome, 0, 0));
-    assert!(receipt.logs.is_empty() && receipt.output.is_empty() && receipt.contract_address.is_none());
+    assert!(receipt.logs.is_empty() && receipt.contract_address.is_none());
     assert_eq!(block.changes.keys().collect::<Vec<_>>(), [&StateKey::account(tx.sender())]);
     assert_eq!(account_state(&net.state, tx.sender()).unwrap().nonce, tx.nonce() + 1);
+    receipt.output.clone()
 }
 
 /// The CRL that revokes someone, as its issuing authority signs it.
@@ -103,12 +118,12 @@ fn only_developers_deploy_and_only_business_roles_call_contracts() {
     let mut net = Consortium::new();
     for role in [Role::CommitteeMember, Role::Regulator, Role::Registrar, Role::Auditor] {
         let actor = net.actor("bank-a", role);
-        assert_refused(&mut net, &actor.sign(&business()), Outcome::RoleForbidden);
+        assert_not_permitted(&mut net, &actor.sign(&business()), "exclusive-roles");
         let deployment = actor.sign(&Say::deploy(token_init_code(1)));
-        assert_refused(&mut net, &deployment, Outcome::RoleForbidden);
+        assert_not_permitted(&mut net, &deployment, "exclusive-roles");
         net.one(&actor.sign(&Say::registry(&registry::versionCall {})));
     }
     let operator = net.actor("bank-a", Role::Operator);
-    assert_refused(&mut net, &operator.sign(&Say::deploy(token_init_code(1))), Outcome::RoleForbidden);
+    assert_not_permitted(&mut net, &operator.sign(&Say::deploy(token_init_code(1))), "");
     net.one(&operator.sign(&business()));
 }

@@ -141,8 +141,11 @@ fn the_pool_turns_away_what_a_block_would_only_refuse() {
     let auditor = net.actor("bank-a", Role::Auditor);
     let error = admission(&net.state, &auditor.sign_at(&nothing(), 1), &net.env()).unwrap_err();
     let ExecError::Invalid(invalid) = error else { panic!("{error}") };
-    assert_eq!(invalid.kind(), "role_forbidden");
-    assert_eq!(invalid.to_string(), "refused: the sender's role may not do this");
+    assert_eq!(invalid.kind(), "not_permitted");
+    assert_eq!(
+        invalid.to_string(),
+        "refused: not permitted: call is forbidden: exclusive-roles: only operators and developers do business: committee, regulators, registrars and auditors never do (catalogue)"
+    );
 }
 
 #[test]
