@@ -23,6 +23,7 @@ mod policy;
 mod submit;
 mod transaction;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,8 @@ enum Command {
     /// Policies of who may do what: check one before it is proposed, show the catalogue's. Asks no node.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Whether an account may do something, and why: by the chain's own rules, on any state.
+    Why(why::WhyArgs),
     /// Send a transaction that was signed elsewhere.
     Submit(submit::SubmitArgs),
     /// Contracts: deploy, call, send.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Account(command) => account::run(command, json),
         Command::Gov(command) => gov::run(command, json),
         Command::Policy(command) => policy::run(command, json),
+        Command::Why(args) => why::run(&args, json),
         Command::Submit(args) => submit::run(&args, json),
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),

@@ -15,7 +15,8 @@ use eyre::{Result, WrapErr as _, bail};
 use serde::Serialize;
 
 use crate::{client::TlsArgs, output};
-pub use light::LightClient;
+pub use light::{LightClient, integer};
+pub use proof::state as prove_state;
 
 /// Arguments of `concordat verify`.
 #[derive(Args)]

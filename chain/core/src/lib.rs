@@ -28,6 +28,7 @@ mod env;
 mod error;
 mod evm;
 mod executor;
+mod explain;
 mod frames;
 mod genesis;
 pub mod governance;
@@ -48,6 +49,7 @@ pub use call::{
 pub use env::{BlockEnv, EnvError, MAX_INIT_CODE_BYTES, MAX_TX_GAS};
 pub use error::{ExecError, TxInvalid};
 pub use executor::{BlockExecutor, BlockOutcome};
+pub use explain::{Grounds, explain};
 pub use genesis::{GenesisState, GenesisStateError, genesis_state};
 pub use identity::{
     Account, AuthorizeError, CertificateId, ClientIdentity, IdentityEvent, NodeIdentity, Organisation,
@@ -59,3 +61,4 @@ pub use system::{
     is_system,
 };
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};
+pub use validity::Wish;

@@ -2,7 +2,7 @@
 
 use alloy_primitives::TxKind;
 use concordat_permissions::Action as Wanted;
-use concordat_types::{Bytes, SignedTx, StateReader, VerifiedTx, receipt::Outcome};
+use concordat_types::{Address, Bytes, ReadError, SignedTx, StateReader, VerifiedTx, receipt::Outcome};
 use revm::{
     context_interface::{cfg::GasParams, transaction::AccessListItemTr as _},
     interpreter::InitialAndFloorGas,
@@ -83,6 +83,23 @@ pub(crate) fn check_account<R: StateReader>(
     Ok(account.nonce)
 }
 
+/// What an account wants of a block, as far as that is decided before execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish<'a> {
+    /// Who wants it.
+    pub account: Address,
+    /// To call whom, or to make a contract.
+    pub kind: TxKind,
+    /// Call data, of which the first four bytes count, or init code.
+    pub input: &'a [u8],
+}
+
+impl<'a> Wish<'a> {
+    fn of(tx: &'a VerifiedTx) -> Self {
+        Self { account: tx.sender(), kind: tx.kind(), input: tx.input() }
+    }
+}
+
 /// What a block does with a transaction that may stand in it.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
@@ -138,39 +155,50 @@ pub(crate) fn judge<R: StateReader>(
 ) -> Result<Verdict, ExecError> {
     match overlay.standing(tx.sender())? {
         None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
-        Some(enrolled) => judge_enrolled(overlay, tx, env, enrolled),
+        Some(enrolled) => Ok(judge_enrolled(overlay, &Wish::of(tx), env, enrolled)?),
     }
 }
 
-/// Judges somebody enrolled: first by standing and role, then by the policies.
-fn judge_enrolled<R: StateReader>(
+/// Judges somebody enrolled: first by standing, then by the policies.
+pub(crate) fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
-    tx: &VerifiedTx,
+    wish: &Wish<'_>,
     env: &BlockEnv,
-    Enrolled { standing, organisation }: Enrolled,
-) -> Result<Verdict, ExecError> {
-    let action = Action::of(tx.kind(), tx.input());
-    if let Err(outcome) = decide_sender(&standing, env.height, env.time_secs, action) {
+    enrolled: Enrolled,
+) -> Result<Verdict, ReadError> {
+    let action = Action::of(wish.kind, wish.input);
+    if let Err(outcome) = decide_sender(&enrolled.standing, env.height, env.time_secs, action) {
         return Ok(Verdict::Refuse(Refusal::Standing(outcome)));
     }
-    let sender = Sender { account: tx.sender(), organisation, role: standing.role };
-    let asker = Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs };
-    Ok(match asker.ask(&deed(tx, action)) {
+    let asker = asker(overlay, wish.account, &enrolled, env)?;
+    Ok(match asker.ask(&deed(wish, action)) {
         Ok(()) => Verdict::Execute(asker),
         Err(denial) => Verdict::Refuse(Refusal::Policy(denial)),
     })
 }
 
+/// Who asks the policies for what an enrolled account does.
+pub(crate) fn asker<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    account: Address,
+    enrolled: &Enrolled,
+    env: &BlockEnv,
+) -> Result<Asker, ReadError> {
+    let Enrolled { standing, organisation } = enrolled;
+    let sender = Sender { account, organisation: organisation.clone(), role: standing.role };
+    Ok(Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs })
+}
+
 /// What a transaction does, in the policies' terms.
-fn deed(tx: &VerifiedTx, action: Action) -> Deed {
+pub(crate) fn deed(wish: &Wish<'_>, action: Action) -> Deed {
     let wanted = match action {
         Action::Deploy => Wanted::Deploy,
         Action::CallContract => Wanted::Call,
         Action::CallSystem | Action::Renew => Wanted::SystemCall,
     };
-    let contract = tx.kind().to().copied();
+    let contract = wish.kind.to().copied();
     // Init code names no method.
-    let method = contract.and_then(|_| tx.input().first_chunk::<4>().copied());
+    let method = contract.and_then(|_| wish.input.first_chunk::<4>().copied());
     Deed::direct(wanted, contract, method)
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use alloy_sol_types::SolError as _;
 use concordat_permissions::{
-    Action, Code, Context, ContractFacts, Deciding, Decision, Principal, Request, Resource,
+    Action, Code, Context, ContractFacts, Deciding, Decision, Explanation, Principal, Request, Resource,
 };
 use concordat_types::{Address, Bytes, OrgId, Role, receipt::MAX_OUTPUT_BYTES};
 
@@ -94,6 +94,15 @@ impl Asker {
 
     /// The decision behind it.
     pub(crate) fn decide(&self, deed: &Deed) -> Arc<Decision> {
+        self.policies.decide(&self.request(deed))
+    }
+
+    /// The same with its grounds, made anew.
+    pub(crate) fn explain(&self, deed: &Deed) -> Explanation {
+        self.policies.set().explain(&self.request(deed))
+    }
+
+    fn request(&self, deed: &Deed) -> Request<'_> {
         let Sender { account, organisation, role } = &self.sender;
         let resource = deed.contract.map_or(Resource::Ledger, |address| {
             // Nobody stands behind contracts or keeps lists of them yet.
@@ -101,7 +110,7 @@ impl Asker {
             let system = is_system(&address);
             Resource::Contract(ContractFacts { address, organisation, administrator, system })
         });
-        self.policies.decide(&Request {
+        Request {
             principal: Principal { account: *account, organisation, role: *role },
             action: deed.action,
             resource,
@@ -111,7 +120,7 @@ impl Asker {
                 time_secs: self.time_secs,
                 ..Context::default()
             },
-        })
+        }
     }
 }
 

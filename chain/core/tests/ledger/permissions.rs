@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall as _, SolError as _};
 use concordat_core::{
-    Admission, BlockOutcome, CallStatus, ExecError, PERMISSIONS, TxInvalid, admission,
+    Admission, BlockOutcome, CallStatus, ExecError, PERMISSIONS, TxInvalid, Wish, admission, explain,
     permissions::abi::IPermissions as permissions, trace_transaction,
 };
 use concordat_permissions::{Action, Code, EnactedPolicy};
@@ -598,6 +598,10 @@ fn explanations_agree_with_execution() {
         let nonce = concordat_core::account_state(&world.net.state, actor.address).unwrap().nonce;
         let receipt = executor.execute(&actor.sign_at(&say, nonce)).unwrap().clone();
         let refused = permissions::NotPermitted::abi_decode(&receipt.output).is_ok();
+        let wish = Wish { account: actor.address, kind: say.to, input: &say.input };
+        let grounds = explain(&world.net.state, &world.net.env(), &wish).unwrap().unwrap();
+        assert_eq!(grounds.refused, Some(receipt.outcome).filter(|outcome| outcome.refused()));
+        assert_eq!(grounds.permission.decision.allowed, grounds.refused.is_none());
         let case = format!("{role} does {what} under {set:#b} with {length} bytes, late {late}: {receipt:?}");
         match first_no {
             Some(no) => {

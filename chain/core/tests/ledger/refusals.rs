@@ -3,7 +3,8 @@
 use alloy_primitives::{Address, Bytes, TxKind};
 use alloy_sol_types::SolError as _;
 use concordat_core::{
-    Registry, abi::IIdentityRegistry as registry, account_state, permissions::abi::IPermissions::NotPermitted,
+    Registry, Wish, abi::IIdentityRegistry as registry, account_state, explain,
+    permissions::abi::IPermissions::NotPermitted,
 };
 use concordat_pki_verify::RevocationReason;
 use concordat_types::{Role, StateKey, VerifiedTx, receipt::Outcome};
@@ -126,4 +127,26 @@ fn only_developers_deploy_and_only_business_roles_call_contracts() {
     let operator = net.actor("bank-a", Role::Operator);
     assert_not_permitted(&mut net, &operator.sign(&Say::deploy(token_init_code(1))), "");
     net.one(&operator.sign(&business()));
+}
+
+#[test]
+fn an_explanation_tells_the_outcome_of_the_block_and_what_the_policies_say_besides() {
+    let mut net = Consortium::new();
+    let (operator, say) = (net.actor("bank-a", Role::Operator), business());
+    let explained = |net: &Consortium, account| {
+        explain(&net.state, &net.env(), &Wish { account, kind: say.to, input: &say.input }).unwrap()
+    };
+    assert_eq!(explained(&net, Address::repeat_byte(7)), None);
+    let grounds = explained(&net, operator.address).unwrap();
+    assert_eq!((grounds.refused, grounds.standing.role), (None, Role::Operator));
+    assert_eq!(grounds.organisation.to_string(), "bank-a");
+    assert_eq!(grounds.permission.decision.policies[0].id.as_str(), "operators-call");
+
+    let crl = crl_against(&mut net, "bank-a", &operator);
+    let registrar = net.actor("bank-a", Role::Registrar);
+    net.one(&registrar.sign(&Say::registry(&crl)));
+    assert_refused(&mut net, &operator.sign(&say), Outcome::CertificateRevoked);
+    let grounds = explained(&net, operator.address).unwrap();
+    assert_eq!(grounds.refused, Some(Outcome::CertificateRevoked));
+    assert!(grounds.permission.decision.allowed, "the policies alone would permit it");
 }

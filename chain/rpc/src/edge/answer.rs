@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use serde_json::Value;
 
 use super::{Edge, Outcome, Service, guard::Refusal};
-use crate::jsonrpc::{Answer, Body, Call, Reply, RpcError, RpcResult, parse_body};
+use crate::jsonrpc::{Answer, Body, Call, NoCall, Reply, RpcResult, parse_body};
 
 /// How one call of a body gets its answer.
 enum Job {
@@ -48,8 +48,11 @@ pub(crate) fn plan<S: Service>(
         Body::Batch(calls) => (calls, true),
     };
     let mut calls = Vec::with_capacity(asked.len());
-    let job = |call: Result<Call, (Value, RpcError)>| match call {
-        Err((id, error)) => Job::Refused(Reply { id, result: Err(S::dress(error)) }),
+    let job = |call: Result<Call, NoCall>| match call {
+        Err(no_call) => {
+            let (id, error) = *no_call;
+            Job::Refused(Reply { id, result: Err(S::dress(error)) })
+        }
         Ok(mut call) => {
             let (result, label) = (by_connection(&call), edge.service.label(&call.method));
             let id = call.id.take();

@@ -9,7 +9,7 @@ mod response;
 
 pub(crate) use budget::Budget;
 pub(crate) use error::RpcError;
-pub(crate) use request::{Body, Call, Params, parse_body};
+pub(crate) use request::{Body, Call, NoCall, Params, parse_body};
 pub(crate) use response::{Answer, Reply};
 
 /// What a method answers.

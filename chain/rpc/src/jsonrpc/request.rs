@@ -21,11 +21,14 @@ pub(crate) struct Call {
     pub params: Params,
 }
 
-/// A request body. A call that is none stands there with the id to answer it with.
+/// A call that is none: the id to answer it with, and what is wrong. Hardly ever made, hence not held in place.
+pub(crate) type NoCall = Box<(Value, RpcError)>;
+
+/// A request body.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Body {
-    Single(Result<Call, (Value, RpcError)>),
-    Batch(Vec<Result<Call, (Value, RpcError)>>),
+    Single(Result<Call, NoCall>),
+    Batch(Vec<Result<Call, NoCall>>),
 }
 
 impl Body {
@@ -55,21 +58,22 @@ pub(crate) fn parse_body(bytes: &[u8], limits: &Limits) -> Result<Body, RpcError
 }
 
 /// Reads one call of a batch.
-fn parse_call(value: Value) -> Result<Call, (Value, RpcError)> {
+fn parse_call(value: Value) -> Result<Call, NoCall> {
     let Value::Object(mut fields) = value else {
-        return Err((Value::Null, RpcError::invalid_request("invalid request: a call is a JSON object")));
+        let error = RpcError::invalid_request("invalid request: a call is a JSON object");
+        return Err(Box::new((Value::Null, error)));
     };
     let id = match fields.remove("id") {
         None => None,
         Some(id @ (Value::Null | Value::String(_) | Value::Number(_))) => Some(id),
         Some(_) => {
             let error = RpcError::invalid_request("invalid request: id must be a string or a number");
-            return Err((Value::Null, error));
+            return Err(Box::new((Value::Null, error)));
         }
     };
     match read_fields(&mut fields) {
         Ok((method, params)) => Ok(Call { id, method, params }),
-        Err(error) => Err((id.unwrap_or(Value::Null), error)),
+        Err(error) => Err(Box::new((id.unwrap_or(Value::Null), error))),
     }
 }
 
@@ -121,7 +125,7 @@ mod tests {
         parse_body(text.as_bytes(), &Limits { batch_calls: 3, json_depth: 8, ..Limits::default() })
     }
 
-    fn single(text: &str) -> Result<Call, (Value, RpcError)> {
+    fn single(text: &str) -> Result<Call, NoCall> {
         match parse(text) {
             Ok(Body::Single(call)) => call,
             other => panic!("{other:?}"),
@@ -150,7 +154,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":2,"method":"m","params":"x"}"#, json!(2), -32602),
             ("5", Value::Null, -32600),
         ] {
-            let (have, error) = single(text).unwrap_err();
+            let (have, error) = *single(text).unwrap_err();
             assert_eq!((have, error.code), (id, code), "{text}");
         }
     }

@@ -1,0 +1,47 @@
+//! Why a block would execute or refuse a transaction: the decision that it makes, with all its grounds.
+
+use concordat_permissions::Explanation as Permission;
+use concordat_types::{OrgId, ReadError, StateReader, receipt::Outcome};
+
+use crate::{
+    env::BlockEnv,
+    overlay::Overlay,
+    standing::{Action, Enrolled, Standing},
+    validity::{self, Verdict, Wish},
+};
+
+/// What a block would do with a transaction of somebody enrolled, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grounds {
+    /// With which outcome it is refused; `None` where it is executed.
+    pub refused: Option<Outcome>,
+    /// How the account stands. This is decided first.
+    pub standing: Standing,
+    /// For whom it acts.
+    pub organisation: OrgId,
+    /// What the policies say, also where the standing refuses already.
+    pub permission: Permission,
+}
+
+/// Explains what a block in these surroundings would do with a transaction, by the very functions that decide in one;
+/// `None` where the account has never enrolled, so that it may do nothing but that.
+///
+/// # Errors
+/// [`ReadError`] where the state cannot be read: no verdict.
+pub fn explain<R: StateReader>(
+    reader: R,
+    env: &BlockEnv,
+    wish: &Wish<'_>,
+) -> Result<Option<Grounds>, ReadError> {
+    let overlay = &mut Overlay::new(reader);
+    let Some(enrolled) = overlay.standing(wish.account)? else { return Ok(None) };
+    let Enrolled { standing, organisation } = enrolled.clone();
+    let action = Action::of(wish.kind, wish.input);
+    let asker = validity::asker(overlay, wish.account, &enrolled, env)?;
+    let permission = asker.explain(&validity::deed(wish, action));
+    let refused = match validity::judge_enrolled(overlay, wish, env, enrolled)? {
+        Verdict::Refuse(refusal) => Some(refusal.outcome()),
+        Verdict::Execute(_) | Verdict::Enrol => None,
+    };
+    Ok(Some(Grounds { refused, standing, organisation: organisation.as_ref().clone(), permission }))
+}
