@@ -8,6 +8,7 @@ mod state;
 
 use std::path::PathBuf;
 
+use alloy_dyn_abi::Specifier as _;
 use alloy_primitives::{Address, TxKind, hex, keccak256};
 use clap::Args;
 use concordat_core::{Grounds, Wish, explain};
@@ -91,6 +92,9 @@ fn parse_method(text: &str) -> Result<[u8; 4]> {
     }
     let signature = alloy_json_abi::Function::parse(text)
         .wrap_err_with(|| format!("{text:?} is no method; write transfer(address,uint256) or 0xa9059cbb"))?;
+    for input in &signature.inputs {
+        input.resolve().wrap_err_with(|| format!("{text:?} is no method"))?;
+    }
     match keccak256(signature.signature()).first_chunk() {
         Some(selector) => Ok(*selector),
         None => bail!("a hash has 32 bytes"),

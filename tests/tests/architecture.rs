@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "cli",
         &[
             "types",
+            "permissions",
             "governance",
             "core",
             "state",

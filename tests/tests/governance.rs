@@ -6,18 +6,16 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use alloy_primitives::Address;
 use concordat_tests::{
-    Network, Wallet, call, chain,
+    Network, call, chain,
     committee::{self, gov, pass, proposal, propose},
     history::quantity,
-    program, run, token,
+    program,
+    pump::{Pump, fates},
+    run, token,
 };
 use serde_json::{Value, json};
 
@@ -75,52 +73,19 @@ fn ballots_that_must_not_count_are_refused(network: &Network) {
     assert!(late.contains("code 11:"), "{late}");
 }
 
-/// Pays without a pause until it is stopped, and lets nothing wait for a receipt.
-fn pump(network: &Network, token: Address, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
-    let (wallet, url) = (Wallet::of(network, "bank-b/operator"), network.url(1, "ethereum"));
-    std::thread::spawn(move || {
-        // The account has enrolled.
-        let mut nonce = 1;
-        while !stop.load(Ordering::SeqCst) {
-            let raw = wallet.transfer(nonce, token, Address::repeat_byte(0xbb), 0);
-            match call(&url, "eth_sendRawTransaction", json!([raw])) {
-                Ok(_) => nonce += 1,
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
-            }
-        }
-    })
-}
-
-/// Every transaction of an account in the blocks of a node from one height to another: height and outcome.
-fn outcomes(network: &Network, account: Address, from: u64, upto: u64) -> Vec<(u64, u64)> {
-    let mut found = Vec::new();
-    for height in from..=upto {
-        let receipts = network.eth(0, "eth_getBlockReceipts", json!([format!("{height:#x}")])).unwrap();
-        let own = receipts
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|receipt| receipt["from"].as_str().unwrap().parse::<Address>().unwrap() == account);
-        found.extend(own.map(|receipt| (height, receipt["concordatOutcome"]["code"].as_u64().unwrap())));
-    }
-    found
-}
-
 fn an_account_is_frozen_under_load(network: &Network, token: Address) {
     let (order, account) = (order(network), network.address("bank-b/operator"));
-    let stop = Arc::new(AtomicBool::new(false));
-    let pump = pump(network, token, stop.clone());
+    let pump = Pump::start(network, "bank-b/operator", token);
     let text = account.to_string();
     let started = network.height(0).unwrap();
     let freeze = ["freeze-account", &text, "--basis-file", &order, "--reference", "Order 7"];
     let bound_at = quantity(&pass(network, &freeze)["blockNumber"]);
     network.wait_for_height(0, bound_at + 5);
-    stop.store(true, Ordering::SeqCst);
-    pump.join().unwrap();
-    let before = outcomes(network, account, started, bound_at);
-    assert!(before.iter().any(|(_, code)| *code == 0), "it paid until it was frozen: {before:?}");
-    let after = outcomes(network, account, bound_at + 1, network.height(0).unwrap());
-    let violations: Vec<_> = after.iter().filter(|(_, code)| *code != FROZEN).collect();
+    pump.stop();
+    let before = fates(network, account, started, bound_at);
+    assert!(before.iter().any(|fate| fate.code == 0), "it paid until it was frozen: {before:?}");
+    let after = fates(network, account, bound_at + 1, network.height(0).unwrap());
+    let violations: Vec<_> = after.iter().filter(|fate| fate.code != FROZEN).collect();
     assert!(violations.is_empty(), "executed after the freeze at {bound_at}: {violations:?}");
     let status = run(&["account", "freeze-status", &text, "--rpc", &network.url(2, "ethereum")]);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();

@@ -120,7 +120,7 @@ fn an_enacted_policy_refuses_a_transaction_in_the_block_and_in_the_pool() {
     assert_eq!(invalid.kind(), "not_permitted");
     assert_eq!(
         invalid.to_string(),
-        "refused: no policy permits this, or one forbids it: call is forbidden: not-there: a test (proposal 41)"
+        "refused: not permitted: call is forbidden: not-there: a test (proposal 41)"
     );
     let receipt = net.try_one(&tx);
     assert_eq!((receipt.outcome, receipt.gas_used), (Outcome::NotPermitted, 0));
@@ -149,7 +149,7 @@ fn a_policy_of_the_catalogue_that_is_switched_off_leaves_nothing_that_permits() 
     else {
         panic!("the pool took it")
     };
-    assert_eq!(denial.to_string(), "deploy is not-permitted");
+    assert_eq!(denial.to_string(), "no policy permits deploy");
 }
 
 #[test]
