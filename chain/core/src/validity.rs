@@ -9,12 +9,14 @@ use revm::{
 };
 
 use crate::{
+    contracts::{self, Halted, Place},
     env::{BlockEnv, MAX_INIT_CODE_BYTES, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
     overlay::Overlay,
     permissions::{Asker, Deed, Denial, Sender},
     standing::{Action, Enrolled, decide_sender},
+    system::{GasMeter, SystemError, gas},
 };
 
 /// What a transaction can ask for without a look at the state.
@@ -50,8 +52,10 @@ fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(),
         return Err(TxInvalid::GasAboveBlock { have, left: gas_left });
     }
     let due = due_gas(tx, gas_params);
-    if due.initial_total_gas() > have {
-        return Err(TxInvalid::IntrinsicGas { have, want: due.initial_total_gas() });
+    let row = if tx.kind().is_create() { gas::CONTRACT_MADE } else { 0 };
+    let want = due.initial_total_gas().saturating_add(row);
+    if want > have {
+        return Err(TxInvalid::IntrinsicGas { have, want });
     }
     if due.floor_gas() > have {
         return Err(TxInvalid::FloorGas { have, want: due.floor_gas() });
@@ -59,7 +63,8 @@ fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(),
     Ok(())
 }
 
-/// Gas that is due for the transaction's bytes (EIP-2028, EIP-2930, EIP-3860, EIP-7623).
+/// Gas that is due for the transaction's bytes (EIP-2028, EIP-2930, EIP-3860, EIP-7623). What a contract's row costs
+/// is due where its creation begins.
 fn due_gas(tx: &SignedTx, gas_params: &GasParams) -> InitialAndFloorGas {
     let items = tx.access_list().map(|list| list.0.as_slice()).unwrap_or_default();
     let addresses = u64::try_from(items.len()).unwrap_or(u64::MAX);
@@ -99,6 +104,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Refusal {
     /// By how its sender stands.
     Standing(Outcome),
+    /// The contract does not answer.
+    Contract(Halted),
     /// By the policies.
     Policy(Denial),
 }
@@ -108,6 +115,7 @@ impl Refusal {
     pub(crate) const fn outcome(&self) -> Outcome {
         match self {
             Self::Standing(outcome) => *outcome,
+            Self::Contract(_) => Outcome::ContractFrozen,
             Self::Policy(_) => Outcome::NotPermitted,
         }
     }
@@ -116,6 +124,7 @@ impl Refusal {
     pub(crate) fn output(&self) -> Bytes {
         match self {
             Self::Standing(_) => Bytes::new(),
+            Self::Contract(halted) => halted.abi_encode(),
             Self::Policy(denial) => denial.abi_encode(),
         }
     }
@@ -125,6 +134,7 @@ impl From<Refusal> for TxInvalid {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Standing(outcome) => Self::Refused { outcome },
+            Refusal::Contract(halted) => Self::ContractFrozen { halted },
             Refusal::Policy(denial) => Self::NotPermitted { denial },
         }
     }
@@ -142,7 +152,7 @@ pub(crate) fn judge<R: StateReader>(
     }
 }
 
-/// Judges somebody enrolled: first by standing and role, then by the policies.
+/// Judges somebody enrolled: first by standing and role, then by whether the contract answers, then by the policies.
 fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
     tx: &VerifiedTx,
@@ -155,9 +165,28 @@ fn judge_enrolled<R: StateReader>(
     }
     let sender = Sender { account: tx.sender(), organisation, role: standing.role };
     let asker = Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs };
-    Ok(match asker.ask(&deed(tx, action)) {
+    let deed = deed(tx, action);
+    let place = Place { account: tx.sender(), height: env.height };
+    let known = known(overlay, place, &deed)?;
+    if let Some(halted) = known.halted {
+        return Ok(Verdict::Refuse(Refusal::Contract(halted)));
+    }
+    Ok(match asker.ask(&deed, &known) {
         Ok(()) => Verdict::Execute(asker),
         Err(denial) => Verdict::Refuse(Refusal::Policy(denial)),
+    })
+}
+
+/// What is known of what a transaction is about. Intrinsic gas covers it: it is at most four rows.
+fn known<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    place: Place,
+    deed: &Deed,
+) -> Result<contracts::Known, ExecError> {
+    let meter = &mut GasMeter::new(u64::MAX);
+    contracts::known(overlay, meter, place, deed).map_err(|error| match error {
+        SystemError::State(error) => ExecError::State(error),
+        error => ExecError::Internal(format!("{error:?} where a transaction is asked about")),
     })
 }
 
