@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(receipt.comet_result().code, 22);
         assert_eq!(
             alloy_primitives::hex::encode(receipt.encode()),
-            format!("f842a0{}0294{}1682ea6080c083776879", "01".repeat(32), "02".repeat(20))
+            format!("f841a0{}0294{}1682ea6080c083776879", "01".repeat(32), "02".repeat(20))
         );
         assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), receipt);
     }

@@ -223,12 +223,12 @@ fn the_bytes_of_effects_on_contracts_are_golden_and_have_one_form() {
     let head = |length: &str| format!("{length}0150a0{}", "09".repeat(32));
     let (key, account) = (format!("94{}", "06".repeat(20)), format!("94{}", "07".repeat(20)));
     let order = format!("e9a0{}874f726465722037", "04".repeat(32));
-    assert_eq!(bytes[0], format!("f85c{}f6f5078082c280c0ad{}{key}{account}c0", &head("")[..], "ec01ea"));
-    assert_eq!(bytes[1], format!("f870{}f84af84808{key}80b0ef01{order}010980c0", head("")));
-    assert_eq!(bytes[2], format!("f870{}f84af84808{key}b0ef01{order}80808080c0", head("")));
-    assert_eq!(bytes[3], format!("f8a1{}f87bf87908{key}b0ef01{order}021401b0ef02{order}808080c0", head("")));
-    assert_eq!(bytes[4], format!("f855{}f0ef09{key}8095{account}c0", head("")));
-    assert_eq!(bytes[5], format!("f855{}f0ef09{key}95{account}80c0", head("")));
+    assert_eq!(bytes[0], format!("f85a{}f5f4078083c280c0adec01ea{key}{account}c0", head("")));
+    assert_eq!(bytes[1], format!("f86f{}f849f84708{key}80afee01{order}010980c0", head("")));
+    assert_eq!(bytes[2], format!("f86f{}f849f84708{key}afee01{order}80808080c0", head("")));
+    assert_eq!(bytes[3], format!("f89e{}f878f87608{key}afee01{order}021401afee02{order}808080c0", head("")));
+    assert_eq!(bytes[4], format!("f853{}eeed09{key}8095{account}c0", head("")));
+    assert_eq!(bytes[5], format!("f853{}eeed09{key}95{account}80c0", head("")));
 }
 
 #[test]

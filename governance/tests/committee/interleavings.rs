@@ -136,6 +136,9 @@ impl Run {
         // Enacted before the first act.
         let old = PolicyFacts { text: "one".into(), proposal: 0 };
         world.policies.insert("treasury".into(), old);
+        // Frozen before the first act.
+        let frozen = Halted::Frozen { basis: basis(), until: 0, emergency: false };
+        world.contracts.get_mut(&contract(1)).unwrap().halted = Some(frozen);
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
@@ -225,10 +228,10 @@ impl Run {
     fn contract(&mut self) -> Action {
         let it = self.random.pick(&[contract(0), contract(0), contract(1), contract(2), system_contract()]);
         let index = self.random.index(self.banks);
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 | 1 => freeze_contract(it),
             2 => Action::FreezeContract { contract: it, basis: basis(), until: self.world.height + 3 },
-            3 => unfreeze_contract(it),
+            3 | 7 => unfreeze_contract(it),
             4 | 5 => emergency_contract(it),
             6 => administrator(it, self.random.pick(&[operator(index), member(index), Address::ZERO])),
             _ => retire_contract(it),

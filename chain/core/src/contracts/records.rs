@@ -184,7 +184,7 @@ mod tests {
     fn rows_of_contracts_are_golden() {
         let row = contract().to_row();
         let (one, two) = ("01".repeat(20), "02".repeat(20));
-        assert_eq!(hex::encode(&row), format!("f894{one}8662616e6b2d6194{two}07018201f40203"));
+        assert_eq!(hex::encode(&row), format!("f83894{one}8662616e6b2d6194{two}07018201f40203"));
         for state in [ContractState::Active, ContractState::Frozen { until: 0 }, ContractState::Retired] {
             let contract = Contract { state, ..contract() };
             assert_eq!(Contract::from_row(&contract.to_row()), Some(contract));
