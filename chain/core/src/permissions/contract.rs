@@ -110,7 +110,8 @@ fn explain(
     let deed = Deed {
         action,
         contract: (!on_ledger).then_some(contract),
-        method: if on_ledger { None } else { method },
+        // An administrator's act names none.
+        method: if on_ledger || action == Action::Administer { None } else { method },
         caller: (!caller.is_zero()).then_some(caller),
     };
     let known = known(rows, meter, Place { account, height: call.height }, &deed)?;
