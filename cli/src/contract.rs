@@ -7,13 +7,16 @@ use std::{
 
 use alloy_dyn_abi::{DynSolType, FunctionExt as _, JsonAbiExt as _};
 use alloy_json_abi::{Function, JsonAbi};
-use alloy_primitives::{Address, Bytes, TxKind};
+use alloy_primitives::{Address, Bytes, FixedBytes, TxKind};
+use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
+use concordat_core::{CONTRACTS, contracts::abi::IContracts};
+use concordat_governance::action::ListKind;
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
 
 use crate::{
-    client::NodeArgs,
+    client::{Client, NodeArgs},
     keys::KeyArgs,
     output,
     transaction::{self, Act},
@@ -55,6 +58,65 @@ pub enum ContractCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Who made a contract, who administers it, how its list binds, and whether it is frozen or retired.
+    Info {
+        /// The contract.
+        contract: Address,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Say how a contract's list of who may call it binds, or that of one of its methods, as its administrator.
+    List {
+        /// The contract.
+        contract: Address,
+        /// none: it binds nobody; allow: only who is on it may call; deny: who is on it may not.
+        kind: ListKind,
+        #[command(flatten)]
+        listing: ListingArgs,
+    },
+    /// Put accounts on a contract's list, or on that of one of its methods, as its administrator.
+    ListAdd {
+        /// The contract.
+        contract: Address,
+        /// At most 100 accounts.
+        #[arg(value_name = "ACCOUNT", required = true)]
+        accounts: Vec<Address>,
+        #[command(flatten)]
+        listing: ListingArgs,
+    },
+    /// Take accounts off a contract's list, or off that of one of its methods, as its administrator.
+    ListRemove {
+        /// The contract.
+        contract: Address,
+        /// At most 100 accounts.
+        #[arg(value_name = "ACCOUNT", required = true)]
+        accounts: Vec<Address>,
+        #[command(flatten)]
+        listing: ListingArgs,
+    },
+    /// Hand a contract's lists over to another operator or developer, as its administrator.
+    Admin {
+        /// The contract.
+        contract: Address,
+        /// Who keeps its lists from then on.
+        administrator: Address,
+        #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+/// Which list, and who changes it.
+#[derive(Args)]
+pub struct ListingArgs {
+    /// The method, by its first four bytes, 0x…; without, the contract's own list.
+    #[arg(long, value_name = "BYTES4")]
+    method: Option<FixedBytes<4>>,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
 }
 
 /// A function of a contract.
@@ -95,7 +157,99 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
             let answer: Bytes = serde_json::from_value(node.connect()?.call("eth_call", request)?)?;
             show_values(json, &function, &answer)
         }
+        ContractCommand::Info { contract, node } => info(&node.connect()?, contract, json),
+        ContractCommand::List { contract, kind, listing } => {
+            let input = list_call(contract, listing.method, kind);
+            administer(&listing.key, &listing.node, input, json)
+        }
+        ContractCommand::ListAdd { contract, accounts, listing } => {
+            let input = members_call(contract, listing.method, accounts, true);
+            administer(&listing.key, &listing.node, input, json)
+        }
+        ContractCommand::ListRemove { contract, accounts, listing } => {
+            let input = members_call(contract, listing.method, accounts, false);
+            administer(&listing.key, &listing.node, input, json)
+        }
+        ContractCommand::Admin { contract, administrator, key, node } => {
+            let call = IContracts::setAdministratorCall { contractAddress: contract, administrator };
+            administer(&key, &node, call.abi_encode(), json)
+        }
     }
+}
+
+/// The call data that say how a list binds.
+fn list_call(contract: Address, method: Option<FixedBytes<4>>, kind: ListKind) -> Vec<u8> {
+    let kind = kind.code();
+    match method {
+        None => IContracts::setContractListCall { contractAddress: contract, kind }.abi_encode(),
+        Some(method) => {
+            IContracts::setMethodListCall { contractAddress: contract, method, kind }.abi_encode()
+        }
+    }
+}
+
+/// The call data that put accounts on a list, or take them off it.
+fn members_call(
+    contract: Address,
+    method: Option<FixedBytes<4>>,
+    accounts: Vec<Address>,
+    listed: bool,
+) -> Vec<u8> {
+    match (method, listed) {
+        (None, true) => {
+            IContracts::addToContractListCall { contractAddress: contract, accounts }.abi_encode()
+        }
+        (None, false) => {
+            IContracts::removeFromContractListCall { contractAddress: contract, accounts }.abi_encode()
+        }
+        (Some(method), true) => {
+            IContracts::addToMethodListCall { contractAddress: contract, method, accounts }.abi_encode()
+        }
+        (Some(method), false) => {
+            IContracts::removeFromMethodListCall { contractAddress: contract, method, accounts }.abi_encode()
+        }
+    }
+}
+
+/// Sends a call to the registry of contracts. It binds from the next transaction on.
+fn administer(key: &KeyArgs, node: &NodeArgs, input: Vec<u8>, json: bool) -> Result<()> {
+    let act = Act { to: TxKind::Call(CONTRACTS), input: input.into(), gas: None };
+    let receipt = transaction::execute(&node.connect()?, &key.open()?, &act)?;
+    let hash = transaction::hash_of(&receipt)?;
+    output::show(json, &receipt, |_| format!("{hash} succeeded; it binds from now on"))
+}
+
+/// Asks the registry of contracts, at the newest height.
+fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
+    let request = json!({ "to": CONTRACTS, "input": Bytes::from(call.abi_encode()) });
+    let answer: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
+    C::abi_decode_returns(&answer).wrap_err("the node does not answer as the registry of contracts does")
+}
+
+fn info(client: &Client, contract: Address, json: bool) -> Result<()> {
+    let known = ask(client, &IContracts::contractInfoCall { contractAddress: contract })?;
+    let halt = ask(client, &IContracts::haltCall { contractAddress: contract })?;
+    let status = ["active", "frozen", "retired"].get(usize::from(known.status)).copied();
+    let said = json!({
+        "contract": contract,
+        "exists": known.exists,
+        "creator": known.creator,
+        "organisation": known.organisation,
+        "administrator": known.administrator,
+        "created": known.created,
+        "status": status,
+        "list": ListKind::from_code(known.list).map(|kind| kind.to_string()),
+        "methodLists": known.methodLists,
+        "halt": halt.binds.then(|| json!({
+            "document": halt.document,
+            "reference": halt.documentReference,
+            "until": halt.until,
+            "emergency": halt.emergency,
+            "since": halt.since,
+            "proposal": halt.proposalId,
+        })),
+    });
+    output::show(json, &said, |said| format!("{said:#}"))
 }
 
 fn show_values(json: bool, function: &Function, answer: &Bytes) -> Result<()> {

@@ -38,6 +38,9 @@ pub const MAX_POLICY_ID_BYTES: usize = 64;
 /// The longest text of a policy, in bytes.
 pub const MAX_POLICY_TEXT_BYTES: usize = 8 * 1024;
 
+/// The most accounts that a proposal puts on a list and takes off it together.
+pub const MAX_LISTED_ACCOUNTS: usize = 100;
+
 /// What a freeze refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,6 +86,54 @@ impl FromStr for Scope {
             "outgoing" => Ok(Self::Outgoing),
             other => Err(format!("{other:?} is no scope; scopes are all and outgoing")),
         }
+    }
+}
+
+/// How a list binds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum ListKind {
+    /// There is none.
+    #[default]
+    None = 0,
+    /// Only who is on it may.
+    Allow = 1,
+    /// Who is on it may not.
+    Deny = 2,
+}
+
+impl ListKind {
+    /// Every kind.
+    pub const ALL: [ListKind; 3] = [ListKind::None, ListKind::Allow, ListKind::Deny];
+
+    /// The kind's stable code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with this code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl fmt::Display for ListKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ListKind::None => "none",
+            ListKind::Allow => "allow",
+            ListKind::Deny => "deny",
+        })
+    }
+}
+
+impl FromStr for ListKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|kind| kind.to_string() == text);
+        named.ok_or_else(|| format!("{text:?} is no kind of list; kinds are none, allow and deny"))
     }
 }
 
@@ -206,6 +257,52 @@ pub enum Action {
         /// Which.
         id: String,
     },
+    /// Changes the ledger's list of who may deploy.
+    SetDeployList {
+        /// How it binds from then on.
+        kind: ListKind,
+        /// Who comes on it, in the order of addresses.
+        add: Vec<Address>,
+        /// Who goes from it, in the order of addresses.
+        remove: Vec<Address>,
+    },
+    /// Freezes a contract.
+    FreezeContract {
+        /// Which.
+        contract: Address,
+        /// Why.
+        basis: Basis,
+        /// The last height at which it binds; zero: until it is lifted.
+        until: u64,
+    },
+    /// Lifts a contract's freeze.
+    UnfreezeContract {
+        /// Of which contract.
+        contract: Address,
+        /// Why.
+        basis: Basis,
+    },
+    /// Refuses a contract's calls for good.
+    RetireContract {
+        /// Which.
+        contract: Address,
+        /// Why.
+        basis: Basis,
+    },
+    /// Appoints who keeps a contract's lists.
+    SetContractAdministrator {
+        /// Of which contract.
+        contract: Address,
+        /// Who; zero: nobody.
+        administrator: Address,
+    },
+    /// Freezes a contract at once, for a while.
+    EmergencyFreezeContract {
+        /// Which.
+        contract: Address,
+        /// Why.
+        basis: Basis,
+    },
 }
 
 /// Why bytes are no action.
@@ -263,6 +360,24 @@ pub enum ActionError {
     /// A policy that says nothing.
     #[error("the policy's text is empty; to take a policy away, repeal it")]
     NoPolicyText,
+    /// Accounts that could be told in another order.
+    #[error("{what} must be in the order of addresses, each once")]
+    Unordered {
+        /// Which list.
+        what: &'static str,
+    },
+    /// More accounts than one proposal may list.
+    #[error("the proposal lists {have} accounts, more than the {MAX_LISTED_ACCOUNTS} allowed: make several")]
+    TooManyAccounts {
+        /// How many there were.
+        have: usize,
+    },
+    /// An account that should both come and go.
+    #[error("account {account} is to be added and removed")]
+    AddedAndRemoved {
+        /// Which.
+        account: Address,
+    },
 }
 
 impl Action {
@@ -284,6 +399,12 @@ impl Action {
             Action::UnfreezeAccount { .. } => Kind::UnfreezeAccount,
             Action::SetPolicy { .. } => Kind::SetPolicy,
             Action::RepealPolicy { .. } => Kind::RepealPolicy,
+            Action::SetDeployList { .. } => Kind::SetDeployList,
+            Action::FreezeContract { .. } => Kind::FreezeContract,
+            Action::UnfreezeContract { .. } => Kind::UnfreezeContract,
+            Action::RetireContract { .. } => Kind::RetireContract,
+            Action::SetContractAdministrator { .. } => Kind::SetContractAdministrator,
+            Action::EmergencyFreezeContract { .. } => Kind::EmergencyFreezeContract,
         }
     }
 
@@ -318,6 +439,21 @@ impl Action {
             }
             Action::SetPolicy { id, text } => wire::encode(&PolicyRow { id: id.clone(), text: text.clone() }),
             Action::RepealPolicy { id } => wire::encode(&vec![id.clone()]),
+            Action::SetDeployList { kind, add, remove } => {
+                wire::encode(&DeployListRow { kind: kind.code(), add: add.clone(), remove: remove.clone() })
+            }
+            Action::FreezeContract { contract, basis, until } => {
+                let (contract, until) = (*contract, *until);
+                wire::encode(&FreezeContractRow { contract, basis: basis.clone(), until })
+            }
+            Action::UnfreezeContract { contract, basis }
+            | Action::RetireContract { contract, basis }
+            | Action::EmergencyFreezeContract { contract, basis } => {
+                wire::encode(&ContractRow { contract: *contract, basis: basis.clone() })
+            }
+            Action::SetContractAdministrator { contract, administrator } => {
+                wire::encode(&vec![*contract, *administrator])
+            }
         }
         .into()
     }
@@ -359,6 +495,13 @@ impl Action {
             Action::FreezeAccount { basis, .. }
             | Action::EmergencyFreeze { basis, .. }
             | Action::UnfreezeAccount { basis, .. } => {
+                check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
+            }
+            Action::SetDeployList { add, remove, .. } => check_accounts(add, remove),
+            Action::FreezeContract { basis, .. }
+            | Action::UnfreezeContract { basis, .. }
+            | Action::RetireContract { basis, .. }
+            | Action::EmergencyFreezeContract { basis, .. } => {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
             Action::SetPolicy { id, text } => {
@@ -414,6 +557,23 @@ fn check_policy_text(text: &str) -> Result<(), ActionError> {
     check_length("the policy's text", text.len(), MAX_POLICY_TEXT_BYTES)
 }
 
+/// One form only: in order, each account once, and none that both comes and goes.
+fn check_accounts(add: &[Address], remove: &[Address]) -> Result<(), ActionError> {
+    let have = add.len().saturating_add(remove.len());
+    if have > MAX_LISTED_ACCOUNTS {
+        return Err(ActionError::TooManyAccounts { have });
+    }
+    for (what, list) in [("the accounts to add", add), ("the accounts to remove", remove)] {
+        if !list.is_sorted_by(|one, other| one < other) {
+            return Err(ActionError::Unordered { what });
+        }
+    }
+    match add.iter().find(|account| remove.binary_search(account).is_ok()) {
+        Some(account) => Err(ActionError::AddedAndRemoved { account: *account }),
+        None => Ok(()),
+    }
+}
+
 const fn check_power(power: u64) -> Result<(), ActionError> {
     if power == 0 { Err(ActionError::NoPower) } else { Ok(()) }
 }
@@ -459,6 +619,30 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             Action::SetPolicy { id, text }
         }
         Kind::RepealPolicy => Action::RepealPolicy { id: only(row(payload)?)? },
+        Kind::SetDeployList => {
+            let DeployListRow { kind, add, remove } = row(payload)?;
+            Action::SetDeployList { kind: ListKind::from_code(kind)?, add, remove }
+        }
+        Kind::FreezeContract => {
+            let FreezeContractRow { contract, basis, until } = row(payload)?;
+            Action::FreezeContract { contract, basis, until }
+        }
+        Kind::UnfreezeContract => {
+            let ContractRow { contract, basis } = row(payload)?;
+            Action::UnfreezeContract { contract, basis }
+        }
+        Kind::RetireContract => {
+            let ContractRow { contract, basis } = row(payload)?;
+            Action::RetireContract { contract, basis }
+        }
+        Kind::SetContractAdministrator => {
+            let [contract, administrator] = *row::<Vec<Address>>(payload)?.as_slice() else { return None };
+            Action::SetContractAdministrator { contract, administrator }
+        }
+        Kind::EmergencyFreezeContract => {
+            let ContractRow { contract, basis } = row(payload)?;
+            Action::EmergencyFreezeContract { contract, basis }
+        }
     })
 }
 
@@ -547,6 +731,26 @@ struct UnfreezeRow {
 struct PolicyRow {
     id: String,
     text: String,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct DeployListRow {
+    kind: u8,
+    add: Vec<Address>,
+    remove: Vec<Address>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct FreezeContractRow {
+    contract: Address,
+    basis: Basis,
+    until: u64,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct ContractRow {
+    contract: Address,
+    basis: Basis,
 }
 
 #[cfg(test)]

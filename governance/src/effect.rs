@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Action, Kind, Rule,
-    action::{Basis, Scope},
+    action::{Basis, ListKind, Scope},
     facts::{OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
 };
@@ -47,6 +47,35 @@ pub struct Freeze {
     pub end: End,
     /// Whether it is an emergency's, which lapses unless it is confirmed.
     pub emergency: bool,
+}
+
+/// A list, as far as it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// How it binds.
+    pub kind: ListKind,
+    /// Who is on it on this side of the change, and not on the other; in the order of addresses.
+    pub accounts: Vec<Address>,
+}
+
+/// Why a contract's calls are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Halt {
+    /// Until it is lifted, or ends.
+    Frozen {
+        /// Why.
+        basis: Basis,
+        /// When it ends.
+        end: End,
+        /// Whether it is an emergency's, which lapses unless it is confirmed.
+        emergency: bool,
+    },
+    /// For good.
+    Retired {
+        /// Why.
+        basis: Basis,
+    },
 }
 
 /// One thing that changes; `None` where it is not, or is no more.
@@ -106,6 +135,31 @@ pub enum Change {
         before: Option<String>,
         /// The text as it will be.
         after: Option<String>,
+    },
+    /// The ledger's list of who may deploy.
+    DeployList {
+        /// As it is.
+        before: Listed,
+        /// As it will be.
+        after: Listed,
+    },
+    /// What stops a contract.
+    ContractHalt {
+        /// Which contract.
+        contract: Address,
+        /// As it binds now.
+        before: Option<Halt>,
+        /// As it will bind.
+        after: Option<Halt>,
+    },
+    /// Who keeps a contract's lists.
+    ContractAdministrator {
+        /// Of which contract.
+        contract: Address,
+        /// As it is.
+        before: Option<Address>,
+        /// As it will be.
+        after: Option<Address>,
     },
 }
 

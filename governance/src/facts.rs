@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     Committee, Kind, Rule,
-    action::{Basis, NewValidator, Scope},
+    action::{Basis, ListKind, NewValidator, Scope},
 };
 
 /// Whether an organisation is a member.
@@ -105,6 +105,46 @@ pub struct PolicyFacts {
     pub proposal: u64,
 }
 
+/// A contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContractFacts {
+    /// Whether it is a part of the chain itself, which nobody can stop.
+    pub system: bool,
+    /// Who keeps its lists.
+    pub administrator: Option<Address>,
+    /// What was last imposed on it and not lifted.
+    pub halted: Option<Halted>,
+}
+
+/// Why a contract's calls are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halted {
+    /// A freeze as it was last imposed; it may have lapsed since.
+    Frozen {
+        /// Why.
+        basis: Basis,
+        /// The last height at which it binds; zero: until it is lifted.
+        until: u64,
+        /// Whether it is an emergency's, which lapses unless it is confirmed.
+        emergency: bool,
+    },
+    /// For good.
+    Retired {
+        /// Why.
+        basis: Basis,
+    },
+}
+
+impl Halted {
+    /// Whether it binds at a height.
+    pub const fn binds(&self, height: u64) -> bool {
+        match self {
+            Halted::Frozen { until, .. } => *until == 0 || height <= *until,
+            Halted::Retired { .. } => true,
+        }
+    }
+}
+
 /// Reads of the state in which a decision is made. They take `&mut self` because reads are cached and metered.
 pub trait Facts {
     /// Why the state could not be read. Never a verdict on what is decided.
@@ -149,4 +189,13 @@ pub trait Facts {
     /// Checks the set of policies that would result if this id had that text, or were repealed: whether it can be
     /// read, holds, is within bounds and locks nobody out of the committee; or why not.
     fn check_policies(&mut self, id: &str, text: Option<&str>) -> Result<Result<(), String>, Self::Error>;
+
+    /// How the ledger's list of who may deploy binds.
+    fn deploy_list(&mut self) -> Result<ListKind, Self::Error>;
+
+    /// Whether an account is on that list.
+    fn on_deploy_list(&mut self, account: Address) -> Result<bool, Self::Error>;
+
+    /// A contract; `None` where there is no code.
+    fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, Self::Error>;
 }

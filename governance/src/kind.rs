@@ -63,6 +63,18 @@ kinds! {
     SetPolicy = 64, "set-policy";
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
     RepealPolicy = 65, "repeal-policy";
+    /// The ledger's list of who may deploy.
+    SetDeployList = 66, "set-deploy-list";
+    /// Calls of a contract are refused.
+    FreezeContract = 80, "freeze-contract";
+    /// A frozen contract answers again.
+    UnfreezeContract = 81, "unfreeze-contract";
+    /// Calls of a contract are refused for good.
+    RetireContract = 82, "retire-contract";
+    /// Who keeps a contract's lists.
+    SetContractAdministrator = 83, "set-contract-administrator";
+    /// Freezes a contract at once, by a smaller share; it lapses unless a freeze confirms it.
+    EmergencyFreezeContract = 84, "emergency-freeze-contract";
 }
 
 impl Kind {
@@ -124,7 +136,8 @@ mod tests {
             "1 admit-organisation, 2 suspend-organisation, 3 reinstate-organisation, 4 expel-organisation, \
              5 set-authorities, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
              32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
-             64 set-policy, 65 repeal-policy"
+             64 set-policy, 65 repeal-policy, 66 set-deploy-list, 80 freeze-contract, 81 unfreeze-contract, \
+             82 retire-contract, 83 set-contract-administrator, 84 emergency-freeze-contract"
         );
     }
 }

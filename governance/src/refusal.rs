@@ -129,6 +129,29 @@ pub enum Refusal {
     /// No proposal enacted it. What the catalogue says stays.
     #[error("no policy {id} is enacted; those of the catalogue cannot be repealed")]
     PolicyUnknown { id: String },
+    /// No code.
+    #[error("there is no contract at {contract}: nothing was deployed there before this transaction")]
+    ContractUnknown { contract: Address },
+    /// The chain could not be governed without them.
+    #[error("{contract} is a contract of the chain itself, which cannot be frozen, retired or administered")]
+    ContractOfChain { contract: Address },
+    /// For good.
+    #[error("contract {contract} is retired, which is for good")]
+    ContractRetired { contract: Address },
+    /// There is nothing to lift.
+    #[error("contract {contract} is not frozen")]
+    ContractNotFrozen { contract: Address },
+    /// An emergency adds nothing to it.
+    #[error("contract {contract} is frozen already; a freeze-contract proposal changes or confirms it")]
+    ContractFrozenAlready { contract: Address },
+    /// An emergency is no way to freeze for ever.
+    #[error(
+        "the last emergency freeze of {contract} was not confirmed; the next may follow at height {from}"
+    )]
+    ContractEmergencyRepeated { contract: Address, from: u64 },
+    /// Only who does business keeps a contract's lists.
+    #[error("account {account} is a {role}; a contract's administrator is an operator or a developer")]
+    NotAdministratorRole { account: Address, role: Role },
 }
 
 impl Refusal {
@@ -173,6 +196,13 @@ impl Refusal {
             Self::FreezeOver { .. } => 63,
             Self::PolicyInvalid { .. } => 70,
             Self::PolicyUnknown { .. } => 71,
+            Self::ContractUnknown { .. } => 80,
+            Self::ContractOfChain { .. } => 81,
+            Self::ContractRetired { .. } => 82,
+            Self::ContractNotFrozen { .. } => 83,
+            Self::ContractFrozenAlready { .. } => 84,
+            Self::ContractEmergencyRepeated { .. } => 85,
+            Self::NotAdministratorRole { .. } => 86,
         }
     }
 }

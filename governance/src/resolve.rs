@@ -6,6 +6,7 @@
 
 mod accounts;
 mod committee;
+mod contracts;
 mod organisations;
 mod policies;
 mod validators;
@@ -64,6 +65,16 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::UnfreezeAccount { account, .. } => accounts::unfreeze(*account, facts),
         Action::SetPolicy { id, text } => policies::set(id, text, facts),
         Action::RepealPolicy { id } => policies::repeal(id, facts),
+        Action::SetDeployList { kind, add, remove } => contracts::set_deploy_list(*kind, add, remove, facts),
+        Action::FreezeContract { contract, basis, until } => {
+            contracts::freeze(*contract, basis, *until, facts)
+        }
+        Action::UnfreezeContract { contract, .. } => contracts::unfreeze(*contract, facts),
+        Action::RetireContract { contract, basis } => contracts::retire(*contract, basis, facts),
+        Action::SetContractAdministrator { contract, administrator } => {
+            contracts::set_administrator(*contract, *administrator, facts)
+        }
+        Action::EmergencyFreezeContract { contract, basis } => contracts::emergency(*contract, basis, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

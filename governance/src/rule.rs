@@ -109,9 +109,14 @@ impl Rule {
                 Self { timelock_blocks: 10, ..rule }
             }
             Kind::SetPolicy | Kind::RepealPolicy => Self { timelock_blocks: 10, ..rule },
+            Kind::SetDeployList | Kind::RetireContract | Kind::SetContractAdministrator => {
+                Self { timelock_blocks: 10, ..rule }
+            }
+            Kind::FreezeContract => Self { participation: HALF, approval: HALF, ..rule },
+            Kind::UnfreezeContract => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::FreezeAccount => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeAccount => Self { participation: HALF, approval: HALF, veto: true, ..rule },
-            Kind::EmergencyFreeze => Self {
+            Kind::EmergencyFreeze | Kind::EmergencyFreezeContract => Self {
                 participation: 2_500,
                 approval: 2_500,
                 organisations: 1,
@@ -126,7 +131,7 @@ impl Rule {
 
     /// Checks everything that needs no committee.
     pub fn validate(&self, kind: Kind) -> Result<(), RuleError> {
-        let emergency = kind == Kind::EmergencyFreeze;
+        let emergency = matches!(kind, Kind::EmergencyFreeze | Kind::EmergencyFreezeContract);
         let least_approval = if emergency { 1 } else { HALF };
         let lapse = if emergency { (1, MAX_BLOCKS) } else { (0, 0) };
         let most_organisations = u64::try_from(MAX_MEMBERS).unwrap_or(u64::MAX);

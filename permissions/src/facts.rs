@@ -169,6 +169,16 @@ impl ListKind {
     /// Every kind.
     pub const ALL: [ListKind; 3] = [ListKind::None, ListKind::Allow, ListKind::Deny];
 
+    /// The kind's stable code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with this code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
     /// Its name in policies.
     pub const fn name(self) -> &'static str {
         match self {
@@ -221,6 +231,14 @@ pub struct Request<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_and_names_of_kinds_of_lists_are_golden() {
+        let all = ListKind::ALL.map(|kind| format!("{} {}", kind.code(), kind.name()));
+        assert_eq!(all.join(", "), "0 none, 1 allow, 2 deny");
+        assert!(ListKind::ALL.into_iter().all(|kind| ListKind::from_code(kind.code()) == Some(kind)));
+        assert_eq!(ListKind::from_code(3), None);
+    }
 
     #[test]
     fn codes_and_names_of_actions_are_golden() {

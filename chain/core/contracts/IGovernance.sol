@@ -142,6 +142,17 @@ interface IGovernance {
     event AccountFrozen(address indexed account, uint8 scope, bytes32 document, string documentReference, uint64 until, uint64 indexed proposalId);
     /// @notice An account acts again.
     event AccountUnfrozen(address indexed account, uint64 indexed proposalId);
+    /// @notice From the next transaction on, the ledger's list of who may deploy binds like this (0 not at all, 1 only
+    ///         those on it may, 2 nobody on it may), with these accounts and without those.
+    event DeployListChanged(uint8 kind, address[] added, address[] removed, uint64 indexed proposalId);
+    /// @notice From the next transaction on, calls of a contract are refused.
+    event ContractFrozen(address indexed contractAddress, bytes32 document, string documentReference, uint64 until, uint64 indexed proposalId);
+    /// @notice A contract answers again.
+    event ContractUnfrozen(address indexed contractAddress, uint64 indexed proposalId);
+    /// @notice From the next transaction on, calls of a contract are refused for good.
+    event ContractRetired(address indexed contractAddress, bytes32 document, string documentReference, uint64 indexed proposalId);
+    /// @notice Somebody else keeps a contract's lists; zero: nobody.
+    event ContractAdministratorChanged(address indexed contractAddress, address indexed administrator, uint64 indexed proposalId);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();

@@ -34,7 +34,8 @@ interface IPermissions {
     function policy(string calldata id) external view returns (string memory text, uint64 proposal);
 
     /// @notice Whether an account may do something by a transaction of its own, as of this block.
-    /// @dev Only policies are asked. Suspension, revocation, freezes, expiry and roles are decided before them.
+    /// @dev Only policies are asked, by the lists and the administrator of the contract as they are now. Suspension,
+    ///      revocation, freezes of accounts and contracts, expiry and roles are decided before them.
     /// @param account Who would sign.
     /// @param action What it wants.
     /// @param contractAddress To which contract; without meaning for actions on the ledger. For reading, zero is the

@@ -2,7 +2,7 @@
 
 use concordat_types::{Address, ReadError, receipt::Outcome};
 
-use crate::{env::EnvError, permissions::Denial};
+use crate::{contracts::Halted, env::EnvError, permissions::Denial};
 
 /// Why a transaction may not stand at its place in a block (docs/adr/0003).
 ///
@@ -110,6 +110,12 @@ pub enum TxInvalid {
         /// How it would end.
         outcome: Outcome,
     },
+    /// The same, where the contract does not answer.
+    #[error("{}: {halted}", Outcome::ContractFrozen.describe())]
+    ContractFrozen {
+        /// What stops it.
+        halted: Halted,
+    },
     /// The same, where the policies refuse it.
     #[error("{}: {denial}", Outcome::NotPermitted.describe())]
     NotPermitted {
@@ -142,6 +148,7 @@ impl TxInvalid {
                 Outcome::Frozen => "frozen",
                 _ => "role_forbidden",
             },
+            Self::ContractFrozen { .. } => "contract_frozen",
             Self::NotPermitted { .. } => "not_permitted",
         }
     }

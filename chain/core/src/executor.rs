@@ -7,6 +7,7 @@ use concordat_types::{
 use revm::context_interface::cfg::GasParams;
 
 use crate::{
+    contracts,
     env::{BlockEnv, EnvError},
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, Run, RunStatus},
@@ -115,8 +116,10 @@ impl<R: StateReader> BlockExecutor<R> {
     }
 
     fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>) -> Result<Receipt, ExecError> {
+        let signer = asker.as_ref().map(|asker| asker.sender.clone());
         let result = self.machine.run(evm::tx_env(tx), asker);
         let state = self.machine.finalize();
+        let height = self.env.height;
         let overlay = self.overlay();
         let run = match result {
             Ok(result) => Run::from(result),
@@ -125,9 +128,13 @@ impl<R: StateReader> BlockExecutor<R> {
                 return Err(evm::machine_error(overlay, error));
             }
         };
+        let made = contracts::made(&state);
         overlay.commit(state)?;
         if run.status == RunStatus::Success {
             overlay.apply_staged()?;
+            // Who enrols makes no contract.
+            let rows = signer.map(|signer| contracts::rows_of(made, &signer, height));
+            overlay.write_made(rows.unwrap_or_default())?;
         } else {
             overlay.discard_staged();
         }

@@ -1,10 +1,12 @@
 //! Why a block would execute or refuse a transaction: the decision that it makes, with all its grounds.
 
 use concordat_permissions::Explanation as Permission;
-use concordat_types::{OrgId, ReadError, StateReader, receipt::Outcome};
+use concordat_types::{OrgId, StateReader, receipt::Outcome};
 
 use crate::{
+    contracts::Place,
     env::BlockEnv,
+    error::ExecError,
     overlay::Overlay,
     standing::{Action, Enrolled, Standing},
     validity::{self, Verdict, Wish},
@@ -27,18 +29,20 @@ pub struct Grounds {
 /// `None` where the account has never enrolled, so that it may do nothing but that.
 ///
 /// # Errors
-/// [`ReadError`] where the state cannot be read: no verdict.
+/// [`ExecError::State`] where the state cannot be read: no verdict.
 pub fn explain<R: StateReader>(
     reader: R,
     env: &BlockEnv,
     wish: &Wish<'_>,
-) -> Result<Option<Grounds>, ReadError> {
+) -> Result<Option<Grounds>, ExecError> {
     let overlay = &mut Overlay::new(reader);
     let Some(enrolled) = overlay.standing(wish.account)? else { return Ok(None) };
     let Enrolled { standing, organisation } = enrolled.clone();
     let action = Action::of(wish.kind, wish.input);
     let asker = validity::asker(overlay, wish.account, &enrolled, env)?;
-    let permission = asker.explain(&validity::deed(wish, action));
+    let deed = validity::deed(wish, action);
+    let known = validity::known(overlay, Place { account: wish.account, height: env.height }, &deed)?;
+    let permission = asker.explain(&deed, &known);
     let refused = match validity::judge_enrolled(overlay, wish, env, enrolled)? {
         Verdict::Refuse(refusal) => Some(refusal.outcome()),
         Verdict::Execute(_) | Verdict::Enrol => None,

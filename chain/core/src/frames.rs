@@ -4,7 +4,11 @@
 //! and a trace sees what execution does. A transaction's own call or creation is asked about before it runs
 //! (`validity`). Nothing is asked for Ethereum's precompiles, and for system contracts, which only answer contracts.
 //!
-//! Each frame pays for its question ([`gas::PERMISSION`]). Calls that only read are not asked about, and pay as well.
+//! Each frame pays for its question ([`gas::PERMISSION`], and the rows that it reads), and each creation for the row of
+//! the contract that it makes ([`gas::CONTRACT_MADE`]). Calls that only read are not asked about, and pay as well.
+//!
+//! A frozen or retired contract's code runs in no transaction, whoever calls it and how. Calls that only read still read
+//! it: what it holds stays known.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +16,11 @@ use concordat_permissions::Action;
 use concordat_types::{Address, Bytes, StateReader};
 use revm::{
     Inspector,
-    context::{ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _, LocalContextTr as _, TxEnv},
+    context::{
+        Block as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _, LocalContextTr as _,
+        TxEnv,
+    },
+    context_interface::context::ContextError,
     handler::{
         EthFrame, EvmTr, FrameInitOrResult, FrameResult, Handler as _, ItemOrResult, MainnetHandler,
         evm::{ContextDbError, FrameInitResult},
@@ -27,10 +35,11 @@ use revm::{
 };
 
 use crate::{
+    contracts::{self, Halted, Known, Place},
     evm::{EvmContext, EvmResult, Machine},
-    overlay::Overlay,
+    overlay::{Overlay, StateFailure},
     permissions::{Asker, Deed},
-    system::{SystemPrecompiles, gas},
+    system::{GasMeter, SystemError, SystemPrecompiles, gas},
 };
 
 type Frame = EthFrame<EthInterpreter>;
@@ -130,21 +139,38 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         }
     }
 
-    /// What a deed costs here, and the data of its refusal. `None` if the frame cannot pay.
-    fn judge(&mut self, deed: Deed, gas_limit: u64) -> Option<(u64, Option<Bytes>)> {
-        let known = self.asked.get(&deed);
-        let price = if known.is_some() { gas::PERMISSION_AGAIN } else { gas::PERMISSION };
-        if gas_limit < price {
-            return None;
+    /// The data of a deed's refusal here, if it is refused; what it costs is charged.
+    fn judge(&mut self, deed: Deed, meter: &mut GasMeter) -> Result<Option<Bytes>, SystemError> {
+        let refusal = match self.asked.get(&deed).cloned() {
+            Some(refusal) => {
+                meter.charge(gas::PERMISSION_AGAIN)?;
+                refusal
+            }
+            None => self.ask(deed, meter)?,
+        };
+        if refusal.is_none() && deed.action == Action::Create {
+            meter.charge(gas::CONTRACT_MADE)?;
         }
-        if let Some(refusal) = known {
-            return Some((price, refusal.clone()));
-        }
-        let denial = self.asker.as_ref().and_then(|asker| asker.ask(&deed).err());
-        let refusal = denial.map(|denial| denial.abi_encode());
-        self.asked.insert(deed, refusal.clone());
-        Some((price, refusal))
+        Ok(refusal)
     }
+
+    /// The same for what this transaction has not asked yet. Nothing that bears on it changes before the transaction is
+    /// over, so that the answer holds for all of it.
+    fn ask(&mut self, deed: Deed, meter: &mut GasMeter) -> Result<Option<Bytes>, SystemError> {
+        meter.charge(gas::PERMISSION)?;
+        let height = self.machine.ctx.block().number().saturating_to();
+        let place = Place { account: self.machine.ctx.tx().caller, height };
+        let known = contracts::known(self.overlay(), meter, place, &deed)?;
+        let refusal = self.asker.as_ref().and_then(|asker| refusal(asker, &deed, &known));
+        self.asked.insert(deed, refusal.clone());
+        Ok(refusal)
+    }
+}
+
+/// Why a deed is refused, as the caller is told: the contract does not answer, or the policies say no.
+fn refusal(asker: &Asker, deed: &Deed, known: &Known) -> Option<Bytes> {
+    let halted = known.halted.as_ref().map(Halted::abi_encode);
+    halted.or_else(|| asker.ask(deed, known).err().map(|denial| denial.abi_encode()))
 }
 
 /// The result of a frame that never runs.
@@ -160,6 +186,22 @@ fn unstarted(input: &FrameInput, result: InterpreterResult) -> FrameResult {
         }),
         FrameInput::Empty => FrameResult::Call(CallOutcome::new(result, 0..0)),
     }
+}
+
+/// Whether a frame is a transaction's own creation. Its intrinsic gas has left what the contract's row costs
+/// (`validity`); a call that only asks may have less, and then has nothing left to make a contract with.
+fn makes_by_transaction(init: &FrameInit) -> bool {
+    init.depth == 0 && matches!(init.frame_input, FrameInput::Create(_))
+}
+
+/// A frame that has paid.
+fn charged(mut frame: FrameInitResult<'_, Frame>, price: u64) -> FrameInitResult<'_, Frame> {
+    let gas = match &mut frame {
+        ItemOrResult::Item(frame) => &mut frame.interpreter.gas,
+        ItemOrResult::Result(result) => result.gas_mut(),
+    };
+    gas.set_remaining(gas.remaining().saturating_sub(price));
+    frame
 }
 
 fn gas_limit(input: &FrameInput) -> u64 {
@@ -190,26 +232,29 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<Self::Context>> {
-        let Some(deed) = self.deed(&init) else { return self.machine.frame_init(init) };
+        let Some(deed) = self.deed(&init) else {
+            let price = if makes_by_transaction(&init) { gas::CONTRACT_MADE } else { 0 };
+            return self.machine.frame_init(init).map(|frame| charged(frame, price));
+        };
         let (limit, reservoir) = (gas_limit(&init.frame_input), init.frame_input.reservoir());
-        let Some((price, refusal)) = self.judge(deed, limit) else {
-            let gas = Gas::new_spent_with_reservoir(limit, reservoir);
-            let result = InterpreterResult::new(InstructionResult::OutOfGas, Bytes::new(), gas);
-            return Ok(ItemOrResult::Result(unstarted(&init.frame_input, result)));
+        let mut meter = GasMeter::new(limit);
+        let (result, data, gas) = match self.judge(deed, &mut meter) {
+            Ok(None) => {
+                let price = limit.saturating_sub(meter.left());
+                return self.machine.frame_init(init).map(|frame| charged(frame, price));
+            }
+            Ok(Some(data)) | Err(SystemError::Revert(data)) => {
+                let mut gas = Gas::new_with_regular_gas_and_reservoir(limit, reservoir);
+                gas.set_remaining(meter.left());
+                (InstructionResult::Revert, data, gas)
+            }
+            Err(SystemError::OutOfGas) => {
+                (InstructionResult::OutOfGas, Bytes::new(), Gas::new_spent_with_reservoir(limit, reservoir))
+            }
+            Err(SystemError::State(error)) => return Err(ContextError::Db(StateFailure(error))),
         };
-        if let Some(data) = refusal {
-            let mut gas = Gas::new_with_regular_gas_and_reservoir(limit, reservoir);
-            gas.set_remaining(limit.saturating_sub(price));
-            let result = InterpreterResult::new(InstructionResult::Revert, data, gas);
-            return Ok(ItemOrResult::Result(unstarted(&init.frame_input, result)));
-        }
-        let mut frame = self.machine.frame_init(init)?;
-        let gas = match &mut frame {
-            ItemOrResult::Item(frame) => &mut frame.interpreter.gas,
-            ItemOrResult::Result(result) => result.gas_mut(),
-        };
-        gas.set_remaining(gas.remaining().saturating_sub(price));
-        Ok(frame)
+        let result = InterpreterResult::new(result, data, gas);
+        Ok(ItemOrResult::Result(unstarted(&init.frame_input, result)))
     }
 
     fn frame_run(&mut self) -> Result<FrameInitOrResult<Frame>, ContextDbError<Self::Context>> {

@@ -24,6 +24,7 @@
 mod account;
 mod admission;
 mod call;
+pub mod contracts;
 mod env;
 mod error;
 mod evm;
@@ -57,8 +58,8 @@ pub use identity::{
 };
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{
-    GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, SYSTEM_CONTRACTS, asks_who_signed, gas,
-    is_system,
+    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, SYSTEM_CONTRACTS, asks_who_signed,
+    gas, is_system,
 };
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};
 pub use validity::Wish;

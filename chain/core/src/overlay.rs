@@ -25,10 +25,11 @@ use revm::{
 
 use crate::{
     account::{self, AccountState},
+    contracts::{self, Contract},
     identity::IdentityEvent,
     permissions::Policies,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, signers_unknown},
+    system::{Effects, RowKey, Rows, Write, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -80,6 +81,8 @@ pub(crate) struct Overlay<R> {
     standings: AddressMap<Option<Enrolled>>,
     /// What the senders' authorities lend them, by number.
     backings: BTreeMap<u32, Backing>,
+    /// The rows of contracts that were called.
+    contracts: AddressMap<Option<Arc<Contract>>>,
     /// The policies in force, once somebody has asked.
     policies: Option<Arc<Policies>>,
     events: Vec<IdentityEvent>,
@@ -101,6 +104,7 @@ impl<R: StateReader> Overlay<R> {
             rows: BTreeMap::new(),
             standings: AddressMap::default(),
             backings: BTreeMap::new(),
+            contracts: AddressMap::default(),
             policies: None,
             events: Vec::new(),
             recent_signers: None,
@@ -178,16 +182,32 @@ impl<R: StateReader> Overlay<R> {
     /// Applies what the running transaction has staged.
     pub(crate) fn apply_staged(&mut self) -> Result<(), ReadError> {
         let Some(effects) = self.staged.take() else { return Ok(()) };
-        for (key, value) in effects.writes {
-            let before = self.row(&key)?;
-            let row = self.rows.entry(key).or_insert(CachedRow { before: before.clone(), now: before });
-            row.now = value;
-        }
+        self.write_rows(effects.writes)?;
         self.events.extend(effects.events);
         // Any row may bear on anyone's standing and on the policies, and such transactions are rare.
         self.standings.clear();
         self.backings.clear();
+        self.contracts.clear();
         self.policies = None;
+        Ok(())
+    }
+
+    /// Writes the rows of contracts that the transaction which just succeeded has made.
+    pub(crate) fn write_made(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
+        if !writes.is_empty() {
+            self.write_rows(writes)?;
+            // Whoever called an address before a contract came there saw none.
+            self.contracts.clear();
+        }
+        Ok(())
+    }
+
+    fn write_rows(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
+        for (key, value) in writes {
+            let before = self.row(&key)?;
+            let row = self.rows.entry(key).or_insert(CachedRow { before: before.clone(), now: before });
+            row.now = value;
+        }
         Ok(())
     }
 
@@ -323,6 +343,19 @@ impl<R: StateReader> Rows for Overlay<R> {
         }
         // Only what is written is kept: what each transaction reads of the registry is cached decoded.
         Ok(self.reader.get(&key.state_key())?.map(Bytes::from))
+    }
+
+    fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
+        Ok(self.account(address)?.code_hash.is_some())
+    }
+
+    fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError> {
+        if let Some(contract) = self.contracts.get(&address) {
+            return Ok(contract.clone());
+        }
+        let contract = contracts::tables::contract(self, address)?.map(Arc::new);
+        self.contracts.insert(address, contract.clone());
+        Ok(contract)
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

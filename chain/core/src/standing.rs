@@ -75,7 +75,7 @@ impl Freeze {
     }
 
     /// Whether it refuses an action at a height.
-    const fn refuses(&self, height: u64, action: Action) -> bool {
+    pub(crate) const fn refuses(&self, height: u64, action: Action) -> bool {
         let binds = self.until == 0 || height <= self.until;
         let covered = match self.scope {
             Scope::All => true,

@@ -9,12 +9,14 @@ use revm::{
 };
 
 use crate::{
+    contracts::{self, Halted, Place},
     env::{BlockEnv, MAX_INIT_CODE_BYTES, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
     overlay::Overlay,
     permissions::{Asker, Deed, Denial, Sender},
     standing::{Action, Enrolled, decide_sender},
+    system::{GasMeter, SystemError, gas},
 };
 
 /// What a transaction can ask for without a look at the state.
@@ -50,8 +52,10 @@ fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(),
         return Err(TxInvalid::GasAboveBlock { have, left: gas_left });
     }
     let due = due_gas(tx, gas_params);
-    if due.initial_total_gas() > have {
-        return Err(TxInvalid::IntrinsicGas { have, want: due.initial_total_gas() });
+    let row = if tx.kind().is_create() { gas::CONTRACT_MADE } else { 0 };
+    let want = due.initial_total_gas().saturating_add(row);
+    if want > have {
+        return Err(TxInvalid::IntrinsicGas { have, want });
     }
     if due.floor_gas() > have {
         return Err(TxInvalid::FloorGas { have, want: due.floor_gas() });
@@ -59,7 +63,8 @@ fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(),
     Ok(())
 }
 
-/// Gas that is due for the transaction's bytes (EIP-2028, EIP-2930, EIP-3860, EIP-7623).
+/// Gas that is due for the transaction's bytes (EIP-2028, EIP-2930, EIP-3860, EIP-7623). What a contract's row costs
+/// is due where its creation begins.
 fn due_gas(tx: &SignedTx, gas_params: &GasParams) -> InitialAndFloorGas {
     let items = tx.access_list().map(|list| list.0.as_slice()).unwrap_or_default();
     let addresses = u64::try_from(items.len()).unwrap_or(u64::MAX);
@@ -116,6 +121,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Refusal {
     /// By how its sender stands.
     Standing(Outcome),
+    /// The contract does not answer.
+    Contract(Halted),
     /// By the policies.
     Policy(Denial),
 }
@@ -125,6 +132,7 @@ impl Refusal {
     pub(crate) const fn outcome(&self) -> Outcome {
         match self {
             Self::Standing(outcome) => *outcome,
+            Self::Contract(_) => Outcome::ContractFrozen,
             Self::Policy(_) => Outcome::NotPermitted,
         }
     }
@@ -133,6 +141,7 @@ impl Refusal {
     pub(crate) fn output(&self) -> Bytes {
         match self {
             Self::Standing(_) => Bytes::new(),
+            Self::Contract(halted) => halted.abi_encode(),
             Self::Policy(denial) => denial.abi_encode(),
         }
     }
@@ -142,6 +151,7 @@ impl From<Refusal> for TxInvalid {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Standing(outcome) => Self::Refused { outcome },
+            Refusal::Contract(halted) => Self::ContractFrozen { halted },
             Refusal::Policy(denial) => Self::NotPermitted { denial },
         }
     }
@@ -155,23 +165,28 @@ pub(crate) fn judge<R: StateReader>(
 ) -> Result<Verdict, ExecError> {
     match overlay.standing(tx.sender())? {
         None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
-        Some(enrolled) => Ok(judge_enrolled(overlay, &Wish::of(tx), env, enrolled)?),
+        Some(enrolled) => judge_enrolled(overlay, &Wish::of(tx), env, enrolled),
     }
 }
 
-/// Judges somebody enrolled: first by standing, then by the policies.
+/// Judges somebody enrolled: first by standing, then by whether the contract answers, then by the policies.
 pub(crate) fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
     wish: &Wish<'_>,
     env: &BlockEnv,
     enrolled: Enrolled,
-) -> Result<Verdict, ReadError> {
+) -> Result<Verdict, ExecError> {
     let action = Action::of(wish.kind, wish.input);
     if let Err(outcome) = decide_sender(&enrolled.standing, env.height, env.time_secs, action) {
         return Ok(Verdict::Refuse(Refusal::Standing(outcome)));
     }
     let asker = asker(overlay, wish.account, &enrolled, env)?;
-    Ok(match asker.ask(&deed(wish, action)) {
+    let deed = deed(wish, action);
+    let known = known(overlay, Place { account: wish.account, height: env.height }, &deed)?;
+    if let Some(halted) = known.halted {
+        return Ok(Verdict::Refuse(Refusal::Contract(halted)));
+    }
+    Ok(match asker.ask(&deed, &known) {
         Ok(()) => Verdict::Execute(asker),
         Err(denial) => Verdict::Refuse(Refusal::Policy(denial)),
     })
@@ -187,6 +202,19 @@ pub(crate) fn asker<R: StateReader>(
     let Enrolled { standing, organisation } = enrolled;
     let sender = Sender { account, organisation: organisation.clone(), role: standing.role };
     Ok(Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs })
+}
+
+/// What is known of what a transaction is about. Intrinsic gas covers it: it is at most four rows.
+pub(crate) fn known<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    place: Place,
+    deed: &Deed,
+) -> Result<contracts::Known, ExecError> {
+    let meter = &mut GasMeter::new(u64::MAX);
+    contracts::known(overlay, meter, place, deed).map_err(|error| match error {
+        SystemError::State(error) => ExecError::State(error),
+        error => ExecError::Internal(format!("{error:?} where a transaction is asked about")),
+    })
 }
 
 /// What a transaction does, in the policies' terms.

@@ -30,11 +30,13 @@ pub enum Outcome {
     Frozen = 20,
     /// Not executed: no policy permits it, or one forbids it; `output` says which.
     NotPermitted = 21,
+    /// Not executed: the contract is frozen or retired; `output` says which of both.
+    ContractFrozen = 22,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 9] = [
+    pub const ALL: [Outcome; 10] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -44,6 +46,7 @@ impl Outcome {
         Outcome::RoleForbidden,
         Outcome::Frozen,
         Outcome::NotPermitted,
+        Outcome::ContractFrozen,
     ];
 
     /// The stable number of this outcome.
@@ -79,6 +82,7 @@ impl Outcome {
             Outcome::RoleForbidden => "refused: the sender's role is not one of an account",
             Outcome::Frozen => "refused: the sender's account is frozen",
             Outcome::NotPermitted => "refused: not permitted",
+            Outcome::ContractFrozen => "refused: the contract is frozen or retired",
         }
     }
 }
@@ -102,8 +106,8 @@ pub struct Receipt {
     pub contract_address: Option<Address>,
     /// Events, in order; empty unless it succeeded.
     pub logs: Vec<Log>,
-    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, the error that
-    /// says why; empty otherwise.
+    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, or to a frozen
+    /// contract, the error that says why; empty otherwise.
     pub output: Bytes,
 }
 
@@ -249,6 +253,19 @@ mod tests {
             receipt().digest().to_string(),
             "0x548eb5667decd7df4e985dae829efb42e0f63a6940b32d489a4c42f4b8500d69"
         );
+    }
+
+    #[test]
+    fn the_receipt_of_a_call_of_a_frozen_contract_is_golden() {
+        let output = Bytes::from_static(b"why");
+        let receipt =
+            Receipt { outcome: Outcome::ContractFrozen, gas_used: 0, logs: vec![], output, ..receipt() };
+        assert_eq!(receipt.comet_result().code, 22);
+        assert_eq!(
+            alloy_primitives::hex::encode(receipt.encode()),
+            format!("f841a0{}0294{}1682ea6080c083776879", "01".repeat(32), "02".repeat(20))
+        );
+        assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), receipt);
     }
 
     #[test]

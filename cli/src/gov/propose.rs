@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use concordat_core::governance::abi::IGovernance;
 use concordat_governance::{
     Action, Effect, Kind,
-    action::{Admission, Basis, NewValidator, Scope},
+    action::{Admission, Basis, ListKind, NewValidator, Scope},
 };
 use concordat_permissions::PolicyId;
 use concordat_types::{OrgId, genesis::GenesisPart};
@@ -56,6 +56,18 @@ pub enum ProposeCommand {
     SetPolicy(Proposing<PolicyArgs>),
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
     RepealPolicy(Proposing<PolicyIdArgs>),
+    /// How the ledger's list of who may deploy binds, who comes on it and who goes from it.
+    SetDeployList(Proposing<DeployListArgs>),
+    /// Calls of a contract are refused.
+    FreezeContract(Proposing<FreezeContractArgs>),
+    /// A frozen contract answers again.
+    UnfreezeContract(Proposing<ContractArgs>),
+    /// Calls of a contract are refused for good.
+    RetireContract(Proposing<ContractArgs>),
+    /// Who keeps a contract's lists.
+    SetContractAdministrator(Proposing<AdministratorArgs>),
+    /// Freezes a contract at once, for a while.
+    EmergencyFreezeContract(Proposing<ContractArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -223,6 +235,45 @@ pub struct PolicyArgs {
     file: PathBuf,
 }
 
+#[derive(Args)]
+pub struct DeployListArgs {
+    /// none: it binds nobody; allow: only who is on it may deploy; deny: who is on it may not.
+    kind: ListKind,
+    /// An account that comes on it; repeat it for each.
+    #[arg(long, value_name = "ACCOUNT")]
+    add: Vec<Address>,
+    /// An account that goes from it; repeat it for each.
+    #[arg(long, value_name = "ACCOUNT")]
+    remove: Vec<Address>,
+}
+
+#[derive(Args)]
+pub struct FreezeContractArgs {
+    /// The contract.
+    contract: Address,
+    #[command(flatten)]
+    basis: BasisArgs,
+    /// The last height at which it binds; without, until it is lifted.
+    #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+    until: u64,
+}
+
+#[derive(Args)]
+pub struct ContractArgs {
+    /// The contract.
+    contract: Address,
+    #[command(flatten)]
+    basis: BasisArgs,
+}
+
+#[derive(Args)]
+pub struct AdministratorArgs {
+    /// The contract.
+    contract: Address,
+    /// An operator or developer; the zero address: nobody.
+    administrator: Address,
+}
+
 /// What becomes an action; some ask the node first.
 pub trait Proposable {
     /// The action.
@@ -265,6 +316,24 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::RepealPolicy(args) => {
             let id = args.what.id.to_string();
             submit(&args.sender, &Action::RepealPolicy { id }, json)
+        }
+        Command::SetDeployList(args) => args.propose(json),
+        Command::FreezeContract(args) => args.propose(json),
+        Command::UnfreezeContract(args) => {
+            let (contract, basis) = args.what.read()?;
+            submit(&args.sender, &Action::UnfreezeContract { contract, basis }, json)
+        }
+        Command::RetireContract(args) => {
+            let (contract, basis) = args.what.read()?;
+            submit(&args.sender, &Action::RetireContract { contract, basis }, json)
+        }
+        Command::SetContractAdministrator(args) => {
+            let AdministratorArgs { contract, administrator } = args.what;
+            submit(&args.sender, &Action::SetContractAdministrator { contract, administrator }, json)
+        }
+        Command::EmergencyFreezeContract(args) => {
+            let (contract, basis) = args.what.read()?;
+            submit(&args.sender, &Action::EmergencyFreezeContract { contract, basis }, json)
         }
     }
 }
@@ -364,6 +433,29 @@ impl PolicyArgs {
     /// The policy's text, byte by byte as it stands in the file.
     pub fn text(&self) -> Result<String> {
         fs::read_to_string(&self.file).wrap_err_with(|| self.file.display().to_string())
+    }
+}
+
+impl Proposable for DeployListArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        // The payload has one form: in order, each once.
+        let ordered =
+            |accounts: &[Address]| BTreeSet::from_iter(accounts.iter().copied()).into_iter().collect();
+        let (add, remove) = (ordered(&self.add), ordered(&self.remove));
+        Ok(Action::SetDeployList { kind: self.kind, add, remove })
+    }
+}
+
+impl Proposable for FreezeContractArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let Self { contract, basis, until } = self;
+        Ok(Action::FreezeContract { contract: *contract, basis: basis.read()?, until: *until })
+    }
+}
+
+impl ContractArgs {
+    fn read(&self) -> Result<(Address, Basis)> {
+        Ok((self.contract, self.basis.read()?))
     }
 }
 

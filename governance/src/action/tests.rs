@@ -64,6 +64,30 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
                 .into(),
         ),
         (Action::RepealPolicy { id: "no-one".into() }, "c7866e6f2d6f6e65".into()),
+        (
+            Action::SetDeployList { kind: ListKind::Allow, add: vec![account], remove: vec![] },
+            format!("d801d5{account_hex}c0"),
+        ),
+        (
+            Action::FreezeContract { contract: account, basis: basis(), until: 500 },
+            format!("f842{account_hex}{basis_hex}8201f4"),
+        ),
+        (
+            Action::UnfreezeContract { contract: account, basis: basis() },
+            format!("f83f{account_hex}{basis_hex}"),
+        ),
+        (
+            Action::RetireContract { contract: account, basis: basis() },
+            format!("f83f{account_hex}{basis_hex}"),
+        ),
+        (
+            Action::SetContractAdministrator { contract: account, administrator: Address::ZERO },
+            format!("ea{account_hex}94{}", "00".repeat(20)),
+        ),
+        (
+            Action::EmergencyFreezeContract { contract: account, basis: basis() },
+            format!("f83f{account_hex}{basis_hex}"),
+        ),
     ]
 }
 
@@ -172,4 +196,58 @@ fn an_unknown_scope_is_no_freeze() {
     let decoded = Action::decode(Kind::EmergencyFreeze, &wire::encode(&row));
     assert_eq!(decoded, Err(ActionError::Malformed(Kind::EmergencyFreeze)));
     assert!("most".parse::<Scope>().is_err() && Scope::from_code(0).is_none());
+}
+
+#[test]
+fn accounts_of_a_list_have_one_order_and_are_no_more_than_one_proposal_may_list() {
+    let accounts = |range: std::ops::Range<u8>| range.map(Address::repeat_byte).collect::<Vec<_>>();
+    let set = |add, remove| Action::SetDeployList { kind: ListKind::Deny, add, remove };
+    assert_eq!(set(accounts(0..60), accounts(60..100)).validate(), Ok(()));
+    let error = refused(set(accounts(0..60), accounts(60..101)));
+    assert_eq!(error, ActionError::TooManyAccounts { have: 101 });
+    assert!(error.to_string().contains("101 accounts, more than the 100 allowed"));
+    let [one, two] = [1, 2].map(Address::repeat_byte);
+    for list in [vec![two, one], vec![one, one]] {
+        let what = "the accounts to add";
+        assert_eq!(refused(set(list.clone(), vec![])), ActionError::Unordered { what });
+        let what = "the accounts to remove";
+        assert_eq!(refused(set(vec![], list)), ActionError::Unordered { what });
+    }
+    let both = set(vec![one, two], vec![two]);
+    assert_eq!(refused(both), ActionError::AddedAndRemoved { account: two });
+    let row = DeployListRow { kind: 3, add: vec![], remove: vec![] };
+    let decoded = Action::decode(Kind::SetDeployList, &wire::encode(&row));
+    assert_eq!(decoded, Err(ActionError::Malformed(Kind::SetDeployList)));
+}
+
+#[test]
+fn an_administrator_is_told_with_its_contract_and_nothing_else() {
+    for count in [0, 1, 3] {
+        let payload = wire::encode(&vec![Address::ZERO; count]);
+        let decoded = Action::decode(Kind::SetContractAdministrator, &payload);
+        assert_eq!(decoded, Err(ActionError::Malformed(Kind::SetContractAdministrator)));
+    }
+}
+
+#[test]
+fn orders_on_contracts_say_why() {
+    let (contract, basis) = (Address::repeat_byte(7), Basis { document: B256::ZERO, reference: " ".into() });
+    for action in [
+        Action::FreezeContract { contract, basis: basis.clone(), until: 0 },
+        Action::UnfreezeContract { contract, basis: basis.clone() },
+        Action::RetireContract { contract, basis: basis.clone() },
+        Action::EmergencyFreezeContract { contract, basis },
+    ] {
+        assert_eq!(refused(action), ActionError::Text("the reference"));
+    }
+}
+
+#[test]
+fn kinds_of_lists_survive_their_codes_and_names() {
+    for kind in ListKind::ALL {
+        assert_eq!(ListKind::from_code(kind.code()), Some(kind));
+        assert_eq!(kind.to_string().parse(), Ok(kind));
+    }
+    assert_eq!(ListKind::from_code(3), None);
+    assert!("some".parse::<ListKind>().unwrap_err().contains("none, allow and deny"));
 }

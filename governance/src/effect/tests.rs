@@ -187,3 +187,82 @@ fn every_text_of_a_policy_is_bound() {
     let digests: BTreeSet<B256> = effects.map(|effect| effect.digest()).collect();
     assert_eq!(digests.len(), texts.len() * texts.len());
 }
+
+/// Effects on lists and contracts, one change each.
+fn contract_effects() -> Vec<Effect> {
+    let (contract, account) = (Address::repeat_byte(6), Address::repeat_byte(7));
+    let basis = || Basis { document: B256::repeat_byte(4), reference: "Order 7".into() };
+    let frozen = |end, emergency| Some(Halt::Frozen { basis: basis(), end, emergency });
+    let retired = || Some(Halt::Retired { basis: basis() });
+    let listed = |kind, accounts| Listed { kind, accounts };
+    let halt = |before, after| Change::ContractHalt { contract, before, after };
+    let administrator = |before, after| Change::ContractAdministrator { contract, before, after };
+    let (before, after) = (listed(ListKind::None, vec![]), listed(ListKind::Allow, vec![contract, account]));
+    let changes = vec![
+        Change::DeployList { before, after },
+        halt(None, frozen(End::At(9), false)),
+        halt(frozen(End::Never, false), None),
+        halt(frozen(End::After(20), true), retired()),
+        administrator(None, Some(account)),
+        administrator(Some(account), None),
+    ];
+    let effect = |change| Effect {
+        kind: Kind::FreezeContract,
+        action: B256::repeat_byte(9),
+        changes: vec![change],
+        quorum: None,
+    };
+    changes.into_iter().map(effect).collect()
+}
+
+#[test]
+fn the_bytes_of_effects_on_contracts_are_golden_and_have_one_form() {
+    let effects = contract_effects();
+    effects.iter().for_each(check_form);
+    let bytes: Vec<String> = effects.iter().map(|effect| hex::encode(effect.encode())).collect();
+    let head = |length: &str| format!("{length}0150a0{}", "09".repeat(32));
+    let (key, account) = (format!("94{}", "06".repeat(20)), format!("94{}", "07".repeat(20)));
+    let order = format!("e9a0{}874f726465722037", "04".repeat(32));
+    assert_eq!(bytes[0], format!("f85a{}f5f4078083c280c0adec01ea{key}{account}c0", head("")));
+    assert_eq!(bytes[1], format!("f86f{}f849f84708{key}80afee01{order}010980c0", head("")));
+    assert_eq!(bytes[2], format!("f86f{}f849f84708{key}afee01{order}80808080c0", head("")));
+    assert_eq!(bytes[3], format!("f89e{}f878f87608{key}afee01{order}021401afee02{order}808080c0", head("")));
+    assert_eq!(bytes[4], format!("f853{}eeed09{key}8095{account}c0", head("")));
+    assert_eq!(bytes[5], format!("f853{}eeed09{key}95{account}80c0", head("")));
+}
+
+#[test]
+fn people_read_what_becomes_of_contracts_and_lists() {
+    let text: Vec<String> = contract_effects().iter().map(ToString::to_string).collect();
+    let [contract, account] = [6, 7].map(Address::repeat_byte);
+    for (text, lines) in text.iter().zip([
+        format!(
+            "  list of who may deploy\n    - binds nobody\n    + only those on it; with {contract}, {account}"
+        ),
+        format!("  contract {contract}\n    - none\n    + frozen, through height 9; basis \"Order 7\""),
+        format!("  contract {contract}\n    - frozen, until it is lifted; basis \"Order 7\""),
+        "    - emergency, frozen, for 20 blocks; basis".to_owned(),
+        format!("  administrator of contract {contract}\n    - none\n    + {account}"),
+        format!("  administrator of contract {contract}\n    - {account}\n    + none"),
+    ]) {
+        assert!(text.contains(&lines), "{lines:?} is not in:\n{text}");
+    }
+    assert!(text[3].contains("    + retired for good; basis \"Order 7\" 0x0404"), "{}", text[3]);
+}
+
+#[test]
+fn machines_read_what_becomes_of_contracts() {
+    let json = serde_json::to_value(contract_effects()).unwrap();
+    assert_eq!(json[0]["changes"][0]["after"]["kind"], "allow");
+    assert_eq!(json[1]["changes"][0]["what"], "contract-halt");
+    assert_eq!(json[1]["changes"][0]["after"]["end"]["at"], 9);
+    assert_eq!(json[3]["changes"][0]["after"]["state"], "retired");
+}
+
+#[test]
+fn a_list_out_of_order_is_no_effect() {
+    let mut effect = contract_effects().swap_remove(0);
+    let Change::DeployList { after, .. } = &mut effect.changes[0] else { panic!() };
+    after.accounts.reverse();
+    assert_eq!(Effect::decode(&effect.encode()), None);
+}

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display};
 
-use super::{Change, Effect, End, Freeze, Seat};
+use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
+    action::ListKind,
     facts::{OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
 };
@@ -41,6 +42,15 @@ impl Display for Change {
                 sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
             }
             Change::Policy { id, before, after } => policy(f, id, before.as_deref(), after.as_deref()),
+            Change::DeployList { before, after } => {
+                sides(f, "list of who may deploy", Some(before), Some(after))
+            }
+            Change::ContractHalt { contract, before, after } => {
+                sides(f, &format!("contract {contract}"), before.as_ref(), after.as_ref())
+            }
+            Change::ContractAdministrator { contract, before, after } => {
+                sides(f, &format!("administrator of contract {contract}"), before.as_ref(), after.as_ref())
+            }
         }
     }
 }
@@ -154,6 +164,35 @@ impl Display for Freeze {
         let Freeze { scope, basis, end, emergency } = self;
         let emergency = if *emergency { "emergency, " } else { "" };
         write!(f, "{emergency}scope {scope}, {end}; basis {:?} {}", basis.reference, basis.document)
+    }
+}
+
+impl Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ListKind::None => f.write_str("binds nobody")?,
+            ListKind::Allow => f.write_str("only those on it")?,
+            ListKind::Deny => f.write_str("nobody on it")?,
+        }
+        if self.accounts.is_empty() {
+            return Ok(());
+        }
+        let accounts: Vec<String> = self.accounts.iter().map(ToString::to_string).collect();
+        write!(f, "; with {}", accounts.join(", "))
+    }
+}
+
+impl Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Halt::Frozen { basis, end, emergency } => {
+                let emergency = if *emergency { "emergency, " } else { "" };
+                write!(f, "{emergency}frozen, {end}; basis {:?} {}", basis.reference, basis.document)
+            }
+            Halt::Retired { basis } => {
+                write!(f, "retired for good; basis {:?} {}", basis.reference, basis.document)
+            }
+        }
     }
 }
 

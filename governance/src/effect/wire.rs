@@ -6,10 +6,10 @@
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
-use super::{Change, Effect, End, Freeze, Seat};
+use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
-    action::{Basis, Scope, is_policy_id},
+    action::{Basis, ListKind, Scope, is_policy_id},
     facts::{Membership, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     wire,
@@ -25,6 +25,9 @@ const SEAT: u8 = 3;
 const RULE: u8 = 4;
 const FREEZE: u8 = 5;
 const POLICY: u8 = 6;
+const DEPLOY_LIST: u8 = 7;
+const CONTRACT_HALT: u8 = 8;
+const CONTRACT_ADMINISTRATOR: u8 = 9;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -100,6 +103,18 @@ fn change_row(change: &Change) -> ChangeRow {
             let text = |text: &String| policy_row(text);
             row(POLICY, id.as_bytes(), maybe(before, text), maybe(after, text))
         }
+        Change::DeployList { before, after } => {
+            row(DEPLOY_LIST, &[], wire::encode(&listed_row(before)), wire::encode(&listed_row(after)))
+        }
+        Change::ContractHalt { contract, before, after } => {
+            row(CONTRACT_HALT, contract.as_slice(), maybe(before, halt_row), maybe(after, halt_row))
+        }
+        Change::ContractAdministrator { contract, before, after } => row(
+            CONTRACT_ADMINISTRATOR,
+            contract.as_slice(),
+            maybe(before, |account| *account),
+            maybe(after, |account| *account),
+        ),
     }
 }
 
@@ -139,6 +154,20 @@ fn change(row: &ChangeRow) -> Option<Change> {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
             before: read(before, policy)?,
             after: read(after, policy)?,
+        },
+        DEPLOY_LIST if key.is_empty() => Change::DeployList {
+            before: listed(wire::decode(before)?)?,
+            after: listed(wire::decode(after)?)?,
+        },
+        CONTRACT_HALT => Change::ContractHalt {
+            contract: Address::try_from(key.as_ref()).ok()?,
+            before: read(before, halt)?,
+            after: read(after, halt)?,
+        },
+        CONTRACT_ADMINISTRATOR => Change::ContractAdministrator {
+            contract: Address::try_from(key.as_ref()).ok()?,
+            before: read(before, Some)?,
+            after: read(after, Some)?,
         },
         _ => return None,
     })
@@ -221,25 +250,82 @@ struct FreezeRow {
     emergency: bool,
 }
 
-fn freeze_row(freeze: &Freeze) -> FreezeRow {
-    let (end, height) = match freeze.end {
+const fn end_row(end: End) -> (u8, u64) {
+    match end {
         End::Never => (0, 0),
         End::At(height) => (1, height),
         End::After(blocks) => (2, blocks),
-    };
+    }
+}
+
+const fn end(code: u8, height: u64) -> Option<End> {
+    match code {
+        0 => Some(End::Never),
+        1 => Some(End::At(height)),
+        2 => Some(End::After(height)),
+        _ => None,
+    }
+}
+
+fn freeze_row(freeze: &Freeze) -> FreezeRow {
+    let (end, height) = end_row(freeze.end);
     let Freeze { scope, basis, emergency, .. } = freeze;
     FreezeRow { scope: scope.code(), basis: basis.clone(), end, height, emergency: *emergency }
 }
 
 fn freeze(row: FreezeRow) -> Option<Freeze> {
-    let FreezeRow { scope, basis, end, height, emergency } = row;
-    let end = match end {
-        0 => End::Never,
-        1 => End::At(height),
-        2 => End::After(height),
-        _ => return None,
-    };
-    Some(Freeze { scope: Scope::from_code(scope)?, basis, end, emergency })
+    let FreezeRow { scope, basis, end: code, height, emergency } = row;
+    Some(Freeze { scope: Scope::from_code(scope)?, basis, end: end(code, height)?, emergency })
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct ListedRow {
+    kind: u8,
+    accounts: Vec<Address>,
+}
+
+fn listed_row(listed: &Listed) -> ListedRow {
+    ListedRow { kind: listed.kind.code(), accounts: listed.accounts.clone() }
+}
+
+fn listed(row: ListedRow) -> Option<Listed> {
+    let ListedRow { kind, accounts } = row;
+    let ordered = accounts.is_sorted_by(|one, other| one < other);
+    ordered.then_some(Listed { kind: ListKind::from_code(kind)?, accounts })
+}
+
+// What stops a contract. The numbers never change meaning.
+const FROZEN: u8 = 1;
+const RETIRED: u8 = 2;
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct HaltRow {
+    state: u8,
+    basis: Basis,
+    end: u8,
+    height: u64,
+    emergency: bool,
+}
+
+fn halt_row(halt: &Halt) -> HaltRow {
+    match halt {
+        Halt::Frozen { basis, end, emergency } => {
+            let (end, height) = end_row(*end);
+            HaltRow { state: FROZEN, basis: basis.clone(), end, height, emergency: *emergency }
+        }
+        Halt::Retired { basis } => {
+            HaltRow { state: RETIRED, basis: basis.clone(), end: 0, height: 0, emergency: false }
+        }
+    }
+}
+
+fn halt(row: HaltRow) -> Option<Halt> {
+    let HaltRow { state, basis, end: code, height, emergency } = row;
+    match state {
+        FROZEN => Some(Halt::Frozen { basis, end: end(code, height)?, emergency }),
+        RETIRED => Some(Halt::Retired { basis }),
+        _ => None,
+    }
 }
 
 #[derive(RlpEncodable, RlpDecodable)]

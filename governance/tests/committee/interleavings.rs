@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256};
 use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
-    action::Scope,
+    action::{ListKind, Scope},
     committee::MAX_WEIGHT,
-    facts::{Ability, Membership, PolicyFacts},
+    facts::{Ability, Halted, Membership, PolicyFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -136,6 +136,9 @@ impl Run {
         // Enacted before the first act.
         let old = PolicyFacts { text: "one".into(), proposal: 0 };
         world.policies.insert("treasury".into(), old);
+        // Frozen before the first act.
+        let frozen = Halted::Frozen { basis: basis(), until: 0, emergency: false };
+        world.contracts.get_mut(&contract(1)).unwrap().halted = Some(frozen);
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
@@ -167,7 +170,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(18) {
+        match self.random.below(24) {
             0 => admission(other, "first"),
             1 => Action::SuspendOrganisation(org(other)),
             2 => Action::ReinstateOrganisation(org(other)),
@@ -189,6 +192,14 @@ impl Run {
             }
             12 => emergency(self.random.pick(&[member(index), operator(index)])),
             13..=15 => self.policy(),
+            18..=22 => self.contract(),
+            23 => {
+                let kind = self.random.pick(&ListKind::ALL);
+                let (one, two) = (operator(index), operator(0));
+                let lists = [(vec![one], vec![]), (vec![], vec![one]), (vec![two], vec![]), (vec![], vec![])];
+                let (add, remove) = &lists[self.random.below(4) as usize];
+                deploy_list(kind, add, remove)
+            }
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -211,6 +222,19 @@ impl Run {
         match self.random.below(3) {
             0 => repeal_policy(id),
             _ => set_policy(id, self.random.pick(&["one", "two", "on the keystone", "bad"])),
+        }
+    }
+
+    fn contract(&mut self) -> Action {
+        let it = self.random.pick(&[contract(0), contract(0), contract(1), contract(2), system_contract()]);
+        let index = self.random.index(self.banks);
+        match self.random.below(9) {
+            0 | 1 => freeze_contract(it),
+            2 => Action::FreezeContract { contract: it, basis: basis(), until: self.world.height + 3 },
+            3 | 7 => unfreeze_contract(it),
+            4 | 5 => emergency_contract(it),
+            6 => administrator(it, self.random.pick(&[operator(index), member(index), Address::ZERO])),
+            _ => retire_contract(it),
         }
     }
 
@@ -359,6 +383,7 @@ impl Run {
             self.decided(place, status);
             if status == "executed" {
                 self.check_quorum(&before);
+                self.check_contracts(&before, &before.proposals[place].1);
                 *self.counts.entry(self.model[place].kind.name()).or_default() += 1;
             }
         }
@@ -413,6 +438,22 @@ impl Run {
         assert!(!leans || policies.contains_key("keystone"));
     }
 
+    /// The chain's own contracts are never touched, retirement is for good, and an emergency binds nothing anew that
+    /// its like has bound lately.
+    fn check_contracts(&self, before: &World, action: &Action) {
+        assert_eq!(before.contracts[&system_contract()], self.world.contracts[&system_contract()]);
+        for (address, facts) in &before.contracts {
+            if matches!(facts.halted, Some(Halted::Retired { .. })) {
+                assert_eq!(facts, &self.world.contracts[address]);
+            }
+        }
+        let Action::EmergencyFreezeContract { contract, .. } = action else { return };
+        assert!(before.halted(contract).is_none());
+        if let Some(Halted::Frozen { until, emergency: true, .. }) = before.contracts[contract].halted {
+            assert!(before.height > until + before.rules[&Kind::EmergencyFreezeContract].lapse_blocks);
+        }
+    }
+
     /// If all who can vote agreed, one of them could change the rules, and the committee.
     fn check_changeable(&mut self) {
         let mut renewed = self.world.clone();
@@ -453,7 +494,9 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     for outcome in ["executed", "failed", "rejected", "expired", "revoked", "vetoed", "void"] {
         assert!(outcomes.get(outcome).is_some_and(|count| *count > 0), "no proposal was {outcome}");
     }
-    for kind in [Kind::SetPolicy, Kind::RepealPolicy] {
+    let contracts = [Kind::FreezeContract, Kind::UnfreezeContract, Kind::RetireContract];
+    let others = [Kind::SetContractAdministrator, Kind::EmergencyFreezeContract, Kind::SetDeployList];
+    for kind in [Kind::SetPolicy, Kind::RepealPolicy].into_iter().chain(contracts).chain(others) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -8,9 +8,12 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Basis, NewValidator, Scope},
-    effect::{Change, End},
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
+    action::{Basis, ListKind, NewValidator, Scope},
+    effect::{Change, End, Halt},
+    facts::{
+        Ability, AccountFacts, ContractFacts, Frozen, Halted, Membership, OrganisationFacts, PolicyFacts,
+        ValidatorFacts,
+    },
     lifecycle,
 };
 use concordat_types::{
@@ -40,6 +43,8 @@ pub struct World {
     pub freezes: BTreeMap<Address, Frozen>,
     pub recent: BTreeSet<ConsensusAddress>,
     pub policies: BTreeMap<String, PolicyFacts>,
+    pub deploy_list: (ListKind, BTreeSet<Address>),
+    pub contracts: BTreeMap<Address, ContractFacts>,
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
     pub proposals: Vec<(Proposal, Action)>,
@@ -121,6 +126,42 @@ pub fn repeal_policy(id: &str) -> Action {
     Action::RepealPolicy { id: id.into() }
 }
 
+/// A contract of the worlds here.
+pub fn contract(index: u8) -> Address {
+    Address::repeat_byte(0xc0 + index)
+}
+
+/// A part of the chain itself.
+pub fn system_contract() -> Address {
+    Address::repeat_byte(0xfe)
+}
+
+pub fn freeze_contract(contract: Address) -> Action {
+    Action::FreezeContract { contract, basis: basis(), until: 0 }
+}
+
+pub fn emergency_contract(contract: Address) -> Action {
+    Action::EmergencyFreezeContract { contract, basis: basis() }
+}
+
+pub fn unfreeze_contract(contract: Address) -> Action {
+    Action::UnfreezeContract { contract, basis: basis() }
+}
+
+pub fn retire_contract(contract: Address) -> Action {
+    Action::RetireContract { contract, basis: basis() }
+}
+
+pub fn administrator(contract: Address, administrator: Address) -> Action {
+    Action::SetContractAdministrator { contract, administrator }
+}
+
+/// Puts accounts on the list of who may deploy, and takes others off it.
+pub fn deploy_list(kind: ListKind, add: &[Address], remove: &[Address]) -> Action {
+    let ordered = |accounts: &[Address]| BTreeSet::from_iter(accounts.iter().copied()).into_iter().collect();
+    Action::SetDeployList { kind, add: ordered(add), remove: ordered(remove) }
+}
+
 /// What the engine of these tests says of a set: nothing may be bad, more than enough, or without its keystone.
 fn engine_verdict(policies: &BTreeMap<String, PolicyFacts>) -> Result<(), String> {
     if let Some((id, _)) = policies.iter().find(|(_, policy)| policy.text.contains("bad")) {
@@ -171,6 +212,11 @@ impl World {
             world.validators.push(validator(index, index, 10));
         }
         world.enrol(0, Role::Regulator);
+        for index in 0..2 {
+            world.contracts.insert(contract(index), ContractFacts::default());
+        }
+        let system = ContractFacts { system: true, ..ContractFacts::default() };
+        world.contracts.insert(system_contract(), system);
         world.validators.sort_by_key(|v| v.consensus_key);
         world.committee = Committee::new(members).unwrap();
         let rule = |kind: &Kind| (*kind, Rule::initial(*kind, weights.len()));
@@ -301,8 +347,25 @@ impl World {
                     self.policies.remove(&id);
                     self.policies.extend(after.map(|text| (id, PolicyFacts { text, proposal })));
                 }
+                Change::DeployList { before, after } => {
+                    self.deploy_list.0 = after.kind;
+                    before.accounts.iter().for_each(|account| assert!(self.deploy_list.1.remove(account)));
+                    after.accounts.iter().for_each(|account| assert!(self.deploy_list.1.insert(*account)));
+                }
+                Change::ContractHalt { contract, after, .. } => {
+                    self.contracts.get_mut(&contract).unwrap().halted =
+                        after.map(|halt| halted(halt, self.height));
+                }
+                Change::ContractAdministrator { contract, after, .. } => {
+                    self.contracts.get_mut(&contract).unwrap().administrator = after;
+                }
             }
         }
+    }
+
+    /// What stops a contract now.
+    pub fn halted(&self, contract: &Address) -> Option<&Halted> {
+        self.contracts[contract].halted.as_ref().filter(|halted| halted.binds(self.height))
     }
 
     fn apply_freeze(&mut self, account: Address, after: Option<concordat_governance::effect::Freeze>) {
@@ -310,11 +373,7 @@ impl World {
             self.freezes.remove(&account);
             return;
         };
-        let until = match freeze.end {
-            End::Never => 0,
-            End::At(height) => height,
-            End::After(blocks) => self.height + blocks,
-        };
+        let until = last_height(freeze.end, self.height);
         let frozen = Frozen { scope: freeze.scope, basis: freeze.basis, until, emergency: freeze.emergency };
         self.freezes.insert(account, frozen);
     }
@@ -329,6 +388,24 @@ impl World {
             (false, true) => Ability::Later,
             (false, false) => Ability::Now,
         }
+    }
+}
+
+/// The last height of what is imposed now.
+fn last_height(end: End, height: u64) -> u64 {
+    match end {
+        End::Never => 0,
+        End::At(height) => height,
+        End::After(blocks) => height + blocks,
+    }
+}
+
+fn halted(halt: Halt, height: u64) -> Halted {
+    match halt {
+        Halt::Frozen { basis, end, emergency } => {
+            Halted::Frozen { basis, until: last_height(end, height), emergency }
+        }
+        Halt::Retired { basis } => Halted::Retired { basis },
     }
 }
 
@@ -407,5 +484,17 @@ impl Facts for World {
         policies.remove(id);
         policies.extend(text.map(|text| (id.into(), PolicyFacts { text: text.into(), proposal: 0 })));
         Ok(self.engine_says.clone().map_or_else(|| engine_verdict(&policies), Err))
+    }
+
+    fn deploy_list(&mut self) -> Result<ListKind, Infallible> {
+        Ok(self.deploy_list.0)
+    }
+
+    fn on_deploy_list(&mut self, account: Address) -> Result<bool, Infallible> {
+        Ok(self.deploy_list.1.contains(&account))
+    }
+
+    fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, Infallible> {
+        Ok(self.contracts.get(&address).cloned())
     }
 }

@@ -1,17 +1,22 @@
 //! An effect becomes rows, Solidity events and events for the node.
 
+use alloy_primitives::LogData;
 use alloy_sol_types::SolEvent as _;
 use concordat_governance::{
     Action, Committee, Effect, Member,
-    effect::{Change, End, Freeze, Seat},
+    effect::{Change, End, Freeze, Halt, Listed, Seat},
     facts::{Frozen, Membership, OrganisationFacts, ValidatorFacts},
 };
-use concordat_permissions::PolicyId;
+use concordat_permissions::{ListKind, PolicyId};
 use concordat_types::{Address, B256, Bytes, OrgId};
 
 use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, tables};
 use crate::{
     account::corrupt,
+    contracts::{
+        self, Contract, ContractHalt, ContractState,
+        tables::{List, contract_key, deploy_list_key, halt_key, kind_write},
+    },
     identity::{self, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord},
     permissions::{self, changed},
     system::{Effects, Rows, SystemError},
@@ -63,6 +68,11 @@ impl<R: Rows> Applier<'_, R> {
             }
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
             Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),
+            Change::DeployList { before, after } => self.deploy_list(before, after),
+            Change::ContractHalt { contract, after, .. } => self.contract_halt(*contract, after.as_ref()),
+            Change::ContractAdministrator { contract, after, .. } => {
+                self.contract_administrator(*contract, *after)
+            }
         }
     }
 
@@ -235,15 +245,105 @@ impl<R: Rows> Applier<'_, R> {
         Ok(())
     }
 
-    /// A freeze that is imposed at this height.
-    fn imposed(&self, freeze: &Freeze) -> AccountFreeze {
-        let until = match freeze.end {
+    /// Who may deploy: from the next transaction on.
+    fn deploy_list(&mut self, before: &Listed, after: &Listed) -> Result<(), SystemError> {
+        let kind = ListKind::from_code(after.kind.code())
+            .ok_or_else(|| corrupt("the kind of the list of who may deploy"))?;
+        if before.kind != after.kind {
+            self.effects.writes.push(kind_write(deploy_list_key(), kind));
+        }
+        for (accounts, listed) in [(&before.accounts, false), (&after.accounts, true)] {
+            let writes = accounts.iter().map(|account| List::Deploy.member_write(*account, listed));
+            self.effects.writes.extend(writes);
+        }
+        let (added, removed) = (after.accounts.clone(), before.accounts.clone());
+        let log = abi::DeployListChanged { kind: kind.code(), added, removed, proposalId: self.proposal };
+        self.effects.logs.push(log.encode_log_data());
+        Ok(())
+    }
+
+    /// Calls are refused from the next transaction on, or answered again.
+    fn contract_halt(&mut self, address: Address, after: Option<&Halt>) -> Result<(), SystemError> {
+        let contract = self.contract(address)?;
+        let (state, halt) = match after {
+            None => (ContractState::Active, None),
+            Some(Halt::Frozen { basis, end, emergency }) => {
+                let until = self.last_height(*end);
+                (ContractState::Frozen { until }, Some((basis, until, *emergency)))
+            }
+            Some(Halt::Retired { basis }) => (ContractState::Retired, Some((basis, 0, false))),
+        };
+        let halt = halt.map(|(basis, until, emergency)| {
+            let (since, proposal) = (self.height, self.proposal);
+            ContractHalt { basis: basis.clone(), until, emergency, since, proposal }
+        });
+        self.write(contract_key(address), Some(Contract { state, ..contract }.to_row()));
+        self.write(halt_key(address), halt.as_ref().map(ContractHalt::to_row));
+        self.effects.logs.push(halt_log(address, state, halt, self.proposal));
+        Ok(())
+    }
+
+    fn contract_administrator(
+        &mut self,
+        address: Address,
+        after: Option<Address>,
+    ) -> Result<(), SystemError> {
+        let contract = Contract { administrator: after, ..self.contract(address)? };
+        self.write(contract_key(address), Some(contract.to_row()));
+        let administrator = after.unwrap_or_default();
+        let log = abi::ContractAdministratorChanged {
+            contractAddress: address,
+            administrator,
+            proposalId: self.proposal,
+        };
+        self.effects.logs.push(log.encode_log_data());
+        Ok(())
+    }
+
+    /// A contract's row; of one that was there from the start, it is made now.
+    fn contract(&mut self, address: Address) -> Result<Contract, SystemError> {
+        Ok(contracts::tables::contract(self.rows, address)?.unwrap_or_default())
+    }
+
+    /// The last height of what is imposed at this height.
+    const fn last_height(&self, end: End) -> u64 {
+        match end {
             End::Never => 0,
             End::At(height) => height,
             End::After(blocks) => self.height.saturating_add(blocks),
-        };
+        }
+    }
+
+    /// A freeze that is imposed at this height.
+    fn imposed(&self, freeze: &Freeze) -> AccountFreeze {
+        let until = self.last_height(freeze.end);
         let Freeze { scope, basis, emergency, .. } = freeze;
         let frozen = Frozen { scope: *scope, basis: basis.clone(), until, emergency: *emergency };
         AccountFreeze { frozen, since: self.height, proposal: self.proposal }
+    }
+}
+
+/// The event of what stops a contract, or no longer does.
+fn halt_log(address: Address, state: ContractState, halt: Option<ContractHalt>, proposal: u64) -> LogData {
+    let Some(ContractHalt { basis, until, .. }) = halt else {
+        return abi::ContractUnfrozen { contractAddress: address, proposalId: proposal }.encode_log_data();
+    };
+    let (document, reference) = (basis.document, basis.reference);
+    match state {
+        ContractState::Retired => abi::ContractRetired {
+            contractAddress: address,
+            document,
+            documentReference: reference,
+            proposalId: proposal,
+        }
+        .encode_log_data(),
+        _ => abi::ContractFrozen {
+            contractAddress: address,
+            document,
+            documentReference: reference,
+            until,
+            proposalId: proposal,
+        }
+        .encode_log_data(),
     }
 }

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_governance::{
     Committee, Facts, Kind, Rule,
-    action::NewValidator,
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
+    action::{ListKind, NewValidator},
+    facts::{
+        Ability, AccountFacts, ContractFacts, Frozen, Halted, Membership, OrganisationFacts, PolicyFacts,
+        ValidatorFacts,
+    },
 };
 use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
@@ -14,13 +17,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::tables;
 use crate::{
+    account::corrupt,
+    contracts::{
+        ContractHalt, ContractState,
+        tables::{self as contracts, EXISTING_ROWS, List},
+    },
     identity::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
         validator_record,
     },
     permissions::{Policies, changed, tables as policies},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
-    system::{GasMeter, Rows, SystemCall, SystemError, gas},
+    system::{GasMeter, Rows, SystemCall, SystemError, gas, is_system},
 };
 
 /// The state at a call's place in the block, and the call's gas.
@@ -94,6 +102,15 @@ pub(crate) fn validator_facts(record: &ValidatorRecord) -> ValidatorFacts {
         power: record.power,
         node_key: record.node_spki,
         node_address: record.node_address.clone(),
+    }
+}
+
+/// What stops a contract, in governance's terms.
+fn halted(halt: ContractHalt, state: ContractState) -> Halted {
+    let ContractHalt { basis, until, emergency, .. } = halt;
+    match state {
+        ContractState::Retired => Halted::Retired { basis },
+        _ => Halted::Frozen { basis, until, emergency },
     }
 }
 
@@ -221,5 +238,32 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             .collect();
         self.meter.charge_each(members.len(), gas::DECISION)?;
         Ok(set.locks_out(&members).map_or(Ok(()), |lockout| Err(lockout.to_string())))
+    }
+
+    fn deploy_list(&mut self) -> Result<ListKind, SystemError> {
+        self.charge_rows(1)?;
+        let code = contracts::deploy_list(self.rows)?.code();
+        Ok(ListKind::from_code(code).ok_or_else(|| corrupt("the kind of the list of who may deploy"))?)
+    }
+
+    fn on_deploy_list(&mut self, account: Address) -> Result<bool, SystemError> {
+        self.charge_rows(1)?;
+        Ok(List::Deploy.has(self.rows, account)?)
+    }
+
+    fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, SystemError> {
+        if is_system(&address) {
+            return Ok(Some(ContractFacts { system: true, ..ContractFacts::default() }));
+        }
+        self.charge_rows(EXISTING_ROWS)?;
+        let Some(contract) = contracts::existing(self.rows, address)? else { return Ok(None) };
+        let halted = match contract.state {
+            ContractState::Active => None,
+            state => {
+                self.charge_rows(1)?;
+                Some(halted(contracts::halt(self.rows, address)?, state))
+            }
+        };
+        Ok(Some(ContractFacts { system: false, administrator: contract.administrator, halted }))
     }
 }

@@ -16,7 +16,7 @@ use super::{
     tables,
 };
 use crate::{
-    account::corrupt,
+    account::{account_state, corrupt},
     system::{RowKey, Rows, signers_unknown},
 };
 
@@ -26,6 +26,10 @@ pub(crate) struct ReaderRows<'a, R>(pub(crate) &'a R);
 impl<R: StateReader> Rows for ReaderRows<'_, R> {
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
         Ok(self.0.get(&key.state_key())?.map(Bytes::from))
+    }
+
+    fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
+        Ok(account_state(self.0, address)?.code_hash.is_some())
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc};
 
 use alloy_sol_types::SolError as _;
 use concordat_permissions::{
-    Action, Code, Context, ContractFacts, Deciding, Decision, Explanation, Principal, Request, Resource,
+    Action, Code, Context, Deciding, Decision, Explanation, Principal, Request, Resource,
 };
 use concordat_types::{Address, Bytes, OrgId, Role, receipt::MAX_OUTPUT_BYTES};
 
 use super::{abi::IPermissions, force::Policies};
-use crate::system::is_system;
+use crate::contracts::Known;
 
 /// The longest refusal: four words, the length of the id and the id, and the error's selector.
 const MAX_REFUSAL_BYTES: usize = 4 + 32 * 7;
@@ -83,9 +83,9 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Whether the sender may do this.
-    pub(crate) fn ask(&self, deed: &Deed) -> Result<(), Denial> {
-        let decision = self.decide(deed);
+    /// Whether the sender may do this, by what is known of what it is about.
+    pub(crate) fn ask(&self, deed: &Deed, known: &Known) -> Result<(), Denial> {
+        let decision = self.decide(deed, known);
         if decision.allowed {
             return Ok(());
         }
@@ -93,23 +93,19 @@ impl Asker {
     }
 
     /// The decision behind it.
-    pub(crate) fn decide(&self, deed: &Deed) -> Arc<Decision> {
-        self.policies.decide(&self.request(deed))
+    pub(crate) fn decide(&self, deed: &Deed, known: &Known) -> Arc<Decision> {
+        self.policies.decide(&self.request(deed, known))
     }
 
     /// The same with its grounds, made anew.
-    pub(crate) fn explain(&self, deed: &Deed) -> Explanation {
-        self.policies.set().explain(&self.request(deed))
+    pub(crate) fn explain(&self, deed: &Deed, known: &Known) -> Explanation {
+        self.policies.set().explain(&self.request(deed, known))
     }
 
-    fn request(&self, deed: &Deed) -> Request<'_> {
+    fn request<'a>(&'a self, deed: &Deed, known: &'a Known) -> Request<'a> {
         let Sender { account, organisation, role } = &self.sender;
-        let resource = deed.contract.map_or(Resource::Ledger, |address| {
-            // Nobody stands behind contracts or keeps lists of them yet.
-            let (organisation, administrator) = (None, None);
-            let system = is_system(&address);
-            Resource::Contract(ContractFacts { address, organisation, administrator, system })
-        });
+        let resource =
+            deed.contract.map_or(Resource::Ledger, |address| Resource::Contract(known.facts(address)));
         Request {
             principal: Principal { account: *account, organisation, role: *role },
             action: deed.action,
@@ -118,7 +114,9 @@ impl Asker {
                 caller: deed.caller,
                 method: deed.method,
                 time_secs: self.time_secs,
-                ..Context::default()
+                deploy_list: known.deploy_list,
+                contract_list: known.contract_list,
+                method_list: known.method_list,
             },
         }
     }

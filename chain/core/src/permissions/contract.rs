@@ -14,6 +14,7 @@ use super::{
     tables,
 };
 use crate::{
+    contracts::{Place, known},
     standing::{Backing, Enrolled, STANDING_ROWS},
     system::{GasMeter, PERMISSIONS, Reply, Rows, SystemCall, SystemContract, SystemError, gas},
 };
@@ -37,26 +38,26 @@ impl SystemContract for Permissions {
             return Err(malformed());
         }
         let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
-        let output = answer(asked, call.time_secs, rows, meter)?;
+        let output = answer(asked, call, rows, meter)?;
         Ok(Reply { output: output.into(), effects: None })
     }
 }
 
 type Answer = Result<Vec<u8>, SystemError>;
 
-fn answer(asked: Calls, time_secs: u64, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
+fn answer(asked: Calls, call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
     match asked {
         Calls::policies(_) => policies(rows, meter),
         Calls::policy(asked) => policy(&asked.id, rows, meter),
         Calls::explain(asked) => {
             let method = (!asked.method.is_zero()).then_some(asked.method.0);
             let question = (asked.action, asked.contractAddress, method, Address::ZERO);
-            explain(asked.account, question, time_secs, rows, meter)
+            explain(asked.account, question, call, rows, meter)
         }
         Calls::explainInput(asked) => {
             let method = asked.input.first_chunk::<4>().copied();
             let question = (asked.action, asked.contractAddress, method, asked.caller);
-            explain(asked.account, question, time_secs, rows, meter)
+            explain(asked.account, question, call, rows, meter)
         }
         Calls::digest(_) => {
             meter.charge(gas::ROW_READ)?;
@@ -88,7 +89,7 @@ fn policy(id: &str, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
 fn explain(
     account: Address,
     (action, contract, method, caller): (u8, Address, Option<[u8; 4]>, Address),
-    time_secs: u64,
+    call: &SystemCall,
     rows: &mut impl Rows,
     meter: &mut GasMeter,
 ) -> Answer {
@@ -109,10 +110,12 @@ fn explain(
     let deed = Deed {
         action,
         contract: (!on_ledger).then_some(contract),
-        method: if on_ledger { None } else { method },
+        // An administrator's act names none.
+        method: if on_ledger || action == Action::Administer { None } else { method },
         caller: (!caller.is_zero()).then_some(caller),
     };
-    let decision = Asker { policies, sender, time_secs }.decide(&deed);
+    let known = known(rows, meter, Place { account, height: call.height }, &deed)?;
+    let decision = Asker { policies, sender, time_secs: call.time_secs }.decide(&deed, &known);
     let (policy, proposal) = told(decision.policies.first());
     let answer = abi::explainReturn {
         allowed: decision.allowed,

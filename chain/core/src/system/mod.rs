@@ -7,7 +7,7 @@
 
 mod dispatch;
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy_primitives::{LogData, address, hex};
 use alloy_sol_types::SolCall as _;
@@ -15,7 +15,10 @@ use concordat_types::{Address, Bytes, ReadError, StateKey, validator::ConsensusA
 
 pub(crate) use dispatch::SystemPrecompiles;
 
-use crate::identity::IdentityEvent;
+use crate::{
+    contracts::{self, Contract},
+    identity::IdentityEvent,
+};
 
 /// The identity registry.
 pub const IDENTITY_REGISTRY: Address = address!("0x000000000000000000000000000000000000C001");
@@ -26,8 +29,11 @@ pub const GOVERNANCE: Address = address!("0x000000000000000000000000000000000000
 /// The contract that tells who may do what.
 pub const PERMISSIONS: Address = address!("0x000000000000000000000000000000000000C003");
 
+/// The registry of contracts.
+pub const CONTRACTS: Address = address!("0x000000000000000000000000000000000000C004");
+
 /// The addresses of all system contracts.
-pub const SYSTEM_CONTRACTS: [Address; 3] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS];
+pub const SYSTEM_CONTRACTS: [Address; 4] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS, CONTRACTS];
 
 /// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
 pub const MARKER_CODE: &[u8] = &[0xfe];
@@ -65,11 +71,15 @@ pub mod gas {
     /// Explaining a decision.
     pub const DECISION: u64 = 3_000;
     /// Asking whether a call or a creation out of a contract is permitted, for the first time in a transaction: the
-    /// decision may have to be made anew, in some 30 µs. A transaction's own call or creation is asked about for
-    /// nothing: its intrinsic gas covers that.
+    /// decision may have to be made anew, in some 30 µs. The rows that it reads come to that: the contract's, or the
+    /// kind of the list of who may deploy, and those of lists that bind. A transaction's own call or creation is asked
+    /// about for nothing: its intrinsic gas covers that.
     pub const PERMISSION: u64 = 3_000;
     /// Asking the same again in that transaction.
     pub const PERMISSION_AGAIN: u64 = 100;
+    /// Making a contract, by a transaction or out of another one: writing its row. It is due where the creation
+    /// begins, whatever comes of it.
+    pub const CONTRACT_MADE: u64 = ROW_WRITE;
 }
 
 /// The key of a row: a table and a key within it.
@@ -99,6 +109,17 @@ impl fmt::Display for RowKey {
 pub(crate) trait Rows {
     /// The row under a key.
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
+
+    /// Whether there is code at an address.
+    fn has_code(&mut self, address: Address) -> Result<bool, ReadError>;
+
+    /// A contract's row. Where each call reads it, it is kept decoded.
+    fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError>
+    where
+        Self: Sized,
+    {
+        Ok(contracts::tables::contract(self, address)?.map(Arc::new))
+    }
 
     /// The validators that signed lately: see [`crate::BlockEnv::recent_signers`].
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError>;

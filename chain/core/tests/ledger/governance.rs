@@ -27,38 +27,38 @@ use crate::kit::{
 const YES: u8 = 1;
 
 /// A governed chain and its members, each of another bank.
-struct Committee {
-    net: Consortium,
-    members: Vec<Actor>,
+pub(crate) struct Committee {
+    pub(crate) net: Consortium,
+    pub(crate) members: Vec<Actor>,
 }
 
 impl Committee {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (net, members) = Consortium::governed();
         Self { net, members }
     }
 
     /// Makes a proposal as the first member; its number.
-    fn propose(&mut self, action: &Action) -> u64 {
+    pub(crate) fn propose(&mut self, action: &Action) -> u64 {
         let receipt = self.net.one(&self.members[0].sign(&propose(action)));
         governance::ProposalOpened::decode_log(&receipt.logs[0]).unwrap().id
     }
 
-    fn vote(&mut self, member: usize, id: u64) -> Receipt {
+    pub(crate) fn vote(&mut self, member: usize, id: u64) -> Receipt {
         let digest = self.proposal(id).digest;
         let vote = governance::voteCall { id, choice: YES, digest };
         self.net.try_one(&self.members[member].sign(&Say::governance(&vote)))
     }
 
     /// Everybody votes yes, time passes, and it is executed: the status.
-    fn pass(&mut self, action: &Action) -> u8 {
+    pub(crate) fn pass(&mut self, action: &Action) -> u8 {
         let id = self.propose(action);
         self.carry(id);
         self.execute(id)
     }
 
     /// Everybody votes yes, and the timelock passes.
-    fn carry(&mut self, id: u64) {
+    pub(crate) fn carry(&mut self, id: u64) {
         for member in 0..self.members.len() {
             if self.proposal(id).closes >= self.net.height {
                 let receipt = self.vote(member, id);
@@ -68,30 +68,30 @@ impl Committee {
         self.net.height = self.net.height.max(self.proposal(id).earliest);
     }
 
-    fn execute(&mut self, id: u64) -> u8 {
+    pub(crate) fn execute(&mut self, id: u64) -> u8 {
         let receipt = self.net.one(&self.members[1].sign(&execute(id)));
         governance::ProposalDecided::decode_log(&receipt.logs[0]).unwrap().status
     }
 
-    fn proposal(&self, id: u64) -> governance::Proposal {
+    pub(crate) fn proposal(&self, id: u64) -> governance::Proposal {
         self.net.ask(GOVERNANCE, &governance::proposalCall { id })
     }
 
     /// The code with which an act is refused.
-    fn refused(&mut self, actor: usize, say: &Say) -> u16 {
+    pub(crate) fn refused(&mut self, actor: usize, say: &Say) -> u16 {
         refused(&mut self.net, &self.members[actor], say)
     }
 }
 
-fn propose(action: &Action) -> Say {
+pub(crate) fn propose(action: &Action) -> Say {
     Say::governance(&governance::proposeCall { kind: action.kind().code(), payload: action.encode() })
 }
 
-fn execute(id: u64) -> Say {
+pub(crate) fn execute(id: u64) -> Say {
     Say::governance(&governance::executeCall { id })
 }
 
-fn refused(net: &mut Consortium, actor: &Actor, say: &Say) -> u16 {
+pub(crate) fn refused(net: &mut Consortium, actor: &Actor, say: &Say) -> u16 {
     let receipt = net.try_one(&actor.sign(say));
     assert_eq!(receipt.outcome, Outcome::Reverted, "{receipt:?}");
     governance::Refused::abi_decode(&receipt.output).unwrap().code

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod calls;
+mod contracts;
 mod evm;
 mod genesis;
 mod governance;

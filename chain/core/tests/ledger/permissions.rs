@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 use crate::kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, token_init_code};
 
 /// An enacted policy of this id.
-fn policy(id: &str, rule: &str, proposal: u64) -> EnactedPolicy {
+pub(crate) fn policy(id: &str, rule: &str, proposal: u64) -> EnactedPolicy {
     let text = format!("@id(\"{id}\")\n@reason(\"a test\")\n{rule}");
     EnactedPolicy { id: id.parse().unwrap(), text, proposal }
 }
 
 /// Puts policies in force as if governance had enacted them. The bytes of rows are those of the state: golden.
-fn enact(net: &mut Consortium, policies: &[EnactedPolicy]) {
+pub(crate) fn enact(net: &mut Consortium, policies: &[EnactedPolicy]) {
     let mut policies = policies.to_vec();
     policies.sort_by(|one, other| one.id.cmp(&other.id));
     net.state.values.retain(|key, _| !matches!(key.as_bytes(), [0x10, 0x30..=0x32, ..]));
@@ -41,7 +41,7 @@ fn contract(address: Address) -> String {
     format!("Contract::\"{}\"", hex_address(address))
 }
 
-fn hex_address(address: Address) -> String {
+pub(crate) fn hex_address(address: Address) -> String {
     format!("0x{}", hex::encode(address))
 }
 
@@ -51,7 +51,7 @@ fn forbid(action: &str, to: Address) -> EnactedPolicy {
     policy("not-there", &rule, 41)
 }
 
-fn told(output: &Bytes) -> (u8, u8, String, u64) {
+pub(crate) fn told(output: &Bytes) -> (u8, u8, String, u64) {
     let error = permissions::NotPermitted::abi_decode(output).unwrap();
     (error.action, error.code, error.policy, error.proposal)
 }
@@ -60,12 +60,12 @@ fn refusal(action: Action, code: Code, policy: &str, proposal: u64) -> (u8, u8, 
     (action.code(), code.code(), policy.to_owned(), proposal)
 }
 
-fn to(address: Address) -> Say {
+pub(crate) fn to(address: Address) -> Say {
     Say { to: TxKind::Call(address), input: Bytes::new(), gas: 200_000 }
 }
 
 /// Code that calls `target` by an opcode and hands on what comes back, a revert as a revert.
-fn caller(opcode: u8, target: Address) -> Bytes {
+pub(crate) fn caller(opcode: u8, target: Address) -> Bytes {
     // CALL and CALLCODE take a value, the others do not.
     let value: &[u8] = if matches!(opcode, 0xf1 | 0xf2) { &[0x5f] } else { &[] };
     let code = [
@@ -82,11 +82,11 @@ fn caller(opcode: u8, target: Address) -> Bytes {
 }
 
 /// returndatacopy(0, 0, returndatasize); on success return, else revert.
-const RETURN_OR_REVERT: [u8; 15] =
+pub(crate) const RETURN_OR_REVERT: [u8; 15] =
     [0x3d, 0x5f, 0x5f, 0x3e, 0x60, 0, 0x57, 0x3d, 0x5f, 0xfd, 0x5b, 0x3d, 0x5f, 0xf3, 0x00];
 
 /// Init code that leaves this code behind, after its jump's target has been set.
-fn deployment(code: &[u8]) -> Bytes {
+pub(crate) fn deployment(code: &[u8]) -> Bytes {
     let mut code = code.to_vec();
     let tail = code.len() - RETURN_OR_REVERT.len();
     code[tail + 5] = u8::try_from(tail + 10).unwrap();
@@ -96,16 +96,16 @@ fn deployment(code: &[u8]) -> Bytes {
 }
 
 /// Code that makes an empty contract by CREATE or CREATE2.
-fn creator(opcode: u8) -> Bytes {
+pub(crate) fn creator(opcode: u8) -> Bytes {
     let salt: &[u8] = if opcode == 0xf5 { &[0x5f] } else { &[] };
     deployment(&[salt, &[0x5f, 0x5f, 0x5f, opcode], &RETURN_OR_REVERT].concat())
 }
 
-fn deploy(net: &mut Consortium, developer: &Actor, init_code: Bytes) -> Address {
+pub(crate) fn deploy(net: &mut Consortium, developer: &Actor, init_code: Bytes) -> Address {
     net.one(&developer.sign(&Say::deploy(init_code))).contract_address.unwrap()
 }
 
-fn asked(net: &Consortium, tx: &VerifiedTx) -> Result<Admission, ExecError> {
+pub(crate) fn asked(net: &Consortium, tx: &VerifiedTx) -> Result<Admission, ExecError> {
     admission(&net.state, tx, &net.env())
 }
 
@@ -311,8 +311,9 @@ fn each_question_of_a_contract_costs_gas_once_more_than_again() {
         net.one(&developer.sign(&to(router))).gas_used
     };
     let [none, once, twice] = [0, 1, 2].map(|times| cost(&mut net, times));
-    // Five pushes, GAS and POP; a cold account is 2,600, a warm one 100.
-    assert_eq!(once - none, 4 * 2 + 3 + 2 + 2 + 2_600 + concordat_core::gas::PERMISSION);
+    // Five pushes, GAS and POP; a cold account is 2,600, a warm one 100. The contract's row is read once.
+    let asking = concordat_core::gas::PERMISSION + concordat_core::gas::ROW_READ;
+    assert_eq!(once - none, 4 * 2 + 3 + 2 + 2 + 2_600 + asking);
     assert_eq!(twice - once, 4 * 2 + 3 + 2 + 2 + 100 + concordat_core::gas::PERMISSION_AGAIN);
 }
 
@@ -364,7 +365,8 @@ fn a_trace_shows_what_execution_did() {
     let traces = [trace(&[], &inner), trace(std::slice::from_ref(&inner), &direct)];
     let receipts = net.block(&[inner, direct]).receipts;
     assert_eq!(traces[0].calls[0].output, receipts[0].output);
-    assert_eq!(traces[0].calls[0].gas_used.to::<u64>(), concordat_core::gas::PERMISSION);
+    let asking = concordat_core::gas::PERMISSION + concordat_core::gas::ROW_READ;
+    assert_eq!(traces[0].calls[0].gas_used.to::<u64>(), asking);
     for (trace, receipt) in traces.iter().zip(&receipts) {
         assert_eq!((&trace.output, trace.gas_used.to::<u64>()), (&receipt.output, receipt.gas_used));
         assert!(trace.error.is_some());

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.20;
+
+/// @title Concordat's registry of contracts
+/// @notice Who made a contract, who administers it, who may call it, and whether it answers at all.
+/// @dev Implemented natively at 0x000000000000000000000000000000000000C004. Views may be called from anywhere. Functions
+///      that change something answer only to a transaction that calls them directly, never to a contract. Who may
+///      change a contract's lists is decided by the policies (action 9, administer; docs/permissions.md): by default
+///      its administrator. Freezes, retirement and the list of who may deploy are the committee's (docs/committee.md).
+interface IContracts {
+    /// @notice What is known of a contract.
+    struct ContractInfo {
+        /// Whether there is a contract: code that is no part of the chain itself.
+        bool exists;
+        /// The account that signed the transaction which made it; zero if it was there from the start.
+        address creator;
+        /// The organisation that this account belonged to, which stands behind the contract; empty if there is none.
+        string organisation;
+        /// Who keeps its lists; zero: nobody.
+        address administrator;
+        /// The height at which it was made; 0: it was there from the start.
+        uint64 created;
+        /// 0 it answers, 1 it is frozen, 2 it is retired for good. A freeze that has lapsed is none.
+        uint8 status;
+        /// How its list of who may call it binds: 0 not at all, 1 only those on it may, 2 nobody on it may.
+        uint8 list;
+        /// How many of its methods have a list that binds.
+        uint32 methodLists;
+    }
+
+    /// @notice What was last imposed on a contract by vote and not lifted.
+    struct Halt {
+        /// Whether its calls are refused now. False also for contracts on which nothing was ever imposed.
+        bool binds;
+        /// Whether that is for good.
+        bool retired;
+        /// SHA-256 of the document that orders it.
+        bytes32 document;
+        /// Where the document is found.
+        string documentReference;
+        /// The last height at which it binds; 0: until it is lifted.
+        uint64 until;
+        /// Whether it is an emergency's, which lapses unless it is confirmed.
+        bool emergency;
+        /// The height at which it was imposed.
+        uint64 since;
+        /// The proposal that imposed it.
+        uint64 proposalId;
+    }
+
+    /// @notice A contract's list of who may call it binds like this from the next transaction on.
+    event ContractListSet(address indexed contractAddress, uint8 kind, address indexed by);
+    /// @notice A contract's list of who may call one of its methods binds like this from the next transaction on.
+    event MethodListSet(address indexed contractAddress, bytes4 indexed method, uint8 kind, address indexed by);
+    /// @notice These accounts, which were not there, are on a contract's list, or those that were are there no more.
+    event ContractListChanged(address indexed contractAddress, bool listed, address[] accounts, address indexed by);
+    /// @notice The same for the list of one of its methods.
+    event MethodListChanged(address indexed contractAddress, bytes4 indexed method, bool listed, address[] accounts, address indexed by);
+    /// @notice Somebody else keeps a contract's lists.
+    event AdministratorSet(address indexed contractAddress, address indexed administrator, address indexed by);
+
+    /// @notice The call is refused, since the contract is frozen: the output of refused transactions and the revert
+    ///         data of refused calls.
+    /// @param until The last height at which it is; 0: until it is lifted.
+    error ContractFrozen(address contractAddress, uint64 until);
+    /// @notice The same where it is retired, and never answers again.
+    error ContractRetired(address contractAddress);
+
+    /// @notice The policies refuse this to the sender; the same error as that of IPermissions.
+    error NotPermitted(uint8 action, uint8 code, string policy, uint64 proposal);
+    /// @notice There is no contract at this address, or it is a part of the chain itself.
+    error UnknownContract(address contractAddress);
+    /// @notice The sender's business is frozen, and with it what it administers.
+    error SenderFrozen(address account);
+    /// @notice An administrator is an enrolled operator or developer in good standing; this account is not.
+    error NotAdministrator(address account);
+    /// @notice 0 is none, 1 allows, 2 denies; this is no kind of list.
+    error UnknownListKind(uint8 kind);
+    /// @notice A call names 1 to `most` accounts.
+    error TooManyAccounts(uint256 have, uint256 most);
+    /// @notice All is as it should become.
+    error NothingChanges();
+    /// @notice The call is not one of this interface, or not canonical ABI.
+    error MalformedCall();
+    /// @notice A contract asked for what only a transaction may ask for directly.
+    error OnlyDirectTransaction();
+
+    /// @notice Says how a contract's list of who may call it binds. Who is on it stays.
+    /// @param kind 0 not at all, 1 only those on it may call, 2 nobody on it may.
+    function setContractList(address contractAddress, uint8 kind) external;
+
+    /// @notice The same for the list of one of its methods.
+    function setMethodList(address contractAddress, bytes4 method, uint8 kind) external;
+
+    /// @notice Puts at most 100 accounts on a contract's list. Those on it already stay.
+    function addToContractList(address contractAddress, address[] calldata accounts) external;
+
+    /// @notice Takes at most 100 accounts off it.
+    function removeFromContractList(address contractAddress, address[] calldata accounts) external;
+
+    /// @notice Puts at most 100 accounts on the list of one of its methods.
+    function addToMethodList(address contractAddress, bytes4 method, address[] calldata accounts) external;
+
+    /// @notice Takes at most 100 accounts off it.
+    function removeFromMethodList(address contractAddress, bytes4 method, address[] calldata accounts) external;
+
+    /// @notice Hands the contract's lists over to another account, which takes them from the next transaction on.
+    function setAdministrator(address contractAddress, address administrator) external;
+
+    /// @notice What is known of a contract.
+    function contractInfo(address contractAddress) external view returns (ContractInfo memory);
+
+    /// @notice What was last imposed on a contract and not lifted.
+    function halt(address contractAddress) external view returns (Halt memory);
+
+    /// @notice How a contract's list of who may call it binds.
+    function contractList(address contractAddress) external view returns (uint8 kind);
+
+    /// @notice How the list of one of its methods binds.
+    function methodList(address contractAddress, bytes4 method) external view returns (uint8 kind);
+
+    /// @notice Whether an account is on a contract's list, however that binds.
+    function isOnContractList(address contractAddress, address account) external view returns (bool);
+
+    /// @notice Whether an account is on the list of one of its methods, however that binds.
+    function isOnMethodList(address contractAddress, bytes4 method, address account) external view returns (bool);
+
+    /// @notice How the ledger's list of who may deploy binds.
+    function deployList() external view returns (uint8 kind);
+
+    /// @notice Whether an account is on the ledger's list of who may deploy, however that binds.
+    function isOnDeployList(address account) external view returns (bool);
+
+    /// @notice The version of this interface.
+    function version() external view returns (uint64);
+}

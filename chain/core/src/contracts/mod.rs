@@ -1,0 +1,26 @@
+//! Contracts: who made them, who administers them, who may call them, and whether they answer at all.
+//!
+//! | Module | Does |
+//! |---|---|
+//! | `records`, `tables` | rows |
+//! | `known` | what execution knows of what a transaction or call is about, charged for before it is read |
+//! | `made` | the rows of contracts that a transaction has made |
+//! | `acts` | what an administrator changes |
+//! | `contract` | the Solidity face |
+//!
+//! Freezes, retirement and the list of who may deploy are decided by governance, which writes the rows. That lists bind
+//! is said by policies: this module only brings the facts.
+
+pub mod abi;
+mod acts;
+mod contract;
+mod known;
+mod made;
+mod records;
+pub(crate) mod tables;
+
+pub use contract::Contracts;
+pub use known::Halted;
+pub(crate) use known::{Known, Place, known};
+pub(crate) use made::{made, rows_of};
+pub use records::{Contract, ContractHalt, ContractState};

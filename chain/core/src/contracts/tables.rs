@@ -1,0 +1,122 @@
+//! The tables of contracts and lists over the rows of the state.
+
+use concordat_permissions::ListKind;
+use concordat_types::{Address, Bytes, ReadError};
+
+use super::records::{Contract, ContractHalt};
+use crate::{
+    account::corrupt,
+    identity::{
+        Record as _,
+        tables::{read, required},
+    },
+    system::{RowKey, Rows, Write, is_system},
+};
+
+// The numbers are part of the state's keys and never change meaning.
+const CONTRACTS: u8 = 0x40;
+const METHOD_LISTS: u8 = 0x41;
+const LISTED: u8 = 0x42;
+const DEPLOY_LIST: u8 = 0x43;
+const HALTS: u8 = 0x44;
+
+/// What a member's row says: it is there.
+const MEMBER: &[u8] = &[1];
+
+/// The first four bytes of a call's input.
+pub(crate) type Method = [u8; 4];
+
+/// A list, by what it is about. The lengths of their keys tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    /// Who may deploy.
+    Deploy,
+    /// Who may call a contract.
+    Contract(Address),
+    /// Who may call one of its methods.
+    Method(Address, Method),
+}
+
+impl List {
+    /// Key of the row that says that an account is on it.
+    pub(crate) fn member_key(&self, account: Address) -> RowKey {
+        let key = match self {
+            List::Deploy => account.to_vec(),
+            List::Contract(contract) => [contract.as_slice(), account.as_slice()].concat(),
+            List::Method(contract, method) => [contract.as_slice(), method, account.as_slice()].concat(),
+        };
+        RowKey::new(LISTED, &key)
+    }
+
+    /// Whether an account is on it, however it binds.
+    pub(crate) fn has(&self, rows: &mut impl Rows, account: Address) -> Result<bool, ReadError> {
+        match rows.row(&self.member_key(account))?.as_ref().map(AsRef::as_ref) {
+            None => Ok(false),
+            Some(MEMBER) => Ok(true),
+            Some(_) => Err(corrupt(format!("the row of {account} on a list"))),
+        }
+    }
+
+    /// What puts an account on it, or takes it off.
+    pub(crate) fn member_write(&self, account: Address, listed: bool) -> Write {
+        (self.member_key(account), listed.then(|| Bytes::from_static(MEMBER)))
+    }
+}
+
+/// Key of a contract's row.
+pub(crate) fn contract_key(contract: Address) -> RowKey {
+    RowKey::new(CONTRACTS, contract.as_slice())
+}
+
+/// Key of the row that says how a method's list binds.
+pub(crate) fn method_list_key(contract: Address, method: Method) -> RowKey {
+    RowKey::new(METHOD_LISTS, &[contract.as_slice(), &method].concat())
+}
+
+/// Key of the row that says how the list of who may deploy binds.
+pub(crate) fn deploy_list_key() -> RowKey {
+    RowKey::new(DEPLOY_LIST, &[])
+}
+
+/// Key of the row of what stops a contract.
+pub(crate) fn halt_key(contract: Address) -> RowKey {
+    RowKey::new(HALTS, contract.as_slice())
+}
+
+/// What puts a kind of list in its row.
+pub(crate) fn kind_write(key: RowKey, kind: ListKind) -> Write {
+    (key, (kind != ListKind::None).then(|| kind.to_row()))
+}
+
+/// A contract's row. Contracts that were there from the start have none until something is decided about them.
+pub(crate) fn contract(rows: &mut impl Rows, address: Address) -> Result<Option<Contract>, ReadError> {
+    read(rows, &contract_key(address))
+}
+
+/// A contract that somebody can decide about: code that is no part of the chain itself. Reads its account and its row.
+pub(crate) fn existing(rows: &mut impl Rows, address: Address) -> Result<Option<Contract>, ReadError> {
+    if is_system(&address) || !rows.has_code(address)? {
+        return Ok(None);
+    }
+    Ok(Some(contract(rows, address)?.unwrap_or_default()))
+}
+
+/// Rows that [`existing`] takes.
+pub(crate) const EXISTING_ROWS: usize = 2;
+
+pub(crate) fn method_list(
+    rows: &mut impl Rows,
+    contract: Address,
+    method: Method,
+) -> Result<ListKind, ReadError> {
+    Ok(read(rows, &method_list_key(contract, method))?.unwrap_or_default())
+}
+
+pub(crate) fn deploy_list(rows: &mut impl Rows) -> Result<ListKind, ReadError> {
+    Ok(read(rows, &deploy_list_key())?.unwrap_or_default())
+}
+
+/// What stops a contract whose row says that something does.
+pub(crate) fn halt(rows: &mut impl Rows, contract: Address) -> Result<ContractHalt, ReadError> {
+    required(rows, &halt_key(contract))
+}
