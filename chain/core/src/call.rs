@@ -1,7 +1,8 @@
 //! Calls that only ask: `eth_call`, `eth_estimateGas`, `eth_createAccessList`.
 //!
-//! They may speak for any account. Neither enrolment, role, policies, nonce nor balance limits them. What asking the
-//! policies costs is charged, so that an estimate suffices.
+//! They may speak for any account. Neither enrolment, role, policies, lists, nonce nor balance limits them, and frozen
+//! contracts are read as others are: an order to stop a contract is none to hide it. What asking the policies and making
+//! contracts costs is charged, so that an estimate suffices.
 
 use std::collections::{BTreeMap, BTreeSet};
 

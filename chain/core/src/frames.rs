@@ -139,6 +139,25 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         }
     }
 
+    /// What a frame pays before it begins, and the data of its refusal if it is refused.
+    fn toll(&mut self, init: &FrameInit, limit: u64) -> Result<(u64, Option<Bytes>), SystemError> {
+        let Some(deed) = self.deed(init) else {
+            return if makes_by_transaction(init) { self.own_creation(limit) } else { Ok((0, None)) };
+        };
+        let mut meter = GasMeter::new(limit);
+        let refusal = self.judge(deed, &mut meter)?;
+        Ok((limit.saturating_sub(meter.left()), refusal))
+    }
+
+    /// A transaction's intrinsic gas has left it what the contract's row costs (`validity`), so that its frame begins in
+    /// any case: that is where revm counts up the sender's nonce. A call that only asks may bring less.
+    const fn own_creation(&self, limit: u64) -> Result<(u64, Option<Bytes>), SystemError> {
+        match self.asker {
+            None if limit < gas::CONTRACT_MADE => Err(SystemError::OutOfGas),
+            _ => Ok((gas::CONTRACT_MADE, None)),
+        }
+    }
+
     /// The data of a deed's refusal here, if it is refused; what it costs is charged.
     fn judge(&mut self, deed: Deed, meter: &mut GasMeter) -> Result<Option<Bytes>, SystemError> {
         let refusal = match self.asked.get(&deed).cloned() {
@@ -161,14 +180,14 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let height = self.machine.ctx.block().number().saturating_to();
         let place = Place { account: self.machine.ctx.tx().caller, height };
         let known = contracts::known(self.overlay(), meter, place, &deed)?;
-        let refusal = self.asker.as_ref().and_then(|asker| refusal(asker, &deed, &known));
+        let refusal = self.asker.as_ref().and_then(|asker| objection(asker, &deed, &known));
         self.asked.insert(deed, refusal.clone());
         Ok(refusal)
     }
 }
 
 /// Why a deed is refused, as the caller is told: the contract does not answer, or the policies say no.
-fn refusal(asker: &Asker, deed: &Deed, known: &Known) -> Option<Bytes> {
+fn objection(asker: &Asker, deed: &Deed, known: &Known) -> Option<Bytes> {
     let halted = known.halted.as_ref().map(Halted::abi_encode);
     halted.or_else(|| asker.ask(deed, known).err().map(|denial| denial.abi_encode()))
 }
@@ -188,8 +207,7 @@ fn unstarted(input: &FrameInput, result: InterpreterResult) -> FrameResult {
     }
 }
 
-/// Whether a frame is a transaction's own creation. Its intrinsic gas has left what the contract's row costs
-/// (`validity`); a call that only asks may have less, and then has nothing left to make a contract with.
+/// Whether a frame is a transaction's own creation.
 fn makes_by_transaction(init: &FrameInit) -> bool {
     init.depth == 0 && matches!(init.frame_input, FrameInput::Create(_))
 }
@@ -232,23 +250,16 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<Self::Context>> {
-        let Some(deed) = self.deed(&init) else {
-            let price = if makes_by_transaction(&init) { gas::CONTRACT_MADE } else { 0 };
-            return self.machine.frame_init(init).map(|frame| charged(frame, price));
-        };
         let (limit, reservoir) = (gas_limit(&init.frame_input), init.frame_input.reservoir());
-        let mut meter = GasMeter::new(limit);
-        let (result, data, gas) = match self.judge(deed, &mut meter) {
-            Ok(None) => {
-                let price = limit.saturating_sub(meter.left());
-                return self.machine.frame_init(init).map(|frame| charged(frame, price));
-            }
-            Ok(Some(data)) | Err(SystemError::Revert(data)) => {
+        let (result, data, gas) = match self.toll(&init, limit) {
+            Ok((price, None)) => return self.machine.frame_init(init).map(|frame| charged(frame, price)),
+            Ok((price, Some(data))) => {
                 let mut gas = Gas::new_with_regular_gas_and_reservoir(limit, reservoir);
-                gas.set_remaining(meter.left());
+                gas.set_remaining(limit.saturating_sub(price));
                 (InstructionResult::Revert, data, gas)
             }
-            Err(SystemError::OutOfGas) => {
+            // Nothing that is read here reverts by itself.
+            Err(SystemError::OutOfGas | SystemError::Revert(_)) => {
                 (InstructionResult::OutOfGas, Bytes::new(), Gas::new_spent_with_reservoir(limit, reservoir))
             }
             Err(SystemError::State(error)) => return Err(ContextError::Db(StateFailure(error))),

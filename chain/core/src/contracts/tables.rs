@@ -120,3 +120,36 @@ pub(crate) fn deploy_list(rows: &mut impl Rows) -> Result<ListKind, ReadError> {
 pub(crate) fn halt(rows: &mut impl Rows, contract: Address) -> Result<ContractHalt, ReadError> {
     required(rows, &halt_key(contract))
 }
+
+#[cfg(test)]
+mod tests {
+    use concordat_types::StateKey;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_golden_and_lists_have_keys_of_their_own() {
+        let (contract, account, method) = (Address::repeat_byte(1), Address::repeat_byte(2), [3; 4]);
+        let (one, two, three) = ("01".repeat(20), "02".repeat(20), "03".repeat(4));
+        let keys = [
+            (contract_key(contract), format!("40/{one}")),
+            (method_list_key(contract, method), format!("41/{one}{three}")),
+            (List::Deploy.member_key(account), format!("42/{two}")),
+            (List::Contract(contract).member_key(account), format!("42/{one}{two}")),
+            (List::Method(contract, method).member_key(account), format!("42/{one}{three}{two}")),
+            (deploy_list_key(), "43/".to_owned()),
+            (halt_key(contract), format!("44/{one}")),
+        ];
+        for (key, golden) in keys {
+            assert_eq!(key.to_string(), golden);
+        }
+        assert_eq!(deploy_list_key().state_key(), StateKey::system(0x43, &[]));
+    }
+
+    #[test]
+    fn the_committee_and_the_policies_mean_the_same_by_the_kinds_of_lists() {
+        let told = concordat_governance::action::ListKind::ALL.map(|kind| (kind.code(), kind.to_string()));
+        let meant = ListKind::ALL.map(|kind| (kind.code(), kind.name().to_owned()));
+        assert_eq!(told, meant);
+    }
+}

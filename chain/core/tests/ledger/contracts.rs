@@ -213,7 +213,9 @@ fn estimates_suffice_for_deployments_factories_and_listed_contracts() {
         developer.sign(&set_method_list(probe, method, DENY)),
     ]);
     let make = Bytes::from(Probe::makeCall { value: U256::from(1) }.abi_encode());
-    for (to, input) in [(None, token_init_code(5)), (Some(probe), make.clone()), (Some(router), make)] {
+    let asked =
+        [(None, token_init_code(5)), (None, Bytes::new()), (Some(probe), make.clone()), (Some(router), make)];
+    for (to, input) in asked {
         let request = concordat_core::CallRequest {
             from: developer.address,
             to,
@@ -812,6 +814,56 @@ fn policies_see_who_stands_behind_a_contract_and_who_administers_it() {
     net.one(&developer.sign(&hand_over(probe, operator.address)));
     net.one(&operator.sign(&through));
     assert_eq!(told(&net.try_one(&developer.sign(&through)).output).2, "own-libraries");
+}
+
+#[test]
+fn what_is_told_of_administering_is_what_happens() {
+    let mut net = Consortium::new();
+    let (developer, probe) = net.deploy(bytecode("Probe").into());
+    let operator = net.actor("bank-b", Role::Operator);
+    let auditor = net.actor("bank-b", Role::Auditor);
+    let rule = "permit (principal in Organisation::\"bank-b\", action == Action::\"administer\", resource) when { \
+                context.contractList == List::\"deny\" && context.method == \"\" };";
+    for (enacted, list) in [(false, NONE), (true, NONE), (true, DENY)] {
+        enact(&mut net, &[]);
+        if list != NONE {
+            net.one(&developer.sign(&set_list(probe, list)));
+        }
+        enact(&mut net, &if enacted { vec![policy("bank-b-administers", rule, 7)] } else { vec![] });
+        for actor in [&developer, &operator, &auditor] {
+            let told = net.ask(
+                PERMISSIONS,
+                &permissions::explainCall {
+                    account: actor.address,
+                    action: Wanted::Administer.code(),
+                    contractAddress: probe,
+                    method: contracts::setContractListCall::SELECTOR.into(),
+                },
+            );
+            let receipt = net.try_one(&actor.sign_at(&set_list(probe, ALLOW), actor.nonce.get()));
+            actor.nonce.set(actor.nonce.get() + 1);
+            assert_eq!(told.allowed, receipt.outcome == Outcome::Success);
+            if told.allowed {
+                net.one(&developer.sign(&set_list(probe, list)));
+            } else {
+                let error = contracts::NotPermitted::abi_decode(&receipt.output).unwrap();
+                assert_eq!((error.action, error.code, error.policy), (9, told.code, told.policyId));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_creation_that_cannot_pay_for_its_row_makes_nothing() {
+    let mut net = Consortium::new();
+    let developer = net.actor("bank-a", Role::Developer);
+    let factory = deploy(&mut net, &developer, creator(0xf0));
+    let needs = gas::PERMISSION + gas::ROW_READ + gas::CONTRACT_MADE;
+    // What the creation can have is all but a 64th of what is left.
+    let spare = |gas: u64| 21_000 + 32_000 + 20 + (gas * 64).div_ceil(63);
+    let poor = net.try_one(&developer.sign(&to(factory).gas(spare(needs - 100))));
+    assert_eq!((poor.outcome, poor.output.len()), (Outcome::Reverted, 0), "{poor:?}");
+    net.one(&developer.sign(&to(factory).gas(spare(needs + 100))));
 }
 
 #[test]

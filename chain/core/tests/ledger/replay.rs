@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use alloy_primitives::{Address, Bytes, U256};
-use concordat_core::{BlockExecutor, BlockOutcome, abi::IIdentityRegistry as registry, genesis_state};
+use concordat_core::{
+    BlockExecutor, BlockOutcome, CONTRACTS, abi::IIdentityRegistry as registry,
+    contracts::abi::IContracts as contracts, genesis_state,
+};
 use concordat_types::{Genesis, Role, VerifiedTx, state::MemoryState};
 use proptest::prelude::*;
 
@@ -41,7 +44,7 @@ fn world() -> World {
 /// What a random number asks for.
 fn say(world: &World, actor: &Actor, what: u8, value: u64) -> Say {
     let value = U256::from(value);
-    match what % 9 {
+    match what % 13 {
         0 => Say::call(world.token, &Token::transferCall { to: world.probe, value }),
         1 => Say::call(world.probe, &Probe::makeCall { value }),
         2 => Say::call(world.probe, &Probe::make2Call { value }),
@@ -50,6 +53,22 @@ fn say(world: &World, actor: &Actor, what: u8, value: u64) -> Say {
         5 => Say::call(world.probe, &Probe::burnCall {}).gas(60_000),
         6 => actor.enrolment(),
         7 => Say::registry(&registry::organisationsCall {}),
+        8 => {
+            let kind = value.to::<u64>().try_into().unwrap();
+            Say::call(CONTRACTS, &contracts::setContractListCall { contractAddress: world.probe, kind })
+        }
+        9 => {
+            let accounts = vec![actor.address, world.token];
+            Say::call(CONTRACTS, &contracts::addToContractListCall { contractAddress: world.probe, accounts })
+        }
+        10 => {
+            let administrator = world.actors[value.to::<usize>()].address;
+            Say::call(
+                CONTRACTS,
+                &contracts::setAdministratorCall { contractAddress: world.token, administrator },
+            )
+        }
+        11 => Say::call(CONTRACTS, &contracts::contractInfoCall { contractAddress: world.probe.create(1) }),
         _ => Say::deploy(bytecode("Child").into()),
     }
 }
