@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy_dyn_abi::{DynSolType, FunctionExt as _, JsonAbiExt as _};
+use alloy_dyn_abi::{DynSolType, FunctionExt as _, JsonAbiExt as _, Specifier as _};
 use alloy_json_abi::{Function, JsonAbi};
 use alloy_primitives::{Address, Bytes, FixedBytes, TxKind};
 use alloy_sol_types::SolCall;
@@ -110,8 +110,8 @@ pub enum ContractCommand {
 /// Which list, and who changes it.
 #[derive(Args)]
 pub struct ListingArgs {
-    /// The method, by its first four bytes, 0x…; without, the contract's own list.
-    #[arg(long, value_name = "BYTES4")]
+    /// The method, `transfer(address,uint256)` or `0xa9059cbb`; without, the contract's own list.
+    #[arg(long, value_parser = parse_method)]
     method: Option<FixedBytes<4>>,
     #[command(flatten)]
     key: KeyArgs,
@@ -130,6 +130,19 @@ pub struct TargetArgs {
     /// Its arguments.
     #[arg(value_name = "ARGUMENT")]
     arguments: Vec<String>,
+}
+
+/// The first four bytes of a call: given as such, or as the signature whose hash they begin.
+pub fn parse_method(text: &str) -> Result<FixedBytes<4>> {
+    if text.starts_with("0x") {
+        return text.parse().wrap_err("a method has 4 bytes, 0xa9059cbb for example");
+    }
+    let signature = Function::parse(text)
+        .wrap_err_with(|| format!("{text:?} is no method; write transfer(address,uint256) or 0xa9059cbb"))?;
+    for input in &signature.inputs {
+        input.resolve().wrap_err_with(|| format!("{text:?} is no method"))?;
+    }
+    Ok(signature.selector())
 }
 
 /// Runs `concordat contract`.
@@ -321,4 +334,20 @@ fn coerce(types: &[String], arguments: &[String]) -> Result<Vec<alloy_dyn_abi::D
         parsed.wrap_err_with(|| format!("argument {text:?} is no {kind}"))
     };
     types.iter().zip(arguments).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_a_signature_or_its_four_bytes() {
+        let transfer = FixedBytes([0xa9, 0x05, 0x9c, 0xbb]);
+        assert_eq!(parse_method("transfer(address,uint256)").unwrap(), transfer);
+        assert_eq!(parse_method("transfer(address to, uint256 amount)").unwrap(), transfer);
+        assert_eq!(parse_method("0xa9059cbb").unwrap(), transfer);
+        for wrong in ["0xa905", "transfer", "transfer(thing)", ""] {
+            assert!(parse_method(wrong).is_err(), "{wrong}");
+        }
+    }
 }

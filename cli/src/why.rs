@@ -8,15 +8,14 @@ mod state;
 
 use std::path::PathBuf;
 
-use alloy_dyn_abi::Specifier as _;
-use alloy_primitives::{Address, TxKind, hex, keccak256};
+use alloy_primitives::{Address, FixedBytes, TxKind};
 use clap::Args;
 use concordat_core::{Grounds, Wish, explain};
 use concordat_types::Genesis;
-use eyre::{Result, WrapErr as _, bail};
+use eyre::{Result, WrapErr as _};
 use serde_json::{Value, json};
 
-use crate::{client::TlsArgs, output};
+use crate::{client::TlsArgs, contract, output};
 use state::RemoteState;
 
 /// How often entries are proved anew if blocks that come meanwhile change some of them.
@@ -31,8 +30,8 @@ pub struct WhyArgs {
     #[arg(required_unless_present = "deploy", conflicts_with = "deploy")]
     contract: Option<Address>,
     /// The method, `transfer(address,uint256)` or `0xa9059cbb`; a call without data if absent.
-    #[arg(value_parser = parse_method)]
-    method: Option<[u8; 4]>,
+    #[arg(value_parser = contract::parse_method)]
+    method: Option<FixedBytes<4>>,
     /// To make a contract, instead of calling one.
     #[arg(long)]
     deploy: bool,
@@ -81,23 +80,11 @@ impl WhyArgs {
 
     fn wish(&self) -> Wish<'_> {
         let kind = self.contract.map_or(TxKind::Create, TxKind::Call);
-        Wish { account: self.account, kind, input: self.method.as_ref().map_or(&[], |method| method) }
-    }
-}
-
-/// The first four bytes of a call: given as such, or as the signature whose hash they begin.
-fn parse_method(text: &str) -> Result<[u8; 4]> {
-    if text.starts_with("0x") {
-        return hex::decode_to_array(text).wrap_err("a method has 4 bytes, 0xa9059cbb for example");
-    }
-    let signature = alloy_json_abi::Function::parse(text)
-        .wrap_err_with(|| format!("{text:?} is no method; write transfer(address,uint256) or 0xa9059cbb"))?;
-    for input in &signature.inputs {
-        input.resolve().wrap_err_with(|| format!("{text:?} is no method"))?;
-    }
-    match keccak256(signature.signature()).first_chunk() {
-        Some(selector) => Ok(*selector),
-        None => bail!("a hash has 32 bytes"),
+        Wish {
+            account: self.account,
+            kind,
+            input: self.method.as_ref().map_or(&[], |method| method.as_slice()),
+        }
     }
 }
 
@@ -107,7 +94,7 @@ fn told(args: &WhyArgs, state: &RemoteState, grounds: Option<&Grounds>) -> Resul
     Ok(json!({
         "account": args.account,
         "contract": args.contract,
-        "method": args.method.map(hex::encode_prefixed),
+        "method": args.method,
         "heights": [from, upto],
         "proved": state.is_proved(),
         "entries": state.entries(),
@@ -141,20 +128,4 @@ fn describe(args: &WhyArgs, grounds: Option<&Grounds>) -> String {
     };
     let answer = grounds.refused.map_or("it would be executed", |outcome| outcome.describe());
     format!("{answer}\n{}", grounds.permission)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_method_is_a_signature_or_its_four_bytes() {
-        let transfer = [0xa9, 0x05, 0x9c, 0xbb];
-        assert_eq!(parse_method("transfer(address,uint256)").unwrap(), transfer);
-        assert_eq!(parse_method("transfer(address to, uint256 amount)").unwrap(), transfer);
-        assert_eq!(parse_method("0xa9059cbb").unwrap(), transfer);
-        for wrong in ["0xa905", "transfer", "transfer(thing)", ""] {
-            assert!(parse_method(wrong).is_err(), "{wrong}");
-        }
-    }
 }
