@@ -140,6 +140,7 @@ impl TxInvalid {
                 Outcome::CertificateRevoked => "certificate_revoked",
                 Outcome::Suspended => "suspended",
                 Outcome::Frozen => "frozen",
+                Outcome::Barred => "barred",
                 _ => "role_forbidden",
             },
             Self::NotPermitted { .. } => "not_permitted",

@@ -147,13 +147,13 @@ fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
     tx: &VerifiedTx,
     env: &BlockEnv,
-    Enrolled { standing, organisation }: Enrolled,
+    Enrolled { standing, identity, organisation }: Enrolled,
 ) -> Result<Verdict, ExecError> {
     let action = Action::of(tx.kind(), tx.input());
     if let Err(outcome) = decide_sender(&standing, env.height, env.time_secs, action) {
         return Ok(Verdict::Refuse(Refusal::Standing(outcome)));
     }
-    let sender = Sender { account: tx.sender(), organisation, role: standing.role };
+    let sender = Sender { account: identity, organisation, role: standing.role };
     let asker = Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs };
     Ok(match asker.ask(&deed(tx, action)) {
         Ok(()) => Verdict::Execute(asker),

@@ -22,7 +22,7 @@ pub enum Outcome {
     CertificateExpired = 16,
     /// Not executed: the sender's certificate is revoked.
     CertificateRevoked = 17,
-    /// Not executed: the sender's account or organisation is suspended.
+    /// Not executed: the sender's organisation is suspended.
     Suspended = 18,
     /// Not executed: the sender's role may not do this.
     RoleForbidden = 19,
@@ -30,11 +30,13 @@ pub enum Outcome {
     Frozen = 20,
     /// Not executed: no policy permits it, or one forbids it; `output` says which.
     NotPermitted = 21,
+    /// Not executed: the sender's identity is barred.
+    Barred = 31,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 9] = [
+    pub const ALL: [Outcome; 10] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -44,6 +46,7 @@ impl Outcome {
         Outcome::RoleForbidden,
         Outcome::Frozen,
         Outcome::NotPermitted,
+        Outcome::Barred,
     ];
 
     /// The stable number of this outcome.
@@ -75,10 +78,11 @@ impl Outcome {
             Outcome::Halted => "execution halted",
             Outcome::CertificateExpired => "refused: the sender's certificate has expired; renew it",
             Outcome::CertificateRevoked => "refused: the sender's certificate is revoked",
-            Outcome::Suspended => "refused: the sender or its organisation is suspended",
+            Outcome::Suspended => "refused: the sender's organisation is suspended",
             Outcome::RoleForbidden => "refused: the sender's role may not do this",
             Outcome::Frozen => "refused: the sender's account is frozen",
             Outcome::NotPermitted => "refused: no policy permits this, or one forbids it",
+            Outcome::Barred => "refused: the sender is barred; only a vote of the committee lifts that",
         }
     }
 }

@@ -96,11 +96,12 @@ fn explain(
     meter.charge(gas::DECISION)?;
     let action = Action::from_code(action)
         .ok_or_else(|| SystemError::Revert(abi::UnknownAction { action }.abi_encode().into()))?;
-    let Some(Enrolled { standing, organisation }) = Enrolled::read(rows, account, Backing::read)? else {
+    let Some(Enrolled { standing, identity, organisation }) = Enrolled::read(rows, account, Backing::read)?
+    else {
         return Err(SystemError::Revert(abi::NotEnrolled { account }.abi_encode().into()));
     };
     let policies: Arc<Policies> = Policies::in_force(rows)?;
-    let sender = Sender { account, organisation, role: standing.role };
+    let sender = Sender { account: identity, organisation, role: standing.role };
     let on_ledger = match action {
         Action::Deploy | Action::Create | Action::Govern | Action::Regulate => true,
         Action::Read => contract.is_zero(),
