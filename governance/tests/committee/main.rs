@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod defects;
+mod identities;
 mod interleavings;
 mod kit;
 mod lifecycle;

@@ -2,6 +2,7 @@
 //! contracts compiled by solc, blocks one after the other.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod bars;
 mod calls;
 mod evm;
 mod genesis;
@@ -9,6 +10,7 @@ mod governance;
 mod identity;
 mod kit;
 mod permissions;
+mod recovery;
 mod refusals;
 mod replay;
 mod validators;
