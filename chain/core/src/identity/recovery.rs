@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn the_digest_of_a_request_is_golden_and_binds_account_and_path() {
         let (old, chain) = (Address::repeat_byte(7), [Bytes::from_static(b"der")]);
-        let golden = "0000000000000000000000000000000000000000000000000000000000000000";
+        let golden = "c5198ab42813d73a98a9054445dddd0a924631b39bfd0a215c841c654837b340";
         assert_eq!(hex::encode(digest(old, &chain)), golden);
         assert_ne!(digest(Address::repeat_byte(8), &chain), digest(old, &chain));
         assert_ne!(digest(old, &[chain[0].clone(), chain[0].clone()]), digest(old, &chain));

@@ -233,14 +233,14 @@ fn a_barred_node_opens_no_connection_and_becomes_no_validators() {
 }
 
 #[test]
-fn a_registrar_admits_no_barred_node_on_a_chain_that_lost_its_committee() {
+fn a_registrar_admits_no_barred_node_on_a_chain_without_a_committee() {
     let mut net = Consortium::new();
     let registrar = net.actor("bank-a", Role::Registrar);
     let node = net.stranger_with(KeyType::P256, "bank-a", Role::Validator, "n", 30);
     let vote = net.stranger_with(KeyType::Ed25519, "bank-a", Role::Consensus, "v", 30);
     let key = Registry::new(&net.state).authorize_node(&node.chain, net.time_secs).unwrap().spki_sha256;
     // [document, reference, since, proposal, subject], as governance writes it: golden.
-    let row = format!("f84ba0{}874f7264657220370305a0{}", "01".repeat(32), "00".repeat(32));
+    let row = format!("f84ca0{}874f7264657220370305a0{}", "01".repeat(32), "00".repeat(32));
     net.state.values.insert(StateKey::system(0x12, key.as_slice()), hex::decode(row).unwrap());
     let admit = registry::admitValidatorCall {
         nodeChain: node.chain,
