@@ -1,9 +1,11 @@
-//! `concordat account`: enrol a certificate, renew it, look an account up.
+//! `concordat account`: enrol a certificate, renew it, recover a key, look an account up.
+
+mod recover;
 
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, Bytes, TxKind};
-use alloy_sol_types::SolCall as _;
+use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
 use concordat_core::{IDENTITY_REGISTRY, abi::IIdentityRegistry, governance::abi::IGovernance};
 use concordat_governance::action::Scope;
@@ -40,6 +42,9 @@ pub enum AccountCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Replace the lost or stolen key of an account: two registrars of its organisation do it.
+    #[command(subcommand)]
+    Recover(recover::RecoverCommand),
     /// Submit an authority's CRL; its revocations bind from the next transaction on.
     SubmitCrl {
         #[command(flatten)]
@@ -84,6 +89,7 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
             output::show(json, &account, |account| format!("{account:#}"))
         }
         AccountCommand::FreezeStatus { address, node } => freeze_status(&node.connect()?, address, json),
+        AccountCommand::Recover(command) => recover::run(command, json),
         AccountCommand::SubmitCrl { key, crl, issuer, node } => {
             let (lists, issuer) = (keys::crls(&crl)?, read_chain(&issuer)?);
             let receipt = submit_crls(&node.connect()?, &key, &lists, &issuer)?;
@@ -133,11 +139,15 @@ fn send(client: &Client, key: &KeyArgs, call: Vec<u8>) -> Result<Value> {
     transaction::execute(client, &key.open()?, &act)
 }
 
-fn lookup(client: &Client, address: Address) -> Result<Value> {
-    let call = IIdentityRegistry::accountCall { account: address }.abi_encode();
-    let request = json!({ "to": IDENTITY_REGISTRY, "input": Bytes::from(call) });
+/// The answer of one of the registry's views.
+fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
+    let request = json!({ "to": IDENTITY_REGISTRY, "input": Bytes::from(call.abi_encode()) });
     let output: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
-    let found = IIdentityRegistry::accountCall::abi_decode_returns(&output)?;
+    Ok(C::abi_decode_returns(&output)?)
+}
+
+fn lookup(client: &Client, address: Address) -> Result<Value> {
+    let found = ask(client, &IIdentityRegistry::accountCall { account: address })?;
     Ok(json!({
         "address": address,
         "organisation": found.organisation,

@@ -146,6 +146,41 @@ pub struct Basis {
     pub reference: String,
 }
 
+/// Whom a bar shuts out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BarTarget {
+    /// An identity, by one of its accounts.
+    Account(Address),
+    /// A node, by the SHA-256 of its SubjectPublicKeyInfo.
+    Node(B256),
+}
+
+impl BarTarget {
+    /// Its bytes, whose number tells what it is.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Account(account) => account.as_slice(),
+            Self::Node(key) => key.as_slice(),
+        }
+    }
+
+    /// Reads [`Self::as_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let account = || Address::try_from(bytes).ok().map(Self::Account);
+        B256::try_from(bytes).ok().map(Self::Node).or_else(account)
+    }
+}
+
+impl fmt::Display for BarTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(account) => write!(f, "account {account}"),
+            Self::Node(key) => write!(f, "node key {key}"),
+        }
+    }
+}
+
 /// A new member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
@@ -189,6 +224,15 @@ pub enum Action {
         id: OrgId,
         /// The new list, DER.
         roots: Vec<Bytes>,
+    },
+    /// Replaces the key of an identity.
+    RecoverKey {
+        /// The account of the lost key.
+        account: Address,
+        /// Certification path of the new key, of the same organisation and role, DER, leaf first.
+        chain: Vec<Bytes>,
+        /// Why.
+        basis: Basis,
     },
     /// Admits a validator.
     AdmitValidator(NewValidator),
@@ -242,6 +286,27 @@ pub enum Action {
     UnfreezeAccount {
         /// Of which account.
         account: Address,
+        /// Why.
+        basis: Basis,
+    },
+    /// Shuts an identity out.
+    BarAccount {
+        /// An account of it.
+        account: Address,
+        /// Why.
+        basis: Basis,
+    },
+    /// Lifts a bar.
+    LiftBar {
+        /// Whose.
+        target: BarTarget,
+        /// Why.
+        basis: Basis,
+    },
+    /// Shuts a node out.
+    BarNode {
+        /// SHA-256 of its SubjectPublicKeyInfo.
+        node_key: B256,
         /// Why.
         basis: Basis,
     },
@@ -389,6 +454,7 @@ impl Action {
             Action::ReinstateOrganisation(_) => Kind::ReinstateOrganisation,
             Action::ExpelOrganisation(_) => Kind::ExpelOrganisation,
             Action::SetAuthorities { .. } => Kind::SetAuthorities,
+            Action::RecoverKey { .. } => Kind::RecoverKey,
             Action::AdmitValidator(_) => Kind::AdmitValidator,
             Action::SetValidatorPower { .. } => Kind::SetValidatorPower,
             Action::RetireValidator { .. } => Kind::RetireValidator,
@@ -397,6 +463,9 @@ impl Action {
             Action::FreezeAccount { .. } => Kind::FreezeAccount,
             Action::EmergencyFreeze { .. } => Kind::EmergencyFreeze,
             Action::UnfreezeAccount { .. } => Kind::UnfreezeAccount,
+            Action::BarAccount { .. } => Kind::BarAccount,
+            Action::LiftBar { .. } => Kind::LiftBar,
+            Action::BarNode { .. } => Kind::BarNode,
             Action::SetPolicy { .. } => Kind::SetPolicy,
             Action::RepealPolicy { .. } => Kind::RepealPolicy,
             Action::SetDeployList { .. } => Kind::SetDeployList,
@@ -418,6 +487,10 @@ impl Action {
             Action::SetAuthorities { id, roots } => {
                 wire::encode(&AuthoritiesRow { id: id.to_string(), roots: roots.clone() })
             }
+            Action::RecoverKey { account, chain, basis } => {
+                let (chain, basis) = (chain.clone(), basis.clone());
+                wire::encode(&RecoverRow { account: *account, chain, basis })
+            }
             Action::AdmitValidator(validator) => wire::encode(validator),
             Action::SetValidatorPower { consensus_key, power } => {
                 wire::encode(&PowerRow { consensus_key: *consensus_key, power: *power })
@@ -436,6 +509,16 @@ impl Action {
             }
             Action::UnfreezeAccount { account, basis } => {
                 wire::encode(&UnfreezeRow { account: *account, basis: basis.clone() })
+            }
+            Action::BarAccount { account, basis } => {
+                wire::encode(&BarRow { account: *account, basis: basis.clone() })
+            }
+            Action::LiftBar { target, basis } => {
+                let target = Bytes::copy_from_slice(target.as_bytes());
+                wire::encode(&LiftRow { target, basis: basis.clone() })
+            }
+            Action::BarNode { node_key, basis } => {
+                wire::encode(&NodeRow { node_key: *node_key, basis: basis.clone() })
             }
             Action::SetPolicy { id, text } => wire::encode(&PolicyRow { id: id.clone(), text: text.clone() }),
             Action::RepealPolicy { id } => wire::encode(&vec![id.clone()]),
@@ -479,6 +562,10 @@ impl Action {
                 if admission.roles.is_empty() { Err(ActionError::NoRole) } else { Ok(()) }
             }
             Action::SetAuthorities { roots, .. } => check_certificates("the list of roots", roots),
+            Action::RecoverKey { chain, basis, .. } => {
+                check_certificates("the new key's path", chain)?;
+                check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
+            }
             Action::AdmitValidator(validator) => {
                 check_certificates("the node's path", &validator.node_chain)?;
                 check_certificates("the consensus key's path", &validator.consensus_chain)?;
@@ -494,7 +581,10 @@ impl Action {
             }
             Action::FreezeAccount { basis, .. }
             | Action::EmergencyFreeze { basis, .. }
-            | Action::UnfreezeAccount { basis, .. } => {
+            | Action::UnfreezeAccount { basis, .. }
+            | Action::BarAccount { basis, .. }
+            | Action::LiftBar { basis, .. }
+            | Action::BarNode { basis, .. } => {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
             Action::SetDeployList { add, remove, .. } => check_accounts(add, remove),
@@ -588,6 +678,10 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let AuthoritiesRow { id, roots } = row(payload)?;
             Action::SetAuthorities { id: wire::org(&id)?, roots }
         }
+        Kind::RecoverKey => {
+            let RecoverRow { account, chain, basis } = row(payload)?;
+            Action::RecoverKey { account, chain, basis }
+        }
         Kind::AdmitValidator => Action::AdmitValidator(row(payload)?),
         Kind::SetValidatorPower => {
             let PowerRow { consensus_key, power } = row(payload)?;
@@ -613,6 +707,18 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
         Kind::UnfreezeAccount => {
             let UnfreezeRow { account, basis } = row(payload)?;
             Action::UnfreezeAccount { account, basis }
+        }
+        Kind::BarAccount => {
+            let BarRow { account, basis } = row(payload)?;
+            Action::BarAccount { account, basis }
+        }
+        Kind::LiftBar => {
+            let LiftRow { target, basis } = row(payload)?;
+            Action::LiftBar { target: BarTarget::from_bytes(&target)?, basis }
+        }
+        Kind::BarNode => {
+            let NodeRow { node_key, basis } = row(payload)?;
+            Action::BarNode { node_key, basis }
         }
         Kind::SetPolicy => {
             let PolicyRow { id, text } = row(payload)?;
@@ -724,6 +830,31 @@ struct EmergencyRow {
 #[derive(RlpEncodable, RlpDecodable)]
 struct UnfreezeRow {
     account: Address,
+    basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RecoverRow {
+    account: Address,
+    chain: Vec<Bytes>,
+    basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct BarRow {
+    account: Address,
+    basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct LiftRow {
+    target: Bytes,
+    basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct NodeRow {
+    node_key: B256,
     basis: Basis,
 }
 

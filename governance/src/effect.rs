@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Action, Kind, Rule,
-    action::{Basis, ListKind, Scope},
-    facts::{OrganisationFacts, ValidatorFacts},
+    action::{BarTarget, Basis, ListKind, Scope},
+    facts::{KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
 };
 
@@ -126,6 +126,24 @@ pub enum Change {
         before: Option<Freeze>,
         /// As it will bind.
         after: Option<Freeze>,
+    },
+    /// The key of an identity.
+    Identity {
+        /// Which: the address of its first key.
+        identity: Address,
+        /// The account that acts for it, and never will again.
+        before: Address,
+        /// The one that will.
+        after: KeyFacts,
+    },
+    /// A bar.
+    Bar {
+        /// Of whom; an account is the identity's address.
+        target: BarTarget,
+        /// Why it is barred.
+        before: Option<Basis>,
+        /// Why it will be.
+        after: Option<Basis>,
     },
     /// A policy that is enacted. What the catalogue says under the same id is not told here.
     Policy {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     Committee, Kind, Rule,
-    action::{Basis, ListKind, NewValidator, Scope},
+    action::{BarTarget, Basis, ListKind, NewValidator, Scope},
 };
 
 /// Whether an organisation is a member.
@@ -96,6 +96,30 @@ impl Frozen {
     }
 }
 
+/// An identity: the address of its first key, and the account that acts for it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The address of its first key, for good.
+    pub identity: Address,
+    /// The account that acts for it; the same until a key is recovered.
+    pub account: Address,
+}
+
+/// A key that a certification path vouches for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyFacts {
+    /// The account that it controls.
+    pub account: Address,
+    /// The organisation that vouches for it.
+    pub organisation: OrgId,
+    /// Its role.
+    pub role: Role,
+    /// The common name of its certificate.
+    pub common_name: String,
+    /// SHA-256 of its certificate.
+    pub fingerprint: B256,
+}
+
 /// A policy as an earlier proposal enacted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFacts {
@@ -171,7 +195,16 @@ pub trait Facts {
     /// An account; `None` if it has never enrolled.
     fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, Self::Error>;
 
-    /// The freeze that was last imposed on an account and not lifted.
+    /// The identity that an account belongs to, or belonged to; an account nothing is known of is its own.
+    fn bound(&mut self, address: Address) -> Result<Bound, Self::Error>;
+
+    /// Checks the certification path of an account's key: whose it is, or why it does not hold.
+    fn check_key(&mut self, chain: &[Bytes]) -> Result<Result<KeyFacts, String>, Self::Error>;
+
+    /// Why an identity or a node is barred; `None` if it is not.
+    fn barred(&mut self, target: &BarTarget) -> Result<Option<Basis>, Self::Error>;
+
+    /// The freeze that was last imposed on an account's identity and not lifted.
     fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, Self::Error>;
 
     /// The validators that the commits of the last blocks show.

@@ -43,6 +43,8 @@ kinds! {
     ExpelOrganisation = 4, "expel-organisation";
     /// The new list of a member's root authorities.
     SetAuthorities = 5, "set-authorities";
+    /// An identity's lost or stolen key is replaced by another one.
+    RecoverKey = 6, "recover-key";
     /// A new validator of a member.
     AdmitValidator = 16, "admit-validator";
     /// A validator's voting power.
@@ -59,6 +61,12 @@ kinds! {
     EmergencyFreeze = 49, "emergency-freeze";
     /// A frozen account acts again.
     UnfreezeAccount = 50, "unfreeze-account";
+    /// An identity is shut out, with its key and the subject of its certificate, until the bar is lifted.
+    BarAccount = 51, "bar-account";
+    /// The bar of an identity or of a node's key is lifted.
+    LiftBar = 52, "lift-bar";
+    /// A node's key opens no connection any more, and can be no validator's.
+    BarNode = 53, "bar-node";
     /// A policy: new, or with another text.
     SetPolicy = 64, "set-policy";
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
@@ -134,10 +142,11 @@ mod tests {
         assert_eq!(
             all.join(", "),
             "1 admit-organisation, 2 suspend-organisation, 3 reinstate-organisation, 4 expel-organisation, \
-             5 set-authorities, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
+             5 set-authorities, 6 recover-key, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
              32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
-             64 set-policy, 65 repeal-policy, 66 set-deploy-list, 80 freeze-contract, 81 unfreeze-contract, \
-             82 retire-contract, 83 set-contract-administrator, 84 emergency-freeze-contract"
+             51 bar-account, 52 lift-bar, 53 bar-node, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
+             80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, 83 set-contract-administrator, \
+             84 emergency-freeze-contract"
         );
     }
 }

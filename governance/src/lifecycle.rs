@@ -121,10 +121,12 @@ pub fn decide_ballot<F: Facts>(
 }
 
 /// Decides a revocation: the proposer's alone, until the outcome is known.
-pub fn decide_revocation(proposal: &Proposal, sender: Address, height: u64) -> Result<Decision, Refusal> {
+pub fn decide_revocation<F: Facts>(facts: &mut F, proposal: &Proposal, sender: Address) -> Decided<F> {
+    let height = facts.height();
     check_open(proposal, height)?;
-    if proposal.proposer != sender {
-        return Err(Refusal::NotProposer { id: proposal.id, proposer: proposal.proposer });
+    let proposer = proposal.proposer;
+    if proposer != sender && facts.bound(proposer).map_err(ResolveError::Facts)?.account != sender {
+        return Err(Refusal::NotProposer { id: proposal.id, proposer }.into());
     }
     Ok(outcome(proposal, Status::Revoked, height))
 }
@@ -184,7 +186,18 @@ pub fn tally<F: Facts>(committee: &Committee, proposal: &Proposal, facts: &mut F
         }
     }
     let rule = facts.rule(proposal.kind).map_err(ResolveError::Facts)?;
-    Ok(Tally::count(committee, &rule, proposal.proposer, &proposal.ballots, &good))
+    let proposer = proposer(committee, proposal, facts)?;
+    Ok(Tally::count(committee, &rule, proposer, &proposal.ballots, &good))
+}
+
+/// The account that acts for the proposer now: a new key makes it no judge of its own case.
+fn proposer<F: Facts>(committee: &Committee, proposal: &Proposal, facts: &mut F) -> Decided<F, Address> {
+    let proposer = proposal.proposer;
+    // Whoever has a seat was not replaced: the seat would have gone with the key.
+    if committee.member(&proposer).is_some() {
+        return Ok(proposer);
+    }
+    Ok(facts.bound(proposer).map_err(ResolveError::Facts)?.account)
 }
 
 fn committee<F: Facts>(facts: &mut F) -> Decided<F, Committee> {

@@ -4,7 +4,11 @@ use alloy_primitives::{Address, B256};
 use concordat_types::{OrgId, Role};
 
 use crate::{
-    Kind, Status, action::ActionError, committee::CommitteeError, facts::Membership, quorum::Missing,
+    Kind, Status,
+    action::{ActionError, BarTarget},
+    committee::CommitteeError,
+    facts::Membership,
+    quorum::Missing,
     rule::RuleError,
 };
 
@@ -111,6 +115,26 @@ pub enum Refusal {
     /// The committee could not change its rules or itself any more.
     #[error("the committee could no longer vote through {kind}: {reason}")]
     RuleUnreachable { kind: Kind, reason: RuleError },
+    /// A validator goes before its node does.
+    #[error("node key {node_key} is that of validator {consensus_key}: retire the validator first")]
+    NodeOfValidator { node_key: B256, consensus_key: B256 },
+    /// Another account acts for its identity.
+    #[error("account {account} was replaced by {by}: name that one")]
+    AccountReplaced { account: Address, by: Address },
+    /// It is shut out.
+    #[error("{target} is barred; a lift-bar proposal lifts that")]
+    Barred { target: BarTarget },
+    /// A recovery changes the key alone.
+    #[error(
+        "the certificate is for a {role} of {organisation}; the account is a {held} of {holder}: present one for that"
+    )]
+    OtherHolder { organisation: OrgId, role: Role, holder: OrgId, held: Role },
+    /// A recovery needs a new key.
+    #[error("account {account} is enrolled or has a seat: a recovery needs a new key")]
+    KeyInUse { account: Address },
+    /// There is nothing to lift.
+    #[error("{target} is not barred")]
+    NotBarred { target: BarTarget },
     /// There is nothing to lift.
     #[error("account {account} is not frozen")]
     NotFrozen { account: Address },
@@ -180,6 +204,7 @@ impl Refusal {
             Self::LastOrganisation { .. } => 33,
             Self::Certificates { .. } => 34,
             Self::NothingChanges => 35,
+            Self::NodeOfValidator { .. } => 36,
             Self::ValidatorExists { .. } => 40,
             Self::NodeShared { .. } => 41,
             Self::ValidatorUnknown { .. } => 42,
@@ -190,6 +215,11 @@ impl Refusal {
             Self::Committee(_) => 52,
             Self::CommitteeEmpty => 53,
             Self::RuleUnreachable { .. } => 54,
+            Self::AccountReplaced { .. } => 55,
+            Self::Barred { .. } => 56,
+            Self::OtherHolder { .. } => 57,
+            Self::KeyInUse { .. } => 58,
+            Self::NotBarred { .. } => 59,
             Self::NotFrozen { .. } => 60,
             Self::FrozenAlready { .. } => 61,
             Self::EmergencyRepeated { .. } => 62,

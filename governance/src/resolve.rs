@@ -7,6 +7,7 @@
 mod accounts;
 mod committee;
 mod contracts;
+mod identities;
 mod organisations;
 mod policies;
 mod validators;
@@ -49,6 +50,7 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::ReinstateOrganisation(id) => organisations::reinstate(id, facts),
         Action::ExpelOrganisation(id) => organisations::expel(id, facts),
         Action::SetAuthorities { id, roots } => organisations::set_authorities(id, roots, facts),
+        Action::RecoverKey { account, chain, .. } => identities::recover(*account, chain, facts),
         Action::AdmitValidator(new) => validators::admit(new, facts),
         Action::SetValidatorPower { consensus_key, power } => {
             validators::set_power(*consensus_key, *power, facts)
@@ -63,6 +65,9 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             accounts::emergency(*account, (*scope, basis), facts)
         }
         Action::UnfreezeAccount { account, .. } => accounts::unfreeze(*account, facts),
+        Action::BarAccount { account, basis } => identities::bar_account(*account, basis, facts),
+        Action::LiftBar { target, .. } => identities::lift(*target, facts),
+        Action::BarNode { node_key, basis } => identities::bar_node(*node_key, basis, facts),
         Action::SetPolicy { id, text } => policies::set(id, text, facts),
         Action::RepealPolicy { id } => policies::repeal(id, facts),
         Action::SetDeployList { kind, add, remove } => contracts::set_deploy_list(*kind, add, remove, facts),
@@ -93,6 +98,17 @@ fn unable<F: Facts>(
         }
     }
     Ok(unable)
+}
+
+/// Checks that the committee could still change its rules and itself, if an account could not vote.
+fn check_dispensable<F: Facts>(account: Address, facts: &mut F) -> Result<(), ResolveError<F::Error>> {
+    let committee = facts.committee().map_err(ResolveError::Facts)?;
+    if committee.member(&account).is_none() {
+        return Ok(());
+    }
+    let mut unable = unable(&committee, facts)?;
+    unable.insert(account);
+    check_capable(&committee, &unable, facts)
 }
 
 /// Checks that a committee could still change its rules and itself, if these members could not vote.

@@ -108,6 +108,10 @@ impl Rule {
             Kind::ExpelOrganisation | Kind::SetAuthorities | Kind::SetCommitteeMember | Kind::SetRule => {
                 Self { timelock_blocks: 10, ..rule }
             }
+            // An identity changes hands: time for its owner and a regulator to step in.
+            Kind::RecoverKey => Self { timelock_blocks: 10, veto: true, ..rule },
+            Kind::BarAccount | Kind::BarNode => rule,
+            Kind::LiftBar => Self { veto: true, ..rule },
             Kind::SetPolicy | Kind::RepealPolicy => Self { timelock_blocks: 10, ..rule },
             Kind::SetDeployList | Kind::RetireContract | Kind::SetContractAdministrator => {
                 Self { timelock_blocks: 10, ..rule }

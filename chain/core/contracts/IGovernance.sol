@@ -142,6 +142,13 @@ interface IGovernance {
     event AccountFrozen(address indexed account, uint8 scope, bytes32 document, string documentReference, uint64 until, uint64 indexed proposalId);
     /// @notice An account acts again.
     event AccountUnfrozen(address indexed account, uint64 indexed proposalId);
+    /// @notice From the next transaction on another account acts for an identity; the certificate of the one before
+    ///         counts as revoked.
+    event IdentityRebound(address indexed identity, address indexed oldAccount, address indexed newAccount, uint64 proposalId);
+    /// @notice From the next transaction on an identity is shut out, or no longer.
+    event AccountBarred(address indexed identity, bool barred, bytes32 document, string documentReference, uint64 indexed proposalId);
+    /// @notice A node is shut out, or no longer.
+    event NodeBarred(bytes32 indexed nodeKeyHash, bool barred, bytes32 document, string documentReference, uint64 indexed proposalId);
     /// @notice From the next transaction on, the ledger's list of who may deploy binds like this (0 not at all, 1 only
     ///         those on it may, 2 nobody on it may), with these accounts and without those.
     event DeployListChanged(uint8 kind, address[] added, address[] removed, uint64 indexed proposalId);
@@ -215,7 +222,7 @@ interface IGovernance {
     /// @notice The rule of a kind.
     function rule(uint8 kind) external view returns (Rule memory);
 
-    /// @notice The freeze of an account. Tokens may ask for it before they credit one.
+    /// @notice The freeze of an account's identity. Tokens may ask for it before they credit one.
     function freeze(address account) external view returns (Freeze memory);
 
     /// @notice The version of this interface.

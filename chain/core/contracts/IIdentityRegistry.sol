@@ -45,7 +45,7 @@ interface IIdentityRegistry {
         uint64 notAfter;
         /// Height at which it enrolled.
         uint64 enrolledHeight;
-        /// False while it is suspended.
+        /// False while it is barred.
         bool active;
         /// True once a certificate on its path is revoked.
         bool revoked;
@@ -67,6 +67,36 @@ interface IIdentityRegistry {
         uint64 admittedHeight;
     }
 
+    /// @notice A request to replace an account by that of another key.
+    struct Recovery {
+        /// Whether it can be confirmed now. False also where nothing was requested.
+        bool pending;
+        /// SHA-256 of the RLP list of the account and the certification path; a confirmation is for the same.
+        bytes32 digest;
+        /// The account of the new key.
+        address newAccount;
+        /// The registrar who requested it.
+        address requester;
+        /// The height of the request.
+        uint64 requested;
+        /// The last height at which it can be confirmed.
+        uint64 expires;
+    }
+
+    /// @notice Why an identity or a node is shut out.
+    struct Bar {
+        /// Whether it is.
+        bool barred;
+        /// SHA-256 of the document that orders it.
+        bytes32 document;
+        /// Where the document is found.
+        string documentReference;
+        /// The height at which it was imposed.
+        uint64 since;
+        /// The proposal that imposed it.
+        uint64 proposalId;
+    }
+
     /// @notice An account has presented its certificate.
     event AccountEnrolled(address indexed account, string organisation, string role, bytes32 fingerprint, uint64 notAfter);
     /// @notice An account has presented a later certificate for the same key.
@@ -79,6 +109,14 @@ interface IIdentityRegistry {
     event ValidatorAdmitted(bytes32 indexed consensusKey, string organisation, uint64 power, string nodeAddress);
     /// @notice A validator will no longer vote from two blocks on.
     event ValidatorRetired(bytes32 indexed consensusKey, string organisation);
+    /// @notice A registrar asks to replace an account. Its owner may protest: cancelRecovery.
+    event RecoveryRequested(address indexed oldAccount, address indexed newAccount, address requester, bytes32 digest, uint64 expires);
+    /// @notice A request is taken back, by a registrar or by the account itself.
+    event RecoveryCancelled(address indexed oldAccount, address by);
+    /// @notice From the next transaction on another account acts for an identity; the certificate of the one before
+    ///         counts as revoked. proposalId is 0 where the organisation decided. Where the committee did, governance
+    ///         emits this event.
+    event IdentityRebound(address indexed identity, address indexed oldAccount, address indexed newAccount, uint64 proposalId);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();
@@ -130,6 +168,30 @@ interface IIdentityRegistry {
     error QuorumUnsafe(string reason);
     /// @notice Where there is a committee, it decides on new validators.
     error DecidedByCommittee();
+    /// @notice Another account acts for its identity.
+    error AccountReplaced(address account, address by);
+    /// @notice The account is barred.
+    error Barred(address account);
+    /// @notice The subject of the certificate is barred.
+    error SubjectBarred(string organisation, string commonName);
+    /// @notice The node's key is barred.
+    error NodeBarred(bytes32 nodeKeyHash);
+    /// @notice Only a vote recovers keys of this role.
+    error RecoveryByVote(address account, string role);
+    /// @notice Another registrar must do this, by another person.
+    error NotAnotherRegistrar(address account);
+    /// @notice A request is pending already.
+    error RecoveryPending(address account, uint64 expires);
+    /// @notice No request is pending.
+    error NoRecovery(address account);
+    /// @notice The confirmation is for another account or path than the request.
+    error OtherRecovery(bytes32 requested, bytes32 confirmed);
+    /// @notice The registrar who requested it may not act any more.
+    error RequesterFell(address account);
+    /// @notice The account of the new key is enrolled, or has a seat.
+    error KeyInUse(address account);
+    /// @notice A recovery keeps the role.
+    error RecoveryChangesRole(string held, string presented);
 
     /// @notice Enrols the sender: the first act of every account.
     /// @param chain The sender's certificate, role in OU, for the sender's own key; then its intermediates.
@@ -159,6 +221,37 @@ interface IIdentityRegistry {
     /// @notice Retires a validator. Only its organisation's registrar may; never the last one, and never one
     ///         without which those that signed lately could not decide.
     function retireValidator(bytes32 consensusKey) external;
+
+    /// @notice Asks to replace an account whose key is lost or stolen. Only a registrar of its organisation may, and
+    ///         not for members of the committee and regulators, whose keys the committee recovers. It lapses 10,000
+    ///         blocks later.
+    /// @param oldAccount The account that acts for its identity now.
+    /// @param chain Certification path of the new key: same organisation, same role, never enrolled.
+    function requestRecovery(address oldAccount, bytes[] calldata chain) external;
+
+    /// @notice Confirms the pending request with the same account and path, and replaces the account. Only another
+    ///         registrar of the organisation may, of another subject than the first one.
+    function confirmRecovery(address oldAccount, bytes[] calldata chain) external;
+
+    /// @notice Takes the pending request back. Any registrar of the organisation may, and the account itself.
+    function cancelRecovery(address oldAccount) external;
+
+    /// @notice The identity that an account acts for, or ever acted for: the address of its first key. An account
+    ///         without recoveries is its own. Keep balances and rights by identity, and they outlive keys.
+    function identityOf(address account) external view returns (address);
+
+    /// @notice The account that acts for an identity now. Answers by any account that ever did.
+    function accountOf(address identity) external view returns (address);
+
+    /// @notice The request to replace an account.
+    function recovery(address account) external view returns (Recovery memory);
+
+    /// @notice Whether and why the identity of an account is barred.
+    function bar(address account) external view returns (Bar memory);
+
+    /// @notice Whether and why a node is barred.
+    /// @param nodeKeyHash SHA-256 of its certificate's SubjectPublicKeyInfo.
+    function nodeBar(bytes32 nodeKeyHash) external view returns (Bar memory);
 
     /// @notice An account's entry. Reverts with NotEnrolled.
     function account(address account) external view returns (Account memory);

@@ -146,6 +146,7 @@ impl TxInvalid {
                 Outcome::CertificateRevoked => "certificate_revoked",
                 Outcome::Suspended => "suspended",
                 Outcome::Frozen => "frozen",
+                Outcome::Barred => "barred",
                 _ => "role_forbidden",
             },
             Self::ContractFrozen { .. } => "contract_frozen",

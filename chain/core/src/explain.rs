@@ -1,7 +1,7 @@
 //! Why a block would execute or refuse a transaction: the decision that it makes, with all its grounds.
 
 use concordat_permissions::Explanation as Permission;
-use concordat_types::{OrgId, StateReader, receipt::Outcome};
+use concordat_types::{Address, OrgId, StateReader, receipt::Outcome};
 
 use crate::{
     contracts::Place,
@@ -19,6 +19,8 @@ pub struct Grounds {
     pub refused: Option<Outcome>,
     /// How the account stands. This is decided first.
     pub standing: Standing,
+    /// Its identity: the account of its first key, which policies and lists name.
+    pub identity: Address,
     /// For whom it acts.
     pub organisation: OrgId,
     /// What the policies say, also where the standing refuses already.
@@ -37,15 +39,15 @@ pub fn explain<R: StateReader>(
 ) -> Result<Option<Grounds>, ExecError> {
     let overlay = &mut Overlay::new(reader);
     let Some(enrolled) = overlay.standing(wish.account)? else { return Ok(None) };
-    let Enrolled { standing, organisation } = enrolled.clone();
+    let Enrolled { standing, identity, organisation } = enrolled.clone();
     let action = Action::of(wish.kind, wish.input);
-    let asker = validity::asker(overlay, wish.account, &enrolled, env)?;
+    let asker = validity::asker(overlay, &enrolled, env)?;
     let deed = validity::deed(wish, action);
-    let known = validity::known(overlay, Place { account: wish.account, height: env.height }, &deed)?;
+    let known = validity::known(overlay, Place { account: identity, height: env.height }, &deed)?;
     let permission = asker.explain(&deed, &known);
     let refused = match validity::judge_enrolled(overlay, wish, env, enrolled)? {
         Verdict::Refuse(refusal) => Some(refusal.outcome()),
         Verdict::Execute(_) | Verdict::Enrol => None,
     };
-    Ok(Some(Grounds { refused, standing, organisation: organisation.as_ref().clone(), permission }))
+    Ok(Some(Grounds { refused, standing, identity, organisation: organisation.as_ref().clone(), permission }))
 }

@@ -178,7 +178,9 @@ impl<R: StateReader, I> ChainEvm<R, I> {
     fn ask(&mut self, deed: Deed, meter: &mut GasMeter) -> Result<Option<Bytes>, SystemError> {
         meter.charge(gas::PERMISSION)?;
         let height = self.machine.ctx.block().number().saturating_to();
-        let place = Place { account: self.machine.ctx.tx().caller, height };
+        let caller = self.machine.ctx.tx().caller;
+        let account = self.asker.as_ref().map_or(caller, |asker| asker.sender.account);
+        let place = Place { account, height };
         let known = contracts::known(self.overlay(), meter, place, &deed)?;
         let refusal = self.asker.as_ref().and_then(|asker| objection(asker, &deed, &known));
         self.asked.insert(deed, refusal.clone());

@@ -46,7 +46,7 @@ impl Action {
 pub struct Standing {
     /// Its role.
     pub role: Role,
-    /// Whether it is in good standing itself.
+    /// Whether it is in good standing itself; false while its identity is barred.
     pub active: bool,
     /// The last second at which its certificates are valid, Unix seconds.
     pub not_after: u64,
@@ -68,9 +68,9 @@ pub struct Freeze {
 }
 
 impl Freeze {
-    /// Reads the freeze of an account that is marked as frozen.
-    fn read(rows: &mut impl Rows, account: Address) -> Result<Self, ReadError> {
-        let frozen = governance::marked_freeze(rows, account)?.frozen;
+    /// Reads the freeze of an identity whose account is marked as frozen.
+    fn read(rows: &mut impl Rows, identity: Address) -> Result<Self, ReadError> {
+        let frozen = governance::marked_freeze(rows, identity)?.frozen;
         Ok(Self { scope: frozen.scope, until: frozen.until })
     }
 
@@ -85,8 +85,9 @@ impl Freeze {
     }
 }
 
-/// Rows that reading a standing takes: the account's, its authority, the organisation, revocations of a path.
-pub(crate) const STANDING_ROWS: usize = 6;
+/// Rows that reading a standing takes: the account's, its authority, the organisation, revocations of a path, and the
+/// identity of an account that is marked as rebound.
+pub(crate) const STANDING_ROWS: usize = 7;
 
 /// What an authority lends to the standing of all that it vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,8 @@ impl Backing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Enrolled {
     pub(crate) standing: Standing,
+    /// The address of its identity's first key: what policies, lists and freezes name.
+    pub(crate) identity: Address,
     pub(crate) organisation: Arc<OrgId>,
 }
 
@@ -125,13 +128,14 @@ impl Enrolled {
         backing: impl FnOnce(&mut R, u32) -> Result<Backing, ReadError>,
     ) -> Result<Option<Self>, ReadError> {
         let Some(row) = tables::standing(rows, sender)? else { return Ok(None) };
-        let StandingRow { active, frozen, role, not_after, authority, serial } = row;
+        let StandingRow { active, frozen, rebound, role, not_after, authority, serial } = row;
         let Backing { key, organisation, organisation_active, revoked } = backing(rows, authority)?;
         let revoked = revoked || tables::revocation(rows, &CertificateId { issuer: key, serial })?.is_some();
-        // Nobody else's transactions cost that read.
-        let freeze = frozen.then(|| Freeze::read(rows, sender)).transpose()?;
+        // Nobody else's transactions cost these reads.
+        let identity = if rebound { tables::required(rows, &tables::identity_key(sender))? } else { sender };
+        let freeze = frozen.then(|| Freeze::read(rows, identity)).transpose()?;
         let standing = Standing { role, active, not_after, organisation_active, revoked, freeze };
-        Ok(Some(Self { standing, organisation }))
+        Ok(Some(Self { standing, identity, organisation }))
     }
 }
 
@@ -144,7 +148,10 @@ pub fn decide_sender(
     block_time_secs: u64,
     action: Action,
 ) -> Result<(), Outcome> {
-    if !standing.active || !standing.organisation_active {
+    if !standing.active {
+        return Err(Outcome::Barred);
+    }
+    if !standing.organisation_active {
         return Err(Outcome::Suspended);
     }
     if standing.revoked {
@@ -179,16 +186,16 @@ mod tests {
         decision.map_or_else(|outcome| format!("{outcome:?}"), |()| "yes".to_owned())
     }
 
-    /// One line per role and action: in good standing, expired, revoked, account suspended, organisation suspended,
+    /// One line per role and action: in good standing, expired, revoked, barred, organisation suspended,
     /// frozen, frozen as far as business goes.
     fn matrix() -> String {
-        let columns = "valid expired revoked suspended organisation-suspended frozen frozen-outgoing";
+        let columns = "valid expired revoked barred organisation-suspended frozen frozen-outgoing";
         let mut lines = format!("role action {columns}\n");
         for role in Role::ALL {
             for action in Action::ALL {
                 let good = standing(*role);
                 let revoked = Standing { revoked: true, ..good };
-                let suspended = Standing { active: false, ..good };
+                let barred = Standing { active: false, ..good };
                 let expelled = Standing { organisation_active: false, ..good };
                 let freeze = |scope| Some(Freeze { scope, until: HEIGHT });
                 let frozen =
@@ -197,7 +204,7 @@ mod tests {
                     (&good, NOW),
                     (&good, NOW + 1),
                     (&revoked, NOW),
-                    (&suspended, NOW),
+                    (&barred, NOW),
                     (&expelled, NOW),
                     (&frozen[0], NOW),
                     (&frozen[1], NOW),
@@ -237,11 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn revocation_outweighs_expiry_and_suspension_outweighs_both() {
+    fn revocation_outweighs_expiry_suspension_outweighs_both_and_a_bar_all() {
         let mut fallen = standing(Role::Operator);
         fallen.revoked = true;
         assert_eq!(decide_sender(&fallen, HEIGHT, NOW + 1, Action::Renew), Err(Outcome::CertificateRevoked));
         fallen.organisation_active = false;
         assert_eq!(decide_sender(&fallen, HEIGHT, NOW + 1, Action::Renew), Err(Outcome::Suspended));
+        fallen.active = false;
+        assert_eq!(decide_sender(&fallen, HEIGHT, NOW + 1, Action::Renew), Err(Outcome::Barred));
     }
 }

@@ -180,9 +180,9 @@ pub(crate) fn judge_enrolled<R: StateReader>(
     if let Err(outcome) = decide_sender(&enrolled.standing, env.height, env.time_secs, action) {
         return Ok(Verdict::Refuse(Refusal::Standing(outcome)));
     }
-    let asker = asker(overlay, wish.account, &enrolled, env)?;
+    let asker = asker(overlay, &enrolled, env)?;
     let deed = deed(wish, action);
-    let known = known(overlay, Place { account: wish.account, height: env.height }, &deed)?;
+    let known = known(overlay, Place { account: enrolled.identity, height: env.height }, &deed)?;
     if let Some(halted) = known.halted {
         return Ok(Verdict::Refuse(Refusal::Contract(halted)));
     }
@@ -195,12 +195,11 @@ pub(crate) fn judge_enrolled<R: StateReader>(
 /// Who asks the policies for what an enrolled account does.
 pub(crate) fn asker<R: StateReader>(
     overlay: &mut Overlay<R>,
-    account: Address,
     enrolled: &Enrolled,
     env: &BlockEnv,
 ) -> Result<Asker, ReadError> {
-    let Enrolled { standing, organisation } = enrolled;
-    let sender = Sender { account, organisation: organisation.clone(), role: standing.role };
+    let Enrolled { standing, identity, organisation } = enrolled;
+    let sender = Sender { account: *identity, organisation: organisation.clone(), role: standing.role };
     Ok(Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs })
 }
 

@@ -22,7 +22,7 @@ pub enum Outcome {
     CertificateExpired = 16,
     /// Not executed: the sender's certificate is revoked.
     CertificateRevoked = 17,
-    /// Not executed: the sender's account or organisation is suspended.
+    /// Not executed: the sender's organisation is suspended.
     Suspended = 18,
     /// Not executed: the sender's role is none of an account.
     RoleForbidden = 19,
@@ -32,11 +32,13 @@ pub enum Outcome {
     NotPermitted = 21,
     /// Not executed: the contract is frozen or retired; `output` says which of both.
     ContractFrozen = 22,
+    /// Not executed: the sender's identity is barred.
+    Barred = 31,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 10] = [
+    pub const ALL: [Outcome; 11] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -47,6 +49,7 @@ impl Outcome {
         Outcome::Frozen,
         Outcome::NotPermitted,
         Outcome::ContractFrozen,
+        Outcome::Barred,
     ];
 
     /// The stable number of this outcome.
@@ -78,11 +81,12 @@ impl Outcome {
             Outcome::Halted => "execution halted",
             Outcome::CertificateExpired => "refused: the sender's certificate has expired; renew it",
             Outcome::CertificateRevoked => "refused: the sender's certificate is revoked",
-            Outcome::Suspended => "refused: the sender or its organisation is suspended",
+            Outcome::Suspended => "refused: the sender's organisation is suspended",
             Outcome::RoleForbidden => "refused: the sender's role is not one of an account",
             Outcome::Frozen => "refused: the sender's account is frozen",
             Outcome::NotPermitted => "refused: not permitted",
             Outcome::ContractFrozen => "refused: the contract is frozen or retired",
+            Outcome::Barred => "refused: the sender is barred; only a vote of the committee lifts that",
         }
     }
 }

@@ -12,11 +12,11 @@ use clap::{Args, Subcommand};
 use concordat_core::governance::abi::IGovernance;
 use concordat_governance::{
     Action, Effect, Kind,
-    action::{Admission, Basis, ListKind, NewValidator, Scope},
+    action::{Admission, BarTarget, Basis, ListKind, NewValidator, Scope},
 };
 use concordat_permissions::PolicyId;
 use concordat_types::{OrgId, genesis::GenesisPart};
-use eyre::{Result, WrapErr as _, eyre};
+use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +36,8 @@ pub enum ProposeCommand {
     ExpelOrganisation(Proposing<OrganisationArgs>),
     /// The new list of an organisation's root authorities: first add the next, later remove the last.
     SetAuthorities(Proposing<AuthoritiesArgs>),
+    /// A lost or stolen key of an identity is replaced by another one.
+    RecoverKey(Proposing<RecoverArgs>),
     /// A new validator.
     AdmitValidator(Proposing<ValidatorArgs>),
     /// A validator's voting power.
@@ -52,6 +54,12 @@ pub enum ProposeCommand {
     EmergencyFreeze(Proposing<EmergencyArgs>),
     /// A frozen account acts again.
     UnfreezeAccount(Proposing<UnfreezeArgs>),
+    /// An identity is shut out, with the subject of its certificate.
+    BarAccount(Proposing<BarArgs>),
+    /// The bar of an identity or a node is lifted.
+    LiftBar(Proposing<LiftArgs>),
+    /// A node is shut out. Retire a validator first.
+    BarNode(Proposing<BarNodeArgs>),
     /// A policy: new, or with another text. Check it first (`concordat policy check`).
     SetPolicy(Proposing<PolicyArgs>),
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
@@ -267,11 +275,50 @@ pub struct ContractArgs {
 }
 
 #[derive(Args)]
+pub struct RecoverArgs {
+    /// The account of the lost key.
+    account: Address,
+    /// PEM chain of the new key's certificate: same organisation, same role, never enrolled.
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    #[command(flatten)]
+    basis: BasisArgs,
+}
+
+#[derive(Args)]
 pub struct AdministratorArgs {
     /// The contract.
     contract: Address,
     /// An operator or developer; the zero address: nobody.
     administrator: Address,
+}
+
+#[derive(Args)]
+pub struct BarArgs {
+    /// An account of the identity.
+    account: Address,
+    #[command(flatten)]
+    basis: BasisArgs,
+}
+
+#[derive(Args)]
+pub struct LiftArgs {
+    /// An account of the identity.
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "node_key", conflicts_with = "node_key")]
+    account: Option<Address>,
+    /// SHA-256 of the node's SubjectPublicKeyInfo.
+    #[arg(long, value_name = "HASH")]
+    node_key: Option<B256>,
+    #[command(flatten)]
+    basis: BasisArgs,
+}
+
+#[derive(Args)]
+pub struct BarNodeArgs {
+    /// SHA-256 of the node's SubjectPublicKeyInfo.
+    node_key: B256,
+    #[command(flatten)]
+    basis: BasisArgs,
 }
 
 /// What becomes an action; some ask the node first.
@@ -295,6 +342,7 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
             submit(&args.sender, &Action::ExpelOrganisation(args.what.organisation), json)
         }
         Command::SetAuthorities(args) => args.propose(json),
+        Command::RecoverKey(args) => args.propose(json),
         Command::AdmitValidator(args) => args.propose(json),
         Command::SetValidatorPower(args) => {
             let PowerArgs { consensus_key, power } = args.what;
@@ -312,6 +360,9 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::FreezeAccount(args) => args.propose(json),
         Command::EmergencyFreeze(args) => args.propose(json),
         Command::UnfreezeAccount(args) => args.propose(json),
+        Command::BarAccount(args) => args.propose(json),
+        Command::LiftBar(args) => args.propose(json),
+        Command::BarNode(args) => args.propose(json),
         Command::SetPolicy(args) => args.propose(json),
         Command::RepealPolicy(args) => {
             let id = args.what.id.to_string();
@@ -456,6 +507,36 @@ impl Proposable for FreezeContractArgs {
 impl ContractArgs {
     fn read(&self) -> Result<(Address, Basis)> {
         Ok((self.contract, self.basis.read()?))
+    }
+}
+
+impl Proposable for RecoverArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let Self { account, certificate, basis } = self;
+        Ok(Action::RecoverKey { account: *account, chain: chain(certificate)?, basis: basis.read()? })
+    }
+}
+
+impl Proposable for BarArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        Ok(Action::BarAccount { account: self.account, basis: self.basis.read()? })
+    }
+}
+
+impl Proposable for LiftArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let target = match (self.account, self.node_key) {
+            (Some(account), None) => BarTarget::Account(account),
+            (None, Some(key)) => BarTarget::Node(key),
+            _ => bail!("name either --account or --node-key"),
+        };
+        Ok(Action::LiftBar { target, basis: self.basis.read()? })
+    }
+}
+
+impl Proposable for BarNodeArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        Ok(Action::BarNode { node_key: self.node_key, basis: self.basis.read()? })
     }
 }
 

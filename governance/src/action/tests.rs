@@ -39,6 +39,10 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
         (Action::ExpelOrganisation(org()), "c78662616e6b2d65".into()),
         (Action::SetAuthorities { id: org(), roots: der() }, "cc8662616e6b2d65c483646572".into()),
         (
+            Action::RecoverKey { account, chain: der(), basis: basis() },
+            format!("f844{account_hex}c483646572{basis_hex}"),
+        ),
+        (
             Action::AdmitValidator(validator),
             "dbc483646572c4836465728f652e6578616d706c653a32363635360a".into(),
         ),
@@ -58,6 +62,12 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("f840{account_hex}01{basis_hex}"),
         ),
         (Action::UnfreezeAccount { account, basis: basis() }, format!("f83f{account_hex}{basis_hex}")),
+        (Action::BarAccount { account, basis: basis() }, format!("f83f{account_hex}{basis_hex}")),
+        (
+            Action::LiftBar { target: BarTarget::Account(account), basis: basis() },
+            format!("f83f{account_hex}{basis_hex}"),
+        ),
+        (Action::BarNode { node_key: key, basis: basis() }, format!("f84b{key_hex}{basis_hex}")),
         (
             Action::SetPolicy { id: "no-one".into(), text: "forbid (principal, action, resource);".into() },
             "ed866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b"
@@ -188,6 +198,30 @@ fn a_policy_that_is_no_utf_8_or_has_other_fields_is_no_payload() {
     let none = wire::encode(&Vec::<String>::new());
     assert_eq!(Action::decode(Kind::RepealPolicy, &none), malformed);
     assert_eq!(Action::decode(Kind::SetPolicy, &none), Err(ActionError::Malformed(Kind::SetPolicy)));
+}
+
+#[test]
+fn a_bar_is_lifted_from_an_account_or_a_node_and_from_nothing_else() {
+    let lift = |target: &[u8]| {
+        let row = LiftRow { target: Bytes::copy_from_slice(target), basis: basis() };
+        Action::decode(Kind::LiftBar, &wire::encode(&row))
+    };
+    let node = BarTarget::Node(B256::repeat_byte(3));
+    assert_eq!(lift(&[3; 32]), Ok(Action::LiftBar { target: node, basis: basis() }));
+    for length in [0, 1, 19, 21, 31, 33] {
+        assert_eq!(lift(&vec![3; length]), Err(ActionError::Malformed(Kind::LiftBar)), "{length}");
+    }
+}
+
+#[test]
+fn recoveries_and_bars_name_where_their_reason_is_found() {
+    let basis = Basis { document: B256::ZERO, reference: String::new() };
+    let (account, chain) = (Address::ZERO, vec![Bytes::from_static(b"der")]);
+    refused(Action::RecoverKey { account, chain, basis: basis.clone() });
+    refused(Action::RecoverKey { account, chain: vec![], basis: self::basis() });
+    refused(Action::BarAccount { account, basis: basis.clone() });
+    refused(Action::BarNode { node_key: B256::ZERO, basis: basis.clone() });
+    refused(Action::LiftBar { target: BarTarget::Account(account), basis });
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::fmt::{self, Display};
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
-    action::ListKind,
-    facts::{OrganisationFacts, ValidatorFacts},
+    action::{Basis, ListKind},
+    facts::{KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
 };
 
@@ -40,6 +40,15 @@ impl Display for Change {
             }
             Change::Freeze { account, before, after } => {
                 sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
+            }
+            Change::Identity { identity, before, after } => {
+                let (before, after) = (format!("account {before}"), after.to_string());
+                sides(f, &format!("key of identity {identity}"), Some(&before), Some(&after))
+            }
+            Change::Bar { target, before, after } => {
+                let why = |basis: &Basis| format!("basis {:?} {}", basis.reference, basis.document);
+                let (before, after) = (before.as_ref().map(why), after.as_ref().map(why));
+                sides(f, &format!("bar of {target}"), before.as_ref(), after.as_ref())
             }
             Change::Policy { id, before, after } => policy(f, id, before.as_deref(), after.as_deref()),
             Change::DeployList { before, after } => {
@@ -127,6 +136,16 @@ impl Display for ValidatorFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { organisation, power, node_key, node_address, .. } = self;
         write!(f, "of {organisation}, power {power}, at {node_address}, node key {node_key}")
+    }
+}
+
+impl Display for KeyFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, organisation, role, common_name, fingerprint } = self;
+        write!(
+            f,
+            "account {account}, {role} {common_name:?} of {organisation}; certificate (SHA-256) {fingerprint}"
+        )
     }
 }
 

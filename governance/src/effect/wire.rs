@@ -5,12 +5,13 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
+use concordat_types::Role;
 
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
-    action::{Basis, ListKind, Scope, is_policy_id},
-    facts::{Membership, OrganisationFacts, ValidatorFacts},
+    action::{BarTarget, Basis, ListKind, Scope, is_policy_id},
+    facts::{KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     wire,
 };
@@ -28,6 +29,8 @@ const POLICY: u8 = 6;
 const DEPLOY_LIST: u8 = 7;
 const CONTRACT_HALT: u8 = 8;
 const CONTRACT_ADMINISTRATOR: u8 = 9;
+const IDENTITY: u8 = 20;
+const BAR: u8 = 21;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -99,6 +102,12 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Freeze { account, before, after } => {
             row(FREEZE, account.as_slice(), maybe(before, freeze_row), maybe(after, freeze_row))
         }
+        Change::Identity { identity, before, after } => {
+            row(IDENTITY, identity.as_slice(), wire::encode(&vec![*before]), wire::encode(&key_row(after)))
+        }
+        Change::Bar { target, before, after } => {
+            row(BAR, target.as_bytes(), maybe(before, Basis::clone), maybe(after, Basis::clone))
+        }
         Change::Policy { id, before, after } => {
             let text = |text: &String| policy_row(text);
             row(POLICY, id.as_bytes(), maybe(before, text), maybe(after, text))
@@ -149,6 +158,19 @@ fn change(row: &ChangeRow) -> Option<Change> {
             account: Address::try_from(key.as_ref()).ok()?,
             before: read(before, freeze)?,
             after: read(after, freeze)?,
+        },
+        IDENTITY => {
+            let [account] = *wire::decode::<Vec<Address>>(before)?.as_slice() else { return None };
+            Change::Identity {
+                identity: Address::try_from(key.as_ref()).ok()?,
+                before: account,
+                after: key_facts(wire::decode(after)?)?,
+            }
+        }
+        BAR => Change::Bar {
+            target: BarTarget::from_bytes(key)?,
+            before: read(before, Some)?,
+            after: read(after, Some)?,
         },
         POLICY => Change::Policy {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
@@ -326,6 +348,32 @@ fn halt(row: HaltRow) -> Option<Halt> {
         RETIRED => Some(Halt::Retired { basis }),
         _ => None,
     }
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct KeyRow {
+    account: Address,
+    organisation: String,
+    role: u8,
+    common_name: String,
+    fingerprint: B256,
+}
+
+fn key_row(facts: &KeyFacts) -> KeyRow {
+    let KeyFacts { account, organisation, role, common_name, fingerprint } = facts;
+    KeyRow {
+        account: *account,
+        organisation: organisation.to_string(),
+        role: role.code(),
+        common_name: common_name.clone(),
+        fingerprint: *fingerprint,
+    }
+}
+
+fn key_facts(row: KeyRow) -> Option<KeyFacts> {
+    let KeyRow { account, organisation, role, common_name, fingerprint } = row;
+    let (organisation, role) = (wire::org(&organisation)?, Role::from_code(role)?);
+    Some(KeyFacts { account, organisation, role, common_name, fingerprint })
 }
 
 #[derive(RlpEncodable, RlpDecodable)]

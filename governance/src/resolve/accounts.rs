@@ -1,8 +1,11 @@
 //! Freezing accounts, members of the committee included, but never so many that it could not act.
+//!
+//! A freeze binds the identity: whoever names an account that was replaced means the one that acts for it now. So a
+//! recovery between a proposal and its execution is no way out.
 
 use alloy_primitives::Address;
 
-use super::{Resolved, check_capable, unable};
+use super::{Resolved, check_dispensable};
 use crate::{
     Facts, Kind, Refusal, ResolveError,
     action::{Basis, Scope},
@@ -71,11 +74,9 @@ fn impose<F: Facts>(account: Address, before: Option<Freeze>, after: Freeze, fac
     if before.as_ref() == Some(&after) {
         return Err(Refusal::NothingChanges.into());
     }
-    let committee = facts.committee().map_err(ResolveError::Facts)?;
-    if committee.member(&account).is_some() && after.scope == Scope::All {
-        let mut unable = unable(&committee, facts)?;
-        unable.insert(account);
-        check_capable(&committee, &unable, facts)?;
+    if after.scope == Scope::All {
+        let holder = facts.bound(account).map_err(ResolveError::Facts)?.account;
+        check_dispensable(holder, facts)?;
     }
     Ok(Change::Freeze { account, before, after: Some(after) }.into())
 }

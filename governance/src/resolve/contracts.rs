@@ -1,5 +1,7 @@
 //! Freezing and retiring contracts, who keeps their lists, and the list of who may deploy.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::Address;
 use concordat_types::Role;
 
@@ -28,19 +30,20 @@ pub(super) fn set_deploy_list<F: Facts>(
     Ok(Change::DeployList { before, after: Listed { kind, accounts: added } }.into())
 }
 
-/// Those accounts that are on the list, or those that are not.
+/// The identities of those accounts that are on the list, or of those that are not, in the order of their addresses.
 fn differing<F: Facts>(
     accounts: &[Address],
     listed: bool,
     facts: &mut F,
 ) -> Result<Vec<Address>, ResolveError<F::Error>> {
-    let mut differing = Vec::new();
+    let mut differing = BTreeSet::new();
     for account in accounts {
-        if facts.on_deploy_list(*account).map_err(ResolveError::Facts)? == listed {
-            differing.push(*account);
+        let identity = facts.bound(*account).map_err(ResolveError::Facts)?.identity;
+        if facts.on_deploy_list(identity).map_err(ResolveError::Facts)? == listed {
+            differing.insert(identity);
         }
     }
-    Ok(differing)
+    Ok(differing.into_iter().collect())
 }
 
 pub(super) fn freeze<F: Facts>(contract: Address, basis: &Basis, until: u64, facts: &mut F) -> Resolved<F> {
@@ -96,11 +99,13 @@ pub(super) fn set_administrator<F: Facts>(
     facts: &mut F,
 ) -> Resolved<F> {
     let before = known(contract, facts)?.administrator;
-    let after = (!administrator.is_zero()).then_some(administrator);
+    let account = (!administrator.is_zero()).then_some(administrator);
+    let after = account.map(|account| facts.bound(account)).transpose().map_err(ResolveError::Facts)?;
+    let after = after.map(|bound| bound.identity);
     if before == after {
         return Err(Refusal::NothingChanges.into());
     }
-    if let Some(account) = after {
+    if let Some(account) = account {
         check_administrator(account, facts)?;
     }
     Ok(Change::ContractAdministrator { contract, before, after }.into())

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256};
 use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
-    action::{ListKind, Scope},
+    action::{BarTarget, ListKind, Scope},
     committee::MAX_WEIGHT,
     facts::{Ability, Halted, Membership, PolicyFacts},
 };
@@ -16,7 +16,7 @@ use crate::{kit::*, lifecycle::admission};
 
 /// Sequences of acts, and acts in each.
 const SEQUENCES: u64 = 100_000;
-const ACTS: u64 = 24;
+const ACTS: u64 = 36;
 
 /// Reproducible numbers (SplitMix64).
 struct Random(u64);
@@ -71,7 +71,8 @@ fn carries(world: &World, rule: &Rule, proposer: Address, votes: &[(Address, Cho
         if *choice == Choice::Yes {
             behind.insert(&seat.organisation);
         }
-        let judge_in_own_case = seat.address == proposer && !rule.proposer_counts && organisations.len() > 1;
+        let judge_in_own_case =
+            seat.address == world.holder(&proposer) && !rule.proposer_counts && organisations.len() > 1;
         match choice {
             _ if judge_in_own_case => {}
             Choice::Yes => yes += weight,
@@ -96,7 +97,9 @@ fn is_certain(world: &World, rule: &Rule, proposer: Address, votes: &[(Address, 
         all.push((seat.address, Choice::No));
         let account = awake.accounts.get_mut(&seat.address).unwrap();
         (account.expired, account.revoked) = (false, false);
-        awake.freezes.remove(&seat.address);
+        let identity = awake.identity(&seat.address);
+        awake.freezes.remove(&identity);
+        awake.bars.remove(&BarTarget::Account(identity));
         awake.organisations.get_mut(&seat.organisation).unwrap().membership = Membership::Active;
     }
     // Waking somebody must not wake another's ballot that does not count today.
@@ -139,6 +142,9 @@ impl Run {
         // Frozen before the first act.
         let frozen = Halted::Frozen { basis: basis(), until: 0, emergency: false };
         world.contracts.get_mut(&contract(1)).unwrap().halted = Some(frozen);
+        // Imposed before the first act.
+        world.bars.insert(BarTarget::Account(operator(0)), basis());
+        world.bars.insert(BarTarget::Node(B256::repeat_byte(21)), basis());
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
@@ -162,15 +168,42 @@ impl Run {
         let index = self.random.index(self.banks);
         match self.random.below(12) {
             0 => operator(index),
-            1 => regulator(),
-            _ => member(index),
+            2 => regulator(),
+            // Mostly the account that has the seat now, sometimes the one that had it.
+            1 => member(index),
+            _ => self.world.holder(&member(index)),
+        }
+    }
+
+    fn recovery(&mut self, index: u8) -> Action {
+        let (account, role) = self.random.pick(&[
+            (member(index), Role::CommitteeMember),
+            (member(index), Role::CommitteeMember),
+            (operator(index), Role::Operator),
+        ]);
+        let account = if self.random.below(4) == 0 { account } else { self.world.holder(&account) };
+        recover(account, (index, role, 100 + self.random.index(4)))
+    }
+
+    fn bar(&mut self, index: u8) -> Action {
+        let account = self.random.pick(&[member(index), operator(index)]);
+        match self.random.below(6) {
+            0 | 1 => bar(account),
+            2 => bar_node(self.random.pick(&[index, 20, 21])),
+            3 => lift(BarTarget::Node(B256::repeat_byte(self.random.pick(&[20, 21])))),
+            _ => {
+                let holder = self.world.holder(&account);
+                lift(BarTarget::Account(self.random.pick(&[holder, operator(0)])))
+            }
         }
     }
 
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(24) {
+        match self.random.below(26) {
+            24 => self.recovery(index),
+            25 => self.bar(index),
             0 => admission(other, "first"),
             1 => Action::SuspendOrganisation(org(other)),
             2 => Action::ReinstateOrganisation(org(other)),
@@ -325,9 +358,13 @@ impl Run {
     fn revoke(&mut self) {
         let Some(place) = self.some() else { return };
         let proposer = self.model[place].proposer;
-        let sender = if self.random.below(8) == 0 { proposer } else { operator(0) };
+        let sender = match self.random.below(8) {
+            0 => self.world.holder(&proposer),
+            _ => operator(0),
+        };
         let revoked = self.world.revoke(sender, place as u64 + 1).map_err(|refusal| refusal.code());
-        let expected = match (self.is_open(place), sender == proposer) {
+        let own = sender == proposer || sender == self.world.holder(&proposer);
+        let expected = match (self.is_open(place), own) {
             (false, _) => Err(11),
             (true, false) => Err(15),
             (true, true) => Ok(()),
@@ -400,7 +437,8 @@ impl Run {
         let index = self.random.index(self.banks);
         match self.random.below(3) {
             0 => {
-                let account = self.world.accounts.get_mut(&member(index)).unwrap();
+                let holder = self.world.holder(&member(index));
+                let account = self.world.accounts.get_mut(&holder).unwrap();
                 account.expired = !account.expired;
             }
             1 => self.world.down(index),
@@ -422,6 +460,25 @@ impl Run {
         }
         self.check_changeable();
         self.check_policies();
+        self.check_identities();
+    }
+
+    /// Of the accounts of an identity none but one can ever act again, and each leads to it. No validator's node is
+    /// barred.
+    fn check_identities(&self) {
+        let world = &self.world;
+        for address in world.accounts.keys() {
+            let holder = world.holder(address);
+            assert_eq!(world.holder(&holder), holder);
+            assert_eq!(world.holder(&world.identity(address)), holder);
+            assert!(*address == holder || world.accounts[address].revoked, "{address} was replaced and acts");
+        }
+        for seat in world.committee.members() {
+            assert_eq!(world.holder(&seat.address), seat.address, "a seat without a key");
+        }
+        for validator in &world.validators {
+            assert!(!world.bars.contains_key(&BarTarget::Node(validator.node_key)));
+        }
     }
 
     /// Each policy in force is what a proposal said that was executed, and all of them together hold.
@@ -496,7 +553,9 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     }
     let contracts = [Kind::FreezeContract, Kind::UnfreezeContract, Kind::RetireContract];
     let others = [Kind::SetContractAdministrator, Kind::EmergencyFreezeContract, Kind::SetDeployList];
-    for kind in [Kind::SetPolicy, Kind::RepealPolicy].into_iter().chain(contracts).chain(others) {
+    let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
+    let policies = [Kind::SetPolicy, Kind::RepealPolicy];
+    for kind in policies.into_iter().chain(contracts).chain(others).chain(identities) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

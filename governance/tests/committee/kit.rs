@@ -8,11 +8,11 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Basis, ListKind, NewValidator, Scope},
+    action::{BarTarget, Basis, ListKind, NewValidator, Scope},
     effect::{Change, End, Halt},
     facts::{
-        Ability, AccountFacts, ContractFacts, Frozen, Halted, Membership, OrganisationFacts, PolicyFacts,
-        ValidatorFacts,
+        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, Membership, OrganisationFacts,
+        PolicyFacts, ValidatorFacts,
     },
     lifecycle,
 };
@@ -41,6 +41,11 @@ pub struct World {
     pub validators: Vec<ValidatorFacts>,
     pub accounts: BTreeMap<Address, Account>,
     pub freezes: BTreeMap<Address, Frozen>,
+    /// The identity of each account that is not its own.
+    pub identities: BTreeMap<Address, Address>,
+    /// The account of each identity that has another than itself.
+    pub holders: BTreeMap<Address, Address>,
+    pub bars: BTreeMap<BarTarget, Basis>,
     pub recent: BTreeSet<ConsensusAddress>,
     pub policies: BTreeMap<String, PolicyFacts>,
     pub deploy_list: (ListKind, BTreeSet<Address>),
@@ -116,6 +121,35 @@ pub fn emergency(account: Address) -> Action {
 
 pub fn seat(member: Address, weight: u64) -> Action {
     Action::SetCommitteeMember { member, weight }
+}
+
+/// Another account of an organisation with a role, as its certificate says: never enrolled before it recovers a key.
+pub fn spare(index: u8, role: Role, seed: u8) -> Address {
+    let mut bytes = [seed; 20];
+    (bytes[0], bytes[1]) = (role.code(), index);
+    Address::from(bytes)
+}
+
+/// The certification path of an account's key.
+pub fn path(index: u8, role: Role, account: Address) -> Vec<Bytes> {
+    vec![Bytes::from([&[index, role.code()], account.as_slice()].concat())]
+}
+
+pub fn recover(account: Address, (index, role, seed): (u8, Role, u8)) -> Action {
+    let chain = path(index, role, spare(index, role, seed));
+    Action::RecoverKey { account, chain, basis: basis() }
+}
+
+pub fn bar(account: Address) -> Action {
+    Action::BarAccount { account, basis: basis() }
+}
+
+pub fn bar_node(seed: u8) -> Action {
+    Action::BarNode { node_key: B256::repeat_byte(seed), basis: basis() }
+}
+
+pub fn lift(target: BarTarget) -> Action {
+    Action::LiftBar { target, basis: basis() }
 }
 
 pub fn set_policy(id: &str, text: &str) -> Action {
@@ -275,7 +309,8 @@ impl World {
     }
 
     pub fn revoke(&mut self, sender: Address, id: u64) -> Result<(), Refusal> {
-        let decision = lifecycle::decide_revocation(self.proposal(id), sender, self.height)?;
+        let proposal = self.proposal(id).clone();
+        let decision = lifecycle::decide_revocation(self, &proposal, sender).map_err(refusal)?;
         self.keep(decision);
         Ok(())
     }
@@ -343,6 +378,11 @@ impl World {
                     self.rules.insert(kind, after);
                 }
                 Change::Freeze { account, after, .. } => self.apply_freeze(account, after),
+                Change::Identity { identity, before, after } => self.rebind(identity, before, after),
+                Change::Bar { target, after, .. } => {
+                    self.bars.remove(&target);
+                    self.bars.extend(after.map(|basis| (target, basis)));
+                }
                 Change::Policy { id, after, .. } => {
                     self.policies.remove(&id);
                     self.policies.extend(after.map(|text| (id, PolicyFacts { text, proposal })));
@@ -368,22 +408,43 @@ impl World {
         self.contracts[contract].halted.as_ref().filter(|halted| halted.binds(self.height))
     }
 
+    fn rebind(&mut self, identity: Address, before: Address, after: KeyFacts) {
+        let KeyFacts { account, organisation, role, .. } = after;
+        self.accounts.get_mut(&before).unwrap().revoked = true;
+        self.accounts.insert(account, Account { organisation, role, expired: false, revoked: false });
+        self.identities.insert(account, identity);
+        self.holders.insert(identity, account);
+    }
+
+    pub fn identity(&self, address: &Address) -> Address {
+        self.identities.get(address).copied().unwrap_or(*address)
+    }
+
+    /// The account that acts for the identity of an account.
+    pub fn holder(&self, address: &Address) -> Address {
+        let identity = self.identity(address);
+        self.holders.get(&identity).copied().unwrap_or(identity)
+    }
+
     fn apply_freeze(&mut self, account: Address, after: Option<concordat_governance::effect::Freeze>) {
+        let identity = self.identity(&account);
         let Some(freeze) = after else {
-            self.freezes.remove(&account);
+            self.freezes.remove(&identity);
             return;
         };
         let until = last_height(freeze.end, self.height);
         let frozen = Frozen { scope: freeze.scope, basis: freeze.basis, until, emergency: freeze.emergency };
-        self.freezes.insert(account, frozen);
+        self.freezes.insert(identity, frozen);
     }
 
     pub fn ability(&self, address: &Address) -> Ability {
         let account = &self.accounts[address];
-        let frozen = self.freezes.get(address);
+        let identity = self.identity(address);
+        let barred = self.bars.contains_key(&BarTarget::Account(identity));
+        let frozen = self.freezes.get(&identity);
         let frozen = frozen.is_some_and(|f| f.binds(self.height) && f.scope == Scope::All);
         let active = self.organisations[&account.organisation].membership == Membership::Active;
-        match (account.revoked || frozen || !active, account.expired) {
+        match (account.revoked || frozen || barred || !active, account.expired) {
             (true, _) => Ability::Not,
             (false, true) => Ability::Later,
             (false, false) => Ability::Now,
@@ -451,8 +512,30 @@ impl Facts for World {
         }))
     }
 
+    fn bound(&mut self, address: Address) -> Result<Bound, Infallible> {
+        Ok(Bound { identity: self.identity(&address), account: self.holder(&address) })
+    }
+
+    fn check_key(&mut self, chain: &[Bytes]) -> Result<Result<KeyFacts, String>, Infallible> {
+        let [index, role, account @ ..] = &chain[0][..] else { return Ok(Err("no certificate".into())) };
+        let Ok(account) = Address::try_from(account) else { return Ok(Err("no key".into())) };
+        let organisation = org(*index);
+        let active =
+            self.organisations.get(&organisation).is_some_and(|o| o.membership == Membership::Active);
+        if !active {
+            return Ok(Err(format!("organisation {organisation} is no member in good standing")));
+        }
+        let (role, common_name) = (Role::from_code(*role).unwrap(), "someone".to_owned());
+        let fingerprint = B256::from_slice(&Sha256::digest(&chain[0]));
+        Ok(Ok(KeyFacts { account, organisation, role, common_name, fingerprint }))
+    }
+
+    fn barred(&mut self, target: &BarTarget) -> Result<Option<Basis>, Infallible> {
+        Ok(self.bars.get(target).cloned())
+    }
+
     fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, Infallible> {
-        Ok(self.freezes.get(&address).cloned())
+        Ok(self.freezes.get(&self.identity(&address)).cloned())
     }
 
     fn recent_signers(&mut self) -> Result<BTreeSet<ConsensusAddress>, Infallible> {
@@ -470,6 +553,9 @@ impl Facts for World {
         let active = self.organisations.get(&id).is_some_and(|o| o.membership == Membership::Active);
         if !active {
             return Ok(Err(format!("organisation {id} is no member in good standing")));
+        }
+        if self.bars.contains_key(&BarTarget::Node(B256::repeat_byte(seed))) {
+            return Ok(Err(format!("node key of {seed} is barred")));
         }
         let index = id.as_str().bytes().last().unwrap() - b'a';
         Ok(Ok(ValidatorFacts { node_address: new.node_address.clone(), ..validator(index, seed, new.power) }))

@@ -4,6 +4,7 @@
 
 mod contracts;
 mod defects;
+mod identities;
 mod interleavings;
 mod kit;
 mod lifecycle;

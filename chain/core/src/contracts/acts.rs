@@ -14,7 +14,7 @@ use super::{
     tables::{self, EXISTING_ROWS, List, Method},
 };
 use crate::{
-    identity::Record as _,
+    identity::{Record as _, tables::identity_of},
     permissions::{Asker, Deed, Policies, Sender},
     standing::{self, Backing, Enrolled, STANDING_ROWS, decide_sender},
     system::{Effects, GasMeter, Rows, SystemCall, SystemError, Write, gas},
@@ -110,10 +110,10 @@ impl<R: Rows> Administering<'_, R> {
         administrator: Address,
     ) -> Result<Effects, SystemError> {
         let contract = self.administered(address)?;
+        let administrator = self.administrator(administrator)?;
         if contract.administrator == Some(administrator) {
             return Err(revert(abi::NothingChanges {}));
         }
-        self.check_administrator(administrator)?;
         let log = abi::AdministratorSet { contractAddress: address, administrator, by: self.call.caller };
         let contract = Contract { administrator: Some(administrator), ..contract };
         Ok(effects(vec![contract_write(address, &contract)], log.encode_log_data()))
@@ -129,7 +129,7 @@ impl<R: Rows> Administering<'_, R> {
         }
         let asker = self.asker()?;
         let deed = Deed::direct(Action::Administer, Some(address), None);
-        let place = Place { account: self.call.caller, height: self.call.height };
+        let place = Place { account: asker.sender.account, height: self.call.height };
         let known = known(self.rows, self.meter, place, &deed)?;
         self.meter.charge(gas::DECISION)?;
         asker.ask(&deed, &known).map_err(|denial| SystemError::Revert(denial.abi_encode()))?;
@@ -142,28 +142,27 @@ impl<R: Rows> Administering<'_, R> {
         self.meter.charge_each(STANDING_ROWS.saturating_add(1), gas::ROW_READ)?;
         let enrolled = Enrolled::read(self.rows, account, Backing::read)?;
         // Nobody else's transaction is executed.
-        let Enrolled { standing, organisation } = enrolled.ok_or_else(|| not_enrolled(account))?;
+        let Enrolled { standing, identity, organisation } = enrolled.ok_or_else(|| not_enrolled(account))?;
         if standing.freeze.is_some_and(|freeze| freeze.refuses(height, standing::Action::CallContract)) {
             return Err(revert(abi::SenderFrozen { account }));
         }
-        let sender = Sender { account, organisation, role: standing.role };
+        let sender = Sender { account: identity, organisation, role: standing.role };
         Ok(Asker { policies: Policies::in_force(self.rows)?, sender, time_secs })
     }
 
-    /// Whoever is to keep the lists does business, and may do so now.
-    fn check_administrator(&mut self, account: Address) -> Result<(), SystemError> {
+    /// The identity of who is to keep the lists: somebody that does business, and may do so now.
+    fn administrator(&mut self, account: Address) -> Result<Address, SystemError> {
         self.meter.charge_each(STANDING_ROWS, gas::ROW_READ)?;
         let (height, time) = (self.call.height, self.call.time_secs);
-        let fit = Enrolled::read(self.rows, account, Backing::read)?.is_some_and(
-            |Enrolled { standing, .. }| {
-                matches!(standing.role, Role::Operator | Role::Developer)
-                    && decide_sender(&standing, height, time, standing::Action::CallContract).is_ok()
-            },
-        );
-        if fit { Ok(()) } else { Err(revert(abi::NotAdministrator { account })) }
+        let enrolled = Enrolled::read(self.rows, account, Backing::read)?;
+        let fit = enrolled.filter(|Enrolled { standing, .. }| {
+            matches!(standing.role, Role::Operator | Role::Developer)
+                && decide_sender(standing, height, time, standing::Action::CallContract).is_ok()
+        });
+        fit.map(|fit| fit.identity).ok_or_else(|| revert(abi::NotAdministrator { account }))
     }
 
-    /// Those accounts that change, in the order of their addresses.
+    /// The identities of those accounts that change, in the order of their addresses.
     fn differing(
         &mut self,
         list: List,
@@ -175,12 +174,15 @@ impl<R: Rows> Administering<'_, R> {
             let (have, most) = (count(accounts.len()), count(MAX_ACCOUNTS));
             return Err(revert(abi::TooManyAccounts { have, most }));
         }
-        let accounts: BTreeSet<Address> = accounts.iter().copied().collect();
-        self.meter.charge_each(accounts.len(), gas::ROW_READ)?;
+        self.meter.charge_each(accounts.len(), gas::ROW_READ.saturating_mul(2))?;
+        let identities: BTreeSet<Address> = accounts
+            .iter()
+            .map(|account| identity_of(self.rows, *account))
+            .collect::<Result<_, ReadError>>()?;
         let mut differing = Vec::new();
-        for account in accounts {
-            if list.has(self.rows, account)? != listed {
-                differing.push(account);
+        for identity in identities {
+            if list.has(self.rows, identity)? != listed {
+                differing.push(identity);
             }
         }
         if differing.is_empty() { Err(revert(abi::NothingChanges {})) } else { Ok(differing) }

@@ -11,6 +11,7 @@ use super::{
     records::{Contract, ContractHalt, ContractState},
     tables::{self, EXISTING_ROWS, List},
 };
+use crate::identity::tables::identity_of;
 use crate::system::{
     CONTRACTS, Effects, GasMeter, Reply, Rows, SystemCall, SystemContract, SystemError, gas,
 };
@@ -125,8 +126,9 @@ fn abi_kind(kind: ListKind) -> Vec<u8> {
 }
 
 fn listed(list: List, account: Address, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
-    meter.charge(gas::ROW_READ)?;
-    Ok(list.has(rows, account)?.abi_encode())
+    meter.charge_each(2, gas::ROW_READ)?;
+    let identity = identity_of(rows, account)?;
+    Ok(list.has(rows, identity)?.abi_encode())
 }
 
 fn info(contract: Option<Contract>, height: u64) -> abi::ContractInfo {

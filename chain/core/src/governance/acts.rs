@@ -50,8 +50,7 @@ pub(super) fn revoke<R: Rows>(
     id: u64,
 ) -> Result<Reply, SystemError> {
     let proposal = find(facts, id)?;
-    let decision =
-        lifecycle::decide_revocation(&proposal, sender, facts.height).map_err(|refusal| revert(&refusal))?;
+    let decision = lifecycle::decide_revocation(facts, &proposal, sender).map_err(stop)?;
     Ok(Reply { output: Bytes::new(), effects: Some(record(&decision)) })
 }
 

@@ -4,10 +4,12 @@ use alloy_primitives::LogData;
 use alloy_sol_types::SolEvent as _;
 use concordat_governance::{
     Action, Committee, Effect, Member,
+    action::{BarTarget, Basis},
     effect::{Change, End, Freeze, Halt, Listed, Seat},
-    facts::{Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    facts::{Bound, Frozen, Membership, OrganisationFacts, ValidatorFacts},
 };
 use concordat_permissions::{ListKind, PolicyId};
+use concordat_pki_verify::Purpose;
 use concordat_types::{Address, B256, Bytes, OrgId};
 
 use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, tables};
@@ -17,7 +19,10 @@ use crate::{
         self, Contract, ContractHalt, ContractState,
         tables::{List, contract_key, deploy_list_key, halt_key, kind_write},
     },
-    identity::{self, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord},
+    identity::{
+        self, Bar, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord, bars,
+        recovery,
+    },
     permissions::{self, changed},
     system::{Effects, Rows, SystemError},
 };
@@ -26,6 +31,7 @@ use crate::{
 struct Applier<'a, R> {
     rows: &'a mut R,
     height: u64,
+    time_secs: u64,
     proposal: u64,
     action: &'a Action,
     effects: &'a mut Effects,
@@ -41,8 +47,14 @@ pub(super) fn apply<R: Rows>(
     effect: &Effect,
     effects: &mut Effects,
 ) -> Result<(), SystemError> {
-    let (rows, height) = (&mut *facts.rows, facts.height);
-    let mut applier = Applier { rows, height, proposal, action, effects, committee: None, validators: None };
+    if let Action::RecoverKey { chain, .. } = action {
+        // Its path is checked again, and the rows of the new account are written after others are read.
+        facts.charge_certificates(chain.len())?;
+        facts.charge_rows(recovery::REBIND_ROWS)?;
+    }
+    let (rows, height, time_secs) = (&mut *facts.rows, facts.height, facts.time_secs);
+    let (committee, validators) = (None, None);
+    let mut applier = Applier { rows, height, time_secs, proposal, action, effects, committee, validators };
     for change in &effect.changes {
         applier.change(change)?;
     }
@@ -67,6 +79,8 @@ impl<R: Rows> Applier<'_, R> {
                 Ok(())
             }
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
+            Change::Identity { before, .. } => self.identity(*before),
+            Change::Bar { target, after, .. } => self.bar(target, after.as_ref()),
             Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),
             Change::DeployList { before, after } => self.deploy_list(before, after),
             Change::ContractHalt { contract, after, .. } => self.contract_halt(*contract, after.as_ref()),
@@ -212,12 +226,14 @@ impl<R: Rows> Applier<'_, R> {
     }
 
     fn freeze(&mut self, account: Address, after: Option<&Freeze>) -> Result<(), SystemError> {
+        // A freeze binds the identity, whichever of its accounts was named.
+        let Bound { identity, account } = identity::tables::bound(self.rows, account)?;
         let mut standing = identity::tables::standing(self.rows, account)?
             .ok_or_else(|| corrupt(format!("the standing of {account}")))?;
         standing.frozen = after.is_some();
         self.write(identity::tables::standing_key(account), Some(standing.to_row()));
         let freeze = after.map(|freeze| self.imposed(freeze));
-        self.write(tables::freeze_key(account), freeze.as_ref().map(AccountFreeze::to_row));
+        self.write(tables::freeze_key(identity), freeze.as_ref().map(AccountFreeze::to_row));
         let log = match freeze {
             None => abi::AccountUnfrozen { account, proposalId: self.proposal }.encode_log_data(),
             Some(AccountFreeze { frozen, .. }) => abi::AccountFrozen {
@@ -232,6 +248,63 @@ impl<R: Rows> Applier<'_, R> {
         };
         self.effects.logs.push(log);
         Ok(())
+    }
+
+    /// An identity gets the key of the action's path, which was found to hold when the effect was resolved.
+    fn identity(&mut self, before: Address) -> Result<(), SystemError> {
+        let Action::RecoverKey { chain, .. } = self.action else {
+            return Err(corrupt("the action of a recovery").into());
+        };
+        let Self { height, time_secs, proposal, .. } = *self;
+        let path = identity::check_member_path(self.rows, chain, Purpose::Account, time_secs)?;
+        let decided = recovery::Decided { height, time_secs, proposal };
+        let effects = recovery::rebind(self.rows, before, &path, decided)?;
+        self.extend(effects);
+        Ok(())
+    }
+
+    fn bar(&mut self, target: &BarTarget, after: Option<&Basis>) -> Result<(), SystemError> {
+        let bar = after.map(|basis| Bar {
+            document: basis.document,
+            reference: basis.reference.clone(),
+            since: self.height,
+            proposal: self.proposal,
+            subject: B256::ZERO,
+        });
+        let document = bar.as_ref().map(|bar| bar.document).unwrap_or_default();
+        let reference = bar.as_ref().map(|bar| bar.reference.clone()).unwrap_or_default();
+        let (barred, proposal) = (bar.is_some(), self.proposal);
+        let (effects, log) = match target {
+            BarTarget::Account(identity) => {
+                let log = abi::AccountBarred {
+                    identity: *identity,
+                    barred,
+                    document,
+                    documentReference: reference,
+                    proposalId: proposal,
+                };
+                (bars::set_account(self.rows, *identity, bar)?, log.encode_log_data())
+            }
+            BarTarget::Node(node_key) => {
+                let log = abi::NodeBarred {
+                    nodeKeyHash: *node_key,
+                    barred,
+                    document,
+                    documentReference: reference,
+                    proposalId: proposal,
+                };
+                (bars::set_node(*node_key, bar), log.encode_log_data())
+            }
+        };
+        self.extend(effects);
+        self.effects.logs.push(log);
+        Ok(())
+    }
+
+    fn extend(&mut self, effects: Effects) {
+        self.effects.writes.extend(effects.writes);
+        self.effects.logs.extend(effects.logs);
+        self.effects.events.extend(effects.events);
     }
 
     /// Policies bind from the next transaction on. The effect was resolved from this very set.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_governance::{
     Committee, Facts, Kind, Rule,
-    action::{ListKind, NewValidator},
+    action::{BarTarget, Basis, ListKind, NewValidator},
     facts::{
-        Ability, AccountFacts, ContractFacts, Frozen, Halted, Membership, OrganisationFacts, PolicyFacts,
-        ValidatorFacts,
+        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, Membership, OrganisationFacts,
+        PolicyFacts, ValidatorFacts,
     },
 };
 use concordat_permissions::{PolicyId, Principal};
@@ -44,11 +44,11 @@ impl<'a, R: Rows> ChainFacts<'a, R> {
         Self { rows, meter, height: call.height, time_secs: call.time_secs }
     }
 
-    fn charge_rows(&mut self, count: usize) -> Result<(), SystemError> {
+    pub(super) fn charge_rows(&mut self, count: usize) -> Result<(), SystemError> {
         self.meter.charge_each(count, gas::ROW_READ)
     }
 
-    fn charge_certificates(&mut self, count: usize) -> Result<(), SystemError> {
+    pub(super) fn charge_certificates(&mut self, count: usize) -> Result<(), SystemError> {
         self.meter.charge_each(count, gas::CERTIFICATE.saturating_add(gas::ROW_READ))
     }
 
@@ -168,7 +168,8 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
 
     fn account(&mut self, address: Address) -> Result<Option<AccountFacts>, SystemError> {
         self.charge_rows(STANDING_ROWS)?;
-        let Some(Enrolled { standing, organisation }) = Enrolled::read(self.rows, address, Backing::read)?
+        let Some(Enrolled { standing, organisation, .. }) =
+            Enrolled::read(self.rows, address, Backing::read)?
         else {
             return Ok(None);
         };
@@ -177,9 +178,41 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         Ok(Some(AccountFacts { organisation, role: standing.role, ability }))
     }
 
+    fn bound(&mut self, address: Address) -> Result<Bound, SystemError> {
+        self.charge_rows(2)?;
+        Ok(identity::tables::bound(self.rows, address)?)
+    }
+
+    fn check_key(&mut self, chain: &[Bytes]) -> Result<Result<KeyFacts, String>, SystemError> {
+        self.charge_certificates(chain.len())?;
+        self.charge_rows(2)?;
+        let path = check_member_path(self.rows, chain, Purpose::Account, self.time_secs);
+        Ok(verdict(path)?.and_then(|path| {
+            let account = path.address().ok_or("the key controls no account")?;
+            Ok(KeyFacts {
+                account,
+                organisation: path.org,
+                role: path.role,
+                common_name: path.common_name,
+                fingerprint: path.fingerprint,
+            })
+        }))
+    }
+
+    fn barred(&mut self, target: &BarTarget) -> Result<Option<Basis>, SystemError> {
+        // The bar, and what imposing or lifting it reads besides: account, authority, details, subject.
+        self.charge_rows(5)?;
+        let bar = match target {
+            BarTarget::Account(identity) => identity::tables::bar(self.rows, *identity)?,
+            BarTarget::Node(key) => identity::tables::barred_node(self.rows, *key)?,
+        };
+        Ok(bar.map(|bar| Basis { document: bar.document, reference: bar.reference }))
+    }
+
     fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, SystemError> {
-        self.charge_rows(1)?;
-        Ok(tables::freeze(self.rows, address)?.map(|freeze| freeze.frozen))
+        self.charge_rows(2)?;
+        let identity = identity::tables::identity_of(self.rows, address)?;
+        Ok(tables::freeze(self.rows, identity)?.map(|freeze| freeze.frozen))
     }
 
     fn recent_signers(&mut self) -> Result<BTreeSet<ConsensusAddress>, SystemError> {
@@ -199,7 +232,7 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
 
     fn check_validator(&mut self, new: &NewValidator) -> Result<Result<ValidatorFacts, String>, SystemError> {
         self.charge_certificates(new.node_chain.len().saturating_add(new.consensus_chain.len()))?;
-        self.charge_rows(4)?;
+        self.charge_rows(5)?;
         let record = self.checked(new);
         Ok(verdict(record)?.map(|record| validator_facts(&record)))
     }
@@ -228,14 +261,13 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             Err(error) => return Ok(Err(error.to_string())),
         };
         let committee = self.committee()?;
-        let members: Vec<Principal<'_>> = committee
-            .members()
-            .iter()
-            .map(|member| {
-                let (account, organisation) = (member.address, &member.organisation);
-                Principal { account, organisation, role: Role::CommitteeMember }
-            })
-            .collect();
+        self.charge_rows(committee.members().len())?;
+        let mut members: Vec<Principal<'_>> = Vec::new();
+        for member in committee.members() {
+            let account = identity::tables::identity_of(self.rows, member.address)?;
+            let organisation = &member.organisation;
+            members.push(Principal { account, organisation, role: Role::CommitteeMember });
+        }
         self.meter.charge_each(members.len(), gas::DECISION)?;
         Ok(set.locks_out(&members).map_or(Ok(()), |lockout| Err(lockout.to_string())))
     }

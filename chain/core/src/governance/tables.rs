@@ -43,9 +43,9 @@ pub(crate) fn proposal_count_key() -> RowKey {
     RowKey::new(PROPOSAL_COUNT, &[])
 }
 
-/// Key of the row of an account's freeze.
-pub(crate) fn freeze_key(account: Address) -> RowKey {
-    RowKey::new(FREEZES, account.as_slice())
+/// Key of the row of an identity's freeze.
+pub(crate) fn freeze_key(identity: Address) -> RowKey {
+    RowKey::new(FREEZES, identity.as_slice())
 }
 
 /// The committee; empty on a chain that was started without one.
@@ -72,12 +72,12 @@ pub(crate) fn proposal_count(rows: &mut impl Rows) -> Result<u64, ReadError> {
     Ok(read(rows, &proposal_count_key())?.unwrap_or_default())
 }
 
-/// The freeze that was last imposed on an account and not lifted.
-pub(crate) fn freeze(rows: &mut impl Rows, account: Address) -> Result<Option<AccountFreeze>, ReadError> {
-    read(rows, &freeze_key(account))
+/// The freeze that was last imposed on an identity and not lifted.
+pub(crate) fn freeze(rows: &mut impl Rows, identity: Address) -> Result<Option<AccountFreeze>, ReadError> {
+    read(rows, &freeze_key(identity))
 }
 
-/// The same for an account that is marked as frozen.
-pub(crate) fn marked_freeze(rows: &mut impl Rows, account: Address) -> Result<AccountFreeze, ReadError> {
-    required(rows, &freeze_key(account))
+/// The same for one whose account is marked as frozen.
+pub(crate) fn marked_freeze(rows: &mut impl Rows, identity: Address) -> Result<AccountFreeze, ReadError> {
+    required(rows, &freeze_key(identity))
 }

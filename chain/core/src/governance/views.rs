@@ -11,7 +11,10 @@ use super::{
     records::AccountFreeze,
     revert, stop, tables,
 };
-use crate::system::{Rows, SystemError, gas};
+use crate::{
+    identity,
+    system::{Rows, SystemError, gas},
+};
 
 /// The most proposals that one call lists.
 const MAX_LISTED: u64 = 50;
@@ -101,10 +104,11 @@ pub(super) fn rule<R: Rows>(facts: &mut ChainFacts<'_, R>, code: u8) -> Answer {
     Ok(abi_rule(&rule).abi_encode())
 }
 
-/// The freeze of an account.
+/// The freeze of an account's identity.
 pub(super) fn freeze<R: Rows>(facts: &mut ChainFacts<'_, R>, account: Address) -> Answer {
-    facts.meter.charge(gas::ROW_READ)?;
-    let freeze = tables::freeze(facts.rows, account)?;
+    facts.charge_rows(2)?;
+    let identity = identity::tables::identity_of(facts.rows, account)?;
+    let freeze = tables::freeze(facts.rows, identity)?;
     Ok(abi_freeze(freeze, facts.height).abi_encode())
 }
 

@@ -8,8 +8,8 @@ use super::{
     ActError, RegistryError,
     abi::IIdentityRegistry::{self as abi, IIdentityRegistryCalls as Calls},
     membership::{self, Act},
-    records::{Account, CertificateId, Organisation, ValidatorRecord},
-    revocation, tables,
+    records::{Account, Bar, CertificateId, Organisation, Recovery, ValidatorRecord},
+    recovery, revocation, tables,
     validators::{self, Candidate},
 };
 use crate::system::{
@@ -47,6 +47,9 @@ const fn changes(selector: [u8; 4]) -> bool {
             | abi::submitCrlCall::SELECTOR
             | abi::admitValidatorCall::SELECTOR
             | abi::retireValidatorCall::SELECTOR
+            | abi::requestRecoveryCall::SELECTOR
+            | abi::confirmRecoveryCall::SELECTOR
+            | abi::cancelRecoveryCall::SELECTOR
     )
 }
 
@@ -74,7 +77,8 @@ fn revert(error: RegistryError) -> SystemError {
 
 /// Charges for a certification path and the rows that its check reads.
 fn charge_path(meter: &mut GasMeter, certificates: usize) -> Result<(), SystemError> {
-    meter.charge(gas::ROW_READ.saturating_mul(2))?;
+    // The account or organisation's validators, the organisation, and whether subject or node are barred.
+    meter.charge(gas::ROW_READ.saturating_mul(3))?;
     meter.charge_each(certificates, gas::CERTIFICATE.saturating_add(gas::ROW_READ))
 }
 
@@ -102,6 +106,23 @@ fn act(
             revocation::decide_crl(rows, meter, act, &list.crl, &list.issuerChain)
         }
         abi::admitValidatorCall::SELECTOR => admit(call, act, rows, meter),
+        abi::requestRecoveryCall::SELECTOR => {
+            let asked = decode::<abi::requestRecoveryCall>(call, MAX_PATH_CALL_BYTES)?;
+            charge_path(meter, asked.chain.len())?;
+            meter.charge_each(recovery::REQUEST_ROWS, gas::ROW_READ)?;
+            Ok(recovery::decide_request(rows, act, asked.oldAccount, &asked.chain)?)
+        }
+        abi::confirmRecoveryCall::SELECTOR => {
+            let asked = decode::<abi::confirmRecoveryCall>(call, MAX_PATH_CALL_BYTES)?;
+            charge_path(meter, asked.chain.len())?;
+            meter.charge_each(recovery::CONFIRMATION_ROWS, gas::ROW_READ)?;
+            Ok(recovery::decide_confirmation(rows, act, asked.oldAccount, &asked.chain)?)
+        }
+        abi::cancelRecoveryCall::SELECTOR => {
+            let asked = decode::<abi::cancelRecoveryCall>(call, MAX_CALL_BYTES)?;
+            meter.charge_each(recovery::CANCELLATION_ROWS, gas::ROW_READ)?;
+            Ok(recovery::decide_cancellation(rows, act, asked.oldAccount)?)
+        }
         _ => {
             let retired = decode::<abi::retireValidatorCall>(call, MAX_CALL_BYTES)?;
             meter.charge(gas::ROW_READ.saturating_mul(2))?;
@@ -171,6 +192,27 @@ fn view(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result
             charge_validators(rows, meter)?;
             tables::validators(rows)?.into_iter().map(abi_validator).collect::<Vec<_>>().abi_encode()
         }
+        Calls::identityOf(asked) => {
+            meter.charge(gas::ROW_READ)?;
+            tables::identity_of(rows, asked.account)?.abi_encode()
+        }
+        Calls::accountOf(asked) => {
+            meter.charge_each(2, gas::ROW_READ)?;
+            tables::bound(rows, asked.identity)?.account.abi_encode()
+        }
+        Calls::recovery(asked) => {
+            meter.charge(gas::ROW_READ)?;
+            abi_recovery(recovery::pending(rows, asked.account, call.height)?).abi_encode()
+        }
+        Calls::bar(asked) => {
+            meter.charge_each(2, gas::ROW_READ)?;
+            let identity = tables::identity_of(rows, asked.account)?;
+            abi_bar(tables::bar(rows, identity)?).abi_encode()
+        }
+        Calls::nodeBar(asked) => {
+            meter.charge(gas::ROW_READ)?;
+            abi_bar(tables::barred_node(rows, asked.nodeKeyHash)?).abi_encode()
+        }
         Calls::version(_) => VERSION.abi_encode(),
         _ => return Err(revert(RegistryError::MalformedCall)),
     };
@@ -232,6 +274,34 @@ fn abi_organisation(organisation: Organisation) -> abi::Organisation {
         admittedHeight: organisation.admitted_height,
         powerBudget: organisation.power_budget,
         caCertificates: organisation.ca_certificates,
+    }
+}
+
+/// The request that may be confirmed now; all zero where there is none.
+fn abi_recovery(request: Option<Recovery>) -> abi::Recovery {
+    let expires = request.as_ref().map_or(0, recovery::expires);
+    let pending = request.is_some();
+    let request = request.unwrap_or_default();
+    abi::Recovery {
+        pending,
+        digest: request.digest,
+        newAccount: request.new_account,
+        requester: request.requester,
+        requested: request.requested,
+        expires,
+    }
+}
+
+/// A bar; all zero where there is none.
+fn abi_bar(bar: Option<Bar>) -> abi::Bar {
+    let barred = bar.is_some();
+    let bar = bar.unwrap_or_default();
+    abi::Bar {
+        barred,
+        document: bar.document,
+        documentReference: bar.reference,
+        since: bar.since,
+        proposalId: bar.proposal,
     }
 }
 

@@ -7,6 +7,7 @@ use concordat_types::{Address, Bytes, identity::Holder};
 use super::{
     ActError, IdentityEvent, RegistryError,
     abi::IIdentityRegistry as abi,
+    bars,
     certificates::{self, CheckedPath},
     records::{Account, Authority, Organisation, Record},
     tables,
@@ -33,7 +34,7 @@ pub(crate) fn decide_enrolment(rows: &mut impl Rows, act: Act, chain: &[Bytes]) 
         return Err(RegistryError::AlreadyEnrolled { account: act.sender }.into());
     }
     let path = check_own_path(rows, act, chain)?;
-    let account = account_of(act, &path, act.height);
+    let account = account_of(act.sender, &path, act.height);
     let log = abi::AccountEnrolled {
         account: act.sender,
         organisation: path.org.to_string(),
@@ -52,8 +53,8 @@ pub(crate) fn decide_renewal(rows: &mut impl Rows, act: Act, chain: &[Bytes]) ->
         tables::account(rows, act.sender)?.ok_or(RegistryError::NotEnrolled { account: act.sender })?;
     let path = check_own_path(rows, act, chain)?;
     check_renewal(&current, &path)?;
-    let Account { active, frozen, enrolled_height, .. } = current;
-    let renewed = Account { active, frozen, ..account_of(act, &path, enrolled_height) };
+    let Account { active, frozen, rebound, enrolled_height, .. } = current;
+    let renewed = Account { active, frozen, rebound, ..account_of(act.sender, &path, enrolled_height) };
     let log = abi::CertificateRenewed {
         account: act.sender,
         fingerprint: path.fingerprint,
@@ -90,7 +91,7 @@ fn check_own_path(rows: &mut impl Rows, act: Act, chain: &[Bytes]) -> Result<Che
     Ok(path)
 }
 
-/// Checks a chain against the organisation that it names: path, grantable role, revocations.
+/// Checks a chain against the organisation that it names: path, grantable role, revocations, bars.
 pub(crate) fn check_member_path(
     rows: &mut impl Rows,
     chain: &[impl AsRef<[u8]>],
@@ -102,10 +103,11 @@ pub(crate) fn check_member_path(
     let organisation = tables::organisation(rows, org)?
         .ok_or_else(|| RegistryError::UnknownOrganisation { organisation: org.to_string() })?;
     let path = check_against(&organisation, &chain, purpose, at)?;
-    match tables::first_revoked(rows, &path.ids)? {
-        Some(id) => Err(RegistryError::PathRevoked { id: id.clone() }.into()),
-        None => Ok(path),
+    if let Some(id) = tables::first_revoked(rows, &path.ids)? {
+        return Err(RegistryError::PathRevoked { id: id.clone() }.into());
     }
+    bars::check_path(rows, &path, purpose)?;
+    Ok(path)
 }
 
 fn check_against(
@@ -130,9 +132,10 @@ fn check_against(
     Ok(path)
 }
 
-fn account_of(act: Act, path: &CheckedPath, enrolled_height: u64) -> Account {
+/// The account of a key that a path vouches for.
+pub(super) fn account_of(address: Address, path: &CheckedPath, enrolled_height: u64) -> Account {
     Account {
-        address: act.sender,
+        address,
         org: path.org.clone(),
         role: path.role,
         common_name: path.common_name.clone(),
@@ -143,6 +146,7 @@ fn account_of(act: Act, path: &CheckedPath, enrolled_height: u64) -> Account {
         enrolled_height,
         active: true,
         frozen: false,
+        rebound: false,
     }
 }
 
@@ -152,10 +156,15 @@ fn effects(
     log: alloy_primitives::LogData,
     event: IdentityEvent,
 ) -> Result<Effects, ActError> {
+    Ok(Effects { writes: account_writes(rows, account)?, logs: vec![log], events: vec![event] })
+}
+
+/// What must be written to keep an account, its authority's number included.
+pub(super) fn account_writes(rows: &mut impl Rows, account: &Account) -> Result<Vec<Write>, ActError> {
     let no_path = || RegistryError::CertificateInvalid { reason: "no certificate".into() };
     let (authority, mut writes) = number(rows, &account.authority().ok_or_else(no_path)?)?;
     writes.extend(account_rows(account, authority).map(|(key, row)| (key, Some(row))));
-    Ok(Effects { writes, logs: vec![log], events: vec![event] })
+    Ok(writes)
 }
 
 /// The rows that hold an account.

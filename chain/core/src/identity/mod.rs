@@ -5,15 +5,18 @@
 //! |---|---|
 //! | `records`, `tables` | entries and the rows that hold them |
 //! | `certificates` | asks the certificate verifier |
-//! | `membership`, `revocation`, `validators` | decide acts: state in, effects or a refusal out |
+//! | `membership`, `revocation`, `validators`, `recovery` | decide acts: state in, effects or a refusal out |
+//! | `bars` | who is shut out, as governance decides it |
 //! | `contract` | the Solidity face |
 //! | `registry` | the Rust face, for nodes and RPC |
 
 pub mod abi;
+pub(crate) mod bars;
 mod certificates;
 mod contract;
 mod membership;
 mod records;
+pub(crate) mod recovery;
 mod refusal;
 mod registry;
 mod revocation;
@@ -29,7 +32,9 @@ use concordat_types::{Address, B256, Bytes, OrgId, ReadError};
 pub(crate) use certificates::{CheckedPath, check as check_path, check_root, parse_chain};
 pub use contract::IdentityRegistry;
 pub(crate) use membership::{Act, check_member_path, decide_enrolment};
-pub use records::{Account, CertificateId, CrlState, Organisation, Revocation, ValidatorRecord};
+pub use records::{
+    Account, Bar, CertificateId, CrlState, Organisation, Recovery, Revocation, ValidatorRecord,
+};
 pub(crate) use records::{OrganisationIndex, Record, StandingRow};
 pub use refusal::RegistryError;
 pub use registry::{AuthorizeError, ClientIdentity, NodeIdentity, Registry};
@@ -90,6 +95,29 @@ pub enum IdentityEvent {
         org: OrgId,
         /// Ed25519 key of its votes.
         consensus_key: B256,
+    },
+    /// An identity has another key; the certificate of the one before counts as revoked.
+    IdentityRebound {
+        /// The identity.
+        identity: Address,
+        /// The account that acted for it.
+        before: Address,
+        /// The one that does now.
+        after: Address,
+    },
+    /// An identity is barred, or no longer.
+    AccountBarred {
+        /// The identity.
+        identity: Address,
+        /// Whether it is now.
+        barred: bool,
+    },
+    /// A node is barred, or no longer.
+    NodeBarred {
+        /// SHA-256 of its SubjectPublicKeyInfo.
+        node_key: B256,
+        /// Whether it is now.
+        barred: bool,
     },
     /// An organisation was admitted, suspended, reinstated or expelled, or has other roots.
     OrganisationChanged {

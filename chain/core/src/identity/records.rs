@@ -56,10 +56,12 @@ pub struct Account {
     pub not_after: u64,
     /// Height at which it enrolled.
     pub enrolled_height: u64,
-    /// Whether it is in good standing.
+    /// Whether it is in good standing; false while its identity is barred.
     pub active: bool,
     /// Whether a freeze was imposed on it and not lifted; it may have lapsed.
     pub frozen: bool,
+    /// Whether it acts for an identity whose first key was another one.
+    pub rebound: bool,
 }
 
 /// A revoked certificate.
@@ -134,7 +136,7 @@ macro_rules! plain_records {
     )* };
 }
 
-plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64);
+plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64, Recovery, Bar);
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct OrganisationRow {
@@ -183,14 +185,16 @@ impl Record for Organisation {
 /// What an account's transactions depend on. Each of them reads it, several times on its way: so it is kept
 /// apart from [`Details`], and short enough to stand in the state's tree itself.
 ///
-/// `active ‖ frozen ‖ role (1) ‖ not after (5) ‖ authority (4) ‖ serial (1 to 20)`, all big-endian; `active` is the
-/// first byte's highest bit, `frozen` its second.
+/// `active ‖ frozen ‖ role (1) ‖ rebound ‖ not after (5) ‖ authority (4) ‖ serial (1 to 20)`, all big-endian; `active`
+/// is the first byte's highest bit, `frozen` its second, `rebound` the second byte's highest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StandingRow {
     /// [`Account::active`].
     pub(crate) active: bool,
     /// [`Account::frozen`].
     pub(crate) frozen: bool,
+    /// [`Account::rebound`].
+    pub(crate) rebound: bool,
     /// [`Account::role`].
     pub(crate) role: Role,
     /// [`Account::not_after`]; certificates end before the year 10000, which takes 38 bits.
@@ -204,28 +208,33 @@ pub(crate) struct StandingRow {
 impl StandingRow {
     const ACTIVE: u8 = 0x80;
     const FROZEN: u8 = 0x40;
-    const LATEST: u64 = (1 << 40) - 1;
+    const REBOUND: u8 = 0x80;
+    const LATEST: u64 = (1 << 38) - 1;
 }
 
 impl Record for StandingRow {
     fn to_row(&self) -> Bytes {
         let active = if self.active { Self::ACTIVE } else { 0 };
         let frozen = if self.frozen { Self::FROZEN } else { 0 };
-        let [_, _, _, not_after @ ..] = self.not_after.min(Self::LATEST).to_be_bytes();
+        let rebound = if self.rebound { Self::REBOUND } else { 0 };
+        let [_, _, _, latest, not_after @ ..] = self.not_after.min(Self::LATEST).to_be_bytes();
         let authority = self.authority.to_be_bytes();
-        [&[active | frozen | self.role.code()], not_after.as_slice(), &authority, &self.serial]
-            .concat()
-            .into()
+        let head = [active | frozen | self.role.code(), rebound | latest];
+        [head.as_slice(), &not_after, &authority, &self.serial].concat().into()
     }
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
         let (&[first, a, b, c, d, e], rest) = bytes.split_first_chunk()?;
         let (authority, serial) = rest.split_first_chunk()?;
+        let not_after = u64::from_be_bytes([0, 0, 0, a & !Self::REBOUND, b, c, d, e]);
+        // One form only: no certificate is valid for longer.
+        (not_after <= Self::LATEST).then_some(())?;
         Some(Self {
             active: first & Self::ACTIVE != 0,
             frozen: first & Self::FROZEN != 0,
+            rebound: a & Self::REBOUND != 0,
             role: Role::from_code(first & !(Self::ACTIVE | Self::FROZEN))?,
-            not_after: u64::from_be_bytes([0, 0, 0, a, b, c, d, e]),
+            not_after,
             authority: u32::from_be_bytes(*authority),
             serial: Bytes::copy_from_slice(serial),
         })
@@ -295,6 +304,7 @@ impl Account {
             enrolled_height: details.enrolled_height,
             active: standing.active,
             frozen: standing.frozen,
+            rebound: standing.rebound,
         }
     }
 
@@ -307,8 +317,8 @@ impl Account {
     /// What its transactions depend on, given its authority's number.
     pub(crate) fn standing(&self, authority: u32) -> StandingRow {
         let serial = self.path.first().map(|own| own.serial.clone()).unwrap_or_default();
-        let Self { active, frozen, role, not_after, .. } = *self;
-        StandingRow { active, frozen, role, not_after, authority, serial }
+        let Self { active, frozen, rebound, role, not_after, .. } = *self;
+        StandingRow { active, frozen, rebound, role, not_after, authority, serial }
     }
 
     /// The rest.
@@ -355,6 +365,34 @@ impl Record for ValidatorRecord {
             admitted_height: row.admitted_height,
         })
     }
+}
+
+/// A request to give an identity another key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct Recovery {
+    /// SHA-256 of the account to be replaced and the certification path of the new key.
+    pub digest: B256,
+    /// The account of the new key.
+    pub new_account: Address,
+    /// The registrar who asks for it.
+    pub requester: Address,
+    /// Height at which it was asked for.
+    pub requested: u64,
+}
+
+/// A bar of an identity or a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct Bar {
+    /// SHA-256 of the document that orders it.
+    pub document: B256,
+    /// Where the document is found.
+    pub reference: String,
+    /// The height from which it binds.
+    pub since: u64,
+    /// The proposal that imposed it.
+    pub proposal: u64,
+    /// Which subject is barred with an identity: the key of its row; zero for nodes.
+    pub subject: B256,
 }
 
 /// The ids of all organisations, in order.

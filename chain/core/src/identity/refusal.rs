@@ -85,6 +85,44 @@ pub enum RegistryError {
     /// The chain might stop.
     #[error("without this validator the chain might stop: {reason}")]
     QuorumUnsafe { reason: String },
+    /// Another account acts for its identity.
+    #[error("account {account} was replaced by {by}: name that one")]
+    AccountReplaced { account: Address, by: Address },
+    /// Shut out by vote.
+    #[error("account {account} is barred; only a vote of the committee lifts that")]
+    Barred { account: Address },
+    /// Shut out by vote, whatever certificate it presents.
+    #[error("{common_name:?} of {organisation} is barred; only a vote of the committee lifts that")]
+    SubjectBarred { organisation: OrgId, common_name: String },
+    /// A node that is shut out by vote.
+    #[error("node key {node_key} is barred; only a vote of the committee lifts that")]
+    NodeBarred { node_key: B256 },
+    /// Who decides or supervises is not replaced by its organisation alone.
+    #[error("account {account} is a {role}, whose key only a vote recovers: propose recover-key")]
+    RecoveryByVote { account: Address, role: Role },
+    /// Two registrars, neither of whom is the account itself.
+    #[error("account {account} may not approve this recovery: another registrar must, by another person")]
+    NotAnotherRegistrar { account: Address },
+    /// It is waiting for its confirmation.
+    #[error("a recovery of {account} is pending through height {expires}: confirm or cancel it")]
+    RecoveryPending { account: Address, expires: u64 },
+    /// Never asked for, cancelled, done or expired.
+    #[error("no recovery of {account} is pending: request one")]
+    NoRecovery { account: Address },
+    /// The confirmation is for another key.
+    #[error(
+        "the request has the digest {requested}, the confirmation {confirmed}: confirm what was requested"
+    )]
+    OtherRecovery { requested: B256, confirmed: B256 },
+    /// Whoever asked for it may not any more.
+    #[error("registrar {account}, who requested this recovery, may not act now: cancel it and request anew")]
+    RequesterFell { account: Address },
+    /// A recovery needs a new key.
+    #[error("account {account} is enrolled or has a seat: a recovery needs a new key")]
+    KeyInUse { account: Address },
+    /// A recovery changes the key alone.
+    #[error("the certificate has the role {presented}, the account {held}: present one with that role")]
+    RecoveryChangesRole { held: Role, presented: Role },
     /// Not a registrar's business where there is a committee.
     #[error("the committee decides on new validators: propose admit-validator")]
     DecidedByCommittee,
@@ -95,6 +133,7 @@ impl RegistryError {
     pub fn abi_encode(&self) -> Bytes {
         self.encode_call_error()
             .or_else(|| self.encode_account_error())
+            .or_else(|| self.encode_recovery_error())
             .unwrap_or_else(|| self.encode_other())
             .into()
     }
@@ -153,6 +192,40 @@ impl RegistryError {
         })
     }
 
+    fn encode_recovery_error(&self) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::AccountReplaced { account, by } => {
+                abi::AccountReplaced { account: *account, by: *by }.abi_encode()
+            }
+            Self::Barred { account } => abi::Barred { account: *account }.abi_encode(),
+            Self::SubjectBarred { organisation, common_name } => {
+                abi::SubjectBarred { organisation: organisation.to_string(), commonName: common_name.clone() }
+                    .abi_encode()
+            }
+            Self::NodeBarred { node_key } => abi::NodeBarred { nodeKeyHash: *node_key }.abi_encode(),
+            Self::RecoveryByVote { account, role } => {
+                abi::RecoveryByVote { account: *account, role: role.to_string() }.abi_encode()
+            }
+            Self::NotAnotherRegistrar { account } => {
+                abi::NotAnotherRegistrar { account: *account }.abi_encode()
+            }
+            Self::RecoveryPending { account, expires } => {
+                abi::RecoveryPending { account: *account, expires: *expires }.abi_encode()
+            }
+            Self::NoRecovery { account } => abi::NoRecovery { account: *account }.abi_encode(),
+            Self::OtherRecovery { requested, confirmed } => {
+                abi::OtherRecovery { requested: *requested, confirmed: *confirmed }.abi_encode()
+            }
+            Self::RequesterFell { account } => abi::RequesterFell { account: *account }.abi_encode(),
+            Self::KeyInUse { account } => abi::KeyInUse { account: *account }.abi_encode(),
+            Self::RecoveryChangesRole { held, presented } => {
+                abi::RecoveryChangesRole { held: held.to_string(), presented: presented.to_string() }
+                    .abi_encode()
+            }
+            _ => return None,
+        })
+    }
+
     fn encode_other(&self) -> Vec<u8> {
         match self {
             Self::CrlInvalid { reason } => abi::CrlInvalid { reason: reason.clone() }.abi_encode(),
@@ -184,7 +257,7 @@ impl RegistryError {
             }
             Self::QuorumUnsafe { reason } => abi::QuorumUnsafe { reason: reason.clone() }.abi_encode(),
             Self::DecidedByCommittee => abi::DecidedByCommittee {}.abi_encode(),
-            // The two functions before this one know all others.
+            // The functions before this one know all others.
             _ => abi::MalformedCall {}.abi_encode(),
         }
     }

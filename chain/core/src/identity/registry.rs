@@ -9,10 +9,10 @@ use concordat_types::{
 };
 
 use super::{
-    ActError, RegistryError,
+    ActError, RegistryError, bars,
     certificates::CheckedPath,
     membership::{account_rows, check_member_path},
-    records::{Account, CertificateId, Organisation, Revocation, ValidatorRecord},
+    records::{Account, Bar, CertificateId, Organisation, Revocation, ValidatorRecord},
     tables,
 };
 use crate::{
@@ -128,6 +128,27 @@ impl<R: StateReader> Registry<R> {
         tables::account(&mut self.rows(), address)
     }
 
+    /// The identity that an account belongs to, or belonged to.
+    pub fn identity_of(&self, account: Address) -> Result<Address, ReadError> {
+        tables::identity_of(&mut self.rows(), account)
+    }
+
+    /// The account that acts for an identity now, which may be told by any account that ever did.
+    pub fn account_of(&self, identity: Address) -> Result<Address, ReadError> {
+        Ok(tables::bound(&mut self.rows(), identity)?.account)
+    }
+
+    /// The bar of the identity of an account.
+    pub fn bar(&self, account: Address) -> Result<Option<Bar>, ReadError> {
+        let identity = self.identity_of(account)?;
+        tables::bar(&mut self.rows(), identity)
+    }
+
+    /// The bar of a node, by the SHA-256 of its SubjectPublicKeyInfo.
+    pub fn node_bar(&self, node_key: B256) -> Result<Option<Bar>, ReadError> {
+        tables::barred_node(&mut self.rows(), node_key)
+    }
+
     /// The rows of the state that hold an account, as enrolment writes them: for states that are made as a
     /// whole, where no transaction enrols anyone. `None` if this state does not know the account's authority.
     pub fn account_rows(&self, account: &Account) -> Result<Option<ChangeSet>, ReadError> {
@@ -187,8 +208,13 @@ impl<R: StateReader> Registry<R> {
         at_secs: u64,
     ) -> Result<ClientIdentity, AuthorizeError> {
         let path = self.checked(chain, Purpose::Account, at_secs)?;
+        let address = path.address();
+        if let Some(address) = address {
+            // It may present another certificate for its key than the one with which it enrolled.
+            bars::check_holder(&mut self.rows(), address)?;
+        }
         Ok(ClientIdentity {
-            address: path.address(),
+            address,
             org: path.org,
             role: path.role,
             spki_sha256: path.spki,

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::keccak256;
+use concordat_governance::facts::Bound;
 use concordat_types::{
     Address, B256, Bytes, OrgId, ReadError, Validator, ValidatorSet, validator::ValidatorSetError,
 };
 
 use super::records::{
-    Account, Authority, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Revocation,
-    StandingRow, ValidatorRecord,
+    Account, Authority, Bar, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Recovery,
+    Revocation, StandingRow, ValidatorRecord,
 };
 use crate::{
     account::corrupt,
@@ -29,6 +30,12 @@ const DETAILS: u8 = 0x09;
 const AUTHORITIES: u8 = 0x0a;
 const AUTHORITY_NUMBERS: u8 = 0x0b;
 const AUTHORITY_COUNT: u8 = 0x0c;
+const IDENTITIES: u8 = 0x0d;
+const IDENTITY_ACCOUNTS: u8 = 0x0e;
+const RECOVERIES: u8 = 0x0f;
+const BARS: u8 = 0x10;
+const BARRED_SUBJECTS: u8 = 0x11;
+const BARRED_NODES: u8 = 0x12;
 
 /// Key of an organisation's row.
 pub(crate) fn organisation_key(id: &OrgId) -> RowKey {
@@ -90,6 +97,36 @@ pub(crate) fn validator_index_key() -> RowKey {
     RowKey::new(VALIDATOR_INDEX, &[])
 }
 
+/// Key of the row that leads from an account to its identity, where that is another address.
+pub(crate) fn identity_key(account: Address) -> RowKey {
+    RowKey::new(IDENTITIES, account.as_slice())
+}
+
+/// Key of the row that leads from an identity to the account that acts for it, where that is another address.
+pub(crate) fn identity_account_key(identity: Address) -> RowKey {
+    RowKey::new(IDENTITY_ACCOUNTS, identity.as_slice())
+}
+
+/// Key of the row of the request to replace an account.
+pub(crate) fn recovery_key(account: Address) -> RowKey {
+    RowKey::new(RECOVERIES, account.as_slice())
+}
+
+/// Key of the row of an identity's bar.
+pub(crate) fn bar_key(identity: Address) -> RowKey {
+    RowKey::new(BARS, identity.as_slice())
+}
+
+/// Key of the row that counts the bars of a subject ([`super::bars::subject`]).
+pub(crate) fn barred_subject_key(subject: B256) -> RowKey {
+    RowKey::new(BARRED_SUBJECTS, subject.as_slice())
+}
+
+/// Key of the row of a node's bar.
+pub(crate) fn barred_node_key(node_key: B256) -> RowKey {
+    RowKey::new(BARRED_NODES, node_key.as_slice())
+}
+
 /// The record under a key.
 pub(crate) fn read<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<Option<T>, ReadError> {
     let Some(bytes) = rows.row(key)? else { return Ok(None) };
@@ -138,6 +175,38 @@ pub(crate) fn account(rows: &mut impl Rows, address: Address) -> Result<Option<A
     let authority = authority(rows, standing.authority)?;
     let details = required(rows, &details_key(address))?;
     Ok(Some(Account::of(address, standing, authority, details)))
+}
+
+/// The identity that an account belongs to, or belonged to. An account nothing is known of is its own.
+pub(crate) fn identity_of(rows: &mut impl Rows, account: Address) -> Result<Address, ReadError> {
+    Ok(read(rows, &identity_key(account))?.unwrap_or(account))
+}
+
+/// The identity of an account, and the account that acts for it now.
+pub(crate) fn bound(rows: &mut impl Rows, account: Address) -> Result<Bound, ReadError> {
+    let identity = identity_of(rows, account)?;
+    let account = read(rows, &identity_account_key(identity))?.unwrap_or(identity);
+    Ok(Bound { identity, account })
+}
+
+/// The request to replace an account that was made last and not cancelled; it may have expired.
+pub(crate) fn recovery(rows: &mut impl Rows, account: Address) -> Result<Option<Recovery>, ReadError> {
+    read(rows, &recovery_key(account))
+}
+
+/// The bar of an identity.
+pub(crate) fn bar(rows: &mut impl Rows, identity: Address) -> Result<Option<Bar>, ReadError> {
+    read(rows, &bar_key(identity))
+}
+
+/// How many identities with this subject are barred.
+pub(crate) fn barred_subject(rows: &mut impl Rows, subject: B256) -> Result<u64, ReadError> {
+    Ok(read(rows, &barred_subject_key(subject))?.unwrap_or_default())
+}
+
+/// The bar of a node.
+pub(crate) fn barred_node(rows: &mut impl Rows, node_key: B256) -> Result<Option<Bar>, ReadError> {
+    read(rows, &barred_node_key(node_key))
 }
 
 pub(crate) fn certificate_account(

@@ -7,8 +7,8 @@ use concordat_types::{Address, B256, Bytes, Role};
 use proptest::prelude::*;
 
 use super::{
-    Account, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Revocation, StandingRow,
-    ValidatorRecord,
+    Account, Bar, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Recovery, Revocation,
+    StandingRow, ValidatorRecord,
     records::{Authority, Details},
 };
 
@@ -28,6 +28,7 @@ fn account_record() -> Account {
         enrolled_height: 3,
         active: true,
         frozen: false,
+        rebound: false,
     }
 }
 
@@ -68,6 +69,8 @@ fn rows_are_golden() {
     assert_row(&account.standing(258), "8400000003e80000010207");
     let frozen = Account { frozen: true, ..account.clone() };
     assert_row(&frozen.standing(258), "c400000003e80000010207");
+    let rebound = Account { rebound: true, ..account.clone() };
+    assert_row(&rebound.standing(258), "8480000003e80000010207");
     assert_row(&account.details(), &format!("e985416c696365a0{}6403", "02".repeat(32)));
     let above = format!("a0{}820809", "05".repeat(32));
     assert_row(&account.authority().unwrap(), &format!("f84e8662616e6b2d61a0{ones}e5e4{above}"));
@@ -82,6 +85,17 @@ fn rows_are_golden() {
     );
     assert_row(&Revocation { reason: 1, revoked_at: 1_000, height: 2 }, "c5018203e802");
     assert_row(&CrlState { number: 1, this_update: 1_000, height: 2 }, "c5018203e802");
+    let recovery = Recovery {
+        digest: B256::repeat_byte(1),
+        new_account: Address::repeat_byte(2),
+        requester: Address::repeat_byte(3),
+        requested: 258,
+    };
+    let addresses = format!("94{}94{}", "02".repeat(20), "03".repeat(20));
+    assert_row(&recovery, &format!("f84ea0{ones}{addresses}820102"));
+    let (document, reference, subject) = (B256::repeat_byte(1), "Order 7".into(), B256::repeat_byte(4));
+    let bar = Bar { document, reference, since: 3, proposal: 2, subject };
+    assert_row(&bar, &format!("f84ca0{ones}874f7264657220370302a0{}", "04".repeat(32)));
     assert_row(&OrganisationIndex(BTreeSet::from(["bank-a".parse().unwrap()])), "c78662616e6b2d61");
     assert_row(&OrganisationIndex::default(), "c0");
 }
@@ -98,6 +112,7 @@ fn standing_is_short_enough_for_the_tree_with_any_serial_number() {
     let longest = StandingRow {
         active: true,
         frozen: true,
+        rebound: true,
         role: Role::Operator,
         // The last second of the year 9999, where X.509 ends.
         not_after: 253_402_300_799,
@@ -115,6 +130,8 @@ fn read_all(bytes: &[u8]) {
     let _ = Organisation::from_row(bytes);
     let _ = ValidatorRecord::from_row(bytes);
     let _ = Revocation::from_row(bytes);
+    let _ = Recovery::from_row(bytes);
+    let _ = Bar::from_row(bytes);
     let _ = OrganisationIndex::from_row(bytes);
 }
 

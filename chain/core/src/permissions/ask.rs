@@ -18,6 +18,7 @@ const _: () = assert!(MAX_REFUSAL_BYTES <= MAX_OUTPUT_BYTES, "a receipt keeps a 
 /// Whom a transaction binds to the policies: what its sender's standing says.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
+    /// The address of its identity: policies that name the first key bind those that came after it.
     pub(crate) account: Address,
     pub(crate) organisation: Arc<OrgId>,
     pub(crate) role: Role,

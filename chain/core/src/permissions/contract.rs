@@ -97,11 +97,12 @@ fn explain(
     meter.charge(gas::DECISION)?;
     let action = Action::from_code(action)
         .ok_or_else(|| SystemError::Revert(abi::UnknownAction { action }.abi_encode().into()))?;
-    let Some(Enrolled { standing, organisation }) = Enrolled::read(rows, account, Backing::read)? else {
+    let Some(Enrolled { standing, identity, organisation }) = Enrolled::read(rows, account, Backing::read)?
+    else {
         return Err(SystemError::Revert(abi::NotEnrolled { account }.abi_encode().into()));
     };
     let policies: Arc<Policies> = Policies::in_force(rows)?;
-    let sender = Sender { account, organisation, role: standing.role };
+    let sender = Sender { account: identity, organisation, role: standing.role };
     let on_ledger = match action {
         Action::Deploy | Action::Create | Action::Govern | Action::Regulate => true,
         Action::Read => contract.is_zero(),
@@ -114,7 +115,7 @@ fn explain(
         method: if on_ledger || action == Action::Administer { None } else { method },
         caller: (!caller.is_zero()).then_some(caller),
     };
-    let known = known(rows, meter, Place { account, height: call.height }, &deed)?;
+    let known = known(rows, meter, Place { account: identity, height: call.height }, &deed)?;
     let decision = Asker { policies, sender, time_secs: call.time_secs }.decide(&deed, &known);
     let (policy, proposal) = told(decision.policies.first());
     let answer = abi::explainReturn {

@@ -21,6 +21,7 @@ fn the_artefacts_are_compiled_from_the_sources_beside_them() {
     let sources = [
         ("Token.sol", include_str!("../data/contracts/Token.sol")),
         ("Probe.sol", include_str!("../data/contracts/Probe.sol")),
+        ("IdentityToken.sol", include_str!("../data/contracts/IdentityToken.sol")),
         ("IIdentityRegistry.sol", include_str!("../../contracts/IIdentityRegistry.sol")),
     ];
     for (name, source) in sources {

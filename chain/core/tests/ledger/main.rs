@@ -2,6 +2,7 @@
 //! contracts compiled by solc, blocks one after the other.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod bars;
 mod calls;
 mod contracts;
 mod evm;
@@ -10,6 +11,7 @@ mod governance;
 mod identity;
 mod kit;
 mod permissions;
+mod recovery;
 mod refusals;
 mod replay;
 mod validators;

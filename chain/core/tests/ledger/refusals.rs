@@ -99,17 +99,17 @@ fn a_revoked_issuing_authority_takes_its_accounts_along() {
 }
 
 #[test]
-fn suspended_accounts_and_organisations_are_refused() {
-    // No act suspends yet; governance will. The rows are what execution reads.
+fn accounts_that_are_not_in_good_standing_are_refused() {
+    // The row is what execution reads, and what a bar writes.
     let mut net = Consortium::new();
     let operator = net.actor("bank-a", Role::Operator);
     let key = StateKey::system(0x03, operator.address.as_slice());
     let active = net.state.values.get(&key).unwrap().clone();
-    let mut suspended = active.clone();
+    let mut barred = active.clone();
     // The first byte's highest bit says "active".
-    *suspended.first_mut().unwrap() &= 0x7f;
-    net.state.values.insert(key.clone(), suspended);
-    assert_refused(&mut net, &operator.sign(&business()), Outcome::Suspended);
+    *barred.first_mut().unwrap() &= 0x7f;
+    net.state.values.insert(key.clone(), barred);
+    assert_refused(&mut net, &operator.sign(&business()), Outcome::Barred);
     net.state.values.insert(key, active);
     net.one(&operator.sign(&business()));
 }

@@ -7,6 +7,7 @@ const solc = require('solc');
 const files = {
   'Token.sol': path.join(__dirname, 'Token.sol'),
   'Probe.sol': path.join(__dirname, 'Probe.sol'),
+  'IdentityToken.sol': path.join(__dirname, 'IdentityToken.sol'),
   'IIdentityRegistry.sol': path.join(__dirname, '../../../contracts/IIdentityRegistry.sol'),
 };
 const sources = {};

@@ -1,0 +1,300 @@
+//! Recovery: an identity gets another key, by two registrars of its organisation or by vote.
+//!
+//! An identity is the address of its first key, for good; which account acts for it changes with its keys. What names
+//! the identity stays: balances that tokens keep by it, policies, lists, freezes, bars, a seat on the committee. The
+//! certificate of the key before counts as revoked, so that its account is refused like any other whose certificate
+//! is, for ever: at each time exactly one account can act for an identity.
+
+use alloy_primitives::Address;
+use alloy_rlp::RlpEncodable;
+use alloy_sol_types::SolEvent as _;
+use concordat_pki_verify::{Purpose, RevocationReason};
+use concordat_types::{B256, Bytes, Role};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    ActError, IdentityEvent, RegistryError,
+    abi::IIdentityRegistry as abi,
+    bars,
+    certificates::CheckedPath,
+    membership::{Act, account_of, account_writes, check_member_path},
+    records::{Account, CertificateId, Record as _, Recovery, Revocation},
+    tables,
+    validators::require_org,
+};
+use crate::{
+    governance::tables as governance,
+    standing::{Action, Backing, Enrolled, STANDING_ROWS, decide_sender},
+    system::{Effects, Rows, Write},
+};
+
+/// For how many blocks after the one of a request it may be confirmed.
+pub(crate) const RECOVERY_BLOCKS: u64 = 10_000;
+
+/// Rows that [`rebind`] reads: the account, its identity, revocation and request, and the new key's authority.
+pub(crate) const REBIND_ROWS: usize = 10;
+
+/// Rows that a request reads: sender and account, the identity, the request, the committee, the new key.
+pub(crate) const REQUEST_ROWS: usize = 12;
+
+/// Rows that a confirmation reads besides: the requester, how it stands, and what [`rebind`] reads.
+pub(crate) const CONFIRMATION_ROWS: usize = REQUEST_ROWS + 3 + STANDING_ROWS + REBIND_ROWS;
+
+/// Rows that a cancellation reads.
+pub(crate) const CANCELLATION_ROWS: usize = 7;
+
+/// When a key is replaced, and by whose decision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided {
+    /// Block height.
+    pub(crate) height: u64,
+    /// Block time, Unix seconds.
+    pub(crate) time_secs: u64,
+    /// The proposal; zero where the organisation decides.
+    pub(crate) proposal: u64,
+}
+
+/// Decides a registrar's request to replace an account.
+pub(crate) fn decide_request(
+    rows: &mut impl Rows,
+    act: Act,
+    old: Address,
+    chain: &[Bytes],
+) -> Result<Effects, ActError> {
+    let account = check_old(rows, act, old)?;
+    if let Some(pending) = pending(rows, old, act.height)? {
+        return Err(RegistryError::RecoveryPending { account: old, expires: expires(&pending) }.into());
+    }
+    let path = check_new(rows, act, &account, chain)?;
+    let request = Recovery {
+        digest: digest(old, chain),
+        new_account: address(&path)?,
+        requester: act.sender,
+        requested: act.height,
+    };
+    let log = abi::RecoveryRequested {
+        oldAccount: old,
+        newAccount: request.new_account,
+        requester: act.sender,
+        digest: request.digest,
+        expires: expires(&request),
+    };
+    Ok(Effects {
+        writes: vec![(tables::recovery_key(old), Some(request.to_row()))],
+        logs: vec![log.encode_log_data()],
+        events: Vec::new(),
+    })
+}
+
+/// Decides another registrar's confirmation, by which the account is replaced.
+pub(crate) fn decide_confirmation(
+    rows: &mut impl Rows,
+    act: Act,
+    old: Address,
+    chain: &[Bytes],
+) -> Result<Effects, ActError> {
+    let account = check_old(rows, act, old)?;
+    let pending = pending(rows, old, act.height)?.ok_or(RegistryError::NoRecovery { account: old })?;
+    let (requested, confirmed) = (pending.digest, digest(old, chain));
+    if requested != confirmed {
+        return Err(RegistryError::OtherRecovery { requested, confirmed }.into());
+    }
+    check_other_person(rows, act.sender, pending.requester)?;
+    check_requester(rows, act, pending.requester)?;
+    let path = check_new(rows, act, &account, chain)?;
+    let decided = Decided { height: act.height, time_secs: act.time_secs, proposal: 0 };
+    rebind(rows, old, &path, decided)
+}
+
+/// Decides a cancellation: by any registrar of the organisation, or by the account itself, which still has its key.
+pub(crate) fn decide_cancellation(rows: &mut impl Rows, act: Act, old: Address) -> Result<Effects, ActError> {
+    let account = tables::account(rows, old)?.ok_or(RegistryError::NotEnrolled { account: old })?;
+    if act.sender != old {
+        check_registrar(rows, act, &account)?;
+    }
+    pending(rows, old, act.height)?.ok_or(RegistryError::NoRecovery { account: old })?;
+    let log = abi::RecoveryCancelled { oldAccount: old, by: act.sender };
+    Ok(Effects {
+        writes: vec![(tables::recovery_key(old), None)],
+        logs: vec![log.encode_log_data()],
+        events: Vec::new(),
+    })
+}
+
+/// The last height at which a request may be confirmed.
+pub(crate) const fn expires(request: &Recovery) -> u64 {
+    request.requested.saturating_add(RECOVERY_BLOCKS)
+}
+
+/// The request to replace an account that may be confirmed now.
+pub(crate) fn pending(rows: &mut impl Rows, old: Address, height: u64) -> Result<Option<Recovery>, ActError> {
+    Ok(tables::recovery(rows, old)?.filter(|request| height <= expires(request)))
+}
+
+#[derive(RlpEncodable)]
+struct Asked {
+    old: Address,
+    chain: Vec<Bytes>,
+}
+
+/// What a request is for, so that its confirmation is for the same.
+fn digest(old: Address, chain: &[Bytes]) -> B256 {
+    B256::from_slice(&Sha256::digest(alloy_rlp::encode(Asked { old, chain: chain.to_vec() })))
+}
+
+/// The account to be replaced, if the sender may ask for that.
+fn check_old(rows: &mut impl Rows, act: Act, old: Address) -> Result<Account, ActError> {
+    let account = tables::account(rows, old)?.ok_or(RegistryError::NotEnrolled { account: old })?;
+    check_registrar(rows, act, &account)?;
+    if act.sender == old {
+        return Err(RegistryError::NotAnotherRegistrar { account: old }.into());
+    }
+    // Whoever governs or supervises is not left to its own organisation.
+    if matches!(account.role, Role::CommitteeMember | Role::Regulator) {
+        return Err(RegistryError::RecoveryByVote { account: old, role: account.role }.into());
+    }
+    let by = tables::bound(rows, old)?.account;
+    if by != old {
+        return Err(RegistryError::AccountReplaced { account: old, by }.into());
+    }
+    if account.active { Ok(account) } else { Err(RegistryError::Barred { account: old }.into()) }
+}
+
+fn check_registrar(rows: &mut impl Rows, act: Act, account: &Account) -> Result<(), ActError> {
+    let sender = tables::account(rows, act.sender)?;
+    match sender.filter(|sender| sender.role == Role::Registrar && sender.org == account.org) {
+        Some(_) => Ok(()),
+        None => {
+            let (sender, organisation) = (act.sender, account.org.clone());
+            Err(RegistryError::NotRegistrar { sender, organisation }.into())
+        }
+    }
+}
+
+/// Two accounts of one subject are one person with two keys.
+fn check_other_person(rows: &mut impl Rows, sender: Address, requester: Address) -> Result<(), ActError> {
+    let person = |rows: &mut _, address| -> Result<_, ActError> {
+        let account =
+            tables::account(rows, address)?.ok_or(RegistryError::NotEnrolled { account: address })?;
+        Ok(bars::subject(&account.org, &account.common_name))
+    };
+    let same_identity = tables::bound(rows, requester)?.account == sender;
+    if same_identity || person(rows, sender)? == person(rows, requester)? {
+        return Err(RegistryError::NotAnotherRegistrar { account: sender }.into());
+    }
+    Ok(())
+}
+
+/// Whoever asked must still be able to: who has fallen since leaves nothing behind to be confirmed.
+fn check_requester(rows: &mut impl Rows, act: Act, requester: Address) -> Result<(), ActError> {
+    let enrolled = Enrolled::read(rows, requester, Backing::read)?;
+    let able = enrolled.filter(|Enrolled { standing, .. }| {
+        decide_sender(standing, act.height, act.time_secs, Action::CallSystem).is_ok()
+    });
+    match able {
+        Some(_) => Ok(()),
+        None => Err(RegistryError::RequesterFell { account: requester }.into()),
+    }
+}
+
+/// The path of the new key, if it is another key for the same organisation and role.
+fn check_new(
+    rows: &mut impl Rows,
+    act: Act,
+    account: &Account,
+    chain: &[Bytes],
+) -> Result<CheckedPath, ActError> {
+    let path = check_member_path(rows, chain, Purpose::Account, act.time_secs)?;
+    require_org(&account.org, &path)?;
+    if path.role != account.role {
+        let (held, presented) = (account.role, path.role);
+        return Err(RegistryError::RecoveryChangesRole { held, presented }.into());
+    }
+    let new = address(&path)?;
+    let enrolled = tables::standing(rows, new)?.is_some();
+    if enrolled || governance::committee(rows)?.member(&new).is_some() {
+        return Err(RegistryError::KeyInUse { account: new }.into());
+    }
+    Ok(path)
+}
+
+fn address(path: &CheckedPath) -> Result<Address, RegistryError> {
+    let no_account = || RegistryError::CertificateInvalid { reason: "the key controls no account".into() };
+    path.address().ok_or_else(no_account)
+}
+
+/// Gives an account's identity another key. The caller has checked that it may.
+pub(crate) fn rebind(
+    rows: &mut impl Rows,
+    old: Address,
+    path: &CheckedPath,
+    decided: Decided,
+) -> Result<Effects, ActError> {
+    let replaced = tables::account(rows, old)?.ok_or(RegistryError::NotEnrolled { account: old })?;
+    let (identity, new) = (tables::identity_of(rows, old)?, address(path)?);
+    let Account { active, frozen, .. } = replaced;
+    let account = Account { active, frozen, rebound: true, ..account_of(new, path, decided.height) };
+    let mut writes = account_writes(rows, &account)?;
+    writes.push((tables::identity_key(new), Some(identity.to_row())));
+    writes.push((tables::identity_account_key(identity), Some(new.to_row())));
+    if tables::recovery(rows, old)?.is_some() {
+        writes.push((tables::recovery_key(old), None));
+    }
+    let mut events = retire(rows, &replaced, decided, &mut writes)?;
+    events.push(IdentityEvent::IdentityRebound { identity, before: old, after: new });
+    let log =
+        abi::IdentityRebound { identity, oldAccount: old, newAccount: new, proposalId: decided.proposal };
+    Ok(Effects { writes, logs: vec![log.encode_log_data()], events })
+}
+
+/// The certificate of a replaced key counts as revoked; the mark of a freeze goes over to the new account.
+fn retire(
+    rows: &mut impl Rows,
+    replaced: &Account,
+    decided: Decided,
+    writes: &mut Vec<Write>,
+) -> Result<Vec<IdentityEvent>, ActError> {
+    if replaced.frozen {
+        let key = tables::standing_key(replaced.address);
+        let standing = tables::standing(rows, replaced.address)?;
+        let unmarked = standing.map(|standing| super::StandingRow { frozen: false, ..standing }.to_row());
+        writes.push((key, unmarked));
+    }
+    let Some(id) = replaced.path.first() else { return Ok(Vec::new()) };
+    if tables::revocation(rows, id)?.is_some() {
+        return Ok(Vec::new());
+    }
+    let reason = RevocationReason::Superseded.code();
+    let row = Revocation { reason, revoked_at: decided.time_secs, height: decided.height };
+    writes.push((tables::revocation_key(id), Some(row.to_row())));
+    let CertificateId { issuer, serial } = id.clone();
+    Ok(vec![IdentityEvent::CertificateRevoked { issuer, serial }])
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::hex;
+
+    use super::*;
+
+    #[test]
+    fn the_digest_of_a_request_is_golden_and_binds_account_and_path() {
+        let (old, chain) = (Address::repeat_byte(7), [Bytes::from_static(b"der")]);
+        let golden = "c5198ab42813d73a98a9054445dddd0a924631b39bfd0a215c841c654837b340";
+        assert_eq!(hex::encode(digest(old, &chain)), golden);
+        assert_ne!(digest(Address::repeat_byte(8), &chain), digest(old, &chain));
+        assert_ne!(digest(old, &[chain[0].clone(), chain[0].clone()]), digest(old, &chain));
+    }
+
+    #[test]
+    fn a_request_lasts_ten_thousand_blocks_and_never_overflows() {
+        let request = |requested| Recovery {
+            digest: B256::ZERO,
+            new_account: Address::ZERO,
+            requester: Address::ZERO,
+            requested,
+        };
+        assert_eq!(expires(&request(5)), 10_005);
+        assert_eq!(expires(&request(u64::MAX)), u64::MAX);
+    }
+}
