@@ -89,7 +89,7 @@ impl FromStr for Scope {
     }
 }
 
-/// How a list binds.
+/// How a list binds. Policies have the same, which this crate does not use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
