@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Mutex};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolError, SolEvent as _, SolValue as _, sol};
 use concordat_core::{
-    BlockExecutor, CallStatus, GOVERNANCE, IDENTITY_REGISTRY, IdentityEvent, PERMISSIONS, Registry,
-    abi::IIdentityRegistry as registry, governance::abi::IGovernance as governance,
-    permissions::abi::IPermissions as permissions,
+    BlockExecutor, CONTRACTS, CallStatus, GOVERNANCE, IDENTITY_REGISTRY, IdentityEvent, PERMISSIONS,
+    Registry, abi::IIdentityRegistry as registry, contracts::abi::IContracts as contracts,
+    governance::abi::IGovernance as governance, permissions::abi::IPermissions as permissions,
 };
 use concordat_governance::{
     Action, Kind,
@@ -20,7 +20,7 @@ use concordat_types::{
 use proptest::prelude::*;
 
 use crate::{
-    kit::{Actor, Consortium, Say, bytecode, certify, key, reason},
+    kit::{Actor, Consortium, Probe, Say, bytecode, certify, key, reason},
     refusals::crl_against,
 };
 
@@ -743,4 +743,42 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn lists_and_administration_go_over_to_the_new_key() {
+    let mut net = Consortium::new();
+    let registrars = registrars(&mut net);
+    let (developer, probe) = net.deploy(bytecode("Probe").into());
+    let listed = enrolled(&mut net, "bank-a", Role::Operator, "Olga");
+    let count =
+        Say { to: TxKind::Call(probe), input: Probe::counterCall {}.abi_encode().into(), gas: 100_000 };
+    let contract_say =
+        |input: Vec<u8>| Say { to: TxKind::Call(CONTRACTS), input: input.into(), gas: 1_000_000 };
+    let allow = contracts::setContractListCall { contractAddress: probe, kind: 1 }.abi_encode();
+    net.one(&developer.sign(&contract_say(allow)));
+    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "Olga's second");
+    replace(&mut net, &registrars, &listed, &new);
+    // By either of its addresses an identity is meant.
+    let accounts = vec![new.address, listed.address];
+    let add = contracts::addToContractListCall { contractAddress: probe, accounts }.abi_encode();
+    net.one(&developer.sign(&contract_say(add)));
+    assert_eq!(net.try_one(&new.sign(&count)).outcome, Outcome::Success);
+    for account in [new.address, listed.address] {
+        assert!(net.ask(CONTRACTS, &contracts::isOnContractListCall { contractAddress: probe, account }));
+    }
+
+    let heir = holder(&mut net, "bank-a", Role::Developer, "Dora", "the developer's second");
+    replace(&mut net, &registrars, &developer, &heir);
+    let deny = contracts::setContractListCall { contractAddress: probe, kind: 2 }.abi_encode();
+    net.one(&heir.sign(&contract_say(deny)));
+    assert_eq!(net.try_one(&new.sign(&count)).outcome, Outcome::NotPermitted);
+    // Whoever is handed a contract by the address of a new key has it by its identity.
+    let hand_over =
+        contracts::setAdministratorCall { contractAddress: probe, administrator: new.address }.abi_encode();
+    net.one(&heir.sign(&contract_say(hand_over)));
+    let info = net.ask(CONTRACTS, &contracts::contractInfoCall { contractAddress: probe });
+    assert_eq!(info.administrator, listed.address);
+    let none = contracts::setContractListCall { contractAddress: probe, kind: 0 }.abi_encode();
+    net.one(&new.sign(&contract_say(none)));
 }
