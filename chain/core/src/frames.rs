@@ -5,6 +5,9 @@
 //! (`validity`). Nothing is asked for Ethereum's precompiles, and for system contracts, which only answer contracts.
 //!
 //! Each frame pays for its question ([`gas::PERMISSION`]). Calls that only read are not asked about, and pay as well.
+//!
+//! Where a run-time rule watches calls, those that get a frame are marked in the journal's logs, inside of that frame
+//! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of other code as one's own are calls of no method.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +33,7 @@ use crate::{
     evm::{EvmContext, EvmResult, Machine},
     overlay::Overlay,
     permissions::{Asker, Deed},
+    rules::{Bound, SeenCall},
     system::{SystemPrecompiles, gas},
 };
 
@@ -43,31 +47,34 @@ pub(crate) struct ChainEvm<R: StateReader, I = ()> {
     asker: Option<Asker>,
     /// What was asked in this transaction, and the data of refusals.
     asked: BTreeMap<Deed, Option<Bytes>>,
+    /// The run-time rules that bind the running transaction; `None` where none is watched.
+    bound: Option<Bound>,
 }
 
 impl<R: StateReader, I> ChainEvm<R, I> {
     pub(crate) const fn new(machine: Machine<R, I>) -> Self {
-        Self { machine, asker: None, asked: BTreeMap::new() }
+        Self { machine, asker: None, asked: BTreeMap::new(), bound: None }
     }
 
     /// Runs a transaction. Its changes wait in the journal for [`Self::finalize`].
-    pub(crate) fn run(&mut self, tx: TxEnv, asker: Option<Asker>) -> EvmResult {
-        self.prepare(tx, asker);
+    pub(crate) fn run(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) -> EvmResult {
+        self.prepare(tx, asker, bound);
         MainnetHandler::default().run(self)
     }
 
     /// The same, watched.
-    pub(crate) fn run_inspected(&mut self, tx: TxEnv, asker: Option<Asker>) -> EvmResult
+    pub(crate) fn run_inspected(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) -> EvmResult
     where
         I: Inspector<EvmContext<R>>,
     {
-        self.prepare(tx, asker);
+        self.prepare(tx, asker, bound);
         MainnetHandler::default().inspect_run(self)
     }
 
-    fn prepare(&mut self, tx: TxEnv, asker: Option<Asker>) {
+    fn prepare(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) {
         self.machine.ctx.set_tx(tx);
         self.asker = asker;
+        self.bound = bound;
         self.asked.clear();
     }
 
@@ -130,6 +137,38 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         }
     }
 
+    /// The call that a new frame is, if a run-time rule watches it.
+    fn seen(&self, init: &FrameInit) -> Option<SeenCall> {
+        let bound = self.bound.as_ref()?;
+        let FrameInput::Call(inputs) = &init.frame_input else { return None };
+        let calls = matches!(inputs.scheme, CallScheme::Call | CallScheme::StaticCall);
+        if !calls || self.is_warm(&inputs.bytecode_address) {
+            return None;
+        }
+        match &inputs.input {
+            CallInput::Bytes(bytes) => bound.see(inputs.target_address, bytes),
+            CallInput::SharedBuffer(range) => {
+                let memory = self.machine.ctx.local().shared_memory_buffer_slice(range.clone())?;
+                bound.see(inputs.target_address, &memory)
+            }
+        }
+    }
+
+    /// What a new frame costs beyond what revm charges, and the data of its refusal. `None` if it cannot pay.
+    fn due(
+        &mut self,
+        deed: Option<Deed>,
+        seen: Option<&SeenCall>,
+        limit: u64,
+    ) -> Option<(u64, Option<Bytes>)> {
+        let (price, refusal) = match deed {
+            Some(deed) => self.judge(deed, limit)?,
+            None => (0, None),
+        };
+        let price = price.saturating_add(seen.map_or(0, |seen| seen.price));
+        (price <= limit).then_some((price, refusal))
+    }
+
     /// What a deed costs here, and the data of its refusal. `None` if the frame cannot pay.
     fn judge(&mut self, deed: Deed, gas_limit: u64) -> Option<(u64, Option<Bytes>)> {
         let known = self.asked.get(&deed);
@@ -190,9 +229,12 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<Self::Context>> {
-        let Some(deed) = self.deed(&init) else { return self.machine.frame_init(init) };
+        let (deed, seen) = (self.deed(&init), self.seen(&init));
+        if deed.is_none() && seen.is_none() {
+            return self.machine.frame_init(init);
+        }
         let (limit, reservoir) = (gas_limit(&init.frame_input), init.frame_input.reservoir());
-        let Some((price, refusal)) = self.judge(deed, limit) else {
+        let Some((price, refusal)) = self.due(deed, seen.as_ref(), limit) else {
             let gas = Gas::new_spent_with_reservoir(limit, reservoir);
             let result = InterpreterResult::new(InstructionResult::OutOfGas, Bytes::new(), gas);
             return Ok(ItemOrResult::Result(unstarted(&init.frame_input, result)));
@@ -203,13 +245,19 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
             let result = InterpreterResult::new(InstructionResult::Revert, data, gas);
             return Ok(ItemOrResult::Result(unstarted(&init.frame_input, result)));
         }
-        let mut frame = self.machine.frame_init(init)?;
-        let gas = match &mut frame {
-            ItemOrResult::Item(frame) => &mut frame.interpreter.gas,
-            ItemOrResult::Result(result) => result.gas_mut(),
-        };
+        if let ItemOrResult::Result(mut result) = self.machine.frame_init(init)? {
+            let gas = result.gas_mut();
+            gas.set_remaining(gas.remaining().saturating_sub(price));
+            return Ok(ItemOrResult::Result(result));
+        }
+        // Inside of the frame: where it reverts, it was never made.
+        if let Some(seen) = seen {
+            self.machine.ctx.journal_mut().log(seen.into_mark());
+        }
+        let frame = self.machine.frame_stack.get();
+        let gas = &mut frame.interpreter.gas;
         gas.set_remaining(gas.remaining().saturating_sub(price));
-        Ok(frame)
+        Ok(ItemOrResult::Item(frame))
     }
 
     fn frame_run(&mut self) -> Result<FrameInitOrResult<Frame>, ContextDbError<Self::Context>> {

@@ -34,6 +34,7 @@ pub mod governance;
 pub mod identity;
 mod overlay;
 pub mod permissions;
+pub mod rules;
 mod standing;
 mod system;
 mod trace;
@@ -55,7 +56,7 @@ pub use identity::{
 };
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{
-    GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, SYSTEM_CONTRACTS, asks_who_signed, gas,
+    GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, RULES, SYSTEM_CONTRACTS, asks_who_signed, gas,
     is_system,
 };
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};

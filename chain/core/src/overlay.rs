@@ -27,8 +27,9 @@ use crate::{
     account::{self, AccountState},
     identity::IdentityEvent,
     permissions::Policies,
+    rules::LimitSet,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, signers_unknown},
+    system::{Effects, RowKey, Rows, Write, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -82,6 +83,8 @@ pub(crate) struct Overlay<R> {
     backings: BTreeMap<u32, Backing>,
     /// The policies in force, once somebody has asked.
     policies: Option<Arc<Policies>>,
+    /// The run-time rules in force, once somebody has asked.
+    limits: Option<Arc<LimitSet>>,
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
     /// What the running transaction's system call will change if the transaction succeeds.
@@ -102,6 +105,7 @@ impl<R: StateReader> Overlay<R> {
             standings: AddressMap::default(),
             backings: BTreeMap::new(),
             policies: None,
+            limits: None,
             events: Vec::new(),
             recent_signers: None,
             staged: None,
@@ -146,6 +150,16 @@ impl<R: StateReader> Overlay<R> {
         Ok(policies)
     }
 
+    /// The run-time rules in force at this place in the block.
+    pub(crate) fn limits(&mut self) -> Result<Arc<LimitSet>, ReadError> {
+        if let Some(limits) = &self.limits {
+            return Ok(limits.clone());
+        }
+        let limits = LimitSet::in_force(self)?;
+        self.limits = Some(limits.clone());
+        Ok(limits)
+    }
+
     fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
         if let Some(backing) = self.backings.get(&authority) {
             return Ok(backing.clone());
@@ -178,16 +192,23 @@ impl<R: StateReader> Overlay<R> {
     /// Applies what the running transaction has staged.
     pub(crate) fn apply_staged(&mut self) -> Result<(), ReadError> {
         let Some(effects) = self.staged.take() else { return Ok(()) };
-        for (key, value) in effects.writes {
+        self.write(effects.writes)?;
+        self.events.extend(effects.events);
+        // Any row may bear on anyone's standing, on the policies and on the rules, and such transactions are rare.
+        self.standings.clear();
+        self.backings.clear();
+        self.policies = None;
+        self.limits = None;
+        Ok(())
+    }
+
+    /// Writes rows that bear on nothing that is kept decoded: what rules count.
+    pub(crate) fn write(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
+        for (key, value) in writes {
             let before = self.row(&key)?;
             let row = self.rows.entry(key).or_insert(CachedRow { before: before.clone(), now: before });
             row.now = value;
         }
-        self.events.extend(effects.events);
-        // Any row may bear on anyone's standing and on the policies, and such transactions are rare.
-        self.standings.clear();
-        self.backings.clear();
-        self.policies = None;
         Ok(())
     }
 

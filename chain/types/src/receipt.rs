@@ -30,11 +30,13 @@ pub enum Outcome {
     Frozen = 20,
     /// Not executed: no policy permits it, or one forbids it; `output` says which.
     NotPermitted = 21,
+    /// Executed, and undone by a run-time rule; `output` says which, and the one event is its alert.
+    RuleViolated = 24,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 9] = [
+    pub const ALL: [Outcome; 10] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -44,6 +46,7 @@ impl Outcome {
         Outcome::RoleForbidden,
         Outcome::Frozen,
         Outcome::NotPermitted,
+        Outcome::RuleViolated,
     ];
 
     /// The stable number of this outcome.
@@ -64,7 +67,7 @@ impl Outcome {
     /// Whether the transaction stands in the block but was refused before execution. It used up its
     /// nonce, so it can never run later.
     pub const fn refused(self) -> bool {
-        self.code() >= 16
+        self.code() >= 16 && !matches!(self, Outcome::RuleViolated)
     }
 
     /// A sentence for people.
@@ -79,6 +82,7 @@ impl Outcome {
             Outcome::RoleForbidden => "refused: the sender's role may not do this",
             Outcome::Frozen => "refused: the sender's account is frozen",
             Outcome::NotPermitted => "refused: no policy permits this, or one forbids it",
+            Outcome::RuleViolated => "undone: a run-time rule is violated",
         }
     }
 }
@@ -100,10 +104,10 @@ pub struct Receipt {
     pub gas_used: u64,
     /// The contract that a creation made.
     pub contract_address: Option<Address>,
-    /// Events, in order; empty unless it succeeded.
+    /// Events, in order; empty unless it succeeded, but for the alert of a rule that undid it.
     pub logs: Vec<Log>,
-    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, the error that
-    /// says why; empty otherwise.
+    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted or violates a rule, the
+    /// error that says why; empty otherwise.
     pub output: Bytes,
 }
 
@@ -258,6 +262,8 @@ mod tests {
         }
         assert_eq!(Outcome::from_code(99), None);
         assert!(Outcome::Suspended.refused() && !Outcome::Halted.refused());
+        // It ran, and has an alert.
+        assert!(!Outcome::RuleViolated.refused() && !Outcome::RuleViolated.succeeded());
     }
 
     #[test]

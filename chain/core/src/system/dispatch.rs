@@ -10,7 +10,10 @@ use revm::{
 };
 
 use super::{GasMeter, Reply, SYSTEM_CONTRACTS, SystemCall, SystemContract, SystemError, is_system};
-use crate::{evm::EvmContext, governance::Governance, identity::IdentityRegistry, permissions::Permissions};
+use crate::{
+    evm::EvmContext, governance::Governance, identity::IdentityRegistry, permissions::Permissions,
+    rules::Rules,
+};
 
 /// Ethereum's precompiles and the system contracts.
 #[derive(Clone, Debug)]
@@ -76,6 +79,7 @@ fn answer<R: StateReader>(
         IdentityRegistry::ADDRESS => IdentityRegistry::call(&call, rows, gas),
         Governance::ADDRESS => Governance::call(&call, rows, gas),
         Permissions::ADDRESS => Permissions::call(&call, rows, gas),
+        Rules::ADDRESS => Rules::call(&call, rows, gas),
         // `is_system` let nothing else through.
         _ => Ok(Reply::default()),
     }

@@ -26,8 +26,11 @@ pub const GOVERNANCE: Address = address!("0x000000000000000000000000000000000000
 /// The contract that tells who may do what.
 pub const PERMISSIONS: Address = address!("0x000000000000000000000000000000000000C003");
 
+/// The contract that tells which run-time rules bind.
+pub const RULES: Address = address!("0x000000000000000000000000000000000000C005");
+
 /// The addresses of all system contracts.
-pub const SYSTEM_CONTRACTS: [Address; 3] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS];
+pub const SYSTEM_CONTRACTS: [Address; 4] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS, RULES];
 
 /// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
 pub const MARKER_CODE: &[u8] = &[0xfe];
@@ -70,6 +73,9 @@ pub mod gas {
     pub const PERMISSION: u64 = 3_000;
     /// Asking the same again in that transaction.
     pub const PERMISSION_AGAIN: u64 = 100;
+    /// Holding an event or a call against a run-time rule that watches it. A call pays where it is made, events when the
+    /// transaction has run. What the rule counts costs a row read and written, once in a transaction.
+    pub const RULE: u64 = 1_000;
 }
 
 /// The key of a row: a table and a key within it.
