@@ -38,6 +38,9 @@ pub const MAX_POLICY_ID_BYTES: usize = 64;
 /// The longest text of a policy, in bytes.
 pub const MAX_POLICY_TEXT_BYTES: usize = 8 * 1024;
 
+/// The longest bytes of a run-time rule.
+pub const MAX_LIMIT_BYTES: usize = 8 * 1024;
+
 /// What a freeze refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -206,6 +209,18 @@ pub enum Action {
         /// Which.
         id: String,
     },
+    /// Sets a run-time rule, or another one under its id.
+    SetLimit {
+        /// Which: as policies' ids.
+        id: String,
+        /// Its canonical bytes, 1 to [`MAX_LIMIT_BYTES`].
+        limit: Bytes,
+    },
+    /// Repeals a run-time rule.
+    RepealLimit {
+        /// Which.
+        id: String,
+    },
 }
 
 /// Why bytes are no action.
@@ -263,6 +278,14 @@ pub enum ActionError {
     /// A policy that says nothing.
     #[error("the policy's text is empty; to take a policy away, repeal it")]
     NoPolicyText,
+    /// No id of a run-time rule.
+    #[error(
+        "rule id {0:?} must be 2 to 64 characters of a-z, 0-9 and '-', start with a letter and not end in '-'"
+    )]
+    LimitId(String),
+    /// A run-time rule that says nothing.
+    #[error("the rule is empty; to take a rule away, repeal it")]
+    NoLimit,
 }
 
 impl Action {
@@ -284,6 +307,8 @@ impl Action {
             Action::UnfreezeAccount { .. } => Kind::UnfreezeAccount,
             Action::SetPolicy { .. } => Kind::SetPolicy,
             Action::RepealPolicy { .. } => Kind::RepealPolicy,
+            Action::SetLimit { .. } => Kind::SetLimit,
+            Action::RepealLimit { .. } => Kind::RepealLimit,
         }
     }
 
@@ -318,6 +343,10 @@ impl Action {
             }
             Action::SetPolicy { id, text } => wire::encode(&PolicyRow { id: id.clone(), text: text.clone() }),
             Action::RepealPolicy { id } => wire::encode(&vec![id.clone()]),
+            Action::SetLimit { id, limit } => {
+                wire::encode(&LimitRow { id: id.clone(), limit: limit.clone() })
+            }
+            Action::RepealLimit { id } => wire::encode(&vec![id.clone()]),
         }
         .into()
     }
@@ -366,6 +395,11 @@ impl Action {
                 check_policy_text(text)
             }
             Action::RepealPolicy { id } => check_policy_id(id),
+            Action::SetLimit { id, limit } => {
+                check_limit_id(id)?;
+                check_limit(limit)
+            }
+            Action::RepealLimit { id } => check_limit_id(id),
             _ => Ok(()),
         }
     }
@@ -414,6 +448,22 @@ fn check_policy_text(text: &str) -> Result<(), ActionError> {
     check_length("the policy's text", text.len(), MAX_POLICY_TEXT_BYTES)
 }
 
+fn check_limit_id(id: &str) -> Result<(), ActionError> {
+    if is_policy_id(id) {
+        Ok(())
+    } else {
+        Err(ActionError::LimitId(id.chars().take(MAX_POLICY_ID_BYTES).collect()))
+    }
+}
+
+/// What it says is for execution to judge.
+fn check_limit(limit: &[u8]) -> Result<(), ActionError> {
+    if limit.is_empty() {
+        return Err(ActionError::NoLimit);
+    }
+    check_length("the rule", limit.len(), MAX_LIMIT_BYTES)
+}
+
 const fn check_power(power: u64) -> Result<(), ActionError> {
     if power == 0 { Err(ActionError::NoPower) } else { Ok(()) }
 }
@@ -459,6 +509,11 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             Action::SetPolicy { id, text }
         }
         Kind::RepealPolicy => Action::RepealPolicy { id: only(row(payload)?)? },
+        Kind::SetLimit => {
+            let LimitRow { id, limit } = row(payload)?;
+            Action::SetLimit { id, limit }
+        }
+        Kind::RepealLimit => Action::RepealLimit { id: only(row(payload)?)? },
     })
 }
 
@@ -547,6 +602,12 @@ struct UnfreezeRow {
 struct PolicyRow {
     id: String,
     text: String,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct LimitRow {
+    id: String,
+    limit: Bytes,
 }
 
 #[cfg(test)]

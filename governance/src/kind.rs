@@ -63,6 +63,10 @@ kinds! {
     SetPolicy = 64, "set-policy";
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
     RepealPolicy = 65, "repeal-policy";
+    /// A run-time rule: new, or another one under its id.
+    SetLimit = 68, "set-limit";
+    /// A run-time rule goes.
+    RepealLimit = 69, "repeal-limit";
 }
 
 impl Kind {
@@ -124,7 +128,7 @@ mod tests {
             "1 admit-organisation, 2 suspend-organisation, 3 reinstate-organisation, 4 expel-organisation, \
              5 set-authorities, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
              32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
-             64 set-policy, 65 repeal-policy"
+             64 set-policy, 65 repeal-policy, 68 set-limit, 69 repeal-limit"
         );
     }
 }

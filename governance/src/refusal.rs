@@ -129,6 +129,12 @@ pub enum Refusal {
     /// No proposal enacted it. What the catalogue says stays.
     #[error("no policy {id} is enacted; those of the catalogue cannot be repealed")]
     PolicyUnknown { id: String },
+    /// It is no run-time rule, or one too many.
+    #[error("the rules that would result with {id} changed do not hold: {reason}")]
+    LimitInvalid { id: String, reason: String },
+    /// No such run-time rule.
+    #[error("there is no rule {id} in force")]
+    LimitUnknown { id: String },
 }
 
 impl Refusal {
@@ -173,6 +179,8 @@ impl Refusal {
             Self::FreezeOver { .. } => 63,
             Self::PolicyInvalid { .. } => 70,
             Self::PolicyUnknown { .. } => 71,
+            Self::LimitInvalid { .. } => 76,
+            Self::LimitUnknown { .. } => 77,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod committee;
+mod limits;
 mod organisations;
 mod policies;
 mod validators;
@@ -64,6 +65,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::UnfreezeAccount { account, .. } => accounts::unfreeze(*account, facts),
         Action::SetPolicy { id, text } => policies::set(id, text, facts),
         Action::RepealPolicy { id } => policies::repeal(id, facts),
+        Action::SetLimit { id, limit } => limits::set(id, limit, facts),
+        Action::RepealLimit { id } => limits::repeal(id, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

@@ -109,6 +109,7 @@ impl Rule {
                 Self { timelock_blocks: 10, ..rule }
             }
             Kind::SetPolicy | Kind::RepealPolicy => Self { timelock_blocks: 10, ..rule },
+            Kind::SetLimit | Kind::RepealLimit => Self { timelock_blocks: 10, ..rule },
             Kind::FreezeAccount => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeAccount => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::EmergencyFreeze => Self {

@@ -41,6 +41,9 @@ impl Display for Change {
                 sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
             }
             Change::Policy { id, before, after } => policy(f, id, before.as_deref(), after.as_deref()),
+            Change::Limit { id, before, after } => {
+                sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
+            }
         }
     }
 }

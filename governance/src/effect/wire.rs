@@ -25,6 +25,7 @@ const SEAT: u8 = 3;
 const RULE: u8 = 4;
 const FREEZE: u8 = 5;
 const POLICY: u8 = 6;
+const LIMIT: u8 = 8;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -100,6 +101,9 @@ fn change_row(change: &Change) -> ChangeRow {
             let text = |text: &String| policy_row(text);
             row(POLICY, id.as_bytes(), maybe(before, text), maybe(after, text))
         }
+        Change::Limit { id, before, after } => {
+            row(LIMIT, id.as_bytes(), maybe(before, limit_row), maybe(after, limit_row))
+        }
     }
 }
 
@@ -139,6 +143,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
             before: read(before, policy)?,
             after: read(after, policy)?,
+        },
+        LIMIT => Change::Limit {
+            id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
+            before: read(before, limit)?,
+            after: read(after, limit)?,
         },
         _ => return None,
     })
@@ -253,4 +262,17 @@ fn policy_row(text: &str) -> PolicyRow {
 
 fn policy(row: PolicyRow) -> Option<String> {
     Some(row.text)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct LimitRow {
+    limit: Bytes,
+}
+
+fn limit_row(limit: &Bytes) -> LimitRow {
+    LimitRow { limit: limit.clone() }
+}
+
+fn limit(row: LimitRow) -> Option<Bytes> {
+    Some(row.limit)
 }

@@ -14,6 +14,7 @@ use crate::{
     account::corrupt,
     identity::{self, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord},
     permissions::{self, changed},
+    rules::{self, Limit, LimitId},
     system::{Effects, Rows, SystemError},
 };
 
@@ -63,6 +64,7 @@ impl<R: Rows> Applier<'_, R> {
             }
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
             Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),
+            Change::Limit { id, after, .. } => self.limit(id, after.as_ref()),
         }
     }
 
@@ -231,6 +233,19 @@ impl<R: Rows> Applier<'_, R> {
         self.effects.writes.extend(permissions::tables::writes(&known, &enacted));
         let log =
             abi::PolicyChanged { id: id.to_owned(), enacted: after.is_some(), proposalId: self.proposal };
+        self.effects.logs.push(log.encode_log_data());
+        Ok(())
+    }
+
+    /// Run-time rules bind from the next transaction on. The effect was resolved from those that there are.
+    fn limit(&mut self, id: &str, after: Option<&Bytes>) -> Result<(), SystemError> {
+        let wrong = || corrupt(format!("the rule {id}"));
+        let known: LimitId = id.parse().map_err(|_| wrong())?;
+        let limit = after.map(|bytes| Limit::decode(bytes).map_err(|_| wrong())).transpose()?;
+        let enacted = rules::changed(&rules::tables::enacted(self.rows)?, &known, limit, self.proposal);
+        self.effects.writes.extend(rules::tables::writes(&known, &enacted));
+        let log =
+            abi::LimitChanged { id: id.to_owned(), inForce: after.is_some(), proposalId: self.proposal };
         self.effects.logs.push(log.encode_log_data());
         Ok(())
     }

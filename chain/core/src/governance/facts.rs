@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::NewValidator,
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
+    facts::{
+        Ability, AccountFacts, Frozen, LimitFacts, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+    },
 };
 use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
@@ -19,6 +21,7 @@ use crate::{
         validator_record,
     },
     permissions::{Policies, changed, tables as policies},
+    rules::{self, LimitId, tables as limits},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas},
 };
@@ -221,5 +224,28 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             .collect();
         self.meter.charge_each(members.len(), gas::DECISION)?;
         Ok(set.locks_out(&members).map_or(Ok(()), |lockout| Err(lockout.to_string())))
+    }
+
+    fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let Ok(id) = id.parse::<LimitId>() else { return Ok(None) };
+        let enacted = limits::limit(self.rows, &id)?;
+        Ok(enacted
+            .map(|enacted| LimitFacts { limit: enacted.limit.encode().into(), proposal: enacted.proposal }))
+    }
+
+    fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, SystemError> {
+        // What applies the change reads and hashes all of them.
+        self.charge_rows(2)?;
+        let mut ids = limits::ids(self.rows)?;
+        self.charge_rows(ids.len())?;
+        let Some(bytes) = limit else { return Ok(Ok(())) };
+        self.meter.charge_each(bytes.len(), gas::POLICY_BYTE)?;
+        let id = match rules::read_as(id, bytes) {
+            Ok(id) => id,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        ids.insert(id);
+        Ok(rules::check_count(ids.len()).map_err(|error| error.to_string()))
     }
 }

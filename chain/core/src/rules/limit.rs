@@ -188,6 +188,12 @@ pub enum LimitError {
         /// How many.
         have: usize,
     },
+    /// More rules than there may be.
+    #[error("{have} rules would be in force, more than the {MAX_LIMITS} allowed; repeal one first")]
+    TooMany {
+        /// How many.
+        have: usize,
+    },
     /// No id.
     #[error(
         "rule id {0:?} must be 2 to 64 characters of a-z, 0-9 and '-', start with a letter and not end in '-'"
@@ -277,6 +283,17 @@ pub enum LimitError {
         /// What it should be.
         mend: &'static str,
     },
+}
+
+/// Reads the bytes of a rule that is to be known by an id.
+pub(crate) fn read_as(id: &str, bytes: &[u8]) -> Result<LimitId, LimitError> {
+    let limit = Limit::decode(bytes)?;
+    if limit.id.as_str() == id { Ok(limit.id) } else { Err(LimitError::OtherId { have: limit.id }) }
+}
+
+/// Checks that there may be so many rules.
+pub(crate) const fn check_count(have: usize) -> Result<(), LimitError> {
+    if have > MAX_LIMITS { Err(LimitError::TooMany { have }) } else { Ok(()) }
 }
 
 impl Limit {

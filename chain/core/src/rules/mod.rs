@@ -40,5 +40,6 @@ pub use limit::{
     MAX_LIMIT_BYTES, MAX_LIMITS, MAX_REASON_BYTES, MAX_WINDOW_SECS, MAX_WORD, Per, Place, Subject, Velocity,
     Watched,
 };
+pub(crate) use limit::{check_count, read_as};
 pub use tables::EnactedLimit;
 pub use window::{MAX_PARTS, PARTS, Window};
