@@ -64,6 +64,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
                 .into(),
         ),
         (Action::RepealPolicy { id: "no-one".into() }, "c7866e6f2d6f6e65".into()),
+        (
+            Action::SetLimit { id: "daily".into(), limit: Bytes::from_static(b"rule") },
+            "cb856461696c798472756c65".into(),
+        ),
+        (Action::RepealLimit { id: "daily".into() }, "c6856461696c79".into()),
     ]
 }
 
@@ -172,4 +177,23 @@ fn an_unknown_scope_is_no_freeze() {
     let decoded = Action::decode(Kind::EmergencyFreeze, &wire::encode(&row));
     assert_eq!(decoded, Err(ActionError::Malformed(Kind::EmergencyFreeze)));
     assert!("most".parse::<Scope>().is_err() && Scope::from_code(0).is_none());
+}
+
+#[test]
+fn run_time_rules_have_ids_of_policies_and_bytes_within_bounds() {
+    let set =
+        |id: &str, limit: &[u8]| Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(limit) };
+    let longest = vec![7; MAX_LIMIT_BYTES];
+    for action in [set("ab", &[0]), set("a1-b", &longest), Action::RepealLimit { id: "ab".into() }] {
+        assert_eq!(Action::decode(action.kind(), &action.encode()), Ok(action));
+    }
+    for id in ["", "a", "Ab", "a-", "a b", &"a".repeat(MAX_POLICY_ID_BYTES + 1)] {
+        let error = ActionError::LimitId(id.chars().take(MAX_POLICY_ID_BYTES).collect());
+        assert_eq!(refused(set(id, &[0])), error);
+        assert_eq!(refused(Action::RepealLimit { id: id.into() }), error);
+    }
+    assert_eq!(refused(set("ab", &[])), ActionError::NoLimit);
+    let (have, most) = (MAX_LIMIT_BYTES + 1, MAX_LIMIT_BYTES);
+    let too_long = ActionError::TooLong { what: "the rule", have, most };
+    assert_eq!(refused(set("ab", &[&longest[..], &[7]].concat())), too_long);
 }

@@ -187,3 +187,45 @@ fn every_text_of_a_policy_is_bound() {
     let digests: BTreeSet<B256> = effects.map(|effect| effect.digest()).collect();
     assert_eq!(digests.len(), texts.len() * texts.len());
 }
+
+fn limit_effect(before: Option<&'static [u8]>, after: Option<&'static [u8]>) -> Effect {
+    let (before, after) = (before.map(Bytes::from_static), after.map(Bytes::from_static));
+    Effect {
+        kind: Kind::SetLimit,
+        action: B256::repeat_byte(9),
+        changes: vec![Change::Limit { id: "daily".into(), before, after }],
+        quorum: None,
+    }
+}
+
+#[test]
+fn the_bytes_and_the_digest_of_a_rules_effect_are_golden() {
+    let effect = limit_effect(Some(b"one"), Some(b"two"));
+    assert_eq!(
+        hex::encode(effect.encode()),
+        format!("f8390144a0{}d4d308856461696c7985c4836f6e6585c48374776fc0", "09".repeat(32))
+    );
+    assert_eq!(
+        effect.digest().to_string(),
+        "0xf40782454225d2b692dcd1ee3c2446971a3f3da419629aa5ac7a7ad4f9125296"
+    );
+}
+
+#[test]
+fn a_rules_effect_has_one_form_and_binds_every_byte() {
+    let sides: [Option<&'static [u8]>; 4] = [None, Some(b""), Some(b"a"), Some(b"b")];
+    let effects: Vec<Effect> =
+        sides.iter().flat_map(|before| sides.iter().map(|after| limit_effect(*before, *after))).collect();
+    effects.iter().for_each(check_form);
+    let digests: BTreeSet<B256> = effects.iter().map(Effect::digest).collect();
+    assert_eq!(digests.len(), effects.len());
+    let mut effect = limit_effect(None, Some(b"a"));
+    effect.changes = vec![Change::Limit { id: "Daily".into(), before: None, after: Some(Bytes::new()) }];
+    assert_eq!(Effect::decode(&effect.encode()), None, "an id that is none");
+}
+
+#[test]
+fn people_read_the_bytes_of_a_rule() {
+    let text = limit_effect(None, Some(b"two")).to_string();
+    assert!(text.starts_with("set-limit\n  rule daily\n    - none\n    + 0x74776f\n"), "{text}");
+}

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
     action::Scope,
     committee::MAX_WEIGHT,
-    facts::{Ability, Membership, PolicyFacts},
+    facts::{Ability, LimitFacts, Membership, PolicyFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -136,6 +136,8 @@ impl Run {
         // Enacted before the first act.
         let old = PolicyFacts { text: "one".into(), proposal: 0 };
         world.policies.insert("treasury".into(), old);
+        let old = LimitFacts { limit: Bytes::from_static(b"one"), proposal: 0 };
+        world.limits.insert("daily".into(), old);
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
@@ -167,7 +169,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(18) {
+        match self.random.below(21) {
             0 => admission(other, "first"),
             1 => Action::SuspendOrganisation(org(other)),
             2 => Action::ReinstateOrganisation(org(other)),
@@ -189,6 +191,7 @@ impl Run {
             }
             12 => emergency(self.random.pick(&[member(index), operator(index)])),
             13..=15 => self.policy(),
+            16..=18 => self.limit(),
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -211,6 +214,14 @@ impl Run {
         match self.random.below(3) {
             0 => repeal_policy(id),
             _ => set_policy(id, self.random.pick(&["one", "two", "on the keystone", "bad"])),
+        }
+    }
+
+    fn limit(&mut self) -> Action {
+        let id = self.random.pick(&["daily", "hourly", "sanctions"]);
+        match self.random.below(3) {
+            0 => repeal_limit(id),
+            _ => set_limit(id, self.random.pick(&["one", "two", "three", "bad"])),
         }
     }
 
@@ -397,6 +408,20 @@ impl Run {
         }
         self.check_changeable();
         self.check_policies();
+        self.check_limits();
+    }
+
+    /// Each run-time rule in force is what a proposal said that was executed.
+    fn check_limits(&self) {
+        let limits = &self.world.limits;
+        assert!(limits.len() <= MAX_LIMITS);
+        for (id, set) in limits.iter().filter(|(_, set)| set.proposal > 0) {
+            let place = usize::try_from(set.proposal).unwrap() - 1;
+            assert_eq!(self.model[place].outcome, Some("executed"));
+            let said = Action::SetLimit { id: id.clone(), limit: set.limit.clone() };
+            assert_eq!(self.world.proposals[place].1, said);
+            assert_ne!(set.limit, Bytes::from_static(b"bad"));
+        }
     }
 
     /// Each policy in force is what a proposal said that was executed, and all of them together hold.
@@ -453,7 +478,7 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     for outcome in ["executed", "failed", "rejected", "expired", "revoked", "vetoed", "void"] {
         assert!(outcomes.get(outcome).is_some_and(|count| *count > 0), "no proposal was {outcome}");
     }
-    for kind in [Kind::SetPolicy, Kind::RepealPolicy] {
+    for kind in [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit] {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -10,7 +10,9 @@ use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
     action::{Basis, NewValidator, Scope},
     effect::{Change, End},
-    facts::{Ability, AccountFacts, Frozen, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts},
+    facts::{
+        Ability, AccountFacts, Frozen, LimitFacts, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+    },
     lifecycle,
 };
 use concordat_types::{
@@ -42,11 +44,15 @@ pub struct World {
     pub policies: BTreeMap<String, PolicyFacts>,
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
+    pub limits: BTreeMap<String, LimitFacts>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
 /// The most policies that the engine of these tests accepts.
 pub const MAX_POLICIES: usize = 2;
+
+/// The most run-time rules of these tests.
+pub const MAX_LIMITS: usize = 2;
 
 pub fn org(index: u8) -> OrgId {
     format!("bank-{}", char::from(b'a' + index)).parse().unwrap()
@@ -119,6 +125,14 @@ pub fn set_policy(id: &str, text: &str) -> Action {
 
 pub fn repeal_policy(id: &str) -> Action {
     Action::RepealPolicy { id: id.into() }
+}
+
+pub fn set_limit(id: &str, text: &str) -> Action {
+    Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(text.as_bytes()) }
+}
+
+pub fn repeal_limit(id: &str) -> Action {
+    Action::RepealLimit { id: id.into() }
 }
 
 /// What the engine of these tests says of a set: nothing may be bad, more than enough, or without its keystone.
@@ -301,6 +315,10 @@ impl World {
                     self.policies.remove(&id);
                     self.policies.extend(after.map(|text| (id, PolicyFacts { text, proposal })));
                 }
+                Change::Limit { id, after, .. } => {
+                    self.limits.remove(&id);
+                    self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
+                }
             }
         }
     }
@@ -407,5 +425,18 @@ impl Facts for World {
         policies.remove(id);
         policies.extend(text.map(|text| (id.into(), PolicyFacts { text: text.into(), proposal: 0 })));
         Ok(self.engine_says.clone().map_or_else(|| engine_verdict(&policies), Err))
+    }
+
+    fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Infallible> {
+        Ok(self.limits.get(id).cloned())
+    }
+
+    fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, Infallible> {
+        if limit == Some(b"bad") {
+            return Ok(Err(format!("rule {id} is bad; write a good one")));
+        }
+        let others = self.limits.keys().filter(|other| *other != id).count();
+        let count = others + usize::from(limit.is_some());
+        Ok(if count > MAX_LIMITS { Err(format!("{count} rules would be in force")) } else { Ok(()) })
     }
 }

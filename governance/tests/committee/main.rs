@@ -6,5 +6,6 @@ mod defects;
 mod interleavings;
 mod kit;
 mod lifecycle;
+mod limits;
 mod policies;
 mod resolve;
