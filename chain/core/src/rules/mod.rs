@@ -43,3 +43,6 @@ pub use limit::{
 pub(crate) use limit::{check_count, read_as};
 pub use tables::EnactedLimit;
 pub use window::{MAX_PARTS, PARTS, Window};
+
+#[cfg(test)]
+mod tests;

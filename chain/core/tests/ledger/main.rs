@@ -11,5 +11,6 @@ mod kit;
 mod permissions;
 mod refusals;
 mod replay;
+mod rules;
 mod validators;
 mod validity;
