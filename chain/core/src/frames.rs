@@ -165,7 +165,9 @@ impl<R: StateReader, I> ChainEvm<R, I> {
             Some(deed) => self.judge(deed, limit)?,
             None => (0, None),
         };
-        let price = price.saturating_add(seen.map_or(0, |seen| seen.price));
+        // A call that is refused is never made, so that no rule is asked about it.
+        let watched = seen.filter(|_| refusal.is_none()).map_or(0, |seen| seen.price);
+        let price = price.saturating_add(watched);
         (price <= limit).then_some((price, refusal))
     }
 

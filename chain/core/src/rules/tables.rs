@@ -46,13 +46,13 @@ impl EnactedLimit {
         wire::encode(&Record { limit: self.limit.encode().into(), proposal: self.proposal })
     }
 
-    /// Reads [`Self::encode`]'s bytes; `None` for anything else.
+    /// Reads [`Self::encode`]'s bytes; `None` for anything else. The rule was checked when it was set.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > MAX_ROW_BYTES {
             return None;
         }
         let Record { limit, proposal } = wire::decode(bytes)?;
-        Some(Self { limit: Limit::decode(&limit).ok()?, proposal })
+        Some(Self { limit: Limit::read(&limit)?, proposal })
     }
 }
 

@@ -1,4 +1,5 @@
 //! Golden bytes and JSON, what is no rule, what rules say, and windows against a model that keeps every transfer.
+#![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use alloy_primitives::{LogData, keccak256};
 use concordat_types::{Address, B256, Bytes, Log, U256};
@@ -296,6 +297,14 @@ fn what_is_no_rule_is_refused() {
 }
 
 #[test]
+fn a_rule_that_may_no_longer_be_set_can_still_be_read() {
+    let subject = Subject { contract: Some(crate::RULES), ..limit().subject };
+    let enacted = EnactedLimit { limit: Limit { subject, ..limit() }, proposal: 7 };
+    assert!(enacted.limit.check().is_err());
+    assert_eq!(EnactedLimit::decode(&enacted.encode()), Some(enacted));
+}
+
+#[test]
 fn codes_are_golden_and_survive() {
     let all: Vec<u8> = Code::ALL.iter().map(|code| code.code()).collect();
     assert_eq!(all, [1, 2, 3, 4, 5, 6, 7]);
@@ -445,6 +454,59 @@ proptest! {
         for (end, _) in &kept {
             let inside = kept.iter().filter(|(time, _)| time <= end && time + window_secs > *end);
             prop_assert!(inside.map(|(_, amount)| amount).sum::<u64>() <= max);
+        }
+    }
+
+    /// Against a model that keeps every act and knows no windows: what is let through, and by which code the rest fails.
+    #[test]
+    fn decisions_are_those_of_a_model_that_keeps_every_transfer(
+        (max_amount, total, often) in (0_u64..60, 0_u64..400, 0_u64..12),
+        (total_secs, count_secs) in (1_u64..200_000, 1_u64..5_000),
+        (from, to, days) in (0_u16..1_440, 0_u16..=1_440, 1_u8..128),
+        allow in any::<bool>(),
+        acts in prop::collection::vec((0_u64..9_000, 0_u64..70, any::<bool>()), 1..60),
+    ) {
+        prop_assume!(from != to);
+        let list = [OTHER].into();
+        let rule = Limit {
+            max_amount: Some(U256::from(max_amount)),
+            total: Some(Cumulative { max: U256::from(total), window_secs: total_secs, per: Per::Account }),
+            count: Some(Velocity { max: often, window_secs: count_secs, per: Per::Account }),
+            counterparties: Some(if allow { Counterparties::Allow(list) } else { Counterparties::Deny(list) }),
+            hours: Some(Hours { from, to, days }),
+            ..limit()
+        };
+        prop_assert_eq!(rule.check(), Ok(()));
+        let (mut at, mut kept, mut counters) = (THURSDAY_9, Vec::<(u64, u64)>::new(), Counters::default());
+        for (step, value, listed) in acts {
+            at += step;
+            // Whether something of then counts now: whether the part it lies in reaches into the window.
+            let counts = |then: u64, secs: u64| {
+                let part = secs.div_ceil(24);
+                (then / part + 1) * part > at + 1 - secs
+            };
+            let moved: u64 = kept.iter().filter(|(then, _)| counts(*then, total_secs)).map(|(_, value)| value).sum();
+            let times = kept.iter().filter(|(then, _)| counts(*then, count_secs)).count() as u64;
+            let minute = u16::try_from(at / 60 % 1_440).unwrap();
+            let within = if from < to { (from..to).contains(&minute) } else { !(to..from).contains(&minute) };
+            // Day 14 was a Thursday.
+            let today = days >> ((at / 86_400 - 14 + 3) % 7) & 1 == 1;
+            let expected = match () {
+                () if !within || !today => Some(Code::OutsideHours),
+                () if allow && !listed => Some(Code::CounterpartyNotAllowed),
+                () if !allow && listed => Some(Code::CounterpartyDenied),
+                () if value > max_amount => Some(Code::AmountAboveMax),
+                () if moved + value > total => Some(Code::TotalAboveMax),
+                () if times + 1 > often => Some(Code::TooOften),
+                () => None,
+            };
+            let log = transfer(if listed { OTHER } else { TOKEN }, value);
+            let decision = decide(&rule, &Act::Event(&log), at, counters.clone());
+            prop_assert_eq!(decision.violation, expected);
+            if expected.is_none() {
+                counters = decision.counters;
+                kept.push((at, value));
+            }
         }
     }
 
