@@ -8,7 +8,10 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolError as _;
 use clap::Args;
-use concordat_core::governance::abi::IGovernance;
+use concordat_core::{
+    governance::abi::IGovernance,
+    rules::{Code, abi::IRules},
+};
 use eyre::{Report, Result, WrapErr as _, bail, eyre};
 use rustls::{
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
@@ -203,9 +206,13 @@ impl Client {
     }
 }
 
-/// What governance says in revert data, if it is governance's.
+/// What governance says in revert data, if it is governance's, or which run-time rule undid a transaction.
 pub fn refusal(data: &Value) -> Option<String> {
     let data: Bytes = serde_json::from_value(data.clone()).ok()?;
+    if let Ok(violated) = IRules::RuleViolated::abi_decode(&data) {
+        let why = Code::from_code(violated.code).map(|code| format!(": {code}")).unwrap_or_default();
+        return Some(format!("rule {} (proposal {}) is violated{why}", violated.id, violated.proposal));
+    }
     let refused = IGovernance::Refused::abi_decode(&data).ok()?;
     Some(format!("refused, code {}: {}", refused.code, refused.reason))
 }

@@ -19,6 +19,7 @@ mod net;
 mod node;
 mod output;
 mod pki;
+mod rule;
 mod submit;
 mod transaction;
 mod verify;
@@ -58,6 +59,9 @@ enum Command {
     /// The committee: propose, preview, vote, execute, look up.
     #[command(subcommand)]
     Gov(gov::GovCommand),
+    /// Run-time rules: check one, look up those in force.
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
     /// Send a transaction that was signed elsewhere.
     Submit(submit::SubmitArgs),
     /// Contracts: deploy, call, send.
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         Command::Net(command) => net::run(command, json),
         Command::Account(command) => account::run(command, json),
         Command::Gov(command) => gov::run(command, json),
+        Command::Rule(command) => rule::run(command, json),
         Command::Submit(args) => submit::run(&args, json),
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),

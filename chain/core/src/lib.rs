@@ -13,7 +13,8 @@
 //!                                       ChangeSet
 //! ```
 //!
-//! [`BlockExecutor`] is the transition function; [`admission`] and [`call`] answer questions about it.
+//! [`BlockExecutor`] is the transition function; [`admission`] and [`call`] answer questions about it. What a transaction
+//! did is held against the run-time rules ([`rules`]) before it is kept.
 //! docs/execution.md describes the rules, docs/adr/0003 why they are so.
 //!
 //! Invariant: this crate is pure. The same state, environment and transactions give the same outcome on

@@ -253,6 +253,17 @@ fn json_that_is_no_rule_says_where_and_how_to_mend_it() {
 const IDENTITY: &str = "0x000000000000000000000000000000000000c001";
 
 #[test]
+fn the_examples_of_the_document_are_rules() {
+    let document = include_str!("../../../../docs/rules.md");
+    let examples = document.split("```json\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let ids = examples.map(|(example, _)| serde_json::from_str::<Limit>(example).unwrap().id.to_string());
+    assert_eq!(
+        ids.collect::<Vec<_>>(),
+        ["daily-million", "hundred-an-hour", "office-hours", "sanctions", "large-payments"]
+    );
+}
+
+#[test]
 fn what_is_no_rule_is_refused() {
     let id = || limit().id;
     let subject = limit().subject;
