@@ -72,10 +72,19 @@ pub fn in_words(effect: &Effect) -> String {
                 Ok(limit) => serde_json::to_string_pretty(&limit).unwrap_or_else(|error| error.to_string()),
                 Err(error) => error.to_string(),
             };
-            text.push_str(&format!("\nrule {id} {word}: {rule}"));
+            text.push_str(&format!("\nrule {id} {word}: {}", visible(&rule)));
         }
     }
     text
+}
+
+/// A text in which nothing acts on the terminal or misleads the eye.
+fn visible(text: &str) -> String {
+    let word = |c: char| match c {
+        ' '..='~' | '\n' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    text.chars().map(word).collect()
 }
 
 fn check(file: &Path, json: bool) -> Result<()> {
@@ -117,7 +126,7 @@ fn show(client: &Client, id: &str, account: Option<Address>, json: bool) -> Resu
         }
     };
     let said = json!({ "rule": limit, "proposal": told.proposal, "usage": usage });
-    output::show(json, &said, |said| format!("{said:#}"))
+    output::show(json, &said, |said| visible(&format!("{said:#}")))
 }
 
 /// Asks the rules' contract, at the newest height.
