@@ -8,7 +8,11 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolError as _;
 use clap::Args;
-use concordat_core::{governance::abi::IGovernance, permissions::abi::IPermissions};
+use concordat_core::{
+    governance::abi::IGovernance,
+    permissions::abi::IPermissions,
+    rules::{Code, abi::IRules},
+};
 use concordat_permissions::Action;
 use eyre::{Report, Result, WrapErr as _, bail, eyre};
 use rustls::{
@@ -204,23 +208,30 @@ impl Client {
     }
 }
 
-/// What governance or the policies say in revert data, if it is theirs.
+/// What governance, the policies or a run-time rule say in revert data, if it is theirs.
 pub fn refusal(data: &Value) -> Option<String> {
     let data: Bytes = serde_json::from_value(data.clone()).ok()?;
     if let Ok(refused) = IGovernance::Refused::abi_decode(&data) {
         return Some(format!("refused, code {}: {}", refused.code, refused.reason));
     }
-    let IPermissions::NotPermitted { action, policy, proposal, .. } =
-        IPermissions::NotPermitted::abi_decode(&data).ok()?;
+    if let Ok(violated) = IRules::RuleViolated::abi_decode(&data) {
+        let why = Code::from_code(violated.code).map(|code| format!(": {code}")).unwrap_or_default();
+        return Some(format!("rule {} (proposal {}) is violated{why}", violated.id, violated.proposal));
+    }
+    IPermissions::NotPermitted::abi_decode(&data).ok().map(not_permitted)
+}
+
+fn not_permitted(denial: IPermissions::NotPermitted) -> String {
+    let IPermissions::NotPermitted { action, policy, proposal, .. } = denial;
     let action =
         Action::from_code(action).map_or_else(|| format!("action {action}"), |known| known.to_string());
-    Some(match (policy.as_str(), proposal) {
+    match (policy.as_str(), proposal) {
         ("", _) => format!("not permitted: no policy permits {action}"),
         (policy, 0) => format!("not permitted: policy {policy} of the catalogue refuses {action}"),
         (policy, proposal) => {
             format!("not permitted: policy {policy} of proposal {proposal} refuses {action}")
         }
-    })
+    }
 }
 
 fn is_tls(url: &str) -> bool {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Client, NodeArgs},
     keys::{self, KeyArgs},
-    output,
+    output, rule,
     transaction::{self, Act, OfflineArgs},
 };
 
@@ -211,9 +211,10 @@ fn preview(client: &Client, id: u64, json: bool) -> Result<()> {
     let changed = effect.digest() != proposal.digest;
     let said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
     output::show(json, &said, |_| match changed {
-        false => effect.to_string(),
+        false => rule::in_words(&effect),
         true => format!(
-            "{effect}\nThe proposal was made for another effect, {}: as things stand it will be void.",
+            "{}\nThe proposal was made for another effect, {}: as things stand it will be void.",
+            rule::in_words(&effect),
             proposal.digest
         ),
     })
@@ -225,7 +226,7 @@ fn vote(args: &VoteArgs, json: bool) -> Result<()> {
         None => {
             let client = args.sender.node.connect()?;
             let effect = effect(&client, args.id)?;
-            output::progress(json, &effect);
+            output::progress(json, rule::in_words(&effect));
             let proposal = ask(&client, &IGovernance::proposalCall { id: args.id })?;
             if effect.digest() != proposal.digest {
                 bail!("the effect has changed since proposal {} was made: it will be void", args.id);

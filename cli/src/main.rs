@@ -20,6 +20,7 @@ mod node;
 mod output;
 mod pki;
 mod policy;
+mod rule;
 mod submit;
 mod transaction;
 mod verify;
@@ -65,6 +66,9 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Whether an account may do something, and why: by the chain's own rules, on any state.
     Why(why::WhyArgs),
+    /// Run-time rules: check one, look up those in force.
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
     /// Send a transaction that was signed elsewhere.
     Submit(submit::SubmitArgs),
     /// Contracts: deploy, call, send.
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         Command::Gov(command) => gov::run(command, json),
         Command::Policy(command) => policy::run(command, json),
         Command::Why(args) => why::run(&args, json),
+        Command::Rule(command) => rule::run(command, json),
         Command::Submit(args) => submit::run(&args, json),
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),

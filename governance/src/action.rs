@@ -40,6 +40,8 @@ pub const MAX_POLICY_TEXT_BYTES: usize = 8 * 1024;
 
 /// The most accounts that a proposal puts on a list and takes off it together.
 pub const MAX_LISTED_ACCOUNTS: usize = 100;
+/// The longest bytes of a run-time rule.
+pub const MAX_LIMIT_BYTES: usize = 8 * 1024;
 
 /// What a freeze refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -368,6 +370,18 @@ pub enum Action {
         /// Why.
         basis: Basis,
     },
+    /// Sets a run-time rule, or another one under its id.
+    SetLimit {
+        /// Which: as policies' ids.
+        id: String,
+        /// Its canonical bytes, 1 to [`MAX_LIMIT_BYTES`].
+        limit: Bytes,
+    },
+    /// Repeals a run-time rule.
+    RepealLimit {
+        /// Which.
+        id: String,
+    },
 }
 
 /// Why bytes are no action.
@@ -443,6 +457,14 @@ pub enum ActionError {
         /// Which.
         account: Address,
     },
+    /// No id of a run-time rule.
+    #[error(
+        "rule id {0:?} must be 2 to 64 characters of a-z, 0-9 and '-', start with a letter and not end in '-'"
+    )]
+    LimitId(String),
+    /// A run-time rule that says nothing.
+    #[error("the rule is empty; to take a rule away, repeal it")]
+    NoLimit,
 }
 
 impl Action {
@@ -474,6 +496,8 @@ impl Action {
             Action::RetireContract { .. } => Kind::RetireContract,
             Action::SetContractAdministrator { .. } => Kind::SetContractAdministrator,
             Action::EmergencyFreezeContract { .. } => Kind::EmergencyFreezeContract,
+            Action::SetLimit { .. } => Kind::SetLimit,
+            Action::RepealLimit { .. } => Kind::RepealLimit,
         }
     }
 
@@ -537,6 +561,10 @@ impl Action {
             Action::SetContractAdministrator { contract, administrator } => {
                 wire::encode(&vec![*contract, *administrator])
             }
+            Action::SetLimit { id, limit } => {
+                wire::encode(&LimitRow { id: id.clone(), limit: limit.clone() })
+            }
+            Action::RepealLimit { id } => wire::encode(&vec![id.clone()]),
         }
         .into()
     }
@@ -599,6 +627,11 @@ impl Action {
                 check_policy_text(text)
             }
             Action::RepealPolicy { id } => check_policy_id(id),
+            Action::SetLimit { id, limit } => {
+                check_limit_id(id)?;
+                check_limit(limit)
+            }
+            Action::RepealLimit { id } => check_limit_id(id),
             _ => Ok(()),
         }
     }
@@ -662,6 +695,22 @@ fn check_accounts(add: &[Address], remove: &[Address]) -> Result<(), ActionError
         Some(account) => Err(ActionError::AddedAndRemoved { account: *account }),
         None => Ok(()),
     }
+}
+
+fn check_limit_id(id: &str) -> Result<(), ActionError> {
+    if is_policy_id(id) {
+        Ok(())
+    } else {
+        Err(ActionError::LimitId(id.chars().take(MAX_POLICY_ID_BYTES).collect()))
+    }
+}
+
+/// What it says is for execution to judge.
+fn check_limit(limit: &[u8]) -> Result<(), ActionError> {
+    if limit.is_empty() {
+        return Err(ActionError::NoLimit);
+    }
+    check_length("the rule", limit.len(), MAX_LIMIT_BYTES)
 }
 
 const fn check_power(power: u64) -> Result<(), ActionError> {
@@ -749,6 +798,11 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let ContractRow { contract, basis } = row(payload)?;
             Action::EmergencyFreezeContract { contract, basis }
         }
+        Kind::SetLimit => {
+            let LimitRow { id, limit } = row(payload)?;
+            Action::SetLimit { id, limit }
+        }
+        Kind::RepealLimit => Action::RepealLimit { id: only(row(payload)?)? },
     })
 }
 
@@ -882,6 +936,12 @@ struct FreezeContractRow {
 struct ContractRow {
     contract: Address,
     basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct LimitRow {
+    id: String,
+    limit: Bytes,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod text;
 mod wire;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use concordat_types::OrgId;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -178,6 +178,15 @@ pub enum Change {
         before: Option<Address>,
         /// As it will be.
         after: Option<Address>,
+    },
+    /// A run-time rule. Its canonical bytes are told; programs show them as JSON.
+    Limit {
+        /// Which.
+        id: String,
+        /// As it is.
+        before: Option<Bytes>,
+        /// As it will be.
+        after: Option<Bytes>,
     },
 }
 

@@ -169,6 +169,15 @@ impl Halted {
     }
 }
 
+/// A run-time rule as an earlier proposal set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitFacts {
+    /// Its canonical bytes.
+    pub limit: Bytes,
+    /// The proposal that set it.
+    pub proposal: u64,
+}
+
 /// Reads of the state in which a decision is made. They take `&mut self` because reads are cached and metered.
 pub trait Facts {
     /// Why the state could not be read. Never a verdict on what is decided.
@@ -231,4 +240,10 @@ pub trait Facts {
 
     /// A contract; `None` where there is no code.
     fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, Self::Error>;
+    /// The run-time rule that is in force under an id.
+    fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Self::Error>;
+
+    /// Checks the run-time rules that would result if this id had these bytes, or were repealed: whether they are a
+    /// rule of that id, concern no system contract and are within bounds; or why not.
+    fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, Self::Error>;
 }

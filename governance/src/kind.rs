@@ -73,6 +73,10 @@ kinds! {
     RepealPolicy = 65, "repeal-policy";
     /// The ledger's list of who may deploy.
     SetDeployList = 66, "set-deploy-list";
+    /// A run-time rule: new, or another one under its id.
+    SetLimit = 68, "set-limit";
+    /// A run-time rule goes.
+    RepealLimit = 69, "repeal-limit";
     /// Calls of a contract are refused.
     FreezeContract = 80, "freeze-contract";
     /// A frozen contract answers again.
@@ -145,8 +149,8 @@ mod tests {
              5 set-authorities, 6 recover-key, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
              32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
              51 bar-account, 52 lift-bar, 53 bar-node, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
-             80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, 83 set-contract-administrator, \
-             84 emergency-freeze-contract"
+             68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
+             83 set-contract-administrator, 84 emergency-freeze-contract"
         );
     }
 }

@@ -176,6 +176,12 @@ pub enum Refusal {
     /// Only who does business keeps a contract's lists.
     #[error("account {account} is a {role}; a contract's administrator is an operator or a developer")]
     NotAdministratorRole { account: Address, role: Role },
+    /// It is no run-time rule, or one too many.
+    #[error("the rules that would result with {id} changed do not hold: {reason}")]
+    LimitInvalid { id: String, reason: String },
+    /// No such run-time rule.
+    #[error("there is no rule {id} in force")]
+    LimitUnknown { id: String },
 }
 
 impl Refusal {
@@ -233,6 +239,8 @@ impl Refusal {
             Self::ContractFrozenAlready { .. } => 84,
             Self::ContractEmergencyRepeated { .. } => 85,
             Self::NotAdministratorRole { .. } => 86,
+            Self::LimitInvalid { .. } => 76,
+            Self::LimitUnknown { .. } => 77,
         }
     }
 }

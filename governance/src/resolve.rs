@@ -8,6 +8,7 @@ mod accounts;
 mod committee;
 mod contracts;
 mod identities;
+mod limits;
 mod organisations;
 mod policies;
 mod validators;
@@ -80,6 +81,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             contracts::set_administrator(*contract, *administrator, facts)
         }
         Action::EmergencyFreezeContract { contract, basis } => contracts::emergency(*contract, basis, facts),
+        Action::SetLimit { id, limit } => limits::set(id, limit, facts),
+        Action::RepealLimit { id } => limits::repeal(id, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

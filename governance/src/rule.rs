@@ -118,6 +118,7 @@ impl Rule {
             }
             Kind::FreezeContract => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeContract => Self { participation: HALF, approval: HALF, veto: true, ..rule },
+            Kind::SetLimit | Kind::RepealLimit => Self { timelock_blocks: 10, ..rule },
             Kind::FreezeAccount => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeAccount => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::EmergencyFreeze | Kind::EmergencyFreezeContract => Self {

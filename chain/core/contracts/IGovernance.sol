@@ -138,6 +138,8 @@ interface IGovernance {
     event RuleChanged(uint8 indexed kind, uint64 indexed proposalId);
     /// @notice From the next transaction on, a policy binds, or no longer does.
     event PolicyChanged(string id, bool enacted, uint64 indexed proposalId);
+    /// @notice From the next transaction on, a run-time rule binds, or no longer does.
+    event LimitChanged(string id, bool inForce, uint64 indexed proposalId);
     /// @notice From the next transaction on, an account's transactions are refused.
     event AccountFrozen(address indexed account, uint8 scope, bytes32 document, string documentReference, uint64 until, uint64 indexed proposalId);
     /// @notice An account acts again.

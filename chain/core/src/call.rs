@@ -2,7 +2,8 @@
 //!
 //! They may speak for any account. Neither enrolment, role, policies, lists, nonce nor balance limits them, and frozen
 //! contracts are read as others are: an order to stop a contract is none to hide it. What asking the policies and making
-//! contracts costs is charged, so that an estimate suffices.
+//! contracts costs is charged, so that an estimate suffices. Run-time rules bind accounts that are enrolled, as in a
+//! block: a violation is told as a revert.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,9 @@ use crate::{
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, EvmContext, Run, RunStatus},
     overlay::Overlay,
+    permissions::Sender,
+    rules::{self, Bound},
+    standing::Enrolled,
 };
 
 /// Gas of the cheapest transaction.
@@ -144,7 +148,9 @@ pub fn estimate_gas<R: StateReader>(
     let (run, _) = simulation.run(enough)?;
     match run.status {
         RunStatus::Success => {}
-        RunStatus::Reverted => return Err(EstimateError::Reverted { output: run.output }),
+        RunStatus::Reverted | RunStatus::Violated => {
+            return Err(EstimateError::Reverted { output: run.output });
+        }
         RunStatus::Halted(reason) => return Err(EstimateError::Halted { reason: evm::halt_text(&reason) }),
     }
     // Refunds come after execution: what was used is a lower bound of what is needed.
@@ -180,7 +186,7 @@ pub fn create_access_list<R: StateReader>(
     }
     let error = match &run.status {
         RunStatus::Success => None,
-        RunStatus::Reverted => Some("execution reverted".to_owned()),
+        RunStatus::Reverted | RunStatus::Violated => Some("execution reverted".to_owned()),
         RunStatus::Halted(reason) => Some(evm::halt_text(reason)),
     };
     Ok(AccessListOutcome { access_list: simulation.tx.access_list, gas_used: run.gas_used, error })
@@ -190,7 +196,7 @@ impl From<Run> for CallOutcome {
     fn from(run: Run) -> Self {
         let status = match run.status {
             RunStatus::Success => CallStatus::Success,
-            RunStatus::Reverted => CallStatus::Reverted,
+            RunStatus::Reverted | RunStatus::Violated => CallStatus::Reverted,
             RunStatus::Halted(reason) => CallStatus::Halted(evm::halt_text(&reason)),
         };
         Self {
@@ -207,6 +213,7 @@ impl From<Run> for CallOutcome {
 pub(crate) struct Simulation<R: StateReader, I = ()> {
     machine: ChainEvm<R, I>,
     tx: TxEnv,
+    bound: Option<Bound>,
     pub(crate) gas_cap: u64,
 }
 
@@ -224,6 +231,7 @@ impl<R: StateReader, I> Simulation<R, I> {
         let mut overlay = Overlay::new(reader).with_signers(env.recent_signers.clone());
         pretend(&mut overlay, &request.overrides)?;
         let nonce = overlay.account(request.from)?.nonce;
+        let bound = bound(&mut overlay, request.from, env.time_secs)?;
         let tx = TxEnv {
             tx_type: evm::evm_type(&request.access_list),
             caller: request.from,
@@ -236,13 +244,13 @@ impl<R: StateReader, I> Simulation<R, I> {
             ..TxEnv::default()
         };
         let gas_cap = request.gas.unwrap_or(env.gas_limit).min(env.gas_limit);
-        Ok(Self { machine: evm::build(overlay, config, env.evm_block(), inspector), tx, gas_cap })
+        Ok(Self { machine: evm::build(overlay, config, env.evm_block(), inspector), tx, bound, gas_cap })
     }
 
     /// Tries the call with so much gas; gives what it touched along.
     pub(crate) fn run(&mut self, gas: u64) -> Result<(Run, EvmState), ExecError> {
         let tx = self.tx_with(gas);
-        let result = self.machine.run(tx, None);
+        let result = self.machine.run(tx, None, self.bound.clone());
         self.settle(result, gas)
     }
 
@@ -252,7 +260,7 @@ impl<R: StateReader, I> Simulation<R, I> {
         I: Inspector<EvmContext<R>>,
     {
         let tx = self.tx_with(gas);
-        let result = self.machine.run_inspected(tx, None);
+        let result = self.machine.run_inspected(tx, None, self.bound.clone());
         self.settle(result, gas)
     }
 
@@ -271,7 +279,13 @@ impl<R: StateReader, I> Simulation<R, I> {
         let overlay = self.machine.overlay();
         overlay.discard_staged();
         match result {
-            Ok(result) => Ok((Run::from(result), touched)),
+            Ok(result) => {
+                let mut run = Run::from(result);
+                if let Some(bound) = &self.bound {
+                    rules::enforce(bound, overlay, gas, &mut run)?;
+                }
+                Ok((run, touched))
+            }
             Err(EVMError::Transaction(error)) => Err(invalid(error, gas, self.tx.data.len())),
             Err(error) => Err(evm::machine_error(overlay, error)),
         }
@@ -298,6 +312,23 @@ impl<R: StateReader, I> Simulation<R, I> {
             .map(|(address, slots)| AccessListItem { address, storage_keys: slots.into_iter().collect() });
         AccessList(items.collect())
     }
+}
+
+/// The run-time rules that bind a caller, if there are any and it is enrolled.
+fn bound<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    account: Address,
+    time_secs: u64,
+) -> Result<Option<Bound>, ReadError> {
+    let limits = overlay.limits()?;
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    let Some(Enrolled { standing, identity, organisation }) = overlay.standing(account)? else {
+        return Ok(None);
+    };
+    let sender = Sender { account: identity, organisation, role: standing.role };
+    Ok(Bound::new(limits, &sender, time_secs))
 }
 
 fn pretend<R: StateReader>(overlay: &mut Overlay<R>, overrides: &StateOverrides) -> Result<(), ReadError> {

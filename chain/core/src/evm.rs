@@ -94,6 +94,8 @@ pub(crate) enum RunStatus {
     Success,
     Reverted,
     Halted(HaltReason),
+    /// It ran, and a run-time rule undid it; the output says which.
+    Violated,
 }
 
 impl From<ExecutionResult<HaltReason>> for Run {

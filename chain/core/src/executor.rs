@@ -14,6 +14,7 @@ use crate::{
     identity::{IdentityEvent, tables},
     overlay::Overlay,
     permissions::Asker,
+    rules::{self, Bound},
     validity::{self, Refusal, Verdict},
 };
 
@@ -116,29 +117,51 @@ impl<R: StateReader> BlockExecutor<R> {
     }
 
     fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>) -> Result<Receipt, ExecError> {
+        let bound = self.bound(asker.as_ref())?;
         let signer = asker.as_ref().map(|asker| asker.sender.clone());
-        let result = self.machine.run(evm::tx_env(tx), asker);
+        let result = self.machine.run(evm::tx_env(tx), asker, bound.clone());
         let state = self.machine.finalize();
         let height = self.env.height;
         let overlay = self.overlay();
-        let run = match result {
+        let mut run = match result {
             Ok(result) => Run::from(result),
             Err(error) => {
                 overlay.discard_staged();
                 return Err(evm::machine_error(overlay, error));
             }
         };
-        let made = contracts::made(&state);
-        overlay.commit(state)?;
-        if run.status == RunStatus::Success {
-            overlay.apply_staged()?;
-            // Who enrols makes no contract.
-            let rows = signer.map(|signer| contracts::rows_of(made, &signer, height));
-            overlay.write_made(rows.unwrap_or_default())?;
-        } else {
-            overlay.discard_staged();
+        let ran = run.status == RunStatus::Success;
+        let counted = match &bound {
+            Some(bound) => rules::enforce(bound, overlay, tx.gas_limit(), &mut run)?,
+            None => Vec::new(),
+        };
+        match run.status {
+            RunStatus::Success => {
+                let made = contracts::made(&state);
+                overlay.commit(state)?;
+                overlay.apply_staged()?;
+                // Who enrols makes no contract.
+                let rows = signer.map(|signer| contracts::rows_of(made, &signer, height));
+                overlay.write_made(rows.unwrap_or_default())?;
+                overlay.write_rows(counted)?;
+            }
+            // The rules undid it: of what ran, the nonce alone stays.
+            _ if ran => {
+                overlay.discard_staged();
+                overlay.use_nonce(tx.sender())?;
+            }
+            _ => {
+                overlay.discard_staged();
+                overlay.commit(state)?;
+            }
         }
         Ok(receipt(tx, run))
+    }
+
+    /// The run-time rules that bind a sender, if there are any.
+    pub(crate) fn bound(&mut self, asker: Option<&Asker>) -> Result<Option<Bound>, ExecError> {
+        let Some(Asker { sender, time_secs, .. }) = asker else { return Ok(None) };
+        Ok(Bound::new(self.overlay().limits()?, sender, *time_secs))
     }
 
     fn refuse(&mut self, tx: &VerifiedTx, refusal: &Refusal) -> Result<Receipt, ExecError> {
@@ -179,9 +202,12 @@ fn receipt(tx: &VerifiedTx, run: Run) -> Receipt {
         RunStatus::Success => Outcome::Success,
         RunStatus::Reverted => Outcome::Reverted,
         RunStatus::Halted(_) => Outcome::Halted,
+        RunStatus::Violated => Outcome::RuleViolated,
     };
     let output = match outcome {
-        Outcome::Reverted => run.output.slice(..run.output.len().min(MAX_OUTPUT_BYTES)),
+        Outcome::Reverted | Outcome::RuleViolated => {
+            run.output.slice(..run.output.len().min(MAX_OUTPUT_BYTES))
+        }
         _ => Bytes::new(),
     };
     Receipt {

@@ -9,6 +9,9 @@
 //!
 //! A frozen or retired contract's code runs in no transaction, whoever calls it and how. Calls that only read still read
 //! it: what it holds stays known.
+//!
+//! Where a run-time rule watches calls, those that get a frame are marked in the journal's logs, inside of that frame
+//! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of other code as one's own are calls of no method.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +42,7 @@ use crate::{
     evm::{EvmContext, EvmResult, Machine},
     overlay::{Overlay, StateFailure},
     permissions::{Asker, Deed},
+    rules::{Bound, SeenCall},
     system::{GasMeter, SystemError, SystemPrecompiles, gas},
 };
 
@@ -52,31 +56,34 @@ pub(crate) struct ChainEvm<R: StateReader, I = ()> {
     asker: Option<Asker>,
     /// What was asked in this transaction, and the data of refusals.
     asked: BTreeMap<Deed, Option<Bytes>>,
+    /// The run-time rules that bind the running transaction; `None` where none is watched.
+    bound: Option<Bound>,
 }
 
 impl<R: StateReader, I> ChainEvm<R, I> {
     pub(crate) const fn new(machine: Machine<R, I>) -> Self {
-        Self { machine, asker: None, asked: BTreeMap::new() }
+        Self { machine, asker: None, asked: BTreeMap::new(), bound: None }
     }
 
     /// Runs a transaction. Its changes wait in the journal for [`Self::finalize`].
-    pub(crate) fn run(&mut self, tx: TxEnv, asker: Option<Asker>) -> EvmResult {
-        self.prepare(tx, asker);
+    pub(crate) fn run(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) -> EvmResult {
+        self.prepare(tx, asker, bound);
         MainnetHandler::default().run(self)
     }
 
     /// The same, watched.
-    pub(crate) fn run_inspected(&mut self, tx: TxEnv, asker: Option<Asker>) -> EvmResult
+    pub(crate) fn run_inspected(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) -> EvmResult
     where
         I: Inspector<EvmContext<R>>,
     {
-        self.prepare(tx, asker);
+        self.prepare(tx, asker, bound);
         MainnetHandler::default().inspect_run(self)
     }
 
-    fn prepare(&mut self, tx: TxEnv, asker: Option<Asker>) {
+    fn prepare(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) {
         self.machine.ctx.set_tx(tx);
         self.asker = asker;
+        self.bound = bound;
         self.asked.clear();
     }
 
@@ -139,14 +146,62 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         }
     }
 
+    /// The call that a new frame is, if a run-time rule watches it.
+    fn seen(&self, init: &FrameInit) -> Option<SeenCall> {
+        let bound = self.bound.as_ref()?;
+        let FrameInput::Call(inputs) = &init.frame_input else { return None };
+        let calls = matches!(inputs.scheme, CallScheme::Call | CallScheme::StaticCall);
+        if !calls || self.is_warm(&inputs.bytecode_address) {
+            return None;
+        }
+        match &inputs.input {
+            CallInput::Bytes(bytes) => bound.see(inputs.target_address, bytes),
+            CallInput::SharedBuffer(range) => {
+                let memory = self.machine.ctx.local().shared_memory_buffer_slice(range.clone())?;
+                bound.see(inputs.target_address, &memory)
+            }
+        }
+    }
+
     /// What a frame pays before it begins, and the data of its refusal if it is refused.
-    fn toll(&mut self, init: &FrameInit, limit: u64) -> Result<(u64, Option<Bytes>), SystemError> {
-        let Some(deed) = self.deed(init) else {
-            return if makes_by_transaction(init) { self.own_creation(limit) } else { Ok((0, None)) };
+    fn toll(
+        &mut self,
+        init: &FrameInit,
+        seen: Option<&SeenCall>,
+        limit: u64,
+    ) -> Result<(u64, Option<Bytes>), SystemError> {
+        let (price, refusal) = match self.deed(init) {
+            Some(deed) => {
+                let mut meter = GasMeter::new(limit);
+                let refusal = self.judge(deed, &mut meter)?;
+                (limit.saturating_sub(meter.left()), refusal)
+            }
+            None if makes_by_transaction(init) => self.own_creation(limit)?,
+            None => (0, None),
         };
-        let mut meter = GasMeter::new(limit);
-        let refusal = self.judge(deed, &mut meter)?;
-        Ok((limit.saturating_sub(meter.left()), refusal))
+        // A call that is refused is never made, so that no rule is asked about it.
+        let watched = seen.filter(|_| refusal.is_none()).map_or(0, |seen| seen.price);
+        match price.saturating_add(watched) {
+            price if watched > 0 && price > limit => Err(SystemError::OutOfGas),
+            price => Ok((price, refusal)),
+        }
+    }
+
+    /// Begins a frame that can pay. A call that a rule watches is marked inside of it: where it reverts, it was never
+    /// made.
+    fn begin(
+        &mut self,
+        init: FrameInit,
+        seen: Option<SeenCall>,
+        price: u64,
+    ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<EvmContext<R>>> {
+        if let ItemOrResult::Result(result) = self.machine.frame_init(init)? {
+            return Ok(charged(ItemOrResult::Result(result), price));
+        }
+        if let Some(seen) = seen {
+            self.machine.ctx.journal_mut().log(seen.into_mark());
+        }
+        Ok(charged(ItemOrResult::Item(self.machine.frame_stack.get()), price))
     }
 
     /// A transaction's intrinsic gas has left it what the contract's row costs (`validity`), so that its frame begins in
@@ -253,8 +308,9 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<Self::Context>> {
         let (limit, reservoir) = (gas_limit(&init.frame_input), init.frame_input.reservoir());
-        let (result, data, gas) = match self.toll(&init, limit) {
-            Ok((price, None)) => return self.machine.frame_init(init).map(|frame| charged(frame, price)),
+        let seen = self.seen(&init);
+        let (result, data, gas) = match self.toll(&init, seen.as_ref(), limit) {
+            Ok((price, None)) => return self.begin(init, seen, price),
             Ok((price, Some(data))) => {
                 let mut gas = Gas::new_with_regular_gas_and_reservoir(limit, reservoir);
                 gas.set_remaining(limit.saturating_sub(price));

@@ -13,7 +13,8 @@
 //!                                       ChangeSet
 //! ```
 //!
-//! [`BlockExecutor`] is the transition function; [`admission`] and [`call`] answer questions about it.
+//! [`BlockExecutor`] is the transition function; [`admission`] and [`call`] answer questions about it. What a transaction
+//! did is held against the run-time rules ([`rules`]) before it is kept.
 //! docs/execution.md describes the rules, docs/adr/0003 why they are so.
 //!
 //! Invariant: this crate is pure. The same state, environment and transactions give the same outcome on
@@ -36,6 +37,7 @@ pub mod governance;
 pub mod identity;
 mod overlay;
 pub mod permissions;
+pub mod rules;
 mod standing;
 mod system;
 mod trace;
@@ -58,8 +60,8 @@ pub use identity::{
 };
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{
-    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, SYSTEM_CONTRACTS, asks_who_signed,
-    gas, is_system,
+    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, RULES, SYSTEM_CONTRACTS,
+    asks_who_signed, gas, is_system,
 };
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};
 pub use validity::Wish;

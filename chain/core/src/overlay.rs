@@ -28,6 +28,7 @@ use crate::{
     contracts::{self, Contract},
     identity::IdentityEvent,
     permissions::Policies,
+    rules::LimitSet,
     standing::{Backing, Enrolled},
     system::{Effects, RowKey, Rows, Write, signers_unknown},
 };
@@ -85,6 +86,8 @@ pub(crate) struct Overlay<R> {
     contracts: AddressMap<Option<Arc<Contract>>>,
     /// The policies in force, once somebody has asked.
     policies: Option<Arc<Policies>>,
+    /// The run-time rules in force, once somebody has asked.
+    limits: Option<Arc<LimitSet>>,
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
     /// What the running transaction's system call will change if the transaction succeeds.
@@ -106,6 +109,7 @@ impl<R: StateReader> Overlay<R> {
             backings: BTreeMap::new(),
             contracts: AddressMap::default(),
             policies: None,
+            limits: None,
             events: Vec::new(),
             recent_signers: None,
             staged: None,
@@ -150,6 +154,16 @@ impl<R: StateReader> Overlay<R> {
         Ok(policies)
     }
 
+    /// The run-time rules in force at this place in the block.
+    pub(crate) fn limits(&mut self) -> Result<Arc<LimitSet>, ReadError> {
+        if let Some(limits) = &self.limits {
+            return Ok(limits.clone());
+        }
+        let limits = LimitSet::in_force(self)?;
+        self.limits = Some(limits.clone());
+        Ok(limits)
+    }
+
     fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
         if let Some(backing) = self.backings.get(&authority) {
             return Ok(backing.clone());
@@ -184,11 +198,12 @@ impl<R: StateReader> Overlay<R> {
         let Some(effects) = self.staged.take() else { return Ok(()) };
         self.write_rows(effects.writes)?;
         self.events.extend(effects.events);
-        // Any row may bear on anyone's standing and on the policies, and such transactions are rare.
+        // Any row may bear on anyone's standing, on the policies and on the rules, and such transactions are rare.
         self.standings.clear();
         self.backings.clear();
         self.contracts.clear();
         self.policies = None;
+        self.limits = None;
         Ok(())
     }
 
@@ -202,7 +217,8 @@ impl<R: StateReader> Overlay<R> {
         Ok(())
     }
 
-    fn write_rows(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
+    /// Writes rows. Nothing that is kept decoded may rest on them, as nothing does on what rules count.
+    pub(crate) fn write_rows(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
         for (key, value) in writes {
             let before = self.row(&key)?;
             let row = self.rows.entry(key).or_insert(CachedRow { before: before.clone(), now: before });

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{U64, U256};
 use alloy_sol_types::{Revert, SolError as _};
-use concordat_types::{Address, B256, Bytes, Log, StateReader, VerifiedTx};
+use concordat_types::{Address, B256, Bytes, Log, StateReader, VerifiedTx, receipt::Outcome};
 use revm::{
     Inspector,
     context_interface::result::HaltReason,
@@ -19,6 +19,7 @@ use crate::{
     error::ExecError,
     evm::{self, EvmContext, Run, RunStatus},
     executor::BlockExecutor,
+    rules,
     validity::{Refusal, Verdict},
 };
 
@@ -96,12 +97,17 @@ pub fn trace_transaction<R: StateReader>(
         Verdict::Execute(asker) => Some(asker),
         Verdict::Enrol => None,
     };
+    let bound = executor.bound(asker.as_ref())?;
     let tracer = CallTracer::new(limit_bytes);
     let mut machine = evm::build(executor.into_overlay(), config, block, tracer);
-    match machine.run_inspected(evm::tx_env(tx), asker) {
-        Ok(result) => machine.into_inspector().into_frame(tx.gas_limit(), &Run::from(result)),
-        Err(error) => Err(evm::machine_error(machine.overlay(), error)),
+    let mut run = match machine.run_inspected(evm::tx_env(tx), asker, bound.clone()) {
+        Ok(result) => Run::from(result),
+        Err(error) => return Err(evm::machine_error(machine.overlay(), error)),
+    };
+    if let Some(bound) = &bound {
+        rules::enforce(bound, machine.overlay(), tx.gas_limit(), &mut run)?;
     }
+    machine.into_inspector().into_frame(tx.gas_limit(), &run)
 }
 
 /// Watches a call that is only asked about, as [`trace_transaction`] does.
@@ -154,8 +160,18 @@ impl CallTracer {
         let mut frame = self.done.unwrap_or_default();
         frame.gas = U64::from(gas_limit);
         frame.gas_used = U64::from(run.gas_used);
-        if let RunStatus::Halted(reason) = &run.status {
-            frame.error = Some(evm::halt_text(reason));
+        match &run.status {
+            RunStatus::Success | RunStatus::Reverted => {}
+            RunStatus::Halted(reason) => {
+                clear_logs(&mut frame);
+                frame.output = Bytes::new();
+                frame.error = Some(evm::halt_text(reason));
+            }
+            RunStatus::Violated => {
+                clear_logs(&mut frame);
+                frame.output = run.output.clone();
+                frame.error = Some(Outcome::RuleViolated.describe().to_owned());
+            }
         }
         Ok(frame)
     }
@@ -212,7 +228,8 @@ fn clear_logs(frame: &mut CallFrame) {
 
 impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
     fn log(&mut self, _context: &mut EvmContext<R>, log: Log) {
-        if !self.admits(log.data.data.len()) {
+        // What stands for a call that a rule watches is no event.
+        if rules::is_mark(&log) || !self.admits(log.data.data.len()) {
             return;
         }
         let Some(frame) = self.open.last_mut() else { return };

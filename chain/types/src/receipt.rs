@@ -32,13 +32,15 @@ pub enum Outcome {
     NotPermitted = 21,
     /// Not executed: the contract is frozen or retired; `output` says which of both.
     ContractFrozen = 22,
+    /// Executed, and undone by a run-time rule; `output` says which, and the one event is its alert.
+    RuleViolated = 24,
     /// Not executed: the sender's identity is barred.
     Barred = 31,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 11] = [
+    pub const ALL: [Outcome; 12] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -49,6 +51,7 @@ impl Outcome {
         Outcome::Frozen,
         Outcome::NotPermitted,
         Outcome::ContractFrozen,
+        Outcome::RuleViolated,
         Outcome::Barred,
     ];
 
@@ -70,7 +73,7 @@ impl Outcome {
     /// Whether the transaction stands in the block but was refused before execution. It used up its
     /// nonce, so it can never run later.
     pub const fn refused(self) -> bool {
-        self.code() >= 16
+        self.code() >= 16 && !matches!(self, Outcome::RuleViolated)
     }
 
     /// A sentence for people.
@@ -86,6 +89,7 @@ impl Outcome {
             Outcome::Frozen => "refused: the sender's account is frozen",
             Outcome::NotPermitted => "refused: not permitted",
             Outcome::ContractFrozen => "refused: the contract is frozen or retired",
+            Outcome::RuleViolated => "undone: a run-time rule is violated",
             Outcome::Barred => "refused: the sender is barred; only a vote of the committee lifts that",
         }
     }
@@ -108,10 +112,10 @@ pub struct Receipt {
     pub gas_used: u64,
     /// The contract that a creation made.
     pub contract_address: Option<Address>,
-    /// Events, in order; empty unless it succeeded.
+    /// Events, in order; empty unless it succeeded, but for the alert of a rule that undid it.
     pub logs: Vec<Log>,
-    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, or to a frozen
-    /// contract, the error that says why; empty otherwise.
+    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, violates a rule or is
+    /// to a frozen contract, the error that says why; empty otherwise.
     pub output: Bytes,
 }
 
@@ -279,6 +283,8 @@ mod tests {
         }
         assert_eq!(Outcome::from_code(99), None);
         assert!(Outcome::Suspended.refused() && !Outcome::Halted.refused());
+        // It ran, and has an alert.
+        assert!(!Outcome::RuleViolated.refused() && !Outcome::RuleViolated.succeeded());
     }
 
     #[test]

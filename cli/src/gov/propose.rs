@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Done, SenderArgs, ask, show};
-use crate::{keys, output};
+use crate::{keys, output, rule};
 
 /// Subcommands of `concordat gov propose`.
 #[derive(Subcommand)]
@@ -76,6 +76,10 @@ pub enum ProposeCommand {
     SetContractAdministrator(Proposing<AdministratorArgs>),
     /// Freezes a contract at once, for a while.
     EmergencyFreezeContract(Proposing<ContractArgs>),
+    /// A run-time rule, new or another one under its id, from its JSON (`concordat rule check`).
+    SetLimit(Proposing<LimitArgs>),
+    /// A run-time rule goes.
+    RepealLimit(Proposing<LimitIdArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -244,6 +248,13 @@ pub struct PolicyArgs {
 }
 
 #[derive(Args)]
+pub struct LimitArgs {
+    /// The rule's JSON (docs/rules.md).
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Args)]
 pub struct DeployListArgs {
     /// none: it binds nobody; allow: only who is on it may deploy; deny: who is on it may not.
     kind: ListKind,
@@ -321,6 +332,12 @@ pub struct BarNodeArgs {
     basis: BasisArgs,
 }
 
+#[derive(Args)]
+pub struct LimitIdArgs {
+    /// The rule's id.
+    id: String,
+}
+
 /// What becomes an action; some ask the node first.
 pub trait Proposable {
     /// The action.
@@ -386,6 +403,8 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
             let (contract, basis) = args.what.read()?;
             submit(&args.sender, &Action::EmergencyFreezeContract { contract, basis }, json)
         }
+        Command::SetLimit(args) => args.propose(json),
+        Command::RepealLimit(args) => submit(&args.sender, &Action::RepealLimit { id: args.what.id }, json),
     }
 }
 
@@ -540,6 +559,13 @@ impl Proposable for BarNodeArgs {
     }
 }
 
+impl Proposable for LimitArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let limit = rule::read(&self.file)?;
+        Ok(Action::SetLimit { id: limit.id.to_string(), limit: limit.encode().into() })
+    }
+}
+
 impl BasisArgs {
     fn read(&self) -> Result<Basis> {
         Ok(Basis { document: document(&self.basis_file)?, reference: self.reference.clone() })
@@ -569,7 +595,12 @@ fn submit(sender: &SenderArgs, action: &Action, json: bool) -> Result<()> {
     let effect = super::effect(&client, opened.id)?;
     let said = said(&opened, &effect, &receipt);
     output::show(json, &said, |_| {
-        format!("proposal {} is open through height {}\n{effect}", opened.id, opened.closes)
+        format!(
+            "proposal {} is open through height {}\n{}",
+            opened.id,
+            opened.closes,
+            rule::in_words(&effect)
+        )
     })
 }
 

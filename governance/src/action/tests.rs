@@ -98,6 +98,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             Action::EmergencyFreezeContract { contract: account, basis: basis() },
             format!("f83f{account_hex}{basis_hex}"),
         ),
+        (
+            Action::SetLimit { id: "daily".into(), limit: Bytes::from_static(b"rule") },
+            "cb856461696c798472756c65".into(),
+        ),
+        (Action::RepealLimit { id: "daily".into() }, "c6856461696c79".into()),
     ]
 }
 
@@ -284,4 +289,23 @@ fn kinds_of_lists_survive_their_codes_and_names() {
     }
     assert_eq!(ListKind::from_code(3), None);
     assert!("some".parse::<ListKind>().unwrap_err().contains("none, allow and deny"));
+}
+
+#[test]
+fn run_time_rules_have_ids_of_policies_and_bytes_within_bounds() {
+    let set =
+        |id: &str, limit: &[u8]| Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(limit) };
+    let longest = vec![7; MAX_LIMIT_BYTES];
+    for action in [set("ab", &[0]), set("a1-b", &longest), Action::RepealLimit { id: "ab".into() }] {
+        assert_eq!(Action::decode(action.kind(), &action.encode()), Ok(action));
+    }
+    for id in ["", "a", "Ab", "a-", "a b", &"a".repeat(MAX_POLICY_ID_BYTES + 1)] {
+        let error = ActionError::LimitId(id.chars().take(MAX_POLICY_ID_BYTES).collect());
+        assert_eq!(refused(set(id, &[0])), error);
+        assert_eq!(refused(Action::RepealLimit { id: id.into() }), error);
+    }
+    assert_eq!(refused(set("ab", &[])), ActionError::NoLimit);
+    let (have, most) = (MAX_LIMIT_BYTES + 1, MAX_LIMIT_BYTES);
+    let too_long = ActionError::TooLong { what: "the rule", have, most };
+    assert_eq!(refused(set("ab", &[&longest[..], &[7]].concat())), too_long);
 }

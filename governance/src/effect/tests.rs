@@ -329,3 +329,45 @@ fn a_list_out_of_order_is_no_effect() {
     after.accounts.reverse();
     assert_eq!(Effect::decode(&effect.encode()), None);
 }
+
+fn limit_effect(before: Option<&'static [u8]>, after: Option<&'static [u8]>) -> Effect {
+    let (before, after) = (before.map(Bytes::from_static), after.map(Bytes::from_static));
+    Effect {
+        kind: Kind::SetLimit,
+        action: B256::repeat_byte(9),
+        changes: vec![Change::Limit { id: "daily".into(), before, after }],
+        quorum: None,
+    }
+}
+
+#[test]
+fn the_bytes_and_the_digest_of_a_rules_effect_are_golden() {
+    let effect = limit_effect(Some(b"one"), Some(b"two"));
+    assert_eq!(
+        hex::encode(effect.encode()),
+        format!("f8390144a0{}d4d30a856461696c7985c4836f6e6585c48374776fc0", "09".repeat(32))
+    );
+    assert_eq!(
+        effect.digest().to_string(),
+        "0x580e035288a1728a73ff4aa0148d777a8b5d83a5985ae3ce109654931e408fce"
+    );
+}
+
+#[test]
+fn a_rules_effect_has_one_form_and_binds_every_byte() {
+    let sides: [Option<&'static [u8]>; 4] = [None, Some(b""), Some(b"a"), Some(b"b")];
+    let effects: Vec<Effect> =
+        sides.iter().flat_map(|before| sides.iter().map(|after| limit_effect(*before, *after))).collect();
+    effects.iter().for_each(check_form);
+    let digests: BTreeSet<B256> = effects.iter().map(Effect::digest).collect();
+    assert_eq!(digests.len(), effects.len());
+    let mut effect = limit_effect(None, Some(b"a"));
+    effect.changes = vec![Change::Limit { id: "Daily".into(), before: None, after: Some(Bytes::new()) }];
+    assert_eq!(Effect::decode(&effect.encode()), None, "an id that is none");
+}
+
+#[test]
+fn people_read_the_bytes_of_a_rule() {
+    let text = limit_effect(None, Some(b"two")).to_string();
+    assert!(text.starts_with("set-limit\n  rule daily\n    - none\n    + 0x74776f\n"), "{text}");
+}

@@ -60,6 +60,9 @@ impl Display for Change {
             Change::ContractAdministrator { contract, before, after } => {
                 sides(f, &format!("administrator of contract {contract}"), before.as_ref(), after.as_ref())
             }
+            Change::Limit { id, before, after } => {
+                sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
+            }
         }
     }
 }

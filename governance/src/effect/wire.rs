@@ -31,6 +31,7 @@ const CONTRACT_HALT: u8 = 8;
 const CONTRACT_ADMINISTRATOR: u8 = 9;
 const IDENTITY: u8 = 20;
 const BAR: u8 = 21;
+const LIMIT: u8 = 10;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -124,6 +125,9 @@ fn change_row(change: &Change) -> ChangeRow {
             maybe(before, |account| *account),
             maybe(after, |account| *account),
         ),
+        Change::Limit { id, before, after } => {
+            row(LIMIT, id.as_bytes(), maybe(before, limit_row), maybe(after, limit_row))
+        }
     }
 }
 
@@ -190,6 +194,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
             contract: Address::try_from(key.as_ref()).ok()?,
             before: read(before, Some)?,
             after: read(after, Some)?,
+        },
+        LIMIT => Change::Limit {
+            id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
+            before: read(before, limit)?,
+            after: read(after, limit)?,
         },
         _ => return None,
     })
@@ -387,4 +396,17 @@ fn policy_row(text: &str) -> PolicyRow {
 
 fn policy(row: PolicyRow) -> Option<String> {
     Some(row.text)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct LimitRow {
+    limit: Bytes,
+}
+
+fn limit_row(limit: &Bytes) -> LimitRow {
+    LimitRow { limit: limit.clone() }
+}
+
+fn limit(row: LimitRow) -> Option<Bytes> {
+    Some(row.limit)
 }

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
     action::{BarTarget, ListKind, Scope},
     committee::MAX_WEIGHT,
-    facts::{Ability, Halted, Membership, PolicyFacts},
+    facts::{Ability, Halted, LimitFacts, Membership, PolicyFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -145,6 +145,8 @@ impl Run {
         // Imposed before the first act.
         world.bars.insert(BarTarget::Account(operator(0)), basis());
         world.bars.insert(BarTarget::Node(B256::repeat_byte(21)), basis());
+        let old = LimitFacts { limit: Bytes::from_static(b"one"), proposal: 0 };
+        world.limits.insert("daily".into(), old);
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
@@ -201,7 +203,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(26) {
+        match self.random.below(29) {
             24 => self.recovery(index),
             25 => self.bar(index),
             0 => admission(other, "first"),
@@ -233,6 +235,7 @@ impl Run {
                 let (add, remove) = &lists[self.random.below(4) as usize];
                 deploy_list(kind, add, remove)
             }
+            26..=28 => self.limit(),
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -268,6 +271,14 @@ impl Run {
             4 | 5 => emergency_contract(it),
             6 => administrator(it, self.random.pick(&[operator(index), member(index), Address::ZERO])),
             _ => retire_contract(it),
+        }
+    }
+
+    fn limit(&mut self) -> Action {
+        let id = self.random.pick(&["daily", "hourly", "sanctions"]);
+        match self.random.below(3) {
+            0 => repeal_limit(id),
+            _ => set_limit(id, self.random.pick(&["one", "two", "three", "bad"])),
         }
     }
 
@@ -461,6 +472,7 @@ impl Run {
         self.check_changeable();
         self.check_policies();
         self.check_identities();
+        self.check_limits();
     }
 
     /// Of the accounts of an identity none but one can ever act again, and each leads to it. No validator's node is
@@ -478,6 +490,19 @@ impl Run {
         }
         for validator in &world.validators {
             assert!(!world.bars.contains_key(&BarTarget::Node(validator.node_key)));
+        }
+    }
+
+    /// Each run-time rule in force is what a proposal said that was executed.
+    fn check_limits(&self) {
+        let limits = &self.world.limits;
+        assert!(limits.len() <= MAX_LIMITS);
+        for (id, set) in limits.iter().filter(|(_, set)| set.proposal > 0) {
+            let place = usize::try_from(set.proposal).unwrap() - 1;
+            assert_eq!(self.model[place].outcome, Some("executed"));
+            let said = Action::SetLimit { id: id.clone(), limit: set.limit.clone() };
+            assert_eq!(self.world.proposals[place].1, said);
+            assert_ne!(set.limit, Bytes::from_static(b"bad"));
         }
     }
 
@@ -554,8 +579,8 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     let contracts = [Kind::FreezeContract, Kind::UnfreezeContract, Kind::RetireContract];
     let others = [Kind::SetContractAdministrator, Kind::EmergencyFreezeContract, Kind::SetDeployList];
     let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
-    let policies = [Kind::SetPolicy, Kind::RepealPolicy];
-    for kind in policies.into_iter().chain(contracts).chain(others).chain(identities) {
+    let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
+    for kind in texts.into_iter().chain(contracts).chain(others).chain(identities) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -11,8 +11,8 @@ use concordat_governance::{
     action::{BarTarget, Basis, ListKind, NewValidator, Scope},
     effect::{Change, End, Halt},
     facts::{
-        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, Membership, OrganisationFacts,
-        PolicyFacts, ValidatorFacts,
+        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts, Membership,
+        OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
     lifecycle,
 };
@@ -52,11 +52,15 @@ pub struct World {
     pub contracts: BTreeMap<Address, ContractFacts>,
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
+    pub limits: BTreeMap<String, LimitFacts>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
 /// The most policies that the engine of these tests accepts.
 pub const MAX_POLICIES: usize = 2;
+
+/// The most run-time rules of these tests.
+pub const MAX_LIMITS: usize = 2;
 
 pub fn org(index: u8) -> OrgId {
     format!("bank-{}", char::from(b'a' + index)).parse().unwrap()
@@ -194,6 +198,14 @@ pub fn administrator(contract: Address, administrator: Address) -> Action {
 pub fn deploy_list(kind: ListKind, add: &[Address], remove: &[Address]) -> Action {
     let ordered = |accounts: &[Address]| BTreeSet::from_iter(accounts.iter().copied()).into_iter().collect();
     Action::SetDeployList { kind, add: ordered(add), remove: ordered(remove) }
+}
+
+pub fn set_limit(id: &str, text: &str) -> Action {
+    Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(text.as_bytes()) }
+}
+
+pub fn repeal_limit(id: &str) -> Action {
+    Action::RepealLimit { id: id.into() }
 }
 
 /// What the engine of these tests says of a set: nothing may be bad, more than enough, or without its keystone.
@@ -399,6 +411,10 @@ impl World {
                 Change::ContractAdministrator { contract, after, .. } => {
                     self.contracts.get_mut(&contract).unwrap().administrator = after;
                 }
+                Change::Limit { id, after, .. } => {
+                    self.limits.remove(&id);
+                    self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
+                }
             }
         }
     }
@@ -582,5 +598,17 @@ impl Facts for World {
 
     fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, Infallible> {
         Ok(self.contracts.get(&address).cloned())
+    }
+    fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Infallible> {
+        Ok(self.limits.get(id).cloned())
+    }
+
+    fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, Infallible> {
+        if limit == Some(b"bad") {
+            return Ok(Err(format!("rule {id} is bad; write a good one")));
+        }
+        let others = self.limits.keys().filter(|other| *other != id).count();
+        let count = others + usize::from(limit.is_some());
+        Ok(if count > MAX_LIMITS { Err(format!("{count} rules would be in force")) } else { Ok(()) })
     }
 }

@@ -8,5 +8,6 @@ mod identities;
 mod interleavings;
 mod kit;
 mod lifecycle;
+mod limits;
 mod policies;
 mod resolve;

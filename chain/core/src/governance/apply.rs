@@ -24,6 +24,7 @@ use crate::{
         recovery,
     },
     permissions::{self, changed},
+    rules::{self, Limit, LimitId},
     system::{Effects, Rows, SystemError},
 };
 
@@ -87,6 +88,7 @@ impl<R: Rows> Applier<'_, R> {
             Change::ContractAdministrator { contract, after, .. } => {
                 self.contract_administrator(*contract, *after)
             }
+            Change::Limit { id, after, .. } => self.limit(id, after.as_ref()),
         }
     }
 
@@ -331,6 +333,19 @@ impl<R: Rows> Applier<'_, R> {
         }
         let (added, removed) = (after.accounts.clone(), before.accounts.clone());
         let log = abi::DeployListChanged { kind: kind.code(), added, removed, proposalId: self.proposal };
+        self.effects.logs.push(log.encode_log_data());
+        Ok(())
+    }
+
+    /// Run-time rules bind from the next transaction on. The effect was resolved from those that there are.
+    fn limit(&mut self, id: &str, after: Option<&Bytes>) -> Result<(), SystemError> {
+        let wrong = || corrupt(format!("the rule {id}"));
+        let known: LimitId = id.parse().map_err(|_| wrong())?;
+        let limit = after.map(|bytes| Limit::decode(bytes).map_err(|_| wrong())).transpose()?;
+        let enacted = rules::changed(&rules::tables::enacted(self.rows)?, &known, limit, self.proposal);
+        self.effects.writes.extend(rules::tables::writes(&known, &enacted));
+        let log =
+            abi::LimitChanged { id: id.to_owned(), inForce: after.is_some(), proposalId: self.proposal };
         self.effects.logs.push(log.encode_log_data());
         Ok(())
     }

@@ -6,8 +6,8 @@ use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::{BarTarget, Basis, ListKind, NewValidator},
     facts::{
-        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, Membership, OrganisationFacts,
-        PolicyFacts, ValidatorFacts,
+        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts, Membership,
+        OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
 };
 use concordat_permissions::{PolicyId, Principal};
@@ -27,6 +27,7 @@ use crate::{
         validator_record,
     },
     permissions::{Policies, changed, tables as policies},
+    rules::{self, LimitId, tables as limits},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas, is_system},
 };
@@ -297,5 +298,28 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             }
         };
         Ok(Some(ContractFacts { system: false, administrator: contract.administrator, halted }))
+    }
+
+    fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let Ok(id) = id.parse::<LimitId>() else { return Ok(None) };
+        let enacted = limits::limit(self.rows, &id)?;
+        Ok(enacted
+            .map(|enacted| LimitFacts { limit: enacted.limit.encode().into(), proposal: enacted.proposal }))
+    }
+
+    fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, SystemError> {
+        // What applies the change reads and hashes all of them.
+        self.charge_rows(2)?;
+        let mut ids = limits::ids(self.rows)?;
+        self.charge_rows(ids.len())?;
+        let Some(bytes) = limit else { return Ok(Ok(())) };
+        self.meter.charge_each(bytes.len(), gas::POLICY_BYTE)?;
+        let id = match rules::read_as(id, bytes) {
+            Ok(id) => id,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        ids.insert(id);
+        Ok(rules::check_count(ids.len()).map_err(|error| error.to_string()))
     }
 }

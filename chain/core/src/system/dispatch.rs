@@ -12,7 +12,7 @@ use revm::{
 use super::{GasMeter, Reply, SYSTEM_CONTRACTS, SystemCall, SystemContract, SystemError, is_system};
 use crate::{
     contracts::Contracts, evm::EvmContext, governance::Governance, identity::IdentityRegistry,
-    permissions::Permissions,
+    permissions::Permissions, rules::Rules,
 };
 
 /// Ethereum's precompiles and the system contracts.
@@ -80,6 +80,7 @@ fn answer<R: StateReader>(
         Governance::ADDRESS => Governance::call(&call, rows, gas),
         Permissions::ADDRESS => Permissions::call(&call, rows, gas),
         Contracts::ADDRESS => Contracts::call(&call, rows, gas),
+        Rules::ADDRESS => Rules::call(&call, rows, gas),
         // `is_system` let nothing else through.
         _ => Ok(Reply::default()),
     }

@@ -32,8 +32,11 @@ pub const PERMISSIONS: Address = address!("0x00000000000000000000000000000000000
 /// The registry of contracts.
 pub const CONTRACTS: Address = address!("0x000000000000000000000000000000000000C004");
 
+/// The contract that tells which run-time rules bind.
+pub const RULES: Address = address!("0x000000000000000000000000000000000000C005");
+
 /// The addresses of all system contracts.
-pub const SYSTEM_CONTRACTS: [Address; 4] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS, CONTRACTS];
+pub const SYSTEM_CONTRACTS: [Address; 5] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS, CONTRACTS, RULES];
 
 /// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
 pub const MARKER_CODE: &[u8] = &[0xfe];
@@ -80,6 +83,9 @@ pub mod gas {
     /// Making a contract, by a transaction or out of another one: writing its row. It is due where the creation
     /// begins, whatever comes of it.
     pub const CONTRACT_MADE: u64 = ROW_WRITE;
+    /// Holding an event or a call against a run-time rule that watches it. A call pays where it is made, events when the
+    /// transaction has run. What the rule counts costs a row read and written, once in a transaction.
+    pub const RULE: u64 = 1_000;
 }
 
 /// The key of a row: a table and a key within it.

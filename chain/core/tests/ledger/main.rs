@@ -14,5 +14,6 @@ mod permissions;
 mod recovery;
 mod refusals;
 mod replay;
+mod rules;
 mod validators;
 mod validity;
