@@ -79,6 +79,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("d801d5{account_hex}c0"),
         ),
         (
+            Action::SetLimit { id: "daily".into(), limit: Bytes::from_static(b"rule") },
+            "cb856461696c798472756c65".into(),
+        ),
+        (Action::RepealLimit { id: "daily".into() }, "c6856461696c79".into()),
+        (
             Action::FreezeContract { contract: account, basis: basis(), until: 500 },
             format!("f842{account_hex}{basis_hex}8201f4"),
         ),
@@ -98,11 +103,6 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             Action::EmergencyFreezeContract { contract: account, basis: basis() },
             format!("f83f{account_hex}{basis_hex}"),
         ),
-        (
-            Action::SetLimit { id: "daily".into(), limit: Bytes::from_static(b"rule") },
-            "cb856461696c798472756c65".into(),
-        ),
-        (Action::RepealLimit { id: "daily".into() }, "c6856461696c79".into()),
     ]
 }
 
