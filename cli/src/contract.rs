@@ -65,6 +65,13 @@ pub enum ContractCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// What is attested of a contract, and whether it holds: audit, proven properties, rating, source, compiler.
+    Attributes {
+        /// The contract.
+        contract: Address,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// Say how a contract's list of who may call it binds, or that of one of its methods, as its administrator.
     List {
         /// The contract.
@@ -171,6 +178,7 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
             show_values(json, &function, &answer)
         }
         ContractCommand::Info { contract, node } => info(&node.connect()?, contract, json),
+        ContractCommand::Attributes { contract, node } => attributes(&node.connect()?, contract, json),
         ContractCommand::List { contract, kind, listing } => {
             let input = list_call(contract, listing.method, kind);
             administer(&listing.key, &listing.node, input, json)
@@ -261,6 +269,30 @@ fn info(client: &Client, contract: Address, json: bool) -> Result<()> {
             "since": halt.since,
             "proposal": halt.proposalId,
         })),
+    });
+    output::show(json, &said, |said| format!("{said:#}"))
+}
+
+fn attributes(client: &Client, contract: Address, json: bool) -> Result<()> {
+    let known = ask(client, &IContracts::attributesCall { contractAddress: contract })?;
+    let properties: Vec<Value> = known
+        .properties
+        .iter()
+        .map(|property| json!({ "text": property.text, "proof": property.proof }))
+        .collect();
+    let said = json!({
+        "contract": contract,
+        "holds": known.holds,
+        "code": known.codeHash,
+        "auditor": known.auditor,
+        "report": known.report,
+        "properties": properties,
+        "rating": known.rating,
+        "source": known.source,
+        "compiler": known.compiler,
+        "validUntil": known.validUntil,
+        "since": known.since,
+        "proposal": known.proposalId,
     });
     output::show(json, &said, |said| format!("{said:#}"))
 }

@@ -7,6 +7,10 @@ use alloy_rlp::{Decodable, RlpDecodable, RlpEncodable};
 use concordat_types::{OrgId, Role};
 use serde::{Deserialize, Serialize};
 
+mod attributes;
+
+pub use attributes::{Attributes, MAX_ATTRIBUTE_BYTES, MAX_PROPERTIES, MAX_RATING, Property};
+
 use crate::{
     Kind,
     committee::MAX_WEIGHT,
@@ -370,6 +374,20 @@ pub enum Action {
         /// Why.
         basis: Basis,
     },
+    /// Attests something of a contract, in place of what was attested before.
+    SetAttributes {
+        /// Of which contract.
+        contract: Address,
+        /// What.
+        attributes: Attributes,
+    },
+    /// Takes back what is attested of a contract.
+    RevokeAttributes {
+        /// Of which contract.
+        contract: Address,
+        /// Why.
+        basis: Basis,
+    },
     /// Sets a run-time rule, or another one under its id.
     SetLimit {
         /// Which: as policies' ids.
@@ -465,6 +483,18 @@ pub enum ActionError {
     /// A run-time rule that says nothing.
     #[error("the rule is empty; to take a rule away, repeal it")]
     NoLimit,
+    /// A rating out of range.
+    #[error("rating {have} exceeds {MAX_RATING}")]
+    Rating {
+        /// What it was.
+        have: u8,
+    },
+    /// More properties than a contract may have.
+    #[error("{have} properties are more than the {MAX_PROPERTIES} allowed")]
+    Properties {
+        /// How many there were.
+        have: usize,
+    },
 }
 
 impl Action {
@@ -496,6 +526,8 @@ impl Action {
             Action::RetireContract { .. } => Kind::RetireContract,
             Action::SetContractAdministrator { .. } => Kind::SetContractAdministrator,
             Action::EmergencyFreezeContract { .. } => Kind::EmergencyFreezeContract,
+            Action::SetAttributes { .. } => Kind::SetAttributes,
+            Action::RevokeAttributes { .. } => Kind::RevokeAttributes,
             Action::SetLimit { .. } => Kind::SetLimit,
             Action::RepealLimit { .. } => Kind::RepealLimit,
         }
@@ -561,6 +593,12 @@ impl Action {
             Action::SetContractAdministrator { contract, administrator } => {
                 wire::encode(&vec![*contract, *administrator])
             }
+            Action::SetAttributes { contract, attributes } => {
+                wire::encode(&AttributesRow { contract: *contract, attributes: attributes.clone() })
+            }
+            Action::RevokeAttributes { contract, basis } => {
+                wire::encode(&ContractRow { contract: *contract, basis: basis.clone() })
+            }
             Action::SetLimit { id, limit } => {
                 wire::encode(&LimitRow { id: id.clone(), limit: limit.clone() })
             }
@@ -620,6 +658,10 @@ impl Action {
             | Action::UnfreezeContract { basis, .. }
             | Action::RetireContract { basis, .. }
             | Action::EmergencyFreezeContract { basis, .. } => {
+                check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
+            }
+            Action::SetAttributes { attributes, .. } => attributes.validate(),
+            Action::RevokeAttributes { basis, .. } => {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
             Action::SetPolicy { id, text } => {
@@ -798,6 +840,14 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let ContractRow { contract, basis } = row(payload)?;
             Action::EmergencyFreezeContract { contract, basis }
         }
+        Kind::SetAttributes => {
+            let AttributesRow { contract, attributes } = row(payload)?;
+            Action::SetAttributes { contract, attributes }
+        }
+        Kind::RevokeAttributes => {
+            let ContractRow { contract, basis } = row(payload)?;
+            Action::RevokeAttributes { contract, basis }
+        }
         Kind::SetLimit => {
             let LimitRow { id, limit } = row(payload)?;
             Action::SetLimit { id, limit }
@@ -936,6 +986,12 @@ struct FreezeContractRow {
 struct ContractRow {
     contract: Address,
     basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AttributesRow {
+    contract: Address,
+    attributes: Attributes,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Action, Kind, Rule,
     action::{BarTarget, Basis, ListKind, Scope},
-    facts::{KeyFacts, OrganisationFacts, ValidatorFacts},
+    facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
 };
 
@@ -178,6 +178,15 @@ pub enum Change {
         before: Option<Address>,
         /// As it will be.
         after: Option<Address>,
+    },
+    /// What is attested of a contract.
+    Attributes {
+        /// Of which contract.
+        contract: Address,
+        /// As it is, whether it still holds or not.
+        before: Option<Attested>,
+        /// As it will be.
+        after: Option<Attested>,
     },
     /// A run-time rule. Its canonical bytes are told; programs show them as JSON.
     Limit {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     Committee, Kind, Rule,
-    action::{BarTarget, Basis, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Scope},
 };
 
 /// Whether an organisation is a member.
@@ -134,6 +134,8 @@ pub struct PolicyFacts {
 pub struct ContractFacts {
     /// Whether it is a part of the chain itself, which nobody can stop.
     pub system: bool,
+    /// Keccak-256 of its code.
+    pub code: B256,
     /// Who keeps its lists.
     pub administrator: Option<Address>,
     /// What was last imposed on it and not lifted.
@@ -169,6 +171,16 @@ impl Halted {
     }
 }
 
+/// What an earlier proposal attested of a contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Attested {
+    /// Keccak-256 of the code that it is about. Of other code it says nothing.
+    pub code: B256,
+    /// What is attested.
+    #[serde(flatten)]
+    pub attributes: Attributes,
+}
+
 /// A run-time rule as an earlier proposal set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitFacts {
@@ -185,6 +197,9 @@ pub trait Facts {
 
     /// The block's height.
     fn height(&self) -> u64;
+
+    /// The block's time, Unix seconds.
+    fn time_secs(&self) -> u64;
 
     /// The committee.
     fn committee(&mut self) -> Result<Committee, Self::Error>;
@@ -240,6 +255,10 @@ pub trait Facts {
 
     /// A contract; `None` where there is no code.
     fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, Self::Error>;
+
+    /// What is attested of a contract, whether it still holds or not.
+    fn attributes(&mut self, contract: Address) -> Result<Option<Attested>, Self::Error>;
+
     /// The run-time rule that is in force under an id.
     fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Self::Error>;
 

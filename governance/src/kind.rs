@@ -87,6 +87,10 @@ kinds! {
     SetContractAdministrator = 83, "set-contract-administrator";
     /// Freezes a contract at once, by a smaller share; it lapses unless a freeze confirms it.
     EmergencyFreezeContract = 84, "emergency-freeze-contract";
+    /// What is attested of a contract: audit, proven properties, rating.
+    SetAttributes = 85, "set-attributes";
+    /// Nothing is attested of a contract any more.
+    RevokeAttributes = 86, "revoke-attributes";
 }
 
 impl Kind {
@@ -150,7 +154,8 @@ mod tests {
              32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
              51 bar-account, 52 lift-bar, 53 bar-node, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
              68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
-             83 set-contract-administrator, 84 emergency-freeze-contract"
+             83 set-contract-administrator, 84 emergency-freeze-contract, \
+             85 set-attributes, 86 revoke-attributes"
         );
     }
 }

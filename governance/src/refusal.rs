@@ -176,6 +176,12 @@ pub enum Refusal {
     /// Only who does business keeps a contract's lists.
     #[error("account {account} is a {role}; a contract's administrator is an operator or a developer")]
     NotAdministratorRole { account: Address, role: Role },
+    /// There is nothing to revoke.
+    #[error("nothing is attested of contract {contract}")]
+    AttributesUnknown { contract: Address },
+    /// They would never hold.
+    #[error("the attributes would hold until {until}; the block's time is {time}: give a later one")]
+    AttributesOver { until: u64, time: u64 },
     /// It is no run-time rule, or one too many.
     #[error("the rules that would result with {id} changed do not hold: {reason}")]
     LimitInvalid { id: String, reason: String },
@@ -239,6 +245,8 @@ impl Refusal {
             Self::ContractFrozenAlready { .. } => 84,
             Self::ContractEmergencyRepeated { .. } => 85,
             Self::NotAdministratorRole { .. } => 86,
+            Self::AttributesUnknown { .. } => 90,
+            Self::AttributesOver { .. } => 91,
             Self::LimitInvalid { .. } => 76,
             Self::LimitUnknown { .. } => 77,
         }

@@ -5,6 +5,7 @@
 //! another one than its ballots were for.
 
 mod accounts;
+mod attributes;
 mod committee;
 mod contracts;
 mod identities;
@@ -81,6 +82,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             contracts::set_administrator(*contract, *administrator, facts)
         }
         Action::EmergencyFreezeContract { contract, basis } => contracts::emergency(*contract, basis, facts),
+        Action::SetAttributes { contract, attributes } => attributes::set(*contract, attributes, facts),
+        Action::RevokeAttributes { contract, .. } => attributes::revoke(*contract, facts),
         Action::SetLimit { id, limit } => limits::set(id, limit, facts),
         Action::RepealLimit { id } => limits::repeal(id, facts),
     }?;

@@ -116,6 +116,10 @@ impl Rule {
             Kind::SetDeployList | Kind::RetireContract | Kind::SetContractAdministrator => {
                 Self { timelock_blocks: 10, ..rule }
             }
+            // A contract may let others do more than before: time to look, and for a regulator to step in.
+            Kind::SetAttributes => Self { timelock_blocks: 10, veto: true, ..rule },
+            // What is wrong should go at once.
+            Kind::RevokeAttributes => Self { participation: HALF, approval: HALF, ..rule },
             Kind::FreezeContract => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeContract => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::SetLimit | Kind::RepealLimit => Self { timelock_blocks: 10, ..rule },

@@ -48,6 +48,41 @@ interface IContracts {
         uint64 proposalId;
     }
 
+    /// @notice A property of a contract that is proven.
+    struct Property {
+        /// What is proven.
+        string text;
+        /// SHA-256 of the report of the proof.
+        bytes32 proof;
+    }
+
+    /// @notice What the committee has attested of a contract.
+    struct Attributes {
+        /// Whether it holds now: the contract has the code that it is about, and it has not expired. False also where
+        /// nothing is attested.
+        bool holds;
+        /// Keccak-256 of the code that it is about.
+        bytes32 codeHash;
+        /// Who has audited the contract.
+        string auditor;
+        /// SHA-256 of the report of the audit.
+        bytes32 report;
+        /// What is proven of it.
+        Property[] properties;
+        /// How safe it is said to be, 0 to 100; whether or not that holds.
+        uint8 rating;
+        /// SHA-256 of the compiler's standard JSON input.
+        bytes32 source;
+        /// The compiler.
+        string compiler;
+        /// The last second at which it holds, Unix; 0: for good.
+        uint64 validUntil;
+        /// The height at which it was decided.
+        uint64 since;
+        /// The proposal that decided it.
+        uint64 proposalId;
+    }
+
     /// @notice A contract's list of who may call it binds like this from the next transaction on.
     event ContractListSet(address indexed contractAddress, uint8 kind, address indexed by);
     /// @notice A contract's list of who may call one of its methods binds like this from the next transaction on.
@@ -130,6 +165,14 @@ interface IContracts {
 
     /// @notice Whether an account is on the ledger's list of who may deploy, however that binds.
     function isOnDeployList(address account) external view returns (bool);
+
+    /// @notice What is attested of a contract, whether it holds or not.
+    function attributes(address contractAddress) external view returns (Attributes memory);
+
+    /// @notice The rating of a contract, 0 to 100, if it holds: zero where nothing is attested, where that has expired by
+    ///         the block's time, or where the contract has other code. A frozen contract keeps its rating: see `halt`.
+    /// @dev Costs 4,100 gas where nothing is attested, 6,200 where something is, beside the call itself.
+    function rating(address contractAddress) external view returns (uint8);
 
     /// @notice The version of this interface.
     function version() external view returns (uint64);

@@ -162,6 +162,8 @@ interface IGovernance {
     event ContractRetired(address indexed contractAddress, bytes32 document, string documentReference, uint64 indexed proposalId);
     /// @notice Somebody else keeps a contract's lists; zero: nobody.
     event ContractAdministratorChanged(address indexed contractAddress, address indexed administrator, uint64 indexed proposalId);
+    /// @notice Something is attested of a contract's code, or no longer is; `rating` is zero then.
+    event AttributesChanged(address indexed contractAddress, bool attested, bytes32 codeHash, uint8 rating, uint64 indexed proposalId);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();

@@ -361,8 +361,8 @@ impl<R: StateReader> Rows for Overlay<R> {
         Ok(self.reader.get(&key.state_key())?.map(Bytes::from))
     }
 
-    fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
-        Ok(self.account(address)?.code_hash.is_some())
+    fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
+        Ok(self.account(address)?.code_hash)
     }
 
     fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError> {

@@ -76,6 +76,10 @@ pub enum ProposeCommand {
     SetContractAdministrator(Proposing<AdministratorArgs>),
     /// Freezes a contract at once, for a while.
     EmergencyFreezeContract(Proposing<ContractArgs>),
+    /// What is attested of a contract, in place of what was attested before, from its JSON (docs/committee.md).
+    SetAttributes(Proposing<AttributesArgs>),
+    /// Nothing is attested of a contract any more.
+    RevokeAttributes(Proposing<ContractArgs>),
     /// A run-time rule, new or another one under its id, from its JSON (`concordat rule check`).
     SetLimit(Proposing<LimitArgs>),
     /// A run-time rule goes.
@@ -286,6 +290,15 @@ pub struct ContractArgs {
 }
 
 #[derive(Args)]
+pub struct AttributesArgs {
+    /// The contract.
+    contract: Address,
+    /// JSON of the attributes (docs/committee.md).
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Args)]
 pub struct RecoverArgs {
     /// The account of the lost key.
     account: Address,
@@ -402,6 +415,11 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::EmergencyFreezeContract(args) => {
             let (contract, basis) = args.what.read()?;
             submit(&args.sender, &Action::EmergencyFreezeContract { contract, basis }, json)
+        }
+        Command::SetAttributes(args) => args.propose(json),
+        Command::RevokeAttributes(args) => {
+            let (contract, basis) = args.what.read()?;
+            submit(&args.sender, &Action::RevokeAttributes { contract, basis }, json)
         }
         Command::SetLimit(args) => args.propose(json),
         Command::RepealLimit(args) => submit(&args.sender, &Action::RepealLimit { id: args.what.id }, json),
@@ -563,6 +581,15 @@ impl Proposable for LimitArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
         let limit = rule::read(&self.file)?;
         Ok(Action::SetLimit { id: limit.id.to_string(), limit: limit.encode().into() })
+    }
+}
+
+impl Proposable for AttributesArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let text = fs::read_to_string(&self.file).wrap_err_with(|| self.file.display().to_string())?;
+        let attributes = serde_json::from_str(&text)
+            .wrap_err_with(|| format!("{} does not hold attributes", self.file.display()))?;
+        Ok(Action::SetAttributes { contract: self.contract, attributes })
     }
 }
 

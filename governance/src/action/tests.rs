@@ -10,6 +10,19 @@ fn basis() -> Basis {
     Basis { document: B256::repeat_byte(9), reference: "Order 7".into() }
 }
 
+fn attributes() -> Attributes {
+    let hash = B256::repeat_byte(3);
+    Attributes {
+        auditor: "Lab".into(),
+        report: hash,
+        properties: vec![Property { text: "no reentrancy".into(), proof: hash }],
+        rating: 90,
+        source: hash,
+        compiler: "solc".into(),
+        valid_until: 500,
+    }
+}
+
 /// One of each kind, in the order of codes, with its payload.
 pub(crate) fn golden() -> Vec<(Action, String)> {
     let der = || vec![Bytes::from_static(b"der")];
@@ -101,6 +114,17 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
         ),
         (
             Action::EmergencyFreezeContract { contract: account, basis: basis() },
+            format!("f83f{account_hex}{basis_hex}"),
+        ),
+        (
+            Action::SetAttributes { contract: account, attributes: attributes() },
+            format!(
+                "f897{account_hex}f880834c6162{key_hex}f0ef8d6e6f207265656e7472616e6379{}5a{key_hex}84736f6c638201f4",
+                key_hex
+            ),
+        ),
+        (
+            Action::RevokeAttributes { contract: account, basis: basis() },
             format!("f83f{account_hex}{basis_hex}"),
         ),
     ]
@@ -308,4 +332,39 @@ fn run_time_rules_have_ids_of_policies_and_bytes_within_bounds() {
     let (have, most) = (MAX_LIMIT_BYTES + 1, MAX_LIMIT_BYTES);
     let too_long = ActionError::TooLong { what: "the rule", have, most };
     assert_eq!(refused(set("ab", &[&longest[..], &[7]].concat())), too_long);
+}
+
+#[test]
+fn attributes_are_within_bounds_and_readable() {
+    let set = |change: fn(&mut Attributes)| {
+        let mut attributes = attributes();
+        change(&mut attributes);
+        Action::SetAttributes { contract: Address::ZERO, attributes }
+    };
+    let property = Property { text: "safe".into(), proof: B256::ZERO };
+    let most = Attributes { properties: vec![property; MAX_PROPERTIES], rating: MAX_RATING, ..attributes() };
+    assert_eq!(Action::SetAttributes { contract: Address::ZERO, attributes: most }.validate(), Ok(()));
+    assert_eq!(set(|it| it.properties.clear()).validate(), Ok(()));
+    assert_eq!(refused(set(|it| it.rating = 101)), ActionError::Rating { have: 101 });
+    let many = set(|it| it.properties = vec![it.properties[0].clone(); 17]);
+    assert_eq!(refused(many), ActionError::Properties { have: 17 });
+    for (action, what) in [
+        (set(|it| it.auditor = String::new()), "the auditor"),
+        (set(|it| it.compiler = "solc\n".into()), "the compiler"),
+        (set(|it| it.properties[0].text = " safe".into()), "a property"),
+    ] {
+        assert_eq!(refused(action), ActionError::Text(what));
+    }
+    let long = refused(set(|it| it.properties[0].text = "x".repeat(101)));
+    assert_eq!(long, ActionError::TooLong { what: "a property", have: 101, most: 100 });
+    let basis = Basis { document: B256::ZERO, reference: String::new() };
+    let revoke = Action::RevokeAttributes { contract: Address::ZERO, basis };
+    assert_eq!(refused(revoke), ActionError::Text("the reference"));
+}
+
+#[test]
+fn attributes_hold_through_their_last_second() {
+    let until = attributes();
+    assert!(until.holds(500) && !until.holds(501));
+    assert!(Attributes { valid_until: 0, ..until }.holds(u64::MAX));
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use concordat_types::Role;
 
 use super::*;
-use crate::facts::Membership;
+use crate::{
+    action::{Attributes, Property},
+    facts::Membership,
+};
 
 fn effect() -> Effect {
     let organisation = OrganisationFacts {
@@ -370,4 +373,65 @@ fn a_rules_effect_has_one_form_and_binds_every_byte() {
 fn people_read_the_bytes_of_a_rule() {
     let text = limit_effect(None, Some(b"two")).to_string();
     assert!(text.starts_with("set-limit\n  rule daily\n    - none\n    + 0x74776f\n"), "{text}");
+}
+
+fn attributes_effect() -> Effect {
+    let attributes = |rating, valid_until| Attributes {
+        auditor: "Lab".into(),
+        report: B256::repeat_byte(1),
+        properties: vec![Property { text: "no overflow".into(), proof: B256::repeat_byte(2) }],
+        rating,
+        source: B256::repeat_byte(3),
+        compiler: "solc".into(),
+        valid_until,
+    };
+    let attested = |rating, valid_until| {
+        Some(Attested { code: B256::repeat_byte(4), attributes: attributes(rating, valid_until) })
+    };
+    let contract = Address::repeat_byte(6);
+    let (before, after) = (attested(20, 0), attested(90, 500));
+    Effect {
+        kind: Kind::SetAttributes,
+        action: B256::repeat_byte(9),
+        changes: vec![
+            Change::Attributes { contract, before, after: after.clone() },
+            Change::Attributes { contract, before: after, after: None },
+        ],
+        quorum: None,
+    }
+}
+
+#[test]
+fn the_bytes_of_attributes_effects_are_golden_and_have_one_form() {
+    let effect = attributes_effect();
+    check_form(&effect);
+    assert_eq!(
+        effect.digest().to_string(),
+        "0x4fce165e61f938a97f50e9ab628aec6d6bea637d38a4647e4b63e36c42273eab"
+    );
+    let word = |byte: &str| format!("a0{}", byte.repeat(32));
+    let property = format!("eeed8b6e6f206f766572666c6f77{}", word("02"));
+    let before = format!("834c6162{}{property}14{}84736f6c6380", word("01"), word("03"));
+    let bytes = hex::encode(effect.encode());
+    assert!(bytes.contains(&format!("0b94{}", "06".repeat(20))), "{bytes}");
+    assert!(bytes.contains(&format!("{}f87c{before}", word("04"))), "{bytes}");
+}
+
+#[test]
+fn people_and_machines_read_what_is_attested() {
+    let effect = attributes_effect();
+    let text = effect.to_string();
+    for line in [
+        "  attributes of contract 0x0606060606060606060606060606060606060606\n    - rating 20; audited by \"Lab\", report 0x0101",
+        "    + rating 90; audited by \"Lab\"",
+        "; proven \"no overflow\", proof 0x0202",
+        " by \"solc\"; code 0x0404040404040404040404040404040404040404040404040404040404040404; for good\n",
+        "; until 500 (Unix seconds)\n    + none",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in:\n{text}");
+    }
+    let json = serde_json::to_value(&effect).unwrap();
+    assert_eq!(json["changes"][0]["what"], "attributes");
+    assert_eq!(json["changes"][0]["after"]["rating"], 90);
+    assert_eq!(json["changes"][0]["after"]["properties"][0]["text"], "no overflow");
 }

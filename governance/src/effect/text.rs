@@ -5,8 +5,8 @@ use std::fmt::{self, Display};
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
-    action::{Basis, ListKind},
-    facts::{KeyFacts, OrganisationFacts, ValidatorFacts},
+    action::{Attributes, Basis, ListKind, Property},
+    facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
 };
 
@@ -59,6 +59,9 @@ impl Display for Change {
             }
             Change::ContractAdministrator { contract, before, after } => {
                 sides(f, &format!("administrator of contract {contract}"), before.as_ref(), after.as_ref())
+            }
+            Change::Attributes { contract, before, after } => {
+                sides(f, &format!("attributes of contract {contract}"), before.as_ref(), after.as_ref())
             }
             Change::Limit { id, before, after } => {
                 sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
@@ -214,6 +217,22 @@ impl Display for Halt {
             Halt::Retired { basis } => {
                 write!(f, "retired for good; basis {:?} {}", basis.reference, basis.document)
             }
+        }
+    }
+}
+
+impl Display for Attested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, attributes } = self;
+        let Attributes { auditor, report, properties, rating, source, compiler, valid_until } = attributes;
+        write!(f, "rating {rating}; audited by {auditor:?}, report {report}")?;
+        for Property { text, proof } in properties {
+            write!(f, "; proven {text:?}, proof {proof}")?;
+        }
+        write!(f, "; source {source} by {compiler:?}; code {code}")?;
+        match valid_until {
+            0 => f.write_str("; for good"),
+            until => write!(f, "; until {until} (Unix seconds)"),
         }
     }
 }

@@ -10,8 +10,8 @@ use concordat_types::Role;
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
-    action::{BarTarget, Basis, ListKind, Scope, is_policy_id},
-    facts::{KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
+    action::{Attributes, BarTarget, Basis, ListKind, Scope, is_policy_id},
+    facts::{Attested, KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     wire,
 };
@@ -32,6 +32,7 @@ const CONTRACT_ADMINISTRATOR: u8 = 9;
 const IDENTITY: u8 = 20;
 const BAR: u8 = 21;
 const LIMIT: u8 = 10;
+const ATTRIBUTES: u8 = 11;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -125,6 +126,9 @@ fn change_row(change: &Change) -> ChangeRow {
             maybe(before, |account| *account),
             maybe(after, |account| *account),
         ),
+        Change::Attributes { contract, before, after } => {
+            row(ATTRIBUTES, contract.as_slice(), maybe(before, attested_row), maybe(after, attested_row))
+        }
         Change::Limit { id, before, after } => {
             row(LIMIT, id.as_bytes(), maybe(before, limit_row), maybe(after, limit_row))
         }
@@ -194,6 +198,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
             contract: Address::try_from(key.as_ref()).ok()?,
             before: read(before, Some)?,
             after: read(after, Some)?,
+        },
+        ATTRIBUTES => Change::Attributes {
+            contract: Address::try_from(key.as_ref()).ok()?,
+            before: read(before, attested)?,
+            after: read(after, attested)?,
         },
         LIMIT => Change::Limit {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
@@ -396,6 +405,21 @@ fn policy_row(text: &str) -> PolicyRow {
 
 fn policy(row: PolicyRow) -> Option<String> {
     Some(row.text)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AttestedRow {
+    code: B256,
+    attributes: Attributes,
+}
+
+fn attested_row(attested: &Attested) -> AttestedRow {
+    AttestedRow { code: attested.code, attributes: attested.attributes.clone() }
+}
+
+fn attested(row: AttestedRow) -> Option<Attested> {
+    let AttestedRow { code, attributes } = row;
+    Some(Attested { code, attributes })
 }
 
 #[derive(RlpEncodable, RlpDecodable)]

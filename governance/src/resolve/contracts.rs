@@ -128,7 +128,10 @@ fn check_administrator<F: Facts>(account: Address, facts: &mut F) -> Result<(), 
 }
 
 /// A contract that can be stopped and administered: one that is there, no part of the chain, and not retired.
-fn known<F: Facts>(contract: Address, facts: &mut F) -> Result<ContractFacts, ResolveError<F::Error>> {
+pub(super) fn known<F: Facts>(
+    contract: Address,
+    facts: &mut F,
+) -> Result<ContractFacts, ResolveError<F::Error>> {
     let known = facts.contract(contract).map_err(ResolveError::Facts)?;
     let known = known.ok_or(Refusal::ContractUnknown { contract })?;
     if known.system {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
-    action::{BarTarget, ListKind, Scope},
+    action::{Attributes, BarTarget, ListKind, Scope},
     committee::MAX_WEIGHT,
-    facts::{Ability, Halted, LimitFacts, Membership, PolicyFacts},
+    facts::{Ability, Attested, Halted, LimitFacts, Membership, PolicyFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -17,6 +17,9 @@ use crate::{kit::*, lifecycle::admission};
 /// Sequences of acts, and acts in each.
 const SEQUENCES: u64 = 100_000;
 const ACTS: u64 = 36;
+
+/// Who has attested something before the first act.
+const OLD: &str = "Old";
 
 /// Reproducible numbers (SplitMix64).
 struct Random(u64);
@@ -145,6 +148,8 @@ impl Run {
         // Imposed before the first act.
         world.bars.insert(BarTarget::Account(operator(0)), basis());
         world.bars.insert(BarTarget::Node(B256::repeat_byte(21)), basis());
+        let attributes = Attributes { auditor: OLD.into(), ..attributes(50) };
+        world.attributes.insert(contract(1), Attested { code: B256::ZERO, attributes });
         let old = LimitFacts { limit: Bytes::from_static(b"one"), proposal: 0 };
         world.limits.insert("daily".into(), old);
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
@@ -264,7 +269,9 @@ impl Run {
     fn contract(&mut self) -> Action {
         let it = self.random.pick(&[contract(0), contract(0), contract(1), contract(2), system_contract()]);
         let index = self.random.index(self.banks);
-        match self.random.below(9) {
+        match self.random.below(12) {
+            9 | 10 => set_attributes(it, self.random.pick(&[20, 90])),
+            11 => revoke_attributes(contract(1)),
             0 | 1 => freeze_contract(it),
             2 => Action::FreezeContract { contract: it, basis: basis(), until: self.world.height + 3 },
             3 | 7 => unfreeze_contract(it),
@@ -473,6 +480,18 @@ impl Run {
         self.check_policies();
         self.check_identities();
         self.check_limits();
+        self.check_attributes();
+    }
+
+    /// What is attested of a contract is what an executed proposal said, of the code that the contract had.
+    fn check_attributes(&self) {
+        let decided = |attested: &&Attested| attested.attributes.auditor != OLD;
+        for (contract, attested) in self.world.attributes.iter().filter(|(_, it)| decided(it)) {
+            assert_eq!(attested.code, self.world.contracts[contract].code);
+            let said = Action::SetAttributes { contract: *contract, attributes: attested.attributes.clone() };
+            let mut decided = self.model.iter().zip(&self.world.proposals);
+            assert!(decided.any(|(it, (_, action))| it.outcome == Some("executed") && *action == said));
+        }
     }
 
     /// Of the accounts of an identity none but one can ever act again, and each leads to it. No validator's node is
@@ -578,9 +597,10 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     }
     let contracts = [Kind::FreezeContract, Kind::UnfreezeContract, Kind::RetireContract];
     let others = [Kind::SetContractAdministrator, Kind::EmergencyFreezeContract, Kind::SetDeployList];
+    let lives = [Kind::SetAttributes, Kind::RevokeAttributes];
     let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
     let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
-    for kind in texts.into_iter().chain(contracts).chain(others).chain(identities) {
+    for kind in texts.into_iter().chain(contracts).chain(others).chain(lives).chain(identities) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -8,11 +8,11 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{BarTarget, Basis, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Scope},
     effect::{Change, End, Halt},
     facts::{
-        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts, Membership,
-        OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
+        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
     lifecycle,
 };
@@ -50,6 +50,8 @@ pub struct World {
     pub policies: BTreeMap<String, PolicyFacts>,
     pub deploy_list: (ListKind, BTreeSet<Address>),
     pub contracts: BTreeMap<Address, ContractFacts>,
+    pub time_secs: u64,
+    pub attributes: BTreeMap<Address, Attested>,
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
     pub limits: BTreeMap<String, LimitFacts>,
@@ -188,6 +190,19 @@ pub fn unfreeze_contract(contract: Address) -> Action {
 
 pub fn retire_contract(contract: Address) -> Action {
     Action::RetireContract { contract, basis: basis() }
+}
+
+/// Attributes of this rating, for good.
+pub fn attributes(rating: u8) -> Attributes {
+    Attributes { auditor: "Lab".into(), rating, compiler: "solc".into(), ..Attributes::default() }
+}
+
+pub fn set_attributes(contract: Address, rating: u8) -> Action {
+    Action::SetAttributes { contract, attributes: attributes(rating) }
+}
+
+pub fn revoke_attributes(contract: Address) -> Action {
+    Action::RevokeAttributes { contract, basis: basis() }
 }
 
 pub fn administrator(contract: Address, administrator: Address) -> Action {
@@ -411,6 +426,10 @@ impl World {
                 Change::ContractAdministrator { contract, after, .. } => {
                     self.contracts.get_mut(&contract).unwrap().administrator = after;
                 }
+                Change::Attributes { contract, after, .. } => {
+                    self.attributes.remove(&contract);
+                    self.attributes.extend(after.map(|attested| (contract, attested)));
+                }
                 Change::Limit { id, after, .. } => {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
@@ -498,6 +517,10 @@ impl Facts for World {
 
     fn height(&self) -> u64 {
         self.height
+    }
+
+    fn time_secs(&self) -> u64 {
+        self.time_secs
     }
 
     fn committee(&mut self) -> Result<Committee, Infallible> {
@@ -599,6 +622,11 @@ impl Facts for World {
     fn contract(&mut self, address: Address) -> Result<Option<ContractFacts>, Infallible> {
         Ok(self.contracts.get(&address).cloned())
     }
+
+    fn attributes(&mut self, contract: Address) -> Result<Option<Attested>, Infallible> {
+        Ok(self.attributes.get(&contract).cloned())
+    }
+
     fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Infallible> {
         Ok(self.limits.get(id).cloned())
     }

@@ -2,6 +2,7 @@
 //! have, and random interleavings against an independent model.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod attributes;
 mod contracts;
 mod defects;
 mod identities;

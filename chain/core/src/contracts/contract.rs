@@ -8,6 +8,7 @@ use concordat_types::{B256, Bytes};
 use super::{
     abi::IContracts::{self as abi, IContractsCalls as Calls},
     acts::{Administering, MAX_ACCOUNTS, revert},
+    attributes,
     records::{Contract, ContractHalt, ContractState},
     tables::{self, EXISTING_ROWS, List},
 };
@@ -55,7 +56,7 @@ impl SystemContract for Contracts {
         }
         let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
         if !changes(selector) {
-            let output = view(asked, call.height, rows, meter)?;
+            let output = view(asked, call, rows, meter)?;
             return Ok(Reply { output: output.into(), effects: None });
         }
         let effects = act(asked, &mut Administering { call, rows, meter: &mut *meter })?;
@@ -88,7 +89,8 @@ fn act<R: Rows>(asked: Calls, to: &mut Administering<'_, R>) -> Result<Effects, 
 
 type Answer = Result<Vec<u8>, SystemError>;
 
-fn view(asked: Calls, height: u64, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
+fn view(asked: Calls, call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
+    let height = call.height;
     match asked {
         Calls::contractInfo(asked) => {
             meter.charge_each(EXISTING_ROWS, gas::ROW_READ)?;
@@ -116,6 +118,8 @@ fn view(asked: Calls, height: u64, rows: &mut impl Rows, meter: &mut GasMeter) -
             Ok(abi_kind(tables::deploy_list(rows)?))
         }
         Calls::isOnDeployList(asked) => listed(List::Deploy, asked.account, rows, meter),
+        Calls::attributes(asked) => attributes::attributes(asked.contractAddress, call, rows, meter),
+        Calls::rating(asked) => attributes::rating(asked.contractAddress, call, rows, meter),
         Calls::version(_) => Ok(VERSION.abi_encode()),
         _ => Err(revert(abi::MalformedCall {})),
     }

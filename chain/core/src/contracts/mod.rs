@@ -5,6 +5,7 @@
 //! | `records`, `tables` | rows |
 //! | `known` | what execution knows of what a transaction or call is about, charged for before it is read |
 //! | `made` | the rows of contracts that a transaction has made |
+//! | `attributes` | what is attested of contracts, and whether it holds |
 //! | `acts` | what an administrator changes |
 //! | `contract` | the Solidity face |
 //!
@@ -13,12 +14,14 @@
 
 pub mod abi;
 mod acts;
+mod attributes;
 mod contract;
 mod known;
 mod made;
 mod records;
 pub(crate) mod tables;
 
+pub use attributes::ContractAttributes;
 pub use contract::Contracts;
 pub use known::Halted;
 pub(crate) use known::{Known, Place, known};

@@ -3,7 +3,10 @@
 use concordat_permissions::ListKind;
 use concordat_types::{Address, Bytes, ReadError};
 
-use super::records::{Contract, ContractHalt};
+use super::{
+    attributes::ContractAttributes,
+    records::{Contract, ContractHalt},
+};
 use crate::{
     account::corrupt,
     identity::{
@@ -19,6 +22,7 @@ const METHOD_LISTS: u8 = 0x41;
 const LISTED: u8 = 0x42;
 const DEPLOY_LIST: u8 = 0x43;
 const HALTS: u8 = 0x44;
+const ATTRIBUTES: u8 = 0x45;
 
 /// What a member's row says: it is there.
 const MEMBER: &[u8] = &[1];
@@ -83,6 +87,11 @@ pub(crate) fn halt_key(contract: Address) -> RowKey {
     RowKey::new(HALTS, contract.as_slice())
 }
 
+/// Key of the row of what is attested of a contract.
+pub(crate) fn attributes_key(contract: Address) -> RowKey {
+    RowKey::new(ATTRIBUTES, contract.as_slice())
+}
+
 /// What puts a kind of list in its row.
 pub(crate) fn kind_write(key: RowKey, kind: ListKind) -> Write {
     (key, (kind != ListKind::None).then(|| kind.to_row()))
@@ -121,6 +130,14 @@ pub(crate) fn halt(rows: &mut impl Rows, contract: Address) -> Result<ContractHa
     required(rows, &halt_key(contract))
 }
 
+/// What is attested of a contract, whether it still holds or not.
+pub(crate) fn attributes(
+    rows: &mut impl Rows,
+    contract: Address,
+) -> Result<Option<ContractAttributes>, ReadError> {
+    read(rows, &attributes_key(contract))
+}
+
 #[cfg(test)]
 mod tests {
     use concordat_types::StateKey;
@@ -139,6 +156,7 @@ mod tests {
             (List::Method(contract, method).member_key(account), format!("42/{one}{three}{two}")),
             (deploy_list_key(), "43/".to_owned()),
             (halt_key(contract), format!("44/{one}")),
+            (attributes_key(contract), format!("45/{one}")),
         ];
         for (key, golden) in keys {
             assert_eq!(key.to_string(), golden);

@@ -6,7 +6,7 @@ use concordat_governance::{
     Action, Committee, Effect, Member,
     action::{BarTarget, Basis},
     effect::{Change, End, Freeze, Halt, Listed, Seat},
-    facts::{Bound, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    facts::{Attested, Bound, Frozen, Membership, OrganisationFacts, ValidatorFacts},
 };
 use concordat_permissions::{ListKind, PolicyId};
 use concordat_pki_verify::Purpose;
@@ -16,8 +16,8 @@ use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, 
 use crate::{
     account::corrupt,
     contracts::{
-        self, Contract, ContractHalt, ContractState,
-        tables::{List, contract_key, deploy_list_key, halt_key, kind_write},
+        self, Contract, ContractAttributes, ContractHalt, ContractState,
+        tables::{List, attributes_key, contract_key, deploy_list_key, halt_key, kind_write},
     },
     identity::{
         self, Bar, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord, bars,
@@ -87,6 +87,10 @@ impl<R: Rows> Applier<'_, R> {
             Change::ContractHalt { contract, after, .. } => self.contract_halt(*contract, after.as_ref()),
             Change::ContractAdministrator { contract, after, .. } => {
                 self.contract_administrator(*contract, *after)
+            }
+            Change::Attributes { contract, after, .. } => {
+                self.attributes(*contract, after.as_ref());
+                Ok(())
             }
             Change::Limit { id, after, .. } => self.limit(id, after.as_ref()),
         }
@@ -386,6 +390,21 @@ impl<R: Rows> Applier<'_, R> {
         };
         self.effects.logs.push(log.encode_log_data());
         Ok(())
+    }
+
+    /// What contracts are told of each other from the next transaction on.
+    fn attributes(&mut self, contract: Address, after: Option<&Attested>) {
+        let (since, proposal) = (self.height, self.proposal);
+        let known = after.map(|attested| ContractAttributes { attested: attested.clone(), since, proposal });
+        self.write(attributes_key(contract), known.as_ref().map(ContractAttributes::to_row));
+        let log = abi::AttributesChanged {
+            contractAddress: contract,
+            attested: after.is_some(),
+            codeHash: after.map(|attested| attested.code).unwrap_or_default(),
+            rating: after.map_or(0, |attested| attested.attributes.rating),
+            proposalId: proposal,
+        };
+        self.effects.logs.push(log.encode_log_data());
     }
 
     /// A contract's row; of one that was there from the start, it is made now.

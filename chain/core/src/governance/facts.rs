@@ -6,8 +6,8 @@ use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::{BarTarget, Basis, ListKind, NewValidator},
     facts::{
-        Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts, Membership,
-        OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
+        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
 };
 use concordat_permissions::{PolicyId, Principal};
@@ -129,6 +129,10 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
 
     fn height(&self) -> u64 {
         self.height
+    }
+
+    fn time_secs(&self) -> u64 {
+        self.time_secs
     }
 
     fn committee(&mut self) -> Result<Committee, SystemError> {
@@ -297,7 +301,13 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
                 Some(halted(contracts::halt(self.rows, address)?, state))
             }
         };
-        Ok(Some(ContractFacts { system: false, administrator: contract.administrator, halted }))
+        let code = self.rows.code_hash(address)?.unwrap_or_default();
+        Ok(Some(ContractFacts { system: false, code, administrator: contract.administrator, halted }))
+    }
+
+    fn attributes(&mut self, contract: Address) -> Result<Option<Attested>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(contracts::attributes(self.rows, contract)?.map(|known| known.attested))
     }
 
     fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, SystemError> {

@@ -28,8 +28,8 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
         Ok(self.0.get(&key.state_key())?.map(Bytes::from))
     }
 
-    fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
-        Ok(account_state(self.0, address)?.code_hash.is_some())
+    fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
+        Ok(account_state(self.0, address)?.code_hash)
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy_primitives::{LogData, address, hex};
 use alloy_sol_types::SolCall as _;
-use concordat_types::{Address, Bytes, ReadError, StateKey, validator::ConsensusAddress};
+use concordat_types::{Address, B256, Bytes, ReadError, StateKey, validator::ConsensusAddress};
 
 pub(crate) use dispatch::SystemPrecompiles;
 
@@ -116,8 +116,13 @@ pub(crate) trait Rows {
     /// The row under a key.
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError>;
 
+    /// Keccak-256 of the code at an address; `None` where there is none.
+    fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError>;
+
     /// Whether there is code at an address.
-    fn has_code(&mut self, address: Address) -> Result<bool, ReadError>;
+    fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
+        Ok(self.code_hash(address)?.is_some())
+    }
 
     /// A contract's row. Where each call reads it, it is kept decoded.
     fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError>

@@ -22,6 +22,8 @@ fn the_artefacts_are_compiled_from_the_sources_beside_them() {
         ("Token.sol", include_str!("../data/contracts/Token.sol")),
         ("Probe.sol", include_str!("../data/contracts/Probe.sol")),
         ("IdentityToken.sol", include_str!("../data/contracts/IdentityToken.sol")),
+        ("TieredVault.sol", include_str!("../data/contracts/TieredVault.sol")),
+        ("IContracts.sol", include_str!("../../contracts/IContracts.sol")),
         ("IIdentityRegistry.sol", include_str!("../../contracts/IIdentityRegistry.sol")),
     ];
     for (name, source) in sources {

@@ -10,6 +10,7 @@ mod genesis;
 mod governance;
 mod identity;
 mod kit;
+mod lifecycle;
 mod permissions;
 mod recovery;
 mod refusals;

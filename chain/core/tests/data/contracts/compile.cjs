@@ -8,6 +8,8 @@ const files = {
   'Token.sol': path.join(__dirname, 'Token.sol'),
   'Probe.sol': path.join(__dirname, 'Probe.sol'),
   'IdentityToken.sol': path.join(__dirname, 'IdentityToken.sol'),
+  'TieredVault.sol': path.join(__dirname, 'TieredVault.sol'),
+  'IContracts.sol': path.join(__dirname, '../../../contracts/IContracts.sol'),
   'IIdentityRegistry.sol': path.join(__dirname, '../../../contracts/IIdentityRegistry.sol'),
 };
 const sources = {};

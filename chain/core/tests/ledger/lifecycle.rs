@@ -1,0 +1,252 @@
+//! The life of contracts: what is attested of them, and what others make of that during execution.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolError as _, SolEvent as _, sol};
+use concordat_core::{
+    CONTRACTS, CallRequest, CallStatus, contracts::abi::IContracts as contracts, gas,
+    governance::abi::IGovernance as governance,
+};
+use concordat_governance::{
+    Action,
+    action::{Attributes, Basis, Property},
+};
+use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
+
+use crate::{
+    governance::{Committee, execute, propose},
+    kit::{Actor, Consortium, Say, bytecode},
+    permissions::deploy,
+};
+
+sol! {
+    contract TieredVault {
+        error AboveLimit(uint256 amount, uint256 limit);
+        function deposit(address account, uint256 amount) external;
+        function withdraw(uint256 amount) external;
+        function limitOf(address caller) external view returns (uint256);
+        function balanceOf(address account) external view returns (uint256);
+    }
+    contract VaultClient {
+        function take(address vault, uint256 amount) external;
+    }
+}
+
+const LARGE: u64 = 1_000_000;
+const SMALL: u64 = 1_000;
+
+fn basis() -> Basis {
+    Basis { document: B256::repeat_byte(1), reference: "Finding 7".into() }
+}
+
+fn attributes(rating: u8, valid_until: u64) -> Attributes {
+    Attributes {
+        auditor: "Lab".into(),
+        report: B256::repeat_byte(2),
+        properties: vec![Property { text: "no reentrancy".into(), proof: B256::repeat_byte(3) }],
+        rating,
+        source: B256::repeat_byte(4),
+        compiler: "solc 0.8.37".into(),
+        valid_until,
+    }
+}
+
+fn rated(contract: Address, rating: u8) -> Action {
+    Action::SetAttributes { contract, attributes: attributes(rating, 0) }
+}
+
+fn revoked(contract: Address) -> Action {
+    Action::RevokeAttributes { contract, basis: basis() }
+}
+
+/// A governed chain with a vault and a contract that calls it.
+struct World {
+    committee: Committee,
+    operator: Actor,
+    vault: Address,
+    client: Address,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut committee = Committee::new();
+        let (developer, vault) = committee.net.deploy(bytecode("TieredVault").into());
+        let client = deploy(&mut committee.net, &developer, bytecode("VaultClient").into());
+        let operator = committee.net.actor("bank-b", Role::Operator);
+        let deposit = TieredVault::depositCall { account: client, amount: U256::from(LARGE * 10) };
+        committee.net.one(&operator.sign(&Say::call(vault, &deposit)));
+        Self { committee, operator, vault, client }
+    }
+
+    fn net(&mut self) -> &mut Consortium {
+        &mut self.committee.net
+    }
+
+    fn passes(&mut self, action: &Action) {
+        assert_eq!(self.committee.pass(action), 1, "{action:?}");
+    }
+
+    fn refused(&mut self, action: &Action) -> u16 {
+        self.committee.refused(0, &propose(action))
+    }
+
+    fn take(&self, amount: u64) -> Say {
+        let (vault, amount) = (self.vault, U256::from(amount));
+        Say::call(self.client, &VaultClient::takeCall { vault, amount })
+    }
+
+    /// The client takes an amount out of the vault.
+    fn takes(&mut self, amount: u64) -> Receipt {
+        let tx = self.operator.sign(&self.take(amount));
+        self.net().try_one(&tx)
+    }
+
+    fn limit(&self) -> u64 {
+        let told = self.committee.net.ask(self.vault, &TieredVault::limitOfCall { caller: self.client });
+        told.to()
+    }
+
+    fn rating(&self) -> u8 {
+        self.committee.net.ask(CONTRACTS, &contracts::ratingCall { contractAddress: self.client })
+    }
+
+    fn told(&self) -> contracts::Attributes {
+        self.committee.net.ask(CONTRACTS, &contracts::attributesCall { contractAddress: self.client })
+    }
+}
+
+#[test]
+fn a_vault_pays_large_amounts_to_a_safe_caller_and_small_ones_to_an_unsafe_one() {
+    let mut world = World::new();
+    assert_eq!(world.takes(SMALL).outcome, Outcome::Success);
+    let receipt = world.takes(SMALL + 1);
+    assert_eq!(receipt.outcome, Outcome::Reverted);
+    let error = TieredVault::AboveLimit::abi_decode(&receipt.output).unwrap();
+    assert_eq!((error.amount, error.limit), (U256::from(SMALL + 1), U256::from(SMALL)));
+    let client = world.client;
+    world.passes(&rated(client, 79));
+    assert_eq!(world.takes(SMALL + 1).outcome, Outcome::Reverted, "one below what the vault calls safe");
+    world.passes(&rated(client, 80));
+    assert_eq!(world.takes(LARGE).outcome, Outcome::Success);
+    assert_eq!(world.takes(LARGE + 1).outcome, Outcome::Reverted);
+    let left = world.net().height;
+    let vault = world.vault;
+    let balance = world.net().ask(vault, &TieredVault::balanceOfCall { account: client });
+    assert_eq!(balance, U256::from(LARGE * 9 - SMALL), "height {left}");
+    world.passes(&revoked(client));
+    assert_eq!(world.takes(SMALL + 1).outcome, Outcome::Reverted);
+}
+
+#[test]
+fn a_rating_binds_from_the_next_transaction_of_the_same_block() {
+    let mut world = World::new();
+    let client = world.client;
+    let id = world.committee.propose(&rated(client, 90));
+    world.committee.carry(id);
+    let (large, executed) = (world.take(LARGE), execute(id));
+    let World { committee, operator, .. } = &mut world;
+    let txs = [operator.sign(&large), committee.members[0].sign(&executed), operator.sign(&large)];
+    let block = committee.net.block(&txs);
+    let outcomes: Vec<_> = block.receipts.iter().map(|receipt| receipt.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Reverted, Outcome::Success, Outcome::Success]);
+    let log = governance::AttributesChanged::decode_log(&block.receipts[1].logs[1]).unwrap();
+    assert_eq!((log.contractAddress, log.attested, log.rating, log.proposalId), (client, true, 90, id));
+    assert_eq!(log.codeHash, world.told().codeHash);
+}
+
+#[test]
+fn a_rating_expires_by_the_time_of_the_block() {
+    let mut world = World::new();
+    let client = world.client;
+    let until = world.net().time_secs + 1_000;
+    world.passes(&Action::SetAttributes { contract: client, attributes: attributes(90, until) });
+    world.net().time_secs = until;
+    assert_eq!((world.rating(), world.limit(), world.told().holds), (90, LARGE, true));
+    assert_eq!(world.takes(LARGE).outcome, Outcome::Success);
+    assert_eq!(world.net().time_secs, until + 1);
+    assert_eq!((world.rating(), world.limit()), (0, SMALL));
+    assert_eq!(world.takes(LARGE).outcome, Outcome::Reverted);
+    let told = world.told();
+    assert_eq!((told.holds, told.rating, told.validUntil), (false, 90, until));
+    let over = Action::SetAttributes { contract: client, attributes: attributes(90, until) };
+    assert_eq!(world.refused(&over), 91);
+}
+
+#[test]
+fn a_rating_says_nothing_of_other_code() {
+    let mut world = World::new();
+    let client = world.client;
+    world.passes(&rated(client, 90));
+    // No transaction puts other code there; a call that only asks may pretend that it is there.
+    let input = alloy_sol_types::SolCall::abi_encode(&TieredVault::limitOfCall { caller: client });
+    let mut request = CallRequest { to: Some(world.vault), input: input.into(), ..Default::default() };
+    let ask = |world: &World, request: &CallRequest| {
+        let outcome = concordat_core::call(&world.committee.net.state, &world.committee.net.env(), request);
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.status, CallStatus::Success);
+        U256::from_be_slice(&outcome.output)
+    };
+    assert_eq!(ask(&world, &request), U256::from(LARGE));
+    let code = Some(Bytes::from_static(&[0x00]));
+    request.overrides.insert(client, concordat_core::AccountOverride { code, ..Default::default() });
+    assert_eq!(ask(&world, &request), U256::from(SMALL));
+}
+
+#[test]
+fn everything_attested_is_told_with_the_code_that_it_is_about() {
+    let mut world = World::new();
+    let client = world.client;
+    let nothing = world.told();
+    assert!(!nothing.holds && nothing.codeHash.is_zero() && nothing.auditor.is_empty());
+    world.passes(&rated(client, 90));
+    let (told, since) = (world.told(), world.net().height - 1);
+    let account = concordat_core::account_state(&world.net().state, client).unwrap();
+    assert_eq!(Some(told.codeHash), account.code_hash);
+    assert!(told.holds);
+    assert_eq!((told.auditor.as_str(), told.compiler.as_str()), ("Lab", "solc 0.8.37"));
+    assert_eq!((told.report, told.source), (B256::repeat_byte(2), B256::repeat_byte(4)));
+    assert_eq!((told.rating, told.validUntil, told.since, told.proposalId), (90, 0, since, 1));
+    assert_eq!(told.properties.len(), 1);
+    assert_eq!(
+        (told.properties[0].text.as_str(), told.properties[0].proof),
+        ("no reentrancy", B256::repeat_byte(3))
+    );
+    world.passes(&revoked(client));
+    assert!(world.told().codeHash.is_zero());
+    assert!(!world.net().state.values.contains_key(&StateKey::system(0x45, client.as_slice())));
+}
+
+#[test]
+fn nothing_is_attested_of_what_is_no_contract_of_the_chain_itself_or_retired() {
+    let mut world = World::new();
+    let client = world.client;
+    assert_eq!(world.refused(&rated(Address::repeat_byte(9), 90)), 80);
+    assert_eq!(world.refused(&rated(CONTRACTS, 90)), 81);
+    assert_eq!(world.refused(&revoked(client)), 90);
+    world.passes(&rated(client, 90));
+    assert_eq!(world.refused(&rated(client, 90)), 35);
+    world.passes(&Action::RetireContract { contract: client, basis: basis() });
+    assert_eq!(world.refused(&rated(client, 20)), 82);
+    assert_eq!(world.rating(), 90, "whether it answers is told elsewhere");
+    world.passes(&revoked(client));
+    assert_eq!(world.rating(), 0);
+}
+
+#[test]
+fn a_rating_costs_a_row_and_where_there_is_one_the_account() {
+    let mut world = World::new();
+    let client = world.client;
+    let cost = |world: &World, what: &dyn Fn(&Consortium) -> u64| what(&world.committee.net);
+    let rating = |net: &Consortium| {
+        net.ask_raw(CONTRACTS, &contracts::ratingCall { contractAddress: client }).gas_used
+    };
+    let all = |net: &Consortium| {
+        net.ask_raw(CONTRACTS, &contracts::attributesCall { contractAddress: client }).gas_used
+    };
+    let before = [cost(&world, &rating), cost(&world, &all)];
+    // Four bytes of the method and twenty of the address at 16, twelve of zeros at 4.
+    let intrinsic = 21_000 + 24 * 16 + 12 * 4;
+    assert_eq!(before, [intrinsic + gas::BASE + gas::ROW_READ; 2]);
+    world.passes(&rated(client, 90));
+    let after = [cost(&world, &rating), cost(&world, &all)];
+    assert_eq!(after, [before[0] + gas::ROW_READ, before[1] + gas::ROW_READ + gas::LISTED]);
+}
