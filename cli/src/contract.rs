@@ -7,13 +7,14 @@ use std::{
 
 use alloy_dyn_abi::{DynSolType, FunctionExt as _, JsonAbiExt as _, Specifier as _};
 use alloy_json_abi::{Function, JsonAbi};
-use alloy_primitives::{Address, Bytes, FixedBytes, TxKind};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, TxKind};
 use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
 use concordat_core::{CONTRACTS, contracts::abi::IContracts};
 use concordat_governance::action::ListKind;
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     client::{Client, NodeArgs},
@@ -69,6 +70,21 @@ pub enum ContractCommand {
     Attributes {
         /// The contract.
         contract: Address,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Approve of a proposal to deploy, or object to it, as one of its reviewers. A review is final.
+    Review {
+        /// The proposal's number.
+        proposal: u64,
+        /// approve, or object.
+        #[arg(value_parser = ["approve", "object"])]
+        verdict: String,
+        /// The report, of which the SHA-256 is kept.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        #[command(flatten)]
+        key: KeyArgs,
         #[command(flatten)]
         node: NodeArgs,
     },
@@ -179,6 +195,14 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
         }
         ContractCommand::Info { contract, node } => info(&node.connect()?, contract, json),
         ContractCommand::Attributes { contract, node } => attributes(&node.connect()?, contract, json),
+        ContractCommand::Review { proposal, verdict, report, key, node } => {
+            let call = IContracts::reviewCall {
+                id: proposal,
+                approves: verdict == "approve",
+                report: report.as_deref().map(fingerprint).transpose()?.unwrap_or_default(),
+            };
+            administer(&key, &node, call.abi_encode(), json)
+        }
         ContractCommand::List { contract, kind, listing } => {
             let input = list_call(contract, listing.method, kind);
             administer(&listing.key, &listing.node, input, json)
@@ -271,6 +295,12 @@ fn info(client: &Client, contract: Address, json: bool) -> Result<()> {
         })),
     });
     output::show(json, &said, |said| format!("{said:#}"))
+}
+
+/// SHA-256 of a file.
+fn fingerprint(file: &Path) -> Result<B256> {
+    let bytes = fs::read(file).wrap_err_with(|| file.display().to_string())?;
+    Ok(B256::from_slice(&Sha256::digest(bytes)))
 }
 
 fn attributes(client: &Client, contract: Address, json: bool) -> Result<()> {

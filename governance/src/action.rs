@@ -8,8 +8,10 @@ use concordat_types::{OrgId, Role};
 use serde::{Deserialize, Serialize};
 
 mod attributes;
+mod deployment;
 
 pub use attributes::{Attributes, MAX_ATTRIBUTE_BYTES, MAX_PROPERTIES, MAX_RATING, Property};
+pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 
 use crate::{
     Kind,
@@ -388,6 +390,13 @@ pub enum Action {
         /// Why.
         basis: Basis,
     },
+    /// Approves of a deployment.
+    DeployContract(Deployment),
+    /// Says whether deployments need such an approval.
+    RequireApproval {
+        /// Whether they do.
+        required: bool,
+    },
     /// Sets a run-time rule, or another one under its id.
     SetLimit {
         /// Which: as policies' ids.
@@ -489,6 +498,18 @@ pub enum ActionError {
         /// What it was.
         have: u8,
     },
+    /// Reviewers too many, or none.
+    #[error("{have} reviewers are named; 1 to {MAX_REVIEWERS} are allowed")]
+    Reviewers {
+        /// How many there were.
+        have: usize,
+    },
+    /// More reports than a deployment may have.
+    #[error("{have} reports are more than the {MAX_REPORTS} allowed")]
+    Reports {
+        /// How many there were.
+        have: usize,
+    },
     /// More properties than a contract may have.
     #[error("{have} properties are more than the {MAX_PROPERTIES} allowed")]
     Properties {
@@ -528,6 +549,8 @@ impl Action {
             Action::EmergencyFreezeContract { .. } => Kind::EmergencyFreezeContract,
             Action::SetAttributes { .. } => Kind::SetAttributes,
             Action::RevokeAttributes { .. } => Kind::RevokeAttributes,
+            Action::DeployContract(_) => Kind::DeployContract,
+            Action::RequireApproval { .. } => Kind::RequireApproval,
             Action::SetLimit { .. } => Kind::SetLimit,
             Action::RepealLimit { .. } => Kind::RepealLimit,
         }
@@ -596,6 +619,8 @@ impl Action {
             Action::SetAttributes { contract, attributes } => {
                 wire::encode(&AttributesRow { contract: *contract, attributes: attributes.clone() })
             }
+            Action::DeployContract(deployment) => wire::encode(deployment),
+            Action::RequireApproval { required } => wire::encode(&vec![*required]),
             Action::RevokeAttributes { contract, basis } => {
                 wire::encode(&ContractRow { contract: *contract, basis: basis.clone() })
             }
@@ -661,6 +686,7 @@ impl Action {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
             Action::SetAttributes { attributes, .. } => attributes.validate(),
+            Action::DeployContract(deployment) => deployment.validate(),
             Action::RevokeAttributes { basis, .. } => {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
@@ -848,6 +874,8 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let ContractRow { contract, basis } = row(payload)?;
             Action::RevokeAttributes { contract, basis }
         }
+        Kind::DeployContract => Action::DeployContract(row(payload)?),
+        Kind::RequireApproval => Action::RequireApproval { required: only(row(payload)?)? },
         Kind::SetLimit => {
             let LimitRow { id, limit } = row(payload)?;
             Action::SetLimit { id, limit }

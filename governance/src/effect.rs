@@ -188,6 +188,24 @@ pub enum Change {
         /// As it will be.
         after: Option<Attested>,
     },
+    /// Who may deploy what.
+    Approval {
+        /// SHA-256 of the init code.
+        code: B256,
+        /// The identity that may.
+        deployer: Address,
+        /// Through which height it could.
+        before: Option<u64>,
+        /// Through which height it will be able to.
+        after: Option<u64>,
+    },
+    /// Whether deployments need an approval.
+    ApprovalRule {
+        /// As it is.
+        before: bool,
+        /// As it will be.
+        after: bool,
+    },
     /// A run-time rule. Its canonical bytes are told; programs show them as JSON.
     Limit {
         /// Which.

@@ -259,6 +259,15 @@ pub trait Facts {
     /// What is attested of a contract, whether it still holds or not.
     fn attributes(&mut self, contract: Address) -> Result<Option<Attested>, Self::Error>;
 
+    /// The last height at which an identity may deploy init code of this SHA-256; `None` if that was never approved.
+    fn approval(&mut self, code: B256, deployer: Address) -> Result<Option<u64>, Self::Error>;
+
+    /// Whether deployments need such an approval.
+    fn approval_required(&mut self) -> Result<bool, Self::Error>;
+
+    /// Whether an identity approves of a proposal or objects to it; `None` if it has not said yet.
+    fn review(&mut self, proposal: u64, reviewer: Address) -> Result<Option<bool>, Self::Error>;
+
     /// The run-time rule that is in force under an id.
     fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Self::Error>;
 

@@ -91,6 +91,10 @@ kinds! {
     SetAttributes = 85, "set-attributes";
     /// Nothing is attested of a contract any more.
     RevokeAttributes = 86, "revoke-attributes";
+    /// A deployment is approved, once its reviewers have.
+    DeployContract = 87, "deploy-contract";
+    /// Whether deployments need such an approval.
+    RequireApproval = 88, "require-approval";
 }
 
 impl Kind {
@@ -155,7 +159,7 @@ mod tests {
              51 bar-account, 52 lift-bar, 53 bar-node, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
              68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
              83 set-contract-administrator, 84 emergency-freeze-contract, \
-             85 set-attributes, 86 revoke-attributes"
+             85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval"
         );
     }
 }

@@ -16,7 +16,10 @@ use concordat_types::Role;
 
 use crate::{
     Action, Ballot, Choice, Committee, Effect, Facts, Kind, Proposal, Refusal, ResolveError, Status,
-    facts::Ability, proposal::MAX_REASON_BYTES, resolve::resolve, tally::Tally,
+    facts::Ability,
+    proposal::MAX_REASON_BYTES,
+    resolve::{check_proposer, objection, resolve},
+    tally::Tally,
 };
 
 /// What is to be announced.
@@ -64,6 +67,7 @@ pub fn decide_proposal<F: Facts>(
     let kind = Kind::from_code(code).ok_or(Refusal::UnknownKind { code })?;
     let action = Action::decode(kind, payload).map_err(Refusal::from)?;
     let digest = resolve(&action, facts)?.digest();
+    check_proposer(&action, sender, facts)?;
     let rule = facts.rule(kind).map_err(ResolveError::Facts)?;
     let created = facts.height();
     let closes = later(created, rule.voting_blocks)?;
@@ -164,6 +168,9 @@ pub fn decide_execution<F: Facts>(facts: &mut F, proposal: &Proposal, action: &A
     let rule = facts.rule(proposal.kind).map_err(ResolveError::Facts)?;
     if !tally(&committee, proposal, facts)?.meets(&rule) {
         return Ok(outcome(proposal, Status::Rejected, height));
+    }
+    if let Some(refusal) = objection(action, id, facts)? {
+        return Ok(outcome(proposal, failed(&refusal), height));
     }
     match resolve(action, facts) {
         Ok(effect) if effect.digest() == proposal.digest => {

@@ -182,12 +182,34 @@ pub enum Refusal {
     /// They would never hold.
     #[error("the attributes would hold until {until}; the block's time is {time}: give a later one")]
     AttributesOver { until: u64, time: u64 },
+    /// All reviewers are of the deployer's organisation.
+    #[error("all reviewers are of {organisation}, as the deployer is: name one of another organisation")]
+    ReviewersOfOne { organisation: OrgId },
+    /// Nobody reviews its own work, or twice.
+    #[error("{account} deploys, proposes or reviews this already: name another reviewer")]
+    ReviewerConcerned { account: Address },
+    /// Only developers deploy.
+    #[error("account {account} is a {role}; a deployment needs a developer")]
+    NotDeveloper { account: Address, role: Role },
+    /// Somebody has not said yet what it thinks.
+    #[error("proposal {id} waits for reviews by {}", list(.missing))]
+    ReviewsMissing { id: u64, missing: Vec<Address> },
+    /// A reviewer says no.
+    #[error("{account} objects to proposal {id}: mend what it found and propose that")]
+    ReviewObjects { id: u64, account: Address },
+    /// It would never bind.
+    #[error("the approval would end at height {until}; this is height {height}")]
+    ApprovalOver { until: u64, height: u64 },
     /// It is no run-time rule, or one too many.
     #[error("the rules that would result with {id} changed do not hold: {reason}")]
     LimitInvalid { id: String, reason: String },
     /// No such run-time rule.
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
+}
+
+fn list(accounts: &[Address]) -> String {
+    accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl Refusal {
@@ -247,6 +269,12 @@ impl Refusal {
             Self::NotAdministratorRole { .. } => 86,
             Self::AttributesUnknown { .. } => 90,
             Self::AttributesOver { .. } => 91,
+            Self::ReviewersOfOne { .. } => 92,
+            Self::ReviewerConcerned { .. } => 93,
+            Self::NotDeveloper { .. } => 94,
+            Self::ReviewsMissing { .. } => 95,
+            Self::ReviewObjects { .. } => 96,
+            Self::ApprovalOver { .. } => 97,
             Self::LimitInvalid { .. } => 76,
             Self::LimitUnknown { .. } => 77,
         }

@@ -8,6 +8,7 @@ mod accounts;
 mod attributes;
 mod committee;
 mod contracts;
+mod deployments;
 mod identities;
 mod limits;
 mod organisations;
@@ -17,6 +18,7 @@ mod validators;
 use std::collections::BTreeSet;
 
 use alloy_primitives::Address;
+pub(crate) use deployments::{check_proposer, objection};
 
 use crate::{
     Action, Committee, Effect, Facts, Kind, Refusal, ResolveError, effect::Change, facts::Ability,
@@ -84,6 +86,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::EmergencyFreezeContract { contract, basis } => contracts::emergency(*contract, basis, facts),
         Action::SetAttributes { contract, attributes } => attributes::set(*contract, attributes, facts),
         Action::RevokeAttributes { contract, .. } => attributes::revoke(*contract, facts),
+        Action::DeployContract(deployment) => deployments::approve(deployment, facts),
+        Action::RequireApproval { required } => deployments::require(*required, facts),
         Action::SetLimit { id, limit } => limits::set(id, limit, facts),
         Action::RepealLimit { id } => limits::repeal(id, facts),
     }?;

@@ -118,6 +118,8 @@ impl Rule {
             }
             // A contract may let others do more than before: time to look, and for a regulator to step in.
             Kind::SetAttributes => Self { timelock_blocks: 10, veto: true, ..rule },
+            Kind::DeployContract => rule,
+            Kind::RequireApproval => Self { timelock_blocks: 10, ..rule },
             // What is wrong should go at once.
             Kind::RevokeAttributes => Self { participation: HALF, approval: HALF, ..rule },
             Kind::FreezeContract => Self { participation: HALF, approval: HALF, ..rule },

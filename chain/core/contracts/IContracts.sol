@@ -94,6 +94,21 @@ interface IContracts {
     /// @notice Somebody else keeps a contract's lists.
     event AdministratorSet(address indexed contractAddress, address indexed administrator, address indexed by);
 
+    /// @notice A named reviewer approves of a proposal to deploy, or objects to it.
+    event Reviewed(uint64 indexed id, address indexed reviewer, bool approves, bytes32 report);
+
+    /// @notice Deployments need an approval by vote, and this one has none: the output of refused transactions, and the
+    ///         revert data where a contract makes another one without having been approved itself.
+    /// @param code SHA-256 of the init code; zero where a contract makes another one.
+    /// @param account The identity that deploys, or the contract that makes another one.
+    error ApprovalMissing(bytes32 code, address account);
+    /// @notice There is no open proposal to deploy of this number.
+    error NothingToReview(uint64 id);
+    /// @notice The proposal does not name this account as a reviewer.
+    error NotReviewer(uint64 id, address account);
+    /// @notice A review is final.
+    error ReviewedAlready(uint64 id, address account);
+
     /// @notice The call is refused, since the contract is frozen: the output of refused transactions and the revert
     ///         data of refused calls.
     /// @param until The last height at which it is; 0: until it is lifted.
@@ -141,6 +156,24 @@ interface IContracts {
 
     /// @notice Hands the contract's lists over to another account, which takes them from the next transaction on.
     function setAdministrator(address contractAddress, address administrator) external;
+
+    /// @notice Says as a named reviewer what the sender thinks of a proposal to deploy, once. The proposal is executed if
+    ///         all its reviewers approve, and fails if one objects.
+    /// @param report SHA-256 of the reviewer's report; zero: there is none.
+    function review(uint64 id, bool approves, bytes32 report) external;
+
+    /// @notice Whether deployments need an approval by vote.
+    function approvalRequired() external view returns (bool);
+
+    /// @notice The proposal that approves of a deployment, and the last height at which it does; zero: none.
+    /// @param code SHA-256 of the init code, the constructor's arguments included.
+    function approval(bytes32 code, address deployer) external view returns (uint64 proposalId, uint64 until);
+
+    /// @notice What a reviewer says of a proposal. At height 0 it has said nothing.
+    function reviewOf(uint64 id, address reviewer) external view returns (bool approves, bytes32 report, uint64 height);
+
+    /// @notice The proposal that approved of a contract's deployment; zero: none did.
+    function approvedBy(address contractAddress) external view returns (uint64 proposalId);
 
     /// @notice What is known of a contract.
     function contractInfo(address contractAddress) external view returns (ContractInfo memory);

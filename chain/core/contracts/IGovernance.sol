@@ -164,6 +164,10 @@ interface IGovernance {
     event ContractAdministratorChanged(address indexed contractAddress, address indexed administrator, uint64 indexed proposalId);
     /// @notice Something is attested of a contract's code, or no longer is; `rating` is zero then.
     event AttributesChanged(address indexed contractAddress, bool attested, bytes32 codeHash, uint8 rating, uint64 indexed proposalId);
+    /// @notice An identity may deploy init code of this SHA-256 through a height.
+    event DeploymentApproved(bytes32 indexed code, address indexed deployer, uint64 until, uint64 indexed proposalId);
+    /// @notice From the next transaction on, deployments need such an approval, or no longer do.
+    event ApprovalRuleChanged(bool required, uint64 indexed proposalId);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();

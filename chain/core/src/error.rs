@@ -2,7 +2,11 @@
 
 use concordat_types::{Address, ReadError, receipt::Outcome};
 
-use crate::{contracts::Halted, env::EnvError, permissions::Denial};
+use crate::{
+    contracts::{Halted, Unapproved},
+    env::EnvError,
+    permissions::Denial,
+};
 
 /// Why a transaction may not stand at its place in a block (docs/adr/0003).
 ///
@@ -116,6 +120,12 @@ pub enum TxInvalid {
         /// What stops it.
         halted: Halted,
     },
+    /// The same, where nobody has approved of the deployment.
+    #[error("{}: {unapproved}", Outcome::ApprovalMissing.describe())]
+    ApprovalMissing {
+        /// What nobody has approved.
+        unapproved: Unapproved,
+    },
     /// The same, where the policies refuse it.
     #[error("{}: {denial}", Outcome::NotPermitted.describe())]
     NotPermitted {
@@ -151,6 +161,7 @@ impl TxInvalid {
             },
             Self::ContractFrozen { .. } => "contract_frozen",
             Self::NotPermitted { .. } => "not_permitted",
+            Self::ApprovalMissing { .. } => "approval_missing",
         }
     }
 }

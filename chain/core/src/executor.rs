@@ -1,7 +1,7 @@
 //! Executes the transactions of one block, one after the other.
 
 use concordat_types::{
-    Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
+    Address, Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
     receipt::{MAX_OUTPUT_BYTES, Outcome},
 };
 use revm::context_interface::cfg::GasParams;
@@ -13,7 +13,7 @@ use crate::{
     evm::{self, ChainEvm, Run, RunStatus},
     identity::{IdentityEvent, tables},
     overlay::Overlay,
-    permissions::Asker,
+    permissions::{Asker, Sender},
     rules::{self, Bound},
     validity::{self, Refusal, Verdict},
 };
@@ -141,7 +141,8 @@ impl<R: StateReader> BlockExecutor<R> {
                 overlay.commit(state)?;
                 overlay.apply_staged()?;
                 // Who enrols makes no contract.
-                let rows = signer.map(|signer| contracts::rows_of(made, &signer, height));
+                let approved = approval(overlay, tx, signer.as_ref(), run.created, height)?;
+                let rows = signer.map(|signer| contracts::rows_of(made, &signer, height, approved));
                 overlay.write_made(rows.unwrap_or_default())?;
                 overlay.write_rows(counted)?;
             }
@@ -195,6 +196,19 @@ impl<R: StateReader> BlockExecutor<R> {
         let records = tables::validators(overlay)?;
         tables::validator_set(&records).map(Some).map_err(|error| ExecError::Internal(error.to_string()))
     }
+}
+
+/// The contract that a transaction has deployed, and the proposal that approves of that, if one does.
+fn approval<R: StateReader>(
+    overlay: &mut Overlay<R>,
+    tx: &VerifiedTx,
+    signer: Option<&Sender>,
+    created: Option<Address>,
+    height: u64,
+) -> Result<Option<(Address, u64)>, ExecError> {
+    let (Some(signer), Some(created)) = (signer, created) else { return Ok(None) };
+    let proposal = contracts::approved(overlay, tx.input(), signer.account, height)?;
+    Ok(proposal.map(|proposal| (created, proposal)))
 }
 
 fn receipt(tx: &VerifiedTx, run: Run) -> Receipt {

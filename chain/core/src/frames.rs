@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use concordat_permissions::Action;
-use concordat_types::{Address, Bytes, StateReader};
+use concordat_types::{Address, B256, Bytes, StateReader};
 use revm::{
     Inspector,
     context::{
@@ -38,12 +38,12 @@ use revm::{
 };
 
 use crate::{
-    contracts::{self, Halted, Known, Place},
+    contracts::{self, Halted, Known, Place, Unapproved},
     evm::{EvmContext, EvmResult, Machine},
     overlay::{Overlay, StateFailure},
     permissions::{Asker, Deed},
     rules::{Bound, SeenCall},
-    system::{GasMeter, SystemError, SystemPrecompiles, gas},
+    system::{GasMeter, Rows as _, SystemError, SystemPrecompiles, gas},
 };
 
 type Frame = EthFrame<EthInterpreter>;
@@ -237,9 +237,32 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let account = self.asker.as_ref().map_or(caller, |asker| asker.sender.account);
         let place = Place { account, height };
         let known = contracts::known(self.overlay(), meter, place, &deed)?;
-        let refusal = self.asker.as_ref().and_then(|asker| objection(asker, &deed, &known));
+        let mut refusal = self.asker.as_ref().and_then(|asker| objection(asker, &deed, &known));
+        if let (None, Action::Create, Some(maker)) = (&refusal, deed.action, deed.caller) {
+            refusal = self.unapproved(maker, meter)?;
+        }
         self.asked.insert(deed, refusal.clone());
         Ok(refusal)
+    }
+}
+
+impl<R: StateReader, I> ChainEvm<R, I> {
+    /// Why a contract makes no other one, where deployments need an approval: its own has none. Who only asks pays as
+    /// well, so that estimates suffice.
+    fn unapproved(&mut self, maker: Address, meter: &mut GasMeter) -> Result<Option<Bytes>, SystemError> {
+        if !self.overlay().approval_required()? || self.deploys(maker) {
+            return Ok(None);
+        }
+        meter.charge(gas::ROW_READ)?;
+        let approved = self.overlay().contract(maker)?.is_some_and(|contract| contract.approval.is_some());
+        let refused = self.asker.is_some() && !approved;
+        Ok(refused.then(|| Unapproved { code: B256::ZERO, account: maker }.abi_encode()))
+    }
+
+    /// Whether the running transaction deploys a contract: its constructor is a part of what was approved.
+    fn deploys(&self, contract: Address) -> bool {
+        let tx = self.machine.ctx.tx();
+        tx.kind.is_create() && contract == tx.caller.create(tx.nonce)
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) struct Overlay<R> {
     policies: Option<Arc<Policies>>,
     /// The run-time rules in force, once somebody has asked.
     limits: Option<Arc<LimitSet>>,
+    /// Whether deployments need an approval, once somebody has asked.
+    approval_required: Option<bool>,
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
     /// What the running transaction's system call will change if the transaction succeeds.
@@ -110,6 +112,7 @@ impl<R: StateReader> Overlay<R> {
             contracts: AddressMap::default(),
             policies: None,
             limits: None,
+            approval_required: None,
             events: Vec::new(),
             recent_signers: None,
             staged: None,
@@ -164,6 +167,16 @@ impl<R: StateReader> Overlay<R> {
         Ok(limits)
     }
 
+    /// Whether deployments need an approval at this place in the block.
+    pub(crate) fn approval_required(&mut self) -> Result<bool, ReadError> {
+        if let Some(required) = self.approval_required {
+            return Ok(required);
+        }
+        let required = contracts::tables::approval_required(self)?;
+        self.approval_required = Some(required);
+        Ok(required)
+    }
+
     fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
         if let Some(backing) = self.backings.get(&authority) {
             return Ok(backing.clone());
@@ -204,6 +217,7 @@ impl<R: StateReader> Overlay<R> {
         self.contracts.clear();
         self.policies = None;
         self.limits = None;
+        self.approval_required = None;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use revm::{
 };
 
 use crate::{
-    contracts::{self, Halted, Place},
+    contracts::{self, Halted, Place, Unapproved},
     env::{BlockEnv, MAX_INIT_CODE_BYTES, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
@@ -125,6 +125,8 @@ pub(crate) enum Refusal {
     Contract(Halted),
     /// By the policies.
     Policy(Denial),
+    /// Nobody has approved of the deployment.
+    Approval(Unapproved),
 }
 
 impl Refusal {
@@ -134,6 +136,7 @@ impl Refusal {
             Self::Standing(outcome) => *outcome,
             Self::Contract(_) => Outcome::ContractFrozen,
             Self::Policy(_) => Outcome::NotPermitted,
+            Self::Approval(_) => Outcome::ApprovalMissing,
         }
     }
 
@@ -143,6 +146,7 @@ impl Refusal {
             Self::Standing(_) => Bytes::new(),
             Self::Contract(halted) => halted.abi_encode(),
             Self::Policy(denial) => denial.abi_encode(),
+            Self::Approval(unapproved) => unapproved.abi_encode(),
         }
     }
 }
@@ -153,6 +157,7 @@ impl From<Refusal> for TxInvalid {
             Refusal::Standing(outcome) => Self::Refused { outcome },
             Refusal::Contract(halted) => Self::ContractFrozen { halted },
             Refusal::Policy(denial) => Self::NotPermitted { denial },
+            Refusal::Approval(unapproved) => Self::ApprovalMissing { unapproved },
         }
     }
 }
@@ -169,7 +174,8 @@ pub(crate) fn judge<R: StateReader>(
     }
 }
 
-/// Judges somebody enrolled: first by standing, then by whether the contract answers, then by the policies.
+/// Judges somebody enrolled: first by standing, then by whether the contract answers, then by the policies, then by
+/// whether a deployment has the approval that it may need.
 pub(crate) fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
     wish: &Wish<'_>,
@@ -186,10 +192,14 @@ pub(crate) fn judge_enrolled<R: StateReader>(
     if let Some(halted) = known.halted {
         return Ok(Verdict::Refuse(Refusal::Contract(halted)));
     }
-    Ok(match asker.ask(&deed, &known) {
-        Ok(()) => Verdict::Execute(asker),
-        Err(denial) => Verdict::Refuse(Refusal::Policy(denial)),
-    })
+    if let Err(denial) = asker.ask(&deed, &known) {
+        return Ok(Verdict::Refuse(Refusal::Policy(denial)));
+    }
+    let unapproved = match action {
+        Action::Deploy => contracts::unapproved(overlay, wish.input, enrolled.identity, env.height)?,
+        _ => None,
+    };
+    Ok(unapproved.map_or(Verdict::Execute(asker), |it| Verdict::Refuse(Refusal::Approval(it))))
 }
 
 /// Who asks the policies for what an enrolled account does.

@@ -32,6 +32,8 @@ pub enum Outcome {
     NotPermitted = 21,
     /// Not executed: the contract is frozen or retired; `output` says which of both.
     ContractFrozen = 22,
+    /// Not executed: nobody has approved of the deployment; `output` says which.
+    ApprovalMissing = 23,
     /// Executed, and undone by a run-time rule; `output` says which, and the one event is its alert.
     RuleViolated = 24,
     /// Not executed: the sender's identity is barred.
@@ -40,7 +42,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 12] = [
+    pub const ALL: [Outcome; 13] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -51,6 +53,7 @@ impl Outcome {
         Outcome::Frozen,
         Outcome::NotPermitted,
         Outcome::ContractFrozen,
+        Outcome::ApprovalMissing,
         Outcome::RuleViolated,
         Outcome::Barred,
     ];
@@ -89,6 +92,7 @@ impl Outcome {
             Outcome::Frozen => "refused: the sender's account is frozen",
             Outcome::NotPermitted => "refused: not permitted",
             Outcome::ContractFrozen => "refused: the contract is frozen or retired",
+            Outcome::ApprovalMissing => "refused: the deployment needs an approval by vote",
             Outcome::RuleViolated => "undone: a run-time rule is violated",
             Outcome::Barred => "refused: the sender is barred; only a vote of the committee lifts that",
         }

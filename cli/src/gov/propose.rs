@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use concordat_core::governance::abi::IGovernance;
 use concordat_governance::{
     Action, Effect, Kind,
-    action::{Admission, BarTarget, Basis, ListKind, NewValidator, Scope},
+    action::{Admission, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
 };
 use concordat_permissions::PolicyId;
 use concordat_types::{OrgId, genesis::GenesisPart};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Done, SenderArgs, ask, show};
-use crate::{keys, output, rule};
+use crate::{contract, keys, output, rule};
 
 /// Subcommands of `concordat gov propose`.
 #[derive(Subcommand)]
@@ -80,6 +80,10 @@ pub enum ProposeCommand {
     SetAttributes(Proposing<AttributesArgs>),
     /// Nothing is attested of a contract any more.
     RevokeAttributes(Proposing<ContractArgs>),
+    /// A developer may deploy a contract, once the named reviewers have approved (`concordat contract review`).
+    DeployContract(Box<Proposing<DeploymentArgs>>),
+    /// Whether deployments need such an approval.
+    RequireApproval(Proposing<RequireArgs>),
     /// A run-time rule, new or another one under its id, from its JSON (`concordat rule check`).
     SetLimit(Proposing<LimitArgs>),
     /// A run-time rule goes.
@@ -299,6 +303,41 @@ pub struct AttributesArgs {
 }
 
 #[derive(Args)]
+pub struct DeploymentArgs {
+    /// JSON artefact with `abi` and `bytecode`, as for `concordat contract deploy`.
+    #[arg(long, value_name = "FILE")]
+    artefact: PathBuf,
+    /// An argument of the constructor; repeat it for each, in order.
+    #[arg(long, value_name = "ARGUMENT")]
+    argument: Vec<String>,
+    /// The compiler's standard JSON input.
+    #[arg(long, value_name = "FILE")]
+    source: PathBuf,
+    /// The compiler, `solc 0.8.37` for example.
+    #[arg(long)]
+    compiler: String,
+    /// A report of an audit or a proof; repeat it for each.
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// Who may deploy it: a developer.
+    #[arg(long)]
+    deployer: Address,
+    /// Who has to approve of it; repeat it for each.
+    #[arg(long, value_name = "ACCOUNT", required = true)]
+    reviewer: Vec<Address>,
+    /// The last height at which it may be deployed.
+    #[arg(long)]
+    until: u64,
+}
+
+#[derive(Args)]
+pub struct RequireArgs {
+    /// on: they do; off: they do not.
+    #[arg(value_parser = ["on", "off"])]
+    required: String,
+}
+
+#[derive(Args)]
 pub struct RecoverArgs {
     /// The account of the lost key.
     account: Address,
@@ -417,6 +456,11 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
             submit(&args.sender, &Action::EmergencyFreezeContract { contract, basis }, json)
         }
         Command::SetAttributes(args) => args.propose(json),
+        Command::DeployContract(args) => args.propose(json),
+        Command::RequireApproval(args) => {
+            let required = args.what.required == "on";
+            submit(&args.sender, &Action::RequireApproval { required }, json)
+        }
         Command::RevokeAttributes(args) => {
             let (contract, basis) = args.what.read()?;
             submit(&args.sender, &Action::RevokeAttributes { contract, basis }, json)
@@ -590,6 +634,23 @@ impl Proposable for AttributesArgs {
         let attributes = serde_json::from_str(&text)
             .wrap_err_with(|| format!("{} does not hold attributes", self.file.display()))?;
         Ok(Action::SetAttributes { contract: self.contract, attributes })
+    }
+}
+
+impl Proposable for DeploymentArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let init_code = contract::init_code(&self.artefact, &self.argument)?;
+        let reports = self.report.iter().map(|file| document(file)).collect::<Result<_>>()?;
+        let reviewers = BTreeSet::from_iter(self.reviewer.iter().copied());
+        Ok(Action::DeployContract(Deployment {
+            code: B256::from_slice(&Sha256::digest(&init_code)),
+            source: document(&self.source)?,
+            compiler: self.compiler.clone(),
+            reports,
+            deployer: self.deployer,
+            reviewers: reviewers.into_iter().collect(),
+            until: self.until,
+        }))
     }
 }
 

@@ -23,6 +23,19 @@ fn attributes() -> Attributes {
     }
 }
 
+fn deployment() -> Deployment {
+    let (hash, account) = (B256::repeat_byte(3), Address::repeat_byte(7));
+    Deployment {
+        code: hash,
+        source: hash,
+        compiler: "solc".into(),
+        reports: vec![hash],
+        deployer: account,
+        reviewers: vec![account],
+        until: 500,
+    }
+}
+
 /// One of each kind, in the order of codes, with its payload.
 pub(crate) fn golden() -> Vec<(Action, String)> {
     let der = || vec![Bytes::from_static(b"der")];
@@ -127,6 +140,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             Action::RevokeAttributes { contract: account, basis: basis() },
             format!("f83f{account_hex}{basis_hex}"),
         ),
+        (
+            Action::DeployContract(deployment()),
+            format!("f897{key_hex}{key_hex}84736f6c63e1{key_hex}{account_hex}d5{account_hex}8201f4"),
+        ),
+        (Action::RequireApproval { required: true }, "c101".into()),
     ]
 }
 
@@ -367,4 +385,35 @@ fn attributes_hold_through_their_last_second() {
     let until = attributes();
     assert!(until.holds(500) && !until.holds(501));
     assert!(Attributes { valid_until: 0, ..until }.holds(u64::MAX));
+}
+
+#[test]
+fn deployments_name_reviewers_in_order_and_no_more_than_may_be() {
+    let with = |reviewers: std::ops::Range<u8>| {
+        let reviewers = reviewers.map(Address::repeat_byte).collect();
+        Action::DeployContract(Deployment { reviewers, ..deployment() })
+    };
+    assert_eq!(with(0..8).validate(), Ok(()));
+    for (reviewers, have) in [(0..0, 0), (0..9, 9)] {
+        assert_eq!(refused(with(reviewers)), ActionError::Reviewers { have });
+    }
+    let [one, two] = [1, 2].map(Address::repeat_byte);
+    for reviewers in [vec![two, one], vec![one, one]] {
+        let action = Action::DeployContract(Deployment { reviewers, ..deployment() });
+        assert_eq!(refused(action), ActionError::Unordered { what: "the reviewers" });
+    }
+    let reports = vec![B256::ZERO; 9];
+    let action = Action::DeployContract(Deployment { reports, ..deployment() });
+    assert_eq!(refused(action), ActionError::Reports { have: 9 });
+    let action = Action::DeployContract(Deployment { compiler: String::new(), ..deployment() });
+    assert_eq!(refused(action), ActionError::Text("the compiler"));
+}
+
+#[test]
+fn the_rule_on_approvals_has_one_form() {
+    let required = |payload: &[u8]| Action::decode(Kind::RequireApproval, payload);
+    assert_eq!(required(&[0xc1, 0x80]), Ok(Action::RequireApproval { required: false }));
+    for payload in [&[0xc1, 0x00][..], &[0xc1, 0x02], &[0xc2, 0x01, 0x01], &[0xc0], &[0x01]] {
+        assert_eq!(required(payload), Err(ActionError::Malformed(Kind::RequireApproval)));
+    }
 }

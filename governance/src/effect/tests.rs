@@ -435,3 +435,38 @@ fn people_and_machines_read_what_is_attested() {
     assert_eq!(json["changes"][0]["after"]["rating"], 90);
     assert_eq!(json["changes"][0]["after"]["properties"][0]["text"], "no overflow");
 }
+
+fn approval_effect() -> Effect {
+    let (code, deployer) = (B256::repeat_byte(4), Address::repeat_byte(6));
+    Effect {
+        kind: Kind::DeployContract,
+        action: B256::repeat_byte(9),
+        changes: vec![
+            Change::Approval { code, deployer, before: None, after: Some(500) },
+            Change::Approval { code, deployer, before: Some(9), after: Some(0) },
+            Change::ApprovalRule { before: false, after: true },
+        ],
+        quorum: None,
+    }
+}
+
+#[test]
+fn the_bytes_of_effects_on_approvals_are_golden_and_have_one_form() {
+    let effect = approval_effect();
+    check_form(&effect);
+    let key = format!("b4{}{}", "04".repeat(32), "06".repeat(20));
+    let changes = format!("f83c0c{key}8084c38201f4f83c0c{key}82c10982c180c80d8082c18082c101");
+    assert_eq!(hex::encode(effect.encode()), format!("f8ab0157a0{}f885{changes}c0", "09".repeat(32)));
+}
+
+#[test]
+fn people_read_who_may_deploy_what() {
+    let text = approval_effect().to_string();
+    for line in [
+        "  deployment of code (SHA-256) 0x0404040404040404040404040404040404040404040404040404040404040404 by 0x0606",
+        "\n    - none\n    + through height 500",
+        "  approval of deployments\n    - not needed\n    + needed",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in:\n{text}");
+    }
+}

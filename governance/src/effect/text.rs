@@ -63,6 +63,16 @@ impl Display for Change {
             Change::Attributes { contract, before, after } => {
                 sides(f, &format!("attributes of contract {contract}"), before.as_ref(), after.as_ref())
             }
+            Change::Approval { code, deployer, before, after } => {
+                let through = |until: &u64| format!("through height {until}");
+                let (before, after) = (before.as_ref().map(through), after.as_ref().map(through));
+                let what = format!("deployment of code (SHA-256) {code} by {deployer}");
+                sides(f, &what, before.as_ref(), after.as_ref())
+            }
+            Change::ApprovalRule { before, after } => {
+                let said = |required| if required { "needed" } else { "not needed" };
+                sides(f, "approval of deployments", Some(&said(*before)), Some(&said(*after)))
+            }
             Change::Limit { id, before, after } => {
                 sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
             }

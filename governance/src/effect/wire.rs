@@ -33,6 +33,8 @@ const IDENTITY: u8 = 20;
 const BAR: u8 = 21;
 const LIMIT: u8 = 10;
 const ATTRIBUTES: u8 = 11;
+const APPROVAL: u8 = 12;
+const APPROVAL_RULE: u8 = 13;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -129,6 +131,13 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Attributes { contract, before, after } => {
             row(ATTRIBUTES, contract.as_slice(), maybe(before, attested_row), maybe(after, attested_row))
         }
+        Change::Approval { code, deployer, before, after } => {
+            let key = [code.as_slice(), deployer.as_slice()].concat();
+            row(APPROVAL, &key, maybe(before, |until| vec![*until]), maybe(after, |until| vec![*until]))
+        }
+        Change::ApprovalRule { before, after } => {
+            row(APPROVAL_RULE, &[], wire::encode(&vec![*before]), wire::encode(&vec![*after]))
+        }
         Change::Limit { id, before, after } => {
             row(LIMIT, id.as_bytes(), maybe(before, limit_row), maybe(after, limit_row))
         }
@@ -204,6 +213,18 @@ fn change(row: &ChangeRow) -> Option<Change> {
             before: read(before, attested)?,
             after: read(after, attested)?,
         },
+        APPROVAL => {
+            let (code, deployer) = key.split_at_checked(32)?;
+            Change::Approval {
+                code: B256::try_from(code).ok()?,
+                deployer: Address::try_from(deployer).ok()?,
+                before: read(before, only)?,
+                after: read(after, only)?,
+            }
+        }
+        APPROVAL_RULE if key.is_empty() => {
+            Change::ApprovalRule { before: only(wire::decode(before)?)?, after: only(wire::decode(after)?)? }
+        }
         LIMIT => Change::Limit {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
             before: read(before, limit)?,
@@ -211,6 +232,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
         },
         _ => return None,
     })
+}
+
+fn only<T: Copy>(list: Vec<T>) -> Option<T> {
+    let [one] = *list.as_slice() else { return None };
+    Some(one)
 }
 
 /// `None` for bytes that are no record; `Some(None)` where there is none.

@@ -115,6 +115,17 @@ fn carries_alone(world: &World, rule: &Rule, proposer: Address, votes: &[(Addres
     carries(world, &eased, proposer, votes)
 }
 
+/// What comes of a proposal whose reviewers do not all approve.
+fn reviewed(world: &World, place: usize) -> Option<Result<&'static str, u16>> {
+    let Action::DeployContract(deployment) = &world.proposals[place].1 else { return None };
+    let said = |reviewer| world.reviews.get(&(place as u64 + 1, world.identity(reviewer))).copied();
+    let said: Vec<_> = deployment.reviewers.iter().map(said).collect();
+    if said.contains(&Some(false)) {
+        return Some(Ok("failed"));
+    }
+    said.contains(&None).then_some(Err(95))
+}
+
 /// The model beside the world, and what every act must leave true.
 struct Run {
     world: World,
@@ -269,7 +280,12 @@ impl Run {
     fn contract(&mut self) -> Action {
         let it = self.random.pick(&[contract(0), contract(0), contract(1), contract(2), system_contract()]);
         let index = self.random.index(self.banks);
-        match self.random.below(12) {
+        match self.random.below(16) {
+            12..=14 => {
+                let until = self.world.height + self.random.pick(&[10, 1_000]);
+                Action::DeployContract(deployment(&[operator(index), operator(0)], until))
+            }
+            15 => Action::RequireApproval { required: self.random.below(3) > 0 },
             9 | 10 => set_attributes(it, self.random.pick(&[20, 90])),
             11 => revoke_attributes(contract(1)),
             0 | 1 => freeze_contract(it),
@@ -314,7 +330,18 @@ impl Run {
                     votes: Vec::new(),
                     outcome: None,
                 });
+                self.review(&action);
             }
+        }
+    }
+
+    /// Some reviewers approve, few object, and few never say anything.
+    fn review(&mut self, action: &Action) {
+        let Action::DeployContract(deployment) = action else { return };
+        for reviewer in &deployment.reviewers {
+            let said = self.random.pick(&[Some(true), Some(true), Some(true), Some(false), None]);
+            let said = said.map(|said| ((self.model.len() as u64, self.world.identity(reviewer)), said));
+            self.world.reviews.extend(said);
         }
     }
 
@@ -425,6 +452,8 @@ impl Run {
             Err(18)
         } else if !carries(&before, &rule, *proposer, votes) {
             Ok("rejected")
+        } else if let Some(expected) = reviewed(&before, place) {
+            expected
         } else {
             let action = before.proposals[place].1.clone();
             Ok(match before.clone().resolve(&action) {
@@ -597,10 +626,13 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     }
     let contracts = [Kind::FreezeContract, Kind::UnfreezeContract, Kind::RetireContract];
     let others = [Kind::SetContractAdministrator, Kind::EmergencyFreezeContract, Kind::SetDeployList];
+    let approvals = [Kind::DeployContract, Kind::RequireApproval];
     let lives = [Kind::SetAttributes, Kind::RevokeAttributes];
     let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
     let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
-    for kind in texts.into_iter().chain(contracts).chain(others).chain(lives).chain(identities) {
+    for kind in
+        texts.into_iter().chain(contracts).chain(others).chain(lives).chain(approvals).chain(identities)
+    {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

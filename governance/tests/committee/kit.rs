@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
     effect::{Change, End, Halt},
     facts::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
@@ -52,6 +52,9 @@ pub struct World {
     pub contracts: BTreeMap<Address, ContractFacts>,
     pub time_secs: u64,
     pub attributes: BTreeMap<Address, Attested>,
+    pub approvals: BTreeMap<(B256, Address), u64>,
+    pub approval_required: bool,
+    pub reviews: BTreeMap<(u64, Address), bool>,
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
     pub limits: BTreeMap<String, LimitFacts>,
@@ -201,6 +204,23 @@ pub fn set_attributes(contract: Address, rating: u8) -> Action {
     Action::SetAttributes { contract, attributes: attributes(rating) }
 }
 
+pub fn developer(index: u8) -> Address {
+    account(index, Role::Developer)
+}
+
+/// A deployment by a developer of the first bank, which these review.
+pub fn deployment(reviewers: &[Address], until: u64) -> Deployment {
+    Deployment {
+        code: B256::repeat_byte(5),
+        source: B256::repeat_byte(6),
+        compiler: "solc".into(),
+        reports: vec![B256::repeat_byte(7)],
+        deployer: developer(0),
+        reviewers: BTreeSet::from_iter(reviewers.iter().copied()).into_iter().collect(),
+        until,
+    }
+}
+
 pub fn revoke_attributes(contract: Address) -> Action {
     Action::RevokeAttributes { contract, basis: basis() }
 }
@@ -266,7 +286,7 @@ impl World {
                 roots: fingerprints(&roots("first")),
             };
             world.organisations.insert(org(index), facts);
-            for role in [Role::CommitteeMember, Role::Operator] {
+            for role in [Role::CommitteeMember, Role::Operator, Role::Developer] {
                 world.enrol(index, role);
             }
             members.push(Member { address: member(index), organisation: org(index), weight: *weight });
@@ -430,6 +450,11 @@ impl World {
                     self.attributes.remove(&contract);
                     self.attributes.extend(after.map(|attested| (contract, attested)));
                 }
+                Change::Approval { code, deployer, after, .. } => {
+                    self.approvals.remove(&(code, deployer));
+                    self.approvals.extend(after.map(|until| ((code, deployer), until)));
+                }
+                Change::ApprovalRule { after, .. } => self.approval_required = after,
                 Change::Limit { id, after, .. } => {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
@@ -625,6 +650,18 @@ impl Facts for World {
 
     fn attributes(&mut self, contract: Address) -> Result<Option<Attested>, Infallible> {
         Ok(self.attributes.get(&contract).cloned())
+    }
+
+    fn approval(&mut self, code: B256, deployer: Address) -> Result<Option<u64>, Infallible> {
+        Ok(self.approvals.get(&(code, deployer)).copied())
+    }
+
+    fn approval_required(&mut self) -> Result<bool, Infallible> {
+        Ok(self.approval_required)
+    }
+
+    fn review(&mut self, proposal: u64, reviewer: Address) -> Result<Option<bool>, Infallible> {
+        Ok(self.reviews.get(&(proposal, reviewer)).copied())
     }
 
     fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, Infallible> {

@@ -5,6 +5,7 @@
 mod attributes;
 mod contracts;
 mod defects;
+mod deployments;
 mod identities;
 mod interleavings;
 mod kit;

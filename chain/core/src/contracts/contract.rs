@@ -8,7 +8,7 @@ use concordat_types::{B256, Bytes};
 use super::{
     abi::IContracts::{self as abi, IContractsCalls as Calls},
     acts::{Administering, MAX_ACCOUNTS, revert},
-    attributes,
+    approvals, attributes,
     records::{Contract, ContractHalt, ContractState},
     tables::{self, EXISTING_ROWS, List},
 };
@@ -38,6 +38,7 @@ const fn changes(selector: [u8; 4]) -> bool {
             | abi::addToMethodListCall::SELECTOR
             | abi::removeFromMethodListCall::SELECTOR
             | abi::setAdministratorCall::SELECTOR
+            | abi::reviewCall::SELECTOR
     )
 }
 
@@ -82,6 +83,7 @@ fn act<R: Rows>(asked: Calls, to: &mut Administering<'_, R>) -> Result<Effects, 
             to.change_method_list((asked.contractAddress, asked.method.0), &asked.accounts, false)
         }
         Calls::setAdministrator(asked) => to.set_administrator(asked.contractAddress, asked.administrator),
+        Calls::review(asked) => approvals::review(to.call, &asked, to.rows, to.meter),
         // `changes` let nothing else through.
         _ => Err(revert(abi::MalformedCall {})),
     }
@@ -120,6 +122,17 @@ fn view(asked: Calls, call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMe
         Calls::isOnDeployList(asked) => listed(List::Deploy, asked.account, rows, meter),
         Calls::attributes(asked) => attributes::attributes(asked.contractAddress, call, rows, meter),
         Calls::rating(asked) => attributes::rating(asked.contractAddress, call, rows, meter),
+        Calls::approvalRequired(_) => {
+            meter.charge(gas::ROW_READ)?;
+            Ok(tables::approval_required(rows)?.abi_encode())
+        }
+        Calls::approval(asked) => approval(asked.code, asked.deployer, rows, meter),
+        Calls::reviewOf(asked) => review_of(asked.id, asked.reviewer, rows, meter),
+        Calls::approvedBy(asked) => {
+            meter.charge(gas::ROW_READ)?;
+            let contract = tables::contract(rows, asked.contractAddress)?.unwrap_or_default();
+            Ok(contract.approval.unwrap_or_default().abi_encode())
+        }
         Calls::version(_) => Ok(VERSION.abi_encode()),
         _ => Err(revert(abi::MalformedCall {})),
     }
@@ -133,6 +146,23 @@ fn listed(list: List, account: Address, rows: &mut impl Rows, meter: &mut GasMet
     meter.charge_each(2, gas::ROW_READ)?;
     let identity = identity_of(rows, account)?;
     Ok(list.has(rows, identity)?.abi_encode())
+}
+
+fn approval(code: B256, deployer: Address, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
+    meter.charge_each(2, gas::ROW_READ)?;
+    let deployer = identity_of(rows, deployer)?;
+    let known = tables::approval(rows, code, deployer)?;
+    let (proposal, until) = known.map_or((0, 0), |known| (known.proposal, known.until));
+    Ok((proposal, until).abi_encode())
+}
+
+fn review_of(id: u64, reviewer: Address, rows: &mut impl Rows, meter: &mut GasMeter) -> Answer {
+    meter.charge_each(2, gas::ROW_READ)?;
+    let reviewer = identity_of(rows, reviewer)?;
+    let known = tables::review(rows, id, reviewer)?;
+    let (approves, report, height) =
+        known.map_or((false, B256::ZERO, 0), |known| (known.approves, known.report, known.height));
+    Ok((approves, report, height).abi_encode())
 }
 
 fn info(contract: Option<Contract>, height: u64) -> abi::ContractInfo {

@@ -21,8 +21,14 @@ pub(crate) fn made(state: &EvmState) -> BTreeSet<Address> {
     made.map(|(address, _)| *address).collect()
 }
 
-/// Their rows: the account that signed stands behind each, also of those that another contract has made for it.
-pub(crate) fn rows_of(made: BTreeSet<Address>, signer: &Sender, height: u64) -> Vec<Write> {
+/// Their rows: the account that signed stands behind each, also of those that another contract has made for it. What
+/// approves of the transaction's own deployment is said of the contract that this has made, and of no other.
+pub(crate) fn rows_of(
+    made: BTreeSet<Address>,
+    signer: &Sender,
+    height: u64,
+    approved: Option<(Address, u64)>,
+) -> Vec<Write> {
     let contract = Contract {
         creator: Some(signer.account),
         organisation: Some(signer.organisation.as_ref().clone()),
@@ -31,5 +37,11 @@ pub(crate) fn rows_of(made: BTreeSet<Address>, signer: &Sender, height: u64) -> 
         ..Contract::default()
     };
     let row = contract.to_row();
-    made.into_iter().map(|address| (tables::contract_key(address), Some(row.clone()))).collect()
+    let row = |address| match approved {
+        Some((own, proposal)) if own == address => {
+            Contract { approval: Some(proposal), ..contract.clone() }.to_row()
+        }
+        _ => row.clone(),
+    };
+    made.into_iter().map(|address| (tables::contract_key(address), Some(row(address)))).collect()
 }

@@ -5,6 +5,7 @@
 //! | `records`, `tables` | rows |
 //! | `known` | what execution knows of what a transaction or call is about, charged for before it is read |
 //! | `made` | the rows of contracts that a transaction has made |
+//! | `approvals` | reviewed and approved deployments, and what is refused without |
 //! | `attributes` | what is attested of contracts, and whether it holds |
 //! | `acts` | what an administrator changes |
 //! | `contract` | the Solidity face |
@@ -14,6 +15,7 @@
 
 pub mod abi;
 mod acts;
+mod approvals;
 mod attributes;
 mod contract;
 mod known;
@@ -21,6 +23,8 @@ mod made;
 mod records;
 pub(crate) mod tables;
 
+pub use approvals::{Approval, Review, Unapproved};
+pub(crate) use approvals::{approved, unapproved};
 pub use attributes::ContractAttributes;
 pub use contract::Contracts;
 pub use known::Halted;

@@ -50,6 +50,8 @@ pub struct Contract {
     pub list: ListKind,
     /// How many of its methods have a list that binds: without any, calls read none.
     pub method_lists: u32,
+    /// The proposal that approved of its deployment, if one did.
+    pub approval: Option<u64>,
 }
 
 // The numbers are part of the state and never change meaning.
@@ -58,6 +60,7 @@ const FROZEN: u8 = 1;
 const RETIRED: u8 = 2;
 
 #[derive(RlpEncodable, RlpDecodable)]
+#[rlp(trailing)]
 struct ContractRow {
     creator: Bytes,
     organisation: String,
@@ -67,6 +70,7 @@ struct ContractRow {
     until: u64,
     list: u8,
     method_lists: u32,
+    approval: Option<u64>,
 }
 
 impl Record for Contract {
@@ -85,13 +89,15 @@ impl Record for Contract {
             until,
             list: self.list.code(),
             method_lists: self.method_lists,
+            approval: self.approval,
         })
         .into()
     }
 
     fn from_row(row: &[u8]) -> Option<Self> {
-        let ContractRow { creator, organisation, administrator, created, state, until, list, method_lists } =
-            alloy_rlp::decode_exact(row).ok()?;
+        let decoded: ContractRow = alloy_rlp::decode_exact(row).ok()?;
+        let ContractRow { creator, organisation, administrator, created, state, until, .. } = decoded;
+        let ContractRow { list, method_lists, approval, .. } = decoded;
         let organisation = if organisation.is_empty() { None } else { Some(organisation.parse().ok()?) };
         let state = match (state, until) {
             (ACTIVE, 0) => ContractState::Active,
@@ -101,7 +107,10 @@ impl Record for Contract {
         };
         let (creator, administrator) = (account(&creator)?, account(&administrator)?);
         let list = ListKind::from_code(list)?;
-        Some(Self { creator, organisation, administrator, created, state, list, method_lists })
+        let contract =
+            Self { creator, organisation, administrator, created, state, list, method_lists, approval };
+        // One form only: a proposal's number at the end, or none.
+        (*contract.to_row() == *row).then_some(contract)
     }
 }
 
@@ -177,6 +186,7 @@ mod tests {
             state: ContractState::Frozen { until: 500 },
             list: ListKind::Deny,
             method_lists: 3,
+            approval: None,
         }
     }
 
@@ -189,6 +199,14 @@ mod tests {
             let contract = Contract { state, ..contract() };
             assert_eq!(Contract::from_row(&contract.to_row()), Some(contract));
         }
+        let approved = Contract { approval: Some(9), ..contract() };
+        assert_eq!(
+            hex::encode(approved.to_row()),
+            format!("f83994{one}8662616e6b2d6194{two}07018201f4020309")
+        );
+        assert_eq!(Contract::from_row(&approved.to_row()), Some(approved));
+        let zero = hex::decode("c9808080808080808080").unwrap();
+        assert_eq!(Contract::from_row(&zero), None, "no number in another form");
         assert_eq!(hex::encode(Contract::default().to_row()), "c88080808080808080");
         assert_eq!(Contract::from_row(&Contract::default().to_row()), Some(Contract::default()));
     }
@@ -205,6 +223,7 @@ mod tests {
                 until,
                 list,
                 method_lists: 0,
+                approval: None,
             })
         };
         assert!(Contract::from_row(&row(&[], "", 1, 5, 2)).is_some());

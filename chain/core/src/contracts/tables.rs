@@ -1,9 +1,10 @@
 //! The tables of contracts and lists over the rows of the state.
 
 use concordat_permissions::ListKind;
-use concordat_types::{Address, Bytes, ReadError};
+use concordat_types::{Address, B256, Bytes, ReadError};
 
 use super::{
+    approvals::{Approval, Review},
     attributes::ContractAttributes,
     records::{Contract, ContractHalt},
 };
@@ -23,6 +24,9 @@ const LISTED: u8 = 0x42;
 const DEPLOY_LIST: u8 = 0x43;
 const HALTS: u8 = 0x44;
 const ATTRIBUTES: u8 = 0x45;
+/// Approvals and the reviews before them. The lengths of their keys tell them apart.
+const APPROVALS: u8 = 0x46;
+const APPROVAL_RULE: u8 = 0x47;
 
 /// What a member's row says: it is there.
 const MEMBER: &[u8] = &[1];
@@ -92,6 +96,21 @@ pub(crate) fn attributes_key(contract: Address) -> RowKey {
     RowKey::new(ATTRIBUTES, contract.as_slice())
 }
 
+/// Key of the row of the approval of an init code, by its SHA-256, for an identity.
+pub(crate) fn approval_key(code: B256, deployer: Address) -> RowKey {
+    RowKey::new(APPROVALS, &[code.as_slice(), deployer.as_slice()].concat())
+}
+
+/// Key of the row of what an identity says of a proposal.
+pub(crate) fn review_key(proposal: u64, reviewer: Address) -> RowKey {
+    RowKey::new(APPROVALS, &[&proposal.to_be_bytes()[..], reviewer.as_slice()].concat())
+}
+
+/// What says whether deployments need an approval.
+pub(crate) fn approval_rule_write(required: bool) -> Write {
+    (RowKey::new(APPROVAL_RULE, &[]), required.then(|| Bytes::from_static(MEMBER)))
+}
+
 /// What puts a kind of list in its row.
 pub(crate) fn kind_write(key: RowKey, kind: ListKind) -> Write {
     (key, (kind != ListKind::None).then(|| kind.to_row()))
@@ -130,6 +149,33 @@ pub(crate) fn halt(rows: &mut impl Rows, contract: Address) -> Result<ContractHa
     required(rows, &halt_key(contract))
 }
 
+/// The approval of an init code for an identity; it may be over.
+pub(crate) fn approval(
+    rows: &mut impl Rows,
+    code: B256,
+    deployer: Address,
+) -> Result<Option<Approval>, ReadError> {
+    read(rows, &approval_key(code, deployer))
+}
+
+/// What an identity says of a proposal.
+pub(crate) fn review(
+    rows: &mut impl Rows,
+    proposal: u64,
+    reviewer: Address,
+) -> Result<Option<Review>, ReadError> {
+    read(rows, &review_key(proposal, reviewer))
+}
+
+/// Whether deployments need an approval.
+pub(crate) fn approval_required(rows: &mut impl Rows) -> Result<bool, ReadError> {
+    match rows.row(&approval_rule_write(true).0)?.as_ref().map(AsRef::as_ref) {
+        None => Ok(false),
+        Some(MEMBER) => Ok(true),
+        Some(_) => Err(corrupt("the rule on approvals of deployments")),
+    }
+}
+
 /// What is attested of a contract, whether it still holds or not.
 pub(crate) fn attributes(
     rows: &mut impl Rows,
@@ -157,6 +203,9 @@ mod tests {
             (deploy_list_key(), "43/".to_owned()),
             (halt_key(contract), format!("44/{one}")),
             (attributes_key(contract), format!("45/{one}")),
+            (approval_key(B256::repeat_byte(4), account), format!("46/{}{two}", "04".repeat(32))),
+            (review_key(5, account), format!("46/0000000000000005{two}")),
+            (approval_rule_write(true).0, "47/".to_owned()),
         ];
         for (key, golden) in keys {
             assert_eq!(key.to_string(), golden);

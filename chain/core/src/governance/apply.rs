@@ -16,8 +16,11 @@ use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, 
 use crate::{
     account::corrupt,
     contracts::{
-        self, Contract, ContractAttributes, ContractHalt, ContractState,
-        tables::{List, attributes_key, contract_key, deploy_list_key, halt_key, kind_write},
+        self, Approval, Contract, ContractAttributes, ContractHalt, ContractState,
+        tables::{
+            List, approval_key, approval_rule_write, attributes_key, contract_key, deploy_list_key, halt_key,
+            kind_write,
+        },
     },
     identity::{
         self, Bar, IdentityEvent, Organisation, OrganisationIndex, Record as _, ValidatorRecord, bars,
@@ -90,6 +93,16 @@ impl<R: Rows> Applier<'_, R> {
             }
             Change::Attributes { contract, after, .. } => {
                 self.attributes(*contract, after.as_ref());
+                Ok(())
+            }
+            Change::Approval { code, deployer, after, .. } => {
+                self.approval(*code, *deployer, *after);
+                Ok(())
+            }
+            Change::ApprovalRule { after, .. } => {
+                self.effects.writes.push(approval_rule_write(*after));
+                let log = abi::ApprovalRuleChanged { required: *after, proposalId: self.proposal };
+                self.effects.logs.push(log.encode_log_data());
                 Ok(())
             }
             Change::Limit { id, after, .. } => self.limit(id, after.as_ref()),
@@ -390,6 +403,16 @@ impl<R: Rows> Applier<'_, R> {
         };
         self.effects.logs.push(log.encode_log_data());
         Ok(())
+    }
+
+    /// Who may deploy an init code: from the next transaction on.
+    fn approval(&mut self, code: B256, deployer: Address, after: Option<u64>) {
+        let proposal = self.proposal;
+        let approval = after.map(|until| Approval { until, proposal });
+        self.write(approval_key(code, deployer), approval.as_ref().map(Approval::to_row));
+        let until = after.unwrap_or_default();
+        let log = abi::DeploymentApproved { code, deployer, until, proposalId: proposal };
+        self.effects.logs.push(log.encode_log_data());
     }
 
     /// What contracts are told of each other from the next transaction on.

@@ -310,6 +310,21 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         Ok(contracts::attributes(self.rows, contract)?.map(|known| known.attested))
     }
 
+    fn approval(&mut self, code: B256, deployer: Address) -> Result<Option<u64>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(contracts::approval(self.rows, code, deployer)?.map(|approval| approval.until))
+    }
+
+    fn approval_required(&mut self) -> Result<bool, SystemError> {
+        self.charge_rows(1)?;
+        Ok(contracts::approval_required(self.rows)?)
+    }
+
+    fn review(&mut self, proposal: u64, reviewer: Address) -> Result<Option<bool>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(contracts::review(self.rows, proposal, reviewer)?.map(|review| review.approves))
+    }
+
     fn limit(&mut self, id: &str) -> Result<Option<LimitFacts>, SystemError> {
         self.charge_rows(1)?;
         let Ok(id) = id.parse::<LimitId>() else { return Ok(None) };

@@ -3,19 +3,20 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolError as _, SolEvent as _, sol};
 use concordat_core::{
-    CONTRACTS, CallRequest, CallStatus, contracts::abi::IContracts as contracts, gas,
+    CONTRACTS, CallRequest, CallStatus, ExecError, contracts::abi::IContracts as contracts, gas,
     governance::abi::IGovernance as governance,
 };
 use concordat_governance::{
     Action,
-    action::{Attributes, Basis, Property},
+    action::{Attributes, Basis, Deployment, Property},
 };
 use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
-    governance::{Committee, execute, propose},
-    kit::{Actor, Consortium, Say, bytecode},
-    permissions::deploy,
+    governance::{Committee, execute, propose, refused},
+    kit::{Actor, Consortium, Probe, Say, bytecode},
+    permissions::{asked, deploy},
 };
 
 sol! {
@@ -249,4 +250,221 @@ fn a_rating_costs_a_row_and_where_there_is_one_the_account() {
     world.passes(&rated(client, 90));
     let after = [cost(&world, &rating), cost(&world, &all)];
     assert_eq!(after, [before[0] + gas::ROW_READ, before[1] + gas::ROW_READ + gas::LISTED]);
+}
+
+/// A governed chain with a developer of bank-a, and reviewers of bank-b and bank-c.
+struct Studio {
+    committee: Committee,
+    developer: Actor,
+    reviewers: [Actor; 2],
+}
+
+impl Studio {
+    fn new() -> Self {
+        let mut committee = Committee::new();
+        let developer = committee.net.actor("bank-a", Role::Developer);
+        let reviewers = ["bank-b", "bank-c"].map(|bank| committee.net.actor(bank, Role::Operator));
+        Self { committee, developer, reviewers }
+    }
+
+    fn net(&mut self) -> &mut Consortium {
+        &mut self.committee.net
+    }
+
+    fn deployment(&self, name: &str, until: u64) -> Deployment {
+        let mut reviewers: Vec<_> = self.reviewers.iter().map(|reviewer| reviewer.address).collect();
+        reviewers.sort();
+        Deployment {
+            code: fingerprint(name),
+            source: B256::repeat_byte(2),
+            compiler: "solc 0.8.37".into(),
+            reports: vec![B256::repeat_byte(3)],
+            deployer: self.developer.address,
+            reviewers,
+            until,
+        }
+    }
+
+    fn requires(&mut self, required: bool) {
+        assert_eq!(self.committee.pass(&Action::RequireApproval { required }), 1);
+    }
+
+    fn reviews(&mut self, reviewer: usize, id: u64, approves: bool) -> Receipt {
+        let tx = self.reviewers[reviewer].sign(&review(id, approves));
+        self.net().try_one(&tx)
+    }
+
+    /// A proposal is made, reviewed and carried; its number.
+    fn approves(&mut self, name: &str, until: u64) -> u64 {
+        let action = Action::DeployContract(self.deployment(name, until));
+        let id = self.committee.propose(&action);
+        for reviewer in 0..2 {
+            assert_eq!(self.reviews(reviewer, id, true).outcome, Outcome::Success);
+        }
+        self.committee.carry(id);
+        assert_eq!(self.committee.execute(id), 1);
+        id
+    }
+
+    fn deploys(&mut self, name: &str) -> Receipt {
+        let tx = self.developer.sign(&Say::deploy(bytecode(name).into()));
+        self.net().try_one(&tx)
+    }
+}
+
+fn fingerprint(name: &str) -> B256 {
+    B256::from_slice(&Sha256::digest(bytecode(name)))
+}
+
+fn review(id: u64, approves: bool) -> Say {
+    Say::call(CONTRACTS, &contracts::reviewCall { id, approves, report: B256::repeat_byte(8) })
+}
+
+#[test]
+fn a_deployment_is_reviewed_approved_and_made() {
+    let mut studio = Studio::new();
+    studio.requires(true);
+    let until = studio.net().height + 1_000;
+    let (code, deployer) = (fingerprint("Probe"), studio.developer.address);
+    let receipt = studio.deploys("Probe");
+    assert_eq!((receipt.outcome, receipt.gas_used), (Outcome::ApprovalMissing, 0));
+    let error = contracts::ApprovalMissing::abi_decode(&receipt.output).unwrap();
+    assert_eq!((error.code, error.account), (code, deployer));
+    assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), receipt);
+    let id = studio.approves("Probe", until);
+    let told = studio.net().ask(CONTRACTS, &contracts::approvalCall { code, deployer });
+    assert_eq!((told.proposalId, told.until), (id, until));
+    let receipt = studio.deploys("Probe");
+    assert_eq!(receipt.outcome, Outcome::Success);
+    let contract_address = receipt.contract_address.unwrap();
+    let by = |studio: &mut Studio, it| {
+        studio.net().ask(CONTRACTS, &contracts::approvedByCall { contractAddress: it })
+    };
+    assert_eq!(by(&mut studio, contract_address), id);
+    assert_eq!(studio.deploys("Token").outcome, Outcome::ApprovalMissing, "other code");
+    let other = studio.net().stranger("bank-a", Role::Developer, "another");
+    studio.net().enrol(&other);
+    let tx = other.sign(&Say::deploy(bytecode("Probe").into()));
+    assert_eq!(studio.net().try_one(&tx).outcome, Outcome::ApprovalMissing, "another developer");
+    studio.net().height = until;
+    assert_eq!(studio.deploys("Probe").outcome, Outcome::Success, "the last height");
+    assert_eq!(studio.deploys("Probe").outcome, Outcome::ApprovalMissing, "the height after that");
+    studio.requires(false);
+    let receipt = studio.deploys("Token");
+    assert_ne!(receipt.outcome, Outcome::ApprovalMissing);
+}
+
+#[test]
+fn the_pool_turns_away_what_has_no_approval_and_says_what_to_do() {
+    let mut studio = Studio::new();
+    studio.requires(true);
+    let tx = studio.developer.sign(&Say::deploy(bytecode("Probe").into()));
+    let Err(ExecError::Invalid(invalid)) = asked(studio.net(), &tx) else { panic!("the pool took it") };
+    assert_eq!(invalid.kind(), "approval_missing");
+    assert!(invalid.to_string().ends_with("propose it first (deploy-contract)"), "{invalid}");
+}
+
+#[test]
+fn a_contract_makes_others_if_its_own_deployment_was_approved() {
+    let mut studio = Studio::new();
+    let make = Probe::makeCall { value: U256::from(5) };
+    let old = studio.deploys("Probe").contract_address.unwrap();
+    let tx = studio.developer.sign(&Say::call(old, &make));
+    studio.net().one(&tx);
+    studio.requires(true);
+    let tx = studio.developer.sign(&Say::call(old, &make));
+    let receipt = studio.net().try_one(&tx);
+    assert_eq!(receipt.outcome, Outcome::Reverted);
+    let error = contracts::ApprovalMissing::abi_decode(&receipt.output).unwrap();
+    assert_eq!((error.code, error.account), (B256::ZERO, old));
+    let until = studio.net().height + 1_000;
+    studio.approves("Probe", until);
+    let new = studio.deploys("Probe").contract_address.unwrap();
+    // The first one writes a slot that was empty.
+    let [_, cost] = [0, 1].map(|_| {
+        let tx = studio.developer.sign(&Say::call(new, &make));
+        studio.net().one(&tx).gas_used
+    });
+    // What it makes was not approved by itself.
+    let child = new.create(1);
+    let told = studio.net().ask(CONTRACTS, &contracts::approvedByCall { contractAddress: child });
+    assert_eq!(told, 0);
+    studio.requires(false);
+    let tx = studio.developer.sign(&Say::call(new, &make));
+    let free = studio.net().one(&tx).gas_used;
+    assert_eq!(cost - gas::ROW_READ, free, "asking whether the maker is approved costs its row");
+}
+
+#[test]
+fn a_constructor_that_makes_contracts_is_a_part_of_what_was_approved() {
+    let mut studio = Studio::new();
+    studio.requires(true);
+    // create(0, 0, 0) in the constructor; the code that is left is one STOP.
+    let init: Bytes = Bytes::from_static(&[0x5f, 0x5f, 0x5f, 0xf0, 0x50, 0x60, 0x01, 0x5f, 0xf3]);
+    let until = studio.net().height + 1_000;
+    let code = B256::from_slice(&Sha256::digest(&init));
+    let action = Action::DeployContract(Deployment { code, ..studio.deployment("Probe", until) });
+    let id = studio.committee.propose(&action);
+    for reviewer in 0..2 {
+        assert!(studio.reviews(reviewer, id, true).outcome.succeeded());
+    }
+    studio.committee.carry(id);
+    assert_eq!(studio.committee.execute(id), 1);
+    let tx = studio.developer.sign(&Say::deploy(init));
+    assert_eq!(studio.net().try_one(&tx).outcome, Outcome::Success);
+}
+
+#[test]
+fn only_named_reviewers_review_open_proposals_to_deploy_and_once() {
+    let mut studio = Studio::new();
+    let until = studio.net().height + 500_000;
+    let action = Action::DeployContract(studio.deployment("Probe", until));
+    let id = studio.committee.propose(&action);
+    let receipt = studio.reviews(0, id, true);
+    let log = contracts::Reviewed::decode_log(&receipt.logs[0]).unwrap();
+    assert_eq!((log.id, log.reviewer, log.approves), (id, studio.reviewers[0].address, true));
+    assert_eq!(log.report, B256::repeat_byte(8));
+    let reviewer = studio.reviewers[0].address;
+    let told = studio.net().ask(CONTRACTS, &contracts::reviewOfCall { id, reviewer });
+    assert_eq!(
+        (told.approves, told.report, told.height),
+        (true, B256::repeat_byte(8), studio.net().height - 1)
+    );
+    let again = studio.reviews(0, id, false);
+    let error = contracts::ReviewedAlready::abi_decode(&again.output).unwrap();
+    assert_eq!((again.outcome, error.account), (Outcome::Reverted, reviewer));
+    let tx = studio.developer.sign(&review(id, true));
+    let receipt = studio.net().try_one(&tx);
+    let error = contracts::NotReviewer::abi_decode(&receipt.output).unwrap();
+    assert_eq!((error.id, error.account), (id, studio.developer.address));
+    let other = studio.committee.propose(&Action::RequireApproval { required: true });
+    for nothing in [other, 99] {
+        let receipt = studio.reviews(1, nothing, true);
+        assert_eq!(contracts::NothingToReview::abi_decode(&receipt.output).unwrap().id, nothing);
+    }
+    studio.committee.carry(id);
+    let late = execute(id);
+    let code = refused(&mut studio.committee.net, &studio.committee.members[1], &late);
+    assert_eq!(code, 95, "one review is missing");
+    assert!(studio.reviews(1, id, true).outcome.succeeded());
+    assert_eq!(studio.committee.execute(id), 1);
+    let over = studio.reviews(1, id, true);
+    assert_eq!(contracts::NothingToReview::abi_decode(&over.output).unwrap().id, id);
+}
+
+#[test]
+fn an_objection_ends_a_proposal_with_the_code_of_its_refusal() {
+    let mut studio = Studio::new();
+    let until = studio.net().height + 1_000;
+    let action = Action::DeployContract(studio.deployment("Probe", until));
+    let id = studio.committee.propose(&action);
+    assert!(studio.reviews(0, id, false).outcome.succeeded());
+    studio.committee.carry(id);
+    assert_eq!(studio.committee.execute(id), 2);
+    assert_eq!(studio.committee.proposal(id).refusal, 96);
+    let none = Action::DeployContract(Deployment {
+        reviewers: vec![studio.developer.address],
+        ..studio.deployment("Probe", until)
+    });
+    assert_eq!(studio.committee.refused(0, &propose(&none)), 93);
 }
