@@ -9,6 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolError as _;
 use clap::Args;
 use concordat_core::{
+    contracts::abi::IContracts,
     governance::abi::IGovernance,
     permissions::abi::IPermissions,
     rules::{Code, abi::IRules},
@@ -208,7 +209,7 @@ impl Client {
     }
 }
 
-/// What governance, the policies or a run-time rule say in revert data, if it is theirs.
+/// What governance, the policies, a run-time rule or the rule on approvals say in revert data, if it is theirs.
 pub fn refusal(data: &Value) -> Option<String> {
     let data: Bytes = serde_json::from_value(data.clone()).ok()?;
     if let Ok(refused) = IGovernance::Refused::abi_decode(&data) {

@@ -1,6 +1,6 @@
 //! The life of contracts: what is attested of them, and what others make of that during execution.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolError as _, SolEvent as _, sol};
 use concordat_core::{
     CONTRACTS, CallRequest, CallStatus, ExecError, contracts::abi::IContracts as contracts, gas,
@@ -8,7 +8,7 @@ use concordat_core::{
 };
 use concordat_governance::{
     Action,
-    action::{Attributes, Basis, Deployment, Property},
+    action::{Attributes, Basis, Deployment, Property, Scope},
 };
 use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
 use sha2::{Digest as _, Sha256};
@@ -327,7 +327,11 @@ fn a_deployment_is_reviewed_approved_and_made() {
     let until = studio.net().height + 1_000;
     let (code, deployer) = (fingerprint("Probe"), studio.developer.address);
     let receipt = studio.deploys("Probe");
-    assert_eq!((receipt.outcome, receipt.gas_used), (Outcome::ApprovalMissing, 0));
+    assert_eq!(
+        (receipt.outcome, receipt.outcome.code(), receipt.gas_used),
+        (Outcome::ApprovalMissing, 23, 0)
+    );
+    assert_eq!(receipt.output[..4], keccak256("ApprovalMissing(bytes32,address)")[..4]);
     let error = contracts::ApprovalMissing::abi_decode(&receipt.output).unwrap();
     assert_eq!((error.code, error.account), (code, deployer));
     assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), receipt);
@@ -467,4 +471,18 @@ fn an_objection_ends_a_proposal_with_the_code_of_its_refusal() {
         ..studio.deployment("Probe", until)
     });
     assert_eq!(studio.committee.refused(0, &propose(&none)), 93);
+}
+
+#[test]
+fn a_reviewer_that_is_not_in_good_standing_reviews_nothing() {
+    let mut studio = Studio::new();
+    let until = studio.net().height + 500_000;
+    let action = Action::DeployContract(studio.deployment("Probe", until));
+    let id = studio.committee.propose(&action);
+    let account = studio.reviewers[0].address;
+    let freeze = Action::FreezeAccount { account, scope: Scope::All, basis: basis(), until: 0 };
+    assert_eq!(studio.committee.pass(&freeze), 1);
+    assert_eq!(studio.reviews(0, id, true).outcome, Outcome::Frozen);
+    let told = studio.net().ask(CONTRACTS, &contracts::reviewOfCall { id, reviewer: account });
+    assert_eq!(told.height, 0);
 }
