@@ -41,7 +41,7 @@ pub use limit::{
     Watched,
 };
 pub(crate) use limit::{check_count, read_as};
-pub use tables::EnactedLimit;
+pub use tables::{EnactedLimit, rows_of};
 pub use window::{MAX_PARTS, PARTS, Window};
 
 #[cfg(test)]
