@@ -117,7 +117,7 @@ fn other(kind: u8, index: usize) -> Address {
 }
 
 fn policy(index: usize, token: Address) -> Result<EnactedPolicy> {
-    let id = format!("policy-{index}");
+    let id = format!("policy-{index:03}");
     let contract = |address: Address| format!("Contract::\"0x{address:x}\"");
     let (there, who) = (contract(other(0xc0, index)), other(0xa0, index));
     let rule = match index {
@@ -154,7 +154,7 @@ fn policy(index: usize, token: Address) -> Result<EnactedPolicy> {
 fn rule(index: usize, token: Address) -> Result<rules::EnactedLimit> {
     let contract = if index < 3 { token } else { other(0xc0, index) };
     let mut form = json!({
-        "id": format!("rule-{index}"),
+        "id": format!("rule-{index:02}"),
         "reason": "a rule of the bench",
         "contract": contract,
         "event": "Transfer(address,address,uint256)",
