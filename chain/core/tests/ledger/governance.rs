@@ -284,6 +284,35 @@ fn an_emergency_freeze_takes_one_of_four_and_lapses_by_itself() {
 }
 
 #[test]
+fn an_emergency_that_was_lifted_binds_no_more_and_is_not_repeated_at_once() {
+    let mut committee = Committee::new();
+    let operator = committee.net.actor("bank-a", Role::Operator);
+    let action = Action::EmergencyFreeze { account: operator.address, scope: Scope::All, basis: basis() };
+    assert_eq!(committee.pass(&action), 1);
+    let lift = Action::UnfreezeAccount { account: operator.address, basis: basis() };
+    let id = committee.propose(&lift);
+    committee.carry(id);
+    // From the next transaction of the same block on.
+    let txs = [committee.members[1].sign(&execute(id)), operator.sign(&business())];
+    let receipts = committee.net.block(&txs).receipts;
+    assert!(receipts.iter().all(|receipt| receipt.outcome.succeeded()), "{receipts:?}");
+    assert!(governance::AccountUnfrozen::decode_log(&receipts[0].logs[1]).is_ok());
+    let told = committee.net.ask(GOVERNANCE, &governance::freezeCall { account: operator.address });
+    assert!(!told.binds && told.emergency && told.until < committee.net.height);
+    assert_eq!(committee.refused(0, &propose(&action)), 62);
+    committee.net.height = told.until + Rule::initial(Kind::EmergencyFreeze, 4).lapse_blocks + 1;
+    assert_eq!(committee.pass(&action), 1);
+}
+
+#[test]
+fn an_emergency_takes_no_members_vote() {
+    let mut committee = Committee::new();
+    let account = committee.members[1].address;
+    let action = Action::EmergencyFreeze { account, scope: Scope::All, basis: basis() };
+    assert_eq!(committee.refused(0, &propose(&action)), 64);
+}
+
+#[test]
 fn a_changed_effect_voids_and_an_impossible_one_fails_with_its_reason() {
     let mut committee = Committee::new();
     let [first, second] = ["v-1", "v-2"].map(|name| validator(&mut committee.net, "bank-a", name, 1));
