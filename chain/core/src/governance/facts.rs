@@ -277,6 +277,8 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             return Ok(Err(reason));
         }
         let now = Policies::in_force(self.rows)?;
+        let kept = now.enacted().iter().map(|policy| policy.text.len()).fold(0, usize::saturating_add);
+        self.meter.charge_each(kept, gas::POLICY_KEPT_BYTE)?;
         // The number of its proposal bears on no verdict.
         let set = match now.with(&changed(now.enacted(), &id, text, 0)) {
             Ok(set) => set,
@@ -335,7 +337,7 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         let mut ids = limits::ids(self.rows)?;
         self.charge_rows(ids.len())?;
         let Some(bytes) = limit else { return Ok(Ok(())) };
-        self.meter.charge_each(bytes.len(), gas::POLICY_BYTE)?;
+        self.meter.charge_each(bytes.len(), gas::LIMIT_BYTE)?;
         let limit = match rules::read_as(id, bytes) {
             Ok(limit) => limit,
             Err(error) => return Ok(Err(error.to_string())),

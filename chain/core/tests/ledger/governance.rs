@@ -628,6 +628,33 @@ fn what_decisions_cost_is_bounded() {
 }
 
 #[test]
+fn whoever_has_a_policy_checked_pays_for_that_and_for_those_in_force() {
+    let mut committee = Committee::new();
+    let policy = |id: &str, filling: usize| {
+        let text = format!(
+            "// {}\n@id(\"{id}\")\n@reason(\"a test\")\nforbid (principal, action == Action::\"deploy\", resource);",
+            "x".repeat(filling)
+        );
+        Action::SetPolicy { id: id.into(), text }
+    };
+    let cost = |committee: &Committee, action: &Action| {
+        let call = governance::previewActionCall { kind: action.kind().code(), payload_: action.encode() };
+        let outcome = committee.net.ask_raw(GOVERNANCE, &call);
+        assert_eq!(outcome.status, CallStatus::Success);
+        outcome.gas_used
+    };
+    let short = cost(&committee, &policy("short", 1));
+    // Besides the call data's own price of at most 40 a byte.
+    let long = cost(&committee, &policy("long", 4_001));
+    assert!((4_000 * 400..4_000 * 440 + 100).contains(&(long - short)), "{long} {short}");
+    assert_eq!(committee.pass(&policy("long", 4_001)), 1);
+    let Action::SetPolicy { text, .. } = policy("long", 4_001) else { unreachable!() };
+    let kept = u64::try_from(text.len()).unwrap() * 2;
+    // A row more is read, too.
+    assert_eq!(cost(&committee, &policy("short", 1)), short + kept + 2_100);
+}
+
+#[test]
 fn a_voted_policy_binds_from_the_next_transaction_on_and_a_repealed_one_no_longer() {
     let mut committee = Committee::new();
     let operator = committee.net.actor("bank-a", Role::Operator);
