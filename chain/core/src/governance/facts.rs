@@ -282,7 +282,8 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         // The number of its proposal bears on no verdict.
         let set = match now.with(&changed(now.enacted(), &id, text, 0)) {
             Ok(set) => set,
-            Err(error) => return Ok(Err(error.to_string())),
+            // What is told stands in receipts: it must not rest on Cedar's words.
+            Err(error) => return Ok(Err(error.told())),
         };
         let committee = self.committee()?;
         self.charge_rows(committee.members().len())?;
