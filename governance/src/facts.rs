@@ -136,7 +136,7 @@ pub struct ContractFacts {
     pub system: bool,
     /// Who keeps its lists.
     pub administrator: Option<Address>,
-    /// What was last imposed on it and not lifted.
+    /// What was last imposed on it and not lifted. An emergency that was lifted is one that lapsed with the block before.
     pub halted: Option<Halted>,
 }
 
@@ -213,7 +213,8 @@ pub trait Facts {
     /// Why an identity or a node is barred; `None` if it is not.
     fn barred(&mut self, target: &BarTarget) -> Result<Option<Basis>, Self::Error>;
 
-    /// The freeze that was last imposed on an account's identity and not lifted.
+    /// The freeze that was last imposed on an account's identity and not lifted. An emergency that was lifted is one that
+    /// lapsed with the block before: it bears on when the next one may follow.
     fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, Self::Error>;
 
     /// The validators that the commits of the last blocks show.

@@ -144,6 +144,11 @@ pub enum Refusal {
     /// An emergency is no way to freeze for ever.
     #[error("the last emergency freeze of {account} was not confirmed; the next may follow at height {from}")]
     EmergencyRepeated { account: Address, from: u64 },
+    /// A few must not take the votes of the others.
+    #[error(
+        "account {account} has a seat, and an emergency takes nobody's vote; a freeze-account proposal can freeze it"
+    )]
+    EmergencyAgainstMember { account: Address },
     /// It would never bind.
     #[error("the freeze would end at height {until}; this is height {height}")]
     FreezeOver { until: u64, height: u64 },
@@ -230,6 +235,7 @@ impl Refusal {
             Self::FrozenAlready { .. } => 61,
             Self::EmergencyRepeated { .. } => 62,
             Self::FreezeOver { .. } => 63,
+            Self::EmergencyAgainstMember { .. } => 64,
             Self::PolicyInvalid { .. } => 70,
             Self::PolicyUnknown { .. } => 71,
             Self::ContractUnknown { .. } => 80,

@@ -100,7 +100,7 @@ interface IGovernance {
         uint64 lapseBlocks;
     }
 
-    /// @notice The freeze that was last imposed on an account and not lifted.
+    /// @notice The freeze that was last imposed on an account and not lifted. An emergency that was lifted stays, as lapsed.
     struct Freeze {
         /// Whether it binds now. False also for accounts that were never frozen.
         bool binds;

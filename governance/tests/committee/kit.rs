@@ -405,8 +405,15 @@ impl World {
                     after.accounts.iter().for_each(|account| assert!(self.deploy_list.1.insert(*account)));
                 }
                 Change::ContractHalt { contract, after, .. } => {
-                    self.contracts.get_mut(&contract).unwrap().halted =
-                        after.map(|halt| halted(halt, self.height));
+                    let height = self.height;
+                    let halt = &mut self.contracts.get_mut(&contract).unwrap().halted;
+                    *halt = match (after, halt.take()) {
+                        (Some(after), _) => Some(halted(after, height)),
+                        (None, Some(Halted::Frozen { basis, emergency: true, .. })) if height > 1 => {
+                            Some(Halted::Frozen { basis, until: height - 1, emergency: true })
+                        }
+                        (None, _) => None,
+                    };
                 }
                 Change::ContractAdministrator { contract, after, .. } => {
                     self.contracts.get_mut(&contract).unwrap().administrator = after;
@@ -445,7 +452,10 @@ impl World {
     fn apply_freeze(&mut self, account: Address, after: Option<concordat_governance::effect::Freeze>) {
         let identity = self.identity(&account);
         let Some(freeze) = after else {
-            self.freezes.remove(&identity);
+            // An emergency that was lifted is remembered as one that lapsed with the last block.
+            let lifted = self.freezes.remove(&identity).filter(|freeze| freeze.emergency && self.height > 1);
+            let lifted = lifted.map(|freeze| Frozen { until: self.height - 1, ..freeze });
+            self.freezes.extend(lifted.map(|freeze| (identity, freeze)));
             return;
         };
         let until = last_height(freeze.end, self.height);

@@ -235,7 +235,9 @@ impl<R: Rows> Applier<'_, R> {
         standing.frozen = after.is_some();
         self.write(identity::tables::standing_key(account), Some(standing.to_row()));
         let freeze = after.map(|freeze| self.imposed(freeze));
-        self.write(tables::freeze_key(identity), freeze.as_ref().map(AccountFreeze::to_row));
+        let kept = if freeze.is_none() { self.lifted(identity)? } else { None };
+        let row = freeze.as_ref().or(kept.as_ref()).map(AccountFreeze::to_row);
+        self.write(tables::freeze_key(identity), row);
         let log = match freeze {
             None => abi::AccountUnfrozen { account, proposalId: self.proposal }.encode_log_data(),
             Some(AccountFreeze { frozen, .. }) => abi::AccountFrozen {
@@ -353,21 +355,25 @@ impl<R: Rows> Applier<'_, R> {
     /// Calls are refused from the next transaction on, or answered again.
     fn contract_halt(&mut self, address: Address, after: Option<&Halt>) -> Result<(), SystemError> {
         let contract = self.contract(address)?;
+        let halted = |basis: &Basis, until, emergency| {
+            let (since, proposal) = (self.height, self.proposal);
+            Some(ContractHalt { basis: basis.clone(), until, emergency, since, proposal })
+        };
         let (state, halt) = match after {
-            None => (ContractState::Active, None),
+            None => match self.lifted_halt(address, contract.state)? {
+                None => (ContractState::Active, None),
+                Some(halt) => (ContractState::Frozen { until: halt.until }, Some(halt)),
+            },
             Some(Halt::Frozen { basis, end, emergency }) => {
                 let until = self.last_height(*end);
-                (ContractState::Frozen { until }, Some((basis, until, *emergency)))
+                (ContractState::Frozen { until }, halted(basis, until, *emergency))
             }
-            Some(Halt::Retired { basis }) => (ContractState::Retired, Some((basis, 0, false))),
+            Some(Halt::Retired { basis }) => (ContractState::Retired, halted(basis, 0, false)),
         };
-        let halt = halt.map(|(basis, until, emergency)| {
-            let (since, proposal) = (self.height, self.proposal);
-            ContractHalt { basis: basis.clone(), until, emergency, since, proposal }
-        });
         self.write(contract_key(address), Some(Contract { state, ..contract }.to_row()));
         self.write(halt_key(address), halt.as_ref().map(ContractHalt::to_row));
-        self.effects.logs.push(halt_log(address, state, halt, self.proposal));
+        let imposed = halt.filter(|_| after.is_some());
+        self.effects.logs.push(halt_log(address, state, imposed, self.proposal));
         Ok(())
     }
 
@@ -400,6 +406,34 @@ impl<R: Rows> Applier<'_, R> {
             End::At(height) => height,
             End::After(blocks) => self.height.saturating_add(blocks),
         }
+    }
+
+    /// What is kept of a freeze that is lifted: an emergency counts as lapsed with the block before, so that the next one
+    /// has to wait as long as if nobody had lifted it.
+    fn lifted(&mut self, identity: Address) -> Result<Option<AccountFreeze>, SystemError> {
+        let Some(until) = self.block_before() else { return Ok(None) };
+        let freeze = tables::freeze(self.rows, identity)?.filter(|freeze| freeze.frozen.emergency);
+        Ok(freeze.map(|freeze| AccountFreeze { frozen: Frozen { until, ..freeze.frozen }, ..freeze }))
+    }
+
+    /// The same for a contract.
+    fn lifted_halt(
+        &mut self,
+        address: Address,
+        state: ContractState,
+    ) -> Result<Option<ContractHalt>, SystemError> {
+        let Some(until) = self.block_before() else { return Ok(None) };
+        if state == ContractState::Active {
+            return Ok(None);
+        }
+        let halt = contracts::tables::halt(self.rows, address)?;
+        Ok(halt.emergency.then_some(ContractHalt { until, ..halt }))
+    }
+
+    /// The height before this one, which as the end of a freeze says that it binds no longer; there is none before the
+    /// first.
+    fn block_before(&self) -> Option<u64> {
+        self.height.checked_sub(1).filter(|height| *height > 0)
     }
 
     /// A freeze that is imposed at this height.
