@@ -3,8 +3,7 @@
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolEvent as _, SolValue as _};
 use concordat_governance::{
-    Action, Choice, Decision, Proposal, Refusal,
-    consent,
+    Action, Choice, Decision, Proposal, Refusal, consent,
     lifecycle::{self, Event},
 };
 use concordat_types::{Address, B256, Bytes};
