@@ -121,9 +121,18 @@ fn read_chain(path: &Path) -> Result<Vec<Bytes>> {
     Ok(keys::certificates(path)?.into_iter().map(Bytes::from).collect())
 }
 
-/// Raises reminders and tells whose.
+/// Raises the reminders that are due and tells whose. Where none is, there is nothing to send: a daily job is done.
 fn remind(client: &Client, key: &KeyArgs, accounts: Vec<Address>, json: bool) -> Result<()> {
-    let receipt = send(client, key, IIdentityRegistry::remindCall { accounts }.abi_encode())?;
+    let mut waiting = Vec::new();
+    for account in accounts {
+        if ask(client, &IIdentityRegistry::renewalCall { account })?.due {
+            waiting.push(account);
+        }
+    }
+    if waiting.is_empty() {
+        return output::show(json, &json!({ "reminded": [] }), |_| "no reminder is due".to_owned());
+    }
+    let receipt = send(client, key, IIdentityRegistry::remindCall { accounts: waiting }.abi_encode())?;
     let logs: Vec<alloy_primitives::Log> = serde_json::from_value(receipt["logs"].clone())?;
     let events = logs.iter().filter_map(|log| IIdentityRegistry::RenewalDue::decode_log(log).ok());
     let due: Vec<IIdentityRegistry::RenewalDue> = events.map(|event| event.data).collect();

@@ -9,7 +9,7 @@ use concordat_governance::{
     action::{BarTarget, ListKind, Scope},
     committee::MAX_WEIGHT,
     facts::{Ability, Halted, LimitFacts, Membership, PolicyFacts},
-    regulator::Power,
+    regulator::{Power, RegulatorFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -151,6 +151,13 @@ impl Run {
         let old = LimitFacts { limit: Bytes::from_static(b"one"), proposal: 0 };
         world.limits.insert("daily".into(), old);
         (1..banks).for_each(|index| world.enrol(index, Role::Regulator));
+        if random.below(2) == 0 {
+            // Registered before the first act.
+            for index in [0, banks - 1] {
+                let entry = RegulatorFacts { organisation: org(index), mandate: mandate(&[Power::Veto], 0) };
+                world.regulators.insert(account(index, Role::Regulator), entry);
+            }
+        }
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 

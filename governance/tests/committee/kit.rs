@@ -209,11 +209,14 @@ pub fn set_limit(id: &str, text: &str) -> Action {
     Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(text.as_bytes()) }
 }
 
-/// Registers an organisation's regulator with these powers, over all.
-pub fn admit_regulator(account: Address, powers: &[Power], until: u64) -> Action {
+/// A mandate with these powers, over all.
+pub fn mandate(powers: &[Power], until: u64) -> Mandate {
     let (organisations, contracts, powers) = (None, None, powers.iter().copied().collect());
-    let mandate = Mandate { jurisdiction: "DE".into(), organisations, contracts, powers, until };
-    Action::AdmitRegulator { account, mandate }
+    Mandate { jurisdiction: "DE".into(), organisations, contracts, powers, until }
+}
+
+pub fn admit_regulator(account: Address, powers: &[Power], until: u64) -> Action {
+    Action::AdmitRegulator { account, mandate: mandate(powers, until) }
 }
 
 pub fn retire_regulator(account: Address) -> Action {
