@@ -127,3 +127,15 @@ pub(crate) fn regulators(
 pub(crate) fn consent(rows: &mut impl Rows, proposal: u64) -> Result<Option<Consent>, ReadError> {
     read(rows, &consent_key(proposal))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_regulators_and_consents_are_golden_and_never_the_same() {
+        let keys = [regulator_key(Address::repeat_byte(1)), regulator_index_key(), consent_key(258)];
+        let golden = [format!("27/{}", "01".repeat(20)), "27/".to_owned(), "27/0000000000000102".to_owned()];
+        assert_eq!(keys.map(|key| key.to_string()), golden);
+    }
+}

@@ -102,6 +102,12 @@ fn rows_are_golden() {
 }
 
 #[test]
+fn the_key_of_a_reminder_is_golden() {
+    let key = super::tables::reminder_key(Address::repeat_byte(1));
+    assert_eq!(key.to_string(), format!("13/{}", "01".repeat(20)));
+}
+
+#[test]
 fn account_is_put_together_from_what_is_kept_apart() {
     let account = account_record();
     let (authority, details) = (account.authority().unwrap(), account.details());
