@@ -5,6 +5,7 @@ use alloy_sol_types::{SolError as _, SolEvent as _};
 use concordat_core::{IDENTITY_REGISTRY, Registry, abi::IIdentityRegistry as registry};
 use concordat_pki_authority::KeyType;
 use concordat_types::{Receipt, Role, receipt::Outcome};
+use proptest::prelude::*;
 
 use crate::{
     kit::{Actor, Consortium, DAY, Say, certify},
@@ -159,4 +160,27 @@ fn each_account_is_paid_for_before_it_is_read() {
     let one = net.one(&cron.sign(&remind(&[operator.address]))).gas_used;
     let least = 21_000 + 2_000 + reads + write_and_event;
     assert!((least..least + 2_000).contains(&one), "{one}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Whoever brings the account, however often and whenever: each step is raised at most once, within its days.
+    #[test]
+    fn no_step_is_raised_twice_whatever_time_does(hours in prop::collection::vec(0u64..240, 1..16)) {
+        let mut net = Consortium::new();
+        let cron = cron(&mut net);
+        let (operator, end) = lasting(&mut net, "op", 45);
+        let mut last = u64::MAX;
+        for jump in hours {
+            net.time_secs += jump * 3_600;
+            let left = end.checked_sub(net.time_secs);
+            let receipt = net.try_one(&cron.sign(&remind(&[operator.address])));
+            let step = left.and_then(|left| [1, 7, 30].into_iter().find(|days| left <= days * DAY));
+            let expected = step.filter(|step| *step < last);
+            prop_assert_eq!(receipt.outcome.succeeded(), expected.is_some());
+            prop_assert_eq!(raised(&receipt).len(), usize::from(expected.is_some()));
+            last = expected.unwrap_or(last);
+        }
+    }
 }
