@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     Committee, Kind, Rule,
     action::{BarTarget, Basis, ListKind, NewValidator, Scope},
+    regulator::{Consent, RegulatorFacts},
 };
 
 /// Whether an organisation is a member.
@@ -247,4 +248,10 @@ pub trait Facts {
     /// Checks the run-time rules that would result if this id had these bytes, or were repealed: whether they are a
     /// rule of that id, concern no system contract and are within bounds; or why not.
     fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, Self::Error>;
+
+    /// All regulators that are registered, by their identities; mandates that are over included.
+    fn regulators(&mut self) -> Result<BTreeMap<Address, RegulatorFacts>, Self::Error>;
+
+    /// The consent that a regulator gave last to a proposal.
+    fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Self::Error>;
 }

@@ -10,6 +10,16 @@ fn basis() -> Basis {
     Basis { document: B256::repeat_byte(9), reference: "Order 7".into() }
 }
 
+fn mandate(contract: Address) -> Mandate {
+    Mandate {
+        jurisdiction: "DE".into(),
+        organisations: None,
+        contracts: Some(BTreeSet::from([contract])),
+        powers: crate::regulator::Power::from_bits(9).unwrap(),
+        until: 500,
+    }
+}
+
 /// One of each kind, in the order of codes, with its payload.
 pub(crate) fn golden() -> Vec<(Action, String)> {
     let der = || vec![Bytes::from_static(b"der")];
@@ -68,6 +78,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("f83f{account_hex}{basis_hex}"),
         ),
         (Action::BarNode { node_key: key, basis: basis() }, format!("f84b{key_hex}{basis_hex}")),
+        (
+            Action::AdmitRegulator { account, mandate: mandate(account) },
+            format!("f5{account_hex}df824445c0d6d5{account_hex}098201f4"),
+        ),
+        (Action::RetireRegulator { account }, format!("d5{account_hex}")),
         (
             Action::SetPolicy { id: "no-one".into(), text: "forbid (principal, action, resource);".into() },
             "ed866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b"
@@ -308,4 +323,26 @@ fn run_time_rules_have_ids_of_policies_and_bytes_within_bounds() {
     let (have, most) = (MAX_LIMIT_BYTES + 1, MAX_LIMIT_BYTES);
     let too_long = ActionError::TooLong { what: "the rule", have, most };
     assert_eq!(refused(set("ab", &[&longest[..], &[7]].concat())), too_long);
+}
+
+#[test]
+fn a_mandate_that_is_none_is_no_payload() {
+    let account = Address::repeat_byte(7);
+    let admit = |mandate| Action::AdmitRegulator { account, mandate };
+    let idle = Mandate { powers: BTreeSet::new(), ..mandate(account) };
+    assert_eq!(refused(admit(idle)), ActionError::NoPowerOfRegulator);
+    let nowhere = Mandate {
+        organisations: Some(BTreeSet::new()),
+        contracts: Some(BTreeSet::new()),
+        ..mandate(account)
+    };
+    assert_eq!(refused(admit(nowhere)), ActionError::CoversNothing);
+    let lawless = Mandate { jurisdiction: String::new(), ..mandate(account) };
+    assert_eq!(refused(admit(lawless)), ActionError::Text("the jurisdiction"));
+    let payload = hex::encode(admit(mandate(account)).encode());
+    for (good, bad) in [("098201f4", "208201f4"), ("098201f4", "a98201f4")] {
+        let bytes = hex::decode(payload.replace(good, bad)).unwrap();
+        let malformed = Err(ActionError::Malformed(Kind::AdmitRegulator));
+        assert_eq!(Action::decode(Kind::AdmitRegulator, &bytes), malformed, "an unknown power");
+    }
 }

@@ -9,12 +9,14 @@ use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
     action::{BarTarget, Basis, ListKind, NewValidator, Scope},
+    consent,
     effect::{Change, End, Halt},
     facts::{
         Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts, Membership,
         OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
     lifecycle,
+    regulator::{Consent, Mandate, Power, RegulatorFacts},
 };
 use concordat_types::{
     OrgId, Role,
@@ -53,6 +55,9 @@ pub struct World {
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
     pub limits: BTreeMap<String, LimitFacts>,
+    /// The registry, by identities.
+    pub regulators: BTreeMap<Address, RegulatorFacts>,
+    pub consents: BTreeMap<u64, Consent>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
@@ -204,6 +209,20 @@ pub fn set_limit(id: &str, text: &str) -> Action {
     Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(text.as_bytes()) }
 }
 
+/// A mandate with these powers, over all.
+pub fn mandate(powers: &[Power], until: u64) -> Mandate {
+    let (organisations, contracts, powers) = (None, None, powers.iter().copied().collect());
+    Mandate { jurisdiction: "DE".into(), organisations, contracts, powers, until }
+}
+
+pub fn admit_regulator(account: Address, powers: &[Power], until: u64) -> Action {
+    Action::AdmitRegulator { account, mandate: mandate(powers, until) }
+}
+
+pub fn retire_regulator(account: Address) -> Action {
+    Action::RetireRegulator { account }
+}
+
 pub fn repeal_limit(id: &str) -> Action {
     Action::RepealLimit { id: id.into() }
 }
@@ -335,6 +354,18 @@ impl World {
         Ok(())
     }
 
+    pub fn consent(&mut self, sender: Address, id: u64) -> Result<(), Refusal> {
+        let digest = self.proposal(id).digest;
+        self.consent_to(sender, id, digest)
+    }
+
+    pub fn consent_to(&mut self, sender: Address, id: u64, digest: B256) -> Result<(), Refusal> {
+        let (proposal, action) = (self.proposal(id).clone(), self.action(id));
+        let given = consent::decide_consent(self, &proposal, &action, sender, digest).map_err(refusal)?;
+        self.consents.insert(id, given);
+        Ok(())
+    }
+
     /// Executes; the status that follows.
     pub fn execute(&mut self, id: u64) -> Result<&'static str, Refusal> {
         let (proposal, action) = (self.proposal(id).clone(), self.action(id));
@@ -417,6 +448,10 @@ impl World {
                 }
                 Change::ContractAdministrator { contract, after, .. } => {
                     self.contracts.get_mut(&contract).unwrap().administrator = after;
+                }
+                Change::Regulator { identity, after, .. } => {
+                    self.regulators.remove(&identity);
+                    self.regulators.extend(after.map(|facts| (identity, facts)));
                 }
                 Change::Limit { id, after, .. } => {
                     self.limits.remove(&id);
@@ -620,5 +655,13 @@ impl Facts for World {
         let others = self.limits.keys().filter(|other| *other != id).count();
         let count = others + usize::from(limit.is_some());
         Ok(if count > MAX_LIMITS { Err(format!("{count} rules would be in force")) } else { Ok(()) })
+    }
+
+    fn regulators(&mut self) -> Result<BTreeMap<Address, RegulatorFacts>, Infallible> {
+        Ok(self.regulators.clone())
+    }
+
+    fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Infallible> {
+        Ok(self.consents.get(&proposal).copied())
     }
 }

@@ -7,12 +7,18 @@ use concordat_governance::{
     action::{BarTarget, Basis},
     effect::{Change, End, Freeze, Halt, Listed, Seat},
     facts::{Bound, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    regulator::{Power, RegulatorFacts},
 };
 use concordat_permissions::{ListKind, PolicyId};
 use concordat_pki_verify::Purpose;
 use concordat_types::{Address, B256, Bytes, OrgId};
 
-use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, tables};
+use super::{
+    abi::IGovernance as abi,
+    facts::ChainFacts,
+    records::{AccountFreeze, RegulatorRecord},
+    tables,
+};
 use crate::{
     account::corrupt,
     contracts::{
@@ -82,6 +88,7 @@ impl<R: Rows> Applier<'_, R> {
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
             Change::Identity { before, .. } => self.identity(*before),
             Change::Bar { target, after, .. } => self.bar(target, after.as_ref()),
+            Change::Regulator { identity, after, .. } => self.regulator(*identity, after.as_ref()),
             Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),
             Change::DeployList { before, after } => self.deploy_list(before, after),
             Change::ContractHalt { contract, after, .. } => self.contract_halt(*contract, after.as_ref()),
@@ -302,6 +309,30 @@ impl<R: Rows> Applier<'_, R> {
         };
         self.extend(effects);
         self.effects.logs.push(log);
+        Ok(())
+    }
+
+    /// A mandate binds from the next transaction on.
+    fn regulator(&mut self, identity: Address, after: Option<&RegulatorFacts>) -> Result<(), SystemError> {
+        let mut index = tables::regulator_index(self.rows)?;
+        match after {
+            Some(_) => index.0.insert(identity),
+            None => index.0.remove(&identity),
+        };
+        let (since, proposal) = (self.height, self.proposal);
+        let record = after.map(|facts| RegulatorRecord { facts: facts.clone(), since, proposal });
+        self.write(tables::regulator_key(identity), record.as_ref().map(RegulatorRecord::to_row));
+        self.write(tables::regulator_index_key(), (!index.0.is_empty()).then(|| index.to_row()));
+        let mandate = after.map(|facts| &facts.mandate);
+        let log = abi::RegulatorChanged {
+            identity,
+            registered: mandate.is_some(),
+            jurisdiction: mandate.map(|mandate| mandate.jurisdiction.clone()).unwrap_or_default(),
+            powers: mandate.map_or(0, |mandate| Power::bits(&mandate.powers)),
+            until: mandate.map_or(0, |mandate| mandate.until),
+            proposalId: proposal,
+        };
+        self.effects.logs.push(log.encode_log_data());
         Ok(())
     }
 

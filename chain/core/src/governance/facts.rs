@@ -9,6 +9,7 @@ use concordat_governance::{
         Ability, AccountFacts, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts, Membership,
         OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
+    regulator::{Consent, RegulatorFacts},
 };
 use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
@@ -348,5 +349,18 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         }
         ids.insert(limit.id);
         Ok(rules::check_count(ids.len()).map_err(|error| error.to_string()))
+    }
+
+    fn regulators(&mut self) -> Result<BTreeMap<Address, RegulatorFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let index = tables::regulator_index(self.rows)?;
+        self.charge_rows(index.0.len())?;
+        let all = tables::regulators(self.rows, index)?;
+        Ok(all.into_iter().map(|(identity, record)| (identity, record.facts)).collect())
+    }
+
+    fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(tables::consent(self.rows, proposal)?)
     }
 }

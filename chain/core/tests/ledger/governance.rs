@@ -109,7 +109,7 @@ fn freeze(account: Address) -> Action {
     Action::FreezeAccount { account, scope: Scope::All, basis: basis(), until: 0 }
 }
 
-fn admission(net: &mut Consortium, id: &str) -> Action {
+pub(crate) fn admission(net: &mut Consortium, id: &str) -> Action {
     let authority = Authority::create(&org(id), &AuthorityOptions::default(), GENESIS_TIME - 60).unwrap();
     let root = concordat_pki_authority::pem::decode("CERTIFICATE", authority.root_pem().as_bytes()).unwrap();
     let roots = vec![Bytes::from(root)];
