@@ -648,7 +648,7 @@ fn whoever_has_a_policy_checked_pays_for_that_and_for_those_in_force() {
     let long = cost(&committee, &policy("long", 4_001));
     assert!((4_000 * 400..4_000 * 440 + 100).contains(&(long - short)), "{long} {short}");
     assert_eq!(committee.pass(&policy("long", 4_001)), 1);
-    let Action::SetPolicy { text, .. } = policy("long", 4_001) else { unreachable!() };
+    let Action::SetPolicy { text, .. } = policy("long", 4_001) else { panic!("a policy") };
     let kept = u64::try_from(text.len()).unwrap() * 2;
     // A row more is read, too.
     assert_eq!(cost(&committee, &policy("short", 1)), short + kept + 2_100);
