@@ -5,7 +5,7 @@ mod recover;
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, Bytes, TxKind};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolEvent as _};
 use clap::{Args, Subcommand};
 use concordat_core::{IDENTITY_REGISTRY, abi::IIdentityRegistry, governance::abi::IGovernance};
 use concordat_governance::action::Scope;
@@ -45,6 +45,16 @@ pub enum AccountCommand {
     /// Replace the lost or stolen key of an account: two registrars of its organisation do it.
     #[command(subcommand)]
     Recover(recover::RecoverCommand),
+    /// Raise the reminders that are due: 30, 7 and 1 days before certificates end, each once.
+    Remind {
+        /// At most 100 accounts; those for which none is due are passed over.
+        #[arg(value_name = "ACCOUNT", required = true)]
+        accounts: Vec<Address>,
+        #[command(flatten)]
+        key: KeyArgs,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// Submit an authority's CRL; its revocations bind from the next transaction on.
     SubmitCrl {
         #[command(flatten)]
@@ -90,6 +100,7 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
         }
         AccountCommand::FreezeStatus { address, node } => freeze_status(&node.connect()?, address, json),
         AccountCommand::Recover(command) => recover::run(command, json),
+        AccountCommand::Remind { accounts, key, node } => remind(&node.connect()?, &key, accounts, json),
         AccountCommand::SubmitCrl { key, crl, issuer, node } => {
             let (lists, issuer) = (keys::crls(&crl)?, read_chain(&issuer)?);
             let receipt = submit_crls(&node.connect()?, &key, &lists, &issuer)?;
@@ -108,6 +119,35 @@ pub fn enrol_call(certificate: &Path) -> Result<Vec<u8>> {
 
 fn read_chain(path: &Path) -> Result<Vec<Bytes>> {
     Ok(keys::certificates(path)?.into_iter().map(Bytes::from).collect())
+}
+
+/// Raises the reminders that are due and tells whose. Where none is, there is nothing to send: a daily job is done.
+fn remind(client: &Client, key: &KeyArgs, accounts: Vec<Address>, json: bool) -> Result<()> {
+    let mut waiting = Vec::new();
+    for account in accounts {
+        if ask(client, &IIdentityRegistry::renewalCall { account })?.due {
+            waiting.push(account);
+        }
+    }
+    if waiting.is_empty() {
+        return output::show(json, &json!({ "reminded": [] }), |_| "no reminder is due".to_owned());
+    }
+    let receipt = send(client, key, IIdentityRegistry::remindCall { accounts: waiting }.abi_encode())?;
+    let logs: Vec<alloy_primitives::Log> = serde_json::from_value(receipt["logs"].clone())?;
+    let events = logs.iter().filter_map(|log| IIdentityRegistry::RenewalDue::decode_log(log).ok());
+    let due: Vec<IIdentityRegistry::RenewalDue> = events.map(|event| event.data).collect();
+    let row = |due: &IIdentityRegistry::RenewalDue| json!({ "account": due.account, "notAfter": due.notAfter, "daysLeft": due.daysLeft });
+    let said = json!({
+        "reminded": due.iter().map(row).collect::<Vec<Value>>(),
+        "block": receipt["blockNumber"],
+        "transaction": receipt["transactionHash"],
+    });
+    output::show(json, &said, |_| {
+        let line = |due: &IIdentityRegistry::RenewalDue| {
+            format!("{} has {} days left: renew its certificate", due.account, due.daysLeft)
+        };
+        due.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
 }
 
 /// Submits CRLs one after the other; the last one's receipt.
@@ -140,7 +180,7 @@ fn send(client: &Client, key: &KeyArgs, call: Vec<u8>) -> Result<Value> {
 }
 
 /// The answer of one of the registry's views.
-fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
+pub fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
     let request = json!({ "to": IDENTITY_REGISTRY, "input": Bytes::from(call.abi_encode()) });
     let output: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
     Ok(C::abi_decode_returns(&output)?)

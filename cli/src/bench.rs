@@ -1,13 +1,14 @@
 //! `concordat bench`: what a network of four real processes on this machine reaches.
 //!
 //! One run, one report: the bound of one core, the cost of being idle, latency under light load, sustained
-//! throughput, latency under 70 % of it, the loss of a validator, how fast an empty node catches up, and what
-//! a million accounts and a hundred thousand blocks cost.
+//! throughput, latency under 70 % of it, the loss of a validator, how fast an empty node catches up, what a million
+//! accounts and a hundred thousand blocks cost, and what policies and run-time rules do.
 //! `docs/bench.md` says how each figure is taken.
 
 mod accounts;
 mod bound;
 mod chain;
+mod control;
 mod follow;
 mod load;
 mod measure;
@@ -37,6 +38,12 @@ pub struct BenchArgs {
     /// Measure many accounts and many blocks, and nothing else.
     #[arg(long, conflicts_with = "scale")]
     scale_only: bool,
+    /// Also measure what policies and run-time rules cost; a full run always does.
+    #[arg(long)]
+    control: bool,
+    /// Measure what policies and run-time rules cost, and nothing else.
+    #[arg(long, conflicts_with_all = ["control", "scale", "scale_only"])]
+    control_only: bool,
     /// Accounts that transfer; 1000, or 200 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     accounts: Option<u32>,
@@ -88,8 +95,16 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
         write_report(&args.out.join("scale.json"), &scale)?;
         return output::show(json, &scale, scale::Scale::table);
     }
+    if args.control_only {
+        let control = control::measure(args.seed, |text| output::progress(json, text))?;
+        write_report(&args.out.join("control.json"), &control)?;
+        return output::show(json, &control, control::Control::table);
+    }
     let mut report = run::measure(&args, json)?;
     report.accounts_scale = scale()?;
+    if args.control || !args.quick {
+        report.control = Some(control::measure(args.seed, |text| output::progress(json, text))?);
+    }
     let (text, picture) = (args.out.join("report.json"), args.out.join("plot.svg"));
     write_report(&text, &report)?;
     std::fs::write(&picture, plot::svg(&report))?;

@@ -49,6 +49,8 @@ pub enum GovCommand {
         #[arg(long, value_name = "FILE")]
         basis_file: std::path::PathBuf,
     },
+    /// Agree, as the regulator that a proposal is about, to the effect that is printed.
+    Consent(ConsentArgs),
     /// Give a proposal its outcome, once its time has come. Any account in good standing may.
     Execute(IdArgs),
     /// All proposals, newest last.
@@ -74,6 +76,11 @@ pub enum GovCommand {
     },
     /// The committee's seats.
     Committee {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Regulators and their mandates; those that are over included.
+    Regulators {
         #[command(flatten)]
         node: NodeArgs,
     },
@@ -120,6 +127,18 @@ pub struct VoteArgs {
     sender: SenderArgs,
 }
 
+/// Arguments of `concordat gov consent`.
+#[derive(Args)]
+pub struct ConsentArgs {
+    /// The proposal's number.
+    id: u64,
+    /// Agree only if the effect has this digest, and do not ask the node for it.
+    #[arg(long, value_name = "DIGEST")]
+    expect_digest: Option<B256>,
+    #[command(flatten)]
+    sender: SenderArgs,
+}
+
 /// Runs `concordat gov`.
 pub fn run(command: GovCommand, json: bool) -> Result<()> {
     match command {
@@ -134,6 +153,7 @@ pub fn run(command: GovCommand, json: bool) -> Result<()> {
             let call = IGovernance::vetoCall { id: proposal.id, basis: propose::document(&basis_file)? };
             proposal.sender.send(&call, None, json, |_| format!("proposal {} is vetoed", proposal.id))
         }
+        GovCommand::Consent(args) => consent(&args, json),
         GovCommand::Execute(args) => execute(&args, json),
         GovCommand::List { kind, status, proposer, node } => {
             let wanted = show::Wanted { kind, status, proposer };
@@ -141,6 +161,7 @@ pub fn run(command: GovCommand, json: bool) -> Result<()> {
         }
         GovCommand::Show { id, node } => show::proposal(&node.connect()?, id, json),
         GovCommand::Committee { node } => show::committee(&node.connect()?, json),
+        GovCommand::Regulators { node } => show::regulators(&node.connect()?, json),
         GovCommand::Rule { kind, node } => show::rules(&node.connect()?, kind, json),
     }
 }
@@ -220,20 +241,29 @@ fn preview(client: &Client, id: u64, json: bool) -> Result<()> {
     })
 }
 
+/// The digest that a ballot or a consent binds: the one that was seen elsewhere, or that of the effect, printed here.
+fn seen(sender: &SenderArgs, id: u64, expected: Option<B256>, json: bool) -> Result<B256> {
+    if let Some(digest) = expected {
+        return Ok(digest);
+    }
+    let client = sender.node.connect()?;
+    let effect = effect(&client, id)?;
+    output::progress(json, rule::in_words(&effect));
+    let proposal = ask(&client, &IGovernance::proposalCall { id })?;
+    if effect.digest() != proposal.digest {
+        bail!("the effect has changed since proposal {id} was made: it will be void");
+    }
+    Ok(effect.digest())
+}
+
+fn consent(args: &ConsentArgs, json: bool) -> Result<()> {
+    let digest = seen(&args.sender, args.id, args.expect_digest, json)?;
+    let call = IGovernance::consentCall { id: args.id, digest };
+    args.sender.send(&call, None, json, |_| format!("consented to proposal {}", args.id))
+}
+
 fn vote(args: &VoteArgs, json: bool) -> Result<()> {
-    let digest = match args.expect_digest {
-        Some(digest) => digest,
-        None => {
-            let client = args.sender.node.connect()?;
-            let effect = effect(&client, args.id)?;
-            output::progress(json, rule::in_words(&effect));
-            let proposal = ask(&client, &IGovernance::proposalCall { id: args.id })?;
-            if effect.digest() != proposal.digest {
-                bail!("the effect has changed since proposal {} was made: it will be void", args.id);
-            }
-            effect.digest()
-        }
-    };
+    let digest = seen(&args.sender, args.id, args.expect_digest, json)?;
     let call = IGovernance::voteCall { id: args.id, choice: args.choice.code(), digest };
     args.sender.send(&call, None, json, |_| format!("voted {} on proposal {}", args.choice, args.id))
 }

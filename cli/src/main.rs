@@ -17,6 +17,7 @@ mod gov;
 mod keys;
 mod net;
 mod node;
+mod org;
 mod output;
 mod pki;
 mod policy;
@@ -58,6 +59,9 @@ enum Command {
     /// Accounts: enrol a certificate, renew it, look one up.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Organisations: membership, validators, seats on the committee.
+    #[command(subcommand)]
+    Org(org::OrgCommand),
     /// The committee: propose, preview, vote, execute, look up.
     #[command(subcommand)]
     Gov(gov::GovCommand),
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::Node(command) => node::run(command, json),
         Command::Net(command) => net::run(command, json),
         Command::Account(command) => account::run(command, json),
+        Command::Org(command) => org::run(command, json),
         Command::Gov(command) => gov::run(command, json),
         Command::Policy(command) => policy::run(command, json),
         Command::Why(args) => why::run(&args, json),

@@ -109,6 +109,7 @@ fn told(args: &WhyArgs, state: &RemoteState, grounds: Option<&Grounds>) -> Resul
 fn standing(grounds: &Grounds) -> Value {
     let standing = &grounds.standing;
     json!({
+        "identity": grounds.identity,
         "organisation": grounds.organisation,
         "role": standing.role,
         "active": standing.active,

@@ -16,6 +16,7 @@ pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 use crate::{
     Kind,
     committee::MAX_WEIGHT,
+    regulator::{MAX_COVERED, Mandate, MandateRow},
     rule::{Rule, RuleError},
     wire,
 };
@@ -318,6 +319,18 @@ pub enum Action {
         /// Why.
         basis: Basis,
     },
+    /// Registers a regulator, or gives it another mandate.
+    AdmitRegulator {
+        /// Its account, of the role regulator.
+        account: Address,
+        /// What it may do, where, and until when.
+        mandate: Mandate,
+    },
+    /// Takes a regulator from the registry.
+    RetireRegulator {
+        /// An account of its identity.
+        account: Address,
+    },
     /// Enacts a policy, or gives it another text.
     SetPolicy {
         /// Which: 2 to 64 characters of `a-z`, `0-9` and `-`, starting with a letter and not ending in `-`.
@@ -516,6 +529,20 @@ pub enum ActionError {
         /// How many there were.
         have: usize,
     },
+    /// A regulator that could do nothing.
+    #[error("a regulator needs a power; to take all of them away, retire it")]
+    NoPowerOfRegulator,
+    /// A regulator of nothing.
+    #[error("a regulator needs an organisation or a contract that it supervises")]
+    CoversNothing,
+    /// More than a mandate may name.
+    #[error(
+        "the mandate names {have} organisations and contracts, more than the {MAX_COVERED} allowed: say all"
+    )]
+    CoversTooMuch {
+        /// How many there were.
+        have: usize,
+    },
 }
 
 impl Action {
@@ -539,6 +566,8 @@ impl Action {
             Action::BarAccount { .. } => Kind::BarAccount,
             Action::LiftBar { .. } => Kind::LiftBar,
             Action::BarNode { .. } => Kind::BarNode,
+            Action::AdmitRegulator { .. } => Kind::AdmitRegulator,
+            Action::RetireRegulator { .. } => Kind::RetireRegulator,
             Action::SetPolicy { .. } => Kind::SetPolicy,
             Action::RepealPolicy { .. } => Kind::RepealPolicy,
             Action::SetDeployList { .. } => Kind::SetDeployList,
@@ -599,6 +628,10 @@ impl Action {
             Action::BarNode { node_key, basis } => {
                 wire::encode(&NodeRow { node_key: *node_key, basis: basis.clone() })
             }
+            Action::AdmitRegulator { account, mandate } => {
+                wire::encode(&RegulatorRow { account: *account, mandate: MandateRow::from(mandate) })
+            }
+            Action::RetireRegulator { account } => wire::encode(&vec![*account]),
             Action::SetPolicy { id, text } => wire::encode(&PolicyRow { id: id.clone(), text: text.clone() }),
             Action::RepealPolicy { id } => wire::encode(&vec![id.clone()]),
             Action::SetDeployList { kind, add, remove } => {
@@ -678,6 +711,7 @@ impl Action {
             | Action::BarNode { basis, .. } => {
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
             }
+            Action::AdmitRegulator { mandate, .. } => mandate.validate(),
             Action::SetDeployList { add, remove, .. } => check_accounts(add, remove),
             Action::FreezeContract { basis, .. }
             | Action::UnfreezeContract { basis, .. }
@@ -709,7 +743,7 @@ fn check_length(what: &'static str, have: usize, most: usize) -> Result<(), Acti
     if have > most { Err(ActionError::TooLong { what, have, most }) } else { Ok(()) }
 }
 
-fn check_text(what: &'static str, text: &str, most: usize) -> Result<(), ActionError> {
+pub(crate) fn check_text(what: &'static str, text: &str, most: usize) -> Result<(), ActionError> {
     check_length(what, text.len(), most)?;
     let readable = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
     if readable { Ok(()) } else { Err(ActionError::Text(what)) }
@@ -837,6 +871,11 @@ fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let NodeRow { node_key, basis } = row(payload)?;
             Action::BarNode { node_key, basis }
         }
+        Kind::AdmitRegulator => {
+            let RegulatorRow { account, mandate } = row(payload)?;
+            Action::AdmitRegulator { account, mandate: mandate.mandate()? }
+        }
+        Kind::RetireRegulator => Action::RetireRegulator { account: only(row(payload)?)? },
         Kind::SetPolicy => {
             let PolicyRow { id, text } = row(payload)?;
             Action::SetPolicy { id, text }
@@ -988,6 +1027,12 @@ struct LiftRow {
 struct NodeRow {
     node_key: B256,
     basis: Basis,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RegulatorRow {
+    account: Address,
+    mandate: MandateRow,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]

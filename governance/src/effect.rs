@@ -13,6 +13,7 @@ use crate::{
     action::{BarTarget, Basis, ListKind, Scope},
     facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
+    regulator::RegulatorFacts,
 };
 
 /// A seat on the committee.
@@ -144,6 +145,15 @@ pub enum Change {
         before: Option<Basis>,
         /// Why it will be.
         after: Option<Basis>,
+    },
+    /// A regulator's entry in the registry.
+    Regulator {
+        /// Whose: the address of its first key.
+        identity: Address,
+        /// As it is.
+        before: Option<RegulatorFacts>,
+        /// As it will be.
+        after: Option<RegulatorFacts>,
     },
     /// A policy that is enacted. What the catalogue says under the same id is not told here.
     Policy {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     Committee, Kind, Rule,
     action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Scope},
+    regulator::{Consent, RegulatorFacts},
 };
 
 /// Whether an organisation is a member.
@@ -138,7 +139,7 @@ pub struct ContractFacts {
     pub code: B256,
     /// Who keeps its lists.
     pub administrator: Option<Address>,
-    /// What was last imposed on it and not lifted.
+    /// What was last imposed on it and not lifted. An emergency that was lifted is one that lapsed with the block before.
     pub halted: Option<Halted>,
 }
 
@@ -228,7 +229,8 @@ pub trait Facts {
     /// Why an identity or a node is barred; `None` if it is not.
     fn barred(&mut self, target: &BarTarget) -> Result<Option<Basis>, Self::Error>;
 
-    /// The freeze that was last imposed on an account's identity and not lifted.
+    /// The freeze that was last imposed on an account's identity and not lifted. An emergency that was lifted is one that
+    /// lapsed with the block before: it bears on when the next one may follow.
     fn frozen(&mut self, address: Address) -> Result<Option<Frozen>, Self::Error>;
 
     /// The validators that the commits of the last blocks show.
@@ -274,4 +276,10 @@ pub trait Facts {
     /// Checks the run-time rules that would result if this id had these bytes, or were repealed: whether they are a
     /// rule of that id, concern no system contract and are within bounds; or why not.
     fn check_limits(&mut self, id: &str, limit: Option<&[u8]>) -> Result<Result<(), String>, Self::Error>;
+
+    /// All regulators that are registered, by their identities; mandates that are over included.
+    fn regulators(&mut self) -> Result<BTreeMap<Address, RegulatorFacts>, Self::Error>;
+
+    /// The consent that a regulator gave last to a proposal.
+    fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Self::Error>;
 }

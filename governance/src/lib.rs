@@ -16,6 +16,7 @@
 //! | `resolve`, `quorum` | what an action would do now, or why it must not happen |
 //! | `effect` | the answer, for people and machines, and the digest that ballots bind |
 //! | `proposal`, `lifecycle` | records, and the decisions that lead to exactly one outcome |
+//! | `regulator`, `consent` | mandates of regulators, and what needs their consent |
 //!
 //! Invariant: this crate is pure. The same facts and inputs give the same decision everywhere: no clock, file,
 //! socket, environment, randomness or unordered map. It writes nothing: the caller applies what was decided.
@@ -23,6 +24,7 @@
 
 pub mod action;
 pub mod committee;
+pub mod consent;
 pub mod effect;
 pub mod facts;
 pub mod kind;
@@ -30,6 +32,7 @@ pub mod lifecycle;
 pub mod proposal;
 pub mod quorum;
 pub mod refusal;
+pub mod regulator;
 pub mod resolve;
 pub mod rule;
 pub mod tally;

@@ -15,9 +15,10 @@ use alloy_primitives::{Address, B256};
 use concordat_types::Role;
 
 use crate::{
-    Action, Ballot, Choice, Committee, Effect, Facts, Kind, Proposal, Refusal, ResolveError, Status,
+    Action, Ballot, Choice, Committee, Effect, Facts, Kind, Proposal, Refusal, ResolveError, Status, consent,
     facts::Ability,
     proposal::MAX_REASON_BYTES,
+    regulator::Power,
     resolve::{check_proposer, objection, resolve},
     tally::Tally,
 };
@@ -135,7 +136,8 @@ pub fn decide_revocation<F: Facts>(facts: &mut F, proposal: &Proposal, sender: A
     Ok(outcome(proposal, Status::Revoked, height))
 }
 
-/// Decides a veto: a regulator's, where the rule allows it, until the outcome is known.
+/// Decides a veto: a regulator's, where the rule allows it, until the outcome is known. Once regulators are registered,
+/// only those of them who may.
 pub fn decide_veto<F: Facts>(facts: &mut F, proposal: &Proposal, sender: Address, basis: B256) -> Decided<F> {
     let height = facts.height();
     check_open(proposal, height)?;
@@ -145,6 +147,7 @@ pub fn decide_veto<F: Facts>(facts: &mut F, proposal: &Proposal, sender: Address
     if account.ability != Ability::Now {
         return Err(Refusal::NotInGoodStanding { sender }.into());
     }
+    consent::check_power(sender, Power::Veto, facts)?;
     if !facts.rule(proposal.kind).map_err(ResolveError::Facts)?.veto {
         return Err(Refusal::NoVeto { kind: proposal.kind }.into());
     }
@@ -152,7 +155,7 @@ pub fn decide_veto<F: Facts>(facts: &mut F, proposal: &Proposal, sender: Address
 }
 
 /// Decides an execution, which any account in good standing may ask for. It gives every proposal whose time has
-/// come its outcome: executed, rejected, failed, void or expired.
+/// come its outcome: executed, rejected, failed, void or expired. One that waits for a regulator's consent has none yet.
 pub fn decide_execution<F: Facts>(facts: &mut F, proposal: &Proposal, action: &Action) -> Decided<F> {
     let (id, height) = (proposal.id, facts.height());
     if proposal.status != Status::Open {
@@ -174,6 +177,7 @@ pub fn decide_execution<F: Facts>(facts: &mut F, proposal: &Proposal, action: &A
     }
     match resolve(action, facts) {
         Ok(effect) if effect.digest() == proposal.digest => {
+            consent::check_given(proposal, action, facts)?;
             let decision = outcome(proposal, Status::Executed, height);
             Ok(Decision { effect: Some(effect), ..decision })
         }
@@ -224,7 +228,7 @@ fn check_member<F: Facts>(committee: &Committee, sender: Address, facts: &mut F)
     }
 }
 
-fn check_open(proposal: &Proposal, height: u64) -> Result<(), Refusal> {
+pub(crate) fn check_open(proposal: &Proposal, height: u64) -> Result<(), Refusal> {
     match proposal.status_at(height) {
         Status::Open => Ok(()),
         status => Err(Refusal::NotOpen { id: proposal.id, status: status.clone() }),

@@ -9,6 +9,7 @@ use crate::{
     committee::CommitteeError,
     facts::Membership,
     quorum::Missing,
+    regulator::{MAX_REGULATORS, Power},
     rule::RuleError,
 };
 
@@ -100,6 +101,27 @@ pub enum Refusal {
         Missing::list(.missing)
     )]
     QuorumUnsafe { signing: u64, total: u64, need: u64, missing: Vec<Missing> },
+    /// Not in the registry.
+    #[error("{account} is not registered as a regulator; an admit-regulator proposal registers it")]
+    RegulatorUnknown { account: Address },
+    /// It could not use the mandate.
+    #[error("{account} cannot be registered as a regulator: {reason}")]
+    RegulatorUnfit { account: Address, reason: Unfit },
+    /// A regulator's entry changes only with its consent; the last one goes only with its consent.
+    #[error(
+        "proposal {id} needs the consent of regulator {regulator}, which calls consent({id}, {digest}) before"
+    )]
+    NoConsent { id: u64, regulator: Address, digest: B256 },
+    /// The proposal is about nobody's entry, or another's.
+    #[error(
+        "proposal {id} does not ask for the consent of {sender}: only the regulator that it is about consents"
+    )]
+    ConsentNotAsked { id: u64, sender: Address },
+    /// Not registered, not for this, or not any more.
+    #[error(
+        "{sender} is not registered as a regulator with the power {power}; an admit-regulator proposal gives it"
+    )]
+    NotEmpowered { sender: Address, power: Power },
     /// Never enrolled.
     #[error("account {account} is not enrolled")]
     AccountUnknown { account: Address },
@@ -144,6 +166,11 @@ pub enum Refusal {
     /// An emergency is no way to freeze for ever.
     #[error("the last emergency freeze of {account} was not confirmed; the next may follow at height {from}")]
     EmergencyRepeated { account: Address, from: u64 },
+    /// A few must not take the votes of the others.
+    #[error(
+        "account {account} has a seat, and an emergency takes nobody's vote; a freeze-account proposal can freeze it"
+    )]
+    EmergencyAgainstMember { account: Address },
     /// It would never bind.
     #[error("the freeze would end at height {until}; this is height {height}")]
     FreezeOver { until: u64, height: u64 },
@@ -244,6 +271,11 @@ impl Refusal {
             Self::ValidatorUnknown { .. } => 42,
             Self::ValidatorSet { .. } => 43,
             Self::QuorumUnsafe { .. } => 44,
+            Self::RegulatorUnknown { .. } => 45,
+            Self::RegulatorUnfit { .. } => 46,
+            Self::NoConsent { .. } => 47,
+            Self::ConsentNotAsked { .. } => 48,
+            Self::NotEmpowered { .. } => 49,
             Self::AccountUnknown { .. } => 50,
             Self::NotCommitteeRole { .. } => 51,
             Self::Committee(_) => 52,
@@ -258,6 +290,7 @@ impl Refusal {
             Self::FrozenAlready { .. } => 61,
             Self::EmergencyRepeated { .. } => 62,
             Self::FreezeOver { .. } => 63,
+            Self::EmergencyAgainstMember { .. } => 64,
             Self::PolicyInvalid { .. } => 70,
             Self::PolicyUnknown { .. } => 71,
             Self::ContractUnknown { .. } => 80,
@@ -279,6 +312,21 @@ impl Refusal {
             Self::LimitUnknown { .. } => 77,
         }
     }
+}
+
+/// Why an account cannot be registered as a regulator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the facts that each message spells out")]
+pub enum Unfit {
+    /// Its certificate is for something else.
+    #[error("it is a {0}; only an account of the role regulator can be")]
+    Role(Role),
+    /// It would never hold.
+    #[error("its mandate would end at height {until}; this is height {height}")]
+    Over { until: u64, height: u64 },
+    /// Each veto reads them all.
+    #[error("{have} are registered, and no more than {MAX_REGULATORS} can be: retire one first")]
+    TooMany { have: usize },
 }
 
 /// Why there is no decision: it is refused, or the facts could not be read.

@@ -13,6 +13,7 @@ mod identities;
 mod limits;
 mod organisations;
 mod policies;
+mod regulators;
 mod validators;
 
 use std::collections::BTreeSet;
@@ -72,6 +73,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::BarAccount { account, basis } => identities::bar_account(*account, basis, facts),
         Action::LiftBar { target, .. } => identities::lift(*target, facts),
         Action::BarNode { node_key, basis } => identities::bar_node(*node_key, basis, facts),
+        Action::AdmitRegulator { account, mandate } => regulators::admit(*account, mandate, facts),
+        Action::RetireRegulator { account } => regulators::retire(*account, facts),
         Action::SetPolicy { id, text } => policies::set(id, text, facts),
         Action::RepealPolicy { id } => policies::repeal(id, facts),
         Action::SetDeployList { kind, add, remove } => contracts::set_deploy_list(*kind, add, remove, facts),

@@ -112,6 +112,8 @@ impl Rule {
             Kind::RecoverKey => Self { timelock_blocks: 10, veto: true, ..rule },
             Kind::BarAccount | Kind::BarNode => rule,
             Kind::LiftBar => Self { veto: true, ..rule },
+            // No veto: regulators do not decide who else is one.
+            Kind::AdmitRegulator | Kind::RetireRegulator => Self { timelock_blocks: 10, ..rule },
             Kind::SetPolicy | Kind::RepealPolicy => Self { timelock_blocks: 10, ..rule },
             Kind::SetDeployList | Kind::RetireContract | Kind::SetContractAdministrator => {
                 Self { timelock_blocks: 10, ..rule }

@@ -79,6 +79,20 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
+    /// What a chain keeps and tells of it: the same words on every node. Cedar's own are left out, since it guesses what was
+    /// meant by walking through maps that are hashed differently in each process.
+    pub fn told(&self) -> String {
+        let at = |id: &PolicyId, line: usize, what: &str| {
+            format!("policy {id}, line {line}: {what}: concordat policy check tells why, and how to mend it")
+        };
+        match self {
+            Self::Syntax { id, line, .. } => at(id, *line, "this is not Cedar"),
+            Self::Invalid { id, line, .. } => at(id, *line, "this does not fit the schema"),
+            Self::Catalogue { .. } => "the catalogue of this program is broken".to_owned(),
+            error => error.to_string(),
+        }
+    }
+
     /// A stable number.
     pub const fn code(&self) -> u16 {
         match self {

@@ -34,9 +34,9 @@ actions! {
     Deploy = 1, "deploy";
     /// To make a contract out of another one: CREATE and CREATE2.
     Create = 2, "create";
-    /// To call a contract: by a transaction, CALL or CALLCODE.
+    /// To call a contract: by a transaction or CALL.
     Call = 3, "call";
-    /// To run a contract's code as the caller's own: DELEGATECALL.
+    /// To run a contract's code as the caller's own: DELEGATECALL or CALLCODE.
     DelegateCall = 4, "delegatecall";
     /// To call a contract that may change nothing: STATICCALL.
     StaticCall = 5, "staticcall";

@@ -164,18 +164,17 @@ fn validate(
     let found = engine.validator.validate_with_level(alone, ValidationMode::Strict, 1);
     let mut wrong: Vec<(usize, String, String)> =
         found.validation_errors().map(|error| described(text, error)).collect();
+    let mut impossible = false;
     for warning in found.validation_warnings() {
         match warning {
-            ValidationWarning::ImpossiblePolicy(_) if may_be_impossible => {}
-            ValidationWarning::ImpossiblePolicy(_) if wrong.is_empty() => {
-                return Err(PolicyError::Impossible { id: id.clone() });
-            }
+            ValidationWarning::ImpossiblePolicy(_) => impossible = true,
             other => wrong.push(described(text, other)),
         }
     }
     // Cedar keeps them in no order.
     match wrong.into_iter().min() {
         Some((line, reason, mend)) => Err(PolicyError::Invalid { id: id.clone(), line, reason, mend }),
+        None if impossible && !may_be_impossible => Err(PolicyError::Impossible { id: id.clone() }),
         None => Ok(()),
     }
 }

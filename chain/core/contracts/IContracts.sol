@@ -28,7 +28,7 @@ interface IContracts {
         uint32 methodLists;
     }
 
-    /// @notice What was last imposed on a contract by vote and not lifted.
+    /// @notice What was last imposed on a contract by vote and not lifted. An emergency that was lifted stays, as lapsed.
     struct Halt {
         /// Whether its calls are refused now. False also for contracts on which nothing was ever imposed.
         bool binds;

@@ -100,7 +100,7 @@ interface IGovernance {
         uint64 lapseBlocks;
     }
 
-    /// @notice The freeze that was last imposed on an account and not lifted.
+    /// @notice The freeze that was last imposed on an account and not lifted. An emergency that was lifted stays, as lapsed.
     struct Freeze {
         /// Whether it binds now. False also for accounts that were never frozen.
         bool binds;
@@ -120,6 +120,50 @@ interface IGovernance {
         uint64 proposalId;
     }
 
+    /// @notice A regulator's entry in the registry; all zero where there is none.
+    struct Regulator {
+        /// Whether it is registered.
+        bool registered;
+        /// Whether its mandate holds at this height.
+        bool inForce;
+        /// The address of its first key, for good.
+        address identity;
+        /// The account that acts for it now.
+        address account;
+        /// The organisation that vouches for it.
+        string organisation;
+        /// For which law it stands.
+        string jurisdiction;
+        /// Whether it supervises all organisations.
+        bool allOrganisations;
+        /// Those that it supervises otherwise, in order.
+        string[] organisations;
+        /// Whether it supervises all contracts.
+        bool allContracts;
+        /// Those that it supervises otherwise, in order.
+        address[] contracts;
+        /// 1 observe, 2 freeze accounts, 4 freeze contracts, 8 veto, 16 demand correction, added up.
+        uint8 powers;
+        /// The last height at which its mandate holds; 0: until it is retired.
+        uint64 until;
+        /// The height of the mandate.
+        uint64 since;
+        /// The proposal that gave it.
+        uint64 proposalId;
+    }
+
+    /// @notice A regulator's consent to what a proposal does to its entry.
+    struct Consent {
+        /// Whether there is one.
+        bool given;
+        /// The account that gave it. It counts while that account acts for its identity and is in good standing.
+        address account;
+        /// The effect to which it agrees.
+        bytes32 digest;
+        /// At which height.
+        uint64 height;
+    }
+
     /// @notice A proposal was made. The digest is that of its effect as it would be now.
     event ProposalOpened(uint64 indexed id, uint8 indexed kind, address indexed proposer, bytes32 digest, uint64 closes);
     /// @notice A member has voted for, against, or neither, of this effect.
@@ -136,6 +180,11 @@ interface IGovernance {
     event SeatChanged(address indexed member, string organisation, uint64 weight, uint64 indexed proposalId);
     /// @notice A rule has changed.
     event RuleChanged(uint8 indexed kind, uint64 indexed proposalId);
+    /// @notice A regulator agrees to what a proposal does to its entry.
+    event ConsentGiven(uint64 indexed id, address indexed account, bytes32 digest);
+    /// @notice From the next transaction on, a regulator has this mandate; registered is false and all else zero where it
+    ///         has none any more. regulator(identity) tells what it covers.
+    event RegulatorChanged(address indexed identity, bool registered, string jurisdiction, uint8 powers, uint64 until, uint64 indexed proposalId);
     /// @notice From the next transaction on, a policy binds, or no longer does.
     event PolicyChanged(string id, bool enacted, uint64 indexed proposalId);
     /// @notice From the next transaction on, a run-time rule binds, or no longer does.
@@ -190,11 +239,19 @@ interface IGovernance {
     /// @notice Takes a proposal back. Only its proposer may, until the outcome is known.
     function revoke(uint64 id) external;
 
-    /// @notice Forbids a proposal. Only regulators may, where the rule of its kind allows it.
+    /// @notice Agrees to what a proposal does to the sender's entry among the regulators. Only the account of the
+    ///         regulator that the proposal names may, until the outcome is known. A mandate takes effect only with this
+    ///         consent, and the last regulator whose mandate holds is retired only with it.
+    /// @param digest That of the effect which the regulator has seen.
+    function consent(uint64 id, bytes32 digest) external;
+
+    /// @notice Forbids a proposal. Only regulators may, where the rule of its kind allows it; once any is registered,
+    ///         only those with the power veto.
     /// @param basis SHA-256 of the document that says why.
     function veto(uint64 id, bytes32 basis) external;
 
     /// @notice Gives a proposal its outcome once its time has come. Any account in good standing may ask for it.
+    ///         Refused while a regulator's consent is missing.
     /// @return status What became of it. A failed execution is a failed proposal, not a reverted transaction.
     function execute(uint64 id) external returns (uint8 status);
 
@@ -226,6 +283,15 @@ interface IGovernance {
 
     /// @notice All seats, in the order of their addresses.
     function committee() external view returns (Member[] memory);
+
+    /// @notice The entry of a regulator, by any account of its identity.
+    function regulator(address account) external view returns (Regulator memory);
+
+    /// @notice All regulators, in the order of their identities; those whose mandate is over included.
+    function regulators() external view returns (Regulator[] memory);
+
+    /// @notice The consent that was given last to a proposal.
+    function consentOf(uint64 id) external view returns (Consent memory);
 
     /// @notice The rule of a kind.
     function rule(uint8 kind) external view returns (Rule memory);

@@ -97,6 +97,28 @@ interface IIdentityRegistry {
         uint64 proposalId;
     }
 
+    /// @notice An organisation at a glance.
+    struct OrganisationSummary {
+        /// Its identifier.
+        string id;
+        /// Its name for people.
+        string name;
+        /// 0 suspended, 1 active, 2 expelled.
+        uint8 membership;
+        /// Names of the roles that its certificate authority may grant.
+        string[] roles;
+        /// Height at which it was admitted; 0 for founding members.
+        uint64 admittedHeight;
+        /// How many validators it runs, as this block leaves them.
+        uint64 validators;
+        /// Their voting power together.
+        uint64 power;
+        /// How many seats on the committee it has.
+        uint64 seats;
+        /// Their weight together.
+        uint64 weight;
+    }
+
     /// @notice An account has presented its certificate.
     event AccountEnrolled(address indexed account, string organisation, string role, bytes32 fingerprint, uint64 notAfter);
     /// @notice An account has presented a later certificate for the same key.
@@ -117,6 +139,10 @@ interface IIdentityRegistry {
     ///         counts as revoked. proposalId is 0 where the organisation decided. Where the committee did, governance
     ///         emits this event.
     event IdentityRebound(address indexed identity, address indexed oldAccount, address indexed newAccount, uint64 proposalId);
+
+    /// @notice An account's certificate is about to end: renew it. Raised at most once within 30, 7 and 1 days before.
+    ///         daysLeft counts a part of a day as one.
+    event RenewalDue(address indexed account, uint64 notAfter, uint64 daysLeft);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();
@@ -192,6 +218,10 @@ interface IIdentityRegistry {
     error KeyInUse(address account);
     /// @notice A recovery keeps the role.
     error RecoveryChangesRole(string held, string presented);
+    /// @notice None of these accounts is to be reminded now.
+    error NothingDue();
+    /// @notice More accounts than one call takes.
+    error TooManyAccounts(uint256 accounts, uint256 limit);
 
     /// @notice Enrols the sender: the first act of every account.
     /// @param chain The sender's certificate, role in OU, for the sender's own key; then its intermediates.
@@ -236,6 +266,17 @@ interface IIdentityRegistry {
     /// @notice Takes the pending request back. Any registrar of the organisation may, and the account itself.
     function cancelRecovery(address oldAccount) external;
 
+    /// @notice Raises the reminders that are due, for at most 100 accounts: 30, 7 and 1 days before the end of their
+    ///         certificates, each once. Any enrolled account may bring them. Accounts for which none is due, and those
+    ///         that could not renew now, are passed over. Reverts with NothingDue where none is left.
+    function remind(address[] calldata accounts) external;
+
+    /// @notice How an account's certificate stands towards its end. Reverts with NotEnrolled.
+    /// @return notAfter The last second at which it is valid.
+    /// @return reminded The reminder raised last for this end: 30, 7 or 1 days before; 0 for none.
+    /// @return due Whether remind would raise one now.
+    function renewal(address account) external view returns (uint64 notAfter, uint64 reminded, bool due);
+
     /// @notice The identity that an account acts for, or ever acted for: the address of its first key. An account
     ///         without recoveries is its own. Keep balances and rights by identity, and they outlive keys.
     function identityOf(address account) external view returns (address);
@@ -261,6 +302,18 @@ interface IIdentityRegistry {
 
     /// @notice An organisation's entry. Reverts with UnknownOrganisation.
     function organisation(string calldata id) external view returns (Organisation memory);
+
+    /// @notice Organisations at a glance, in the order of their identifiers: at most `limit` (at most 50) from the place
+    ///         `from` (0 is the first) on, expelled ones included.
+    /// @return total How many there are.
+    /// @return page Those asked for.
+    function organisationPage(uint64 from, uint64 limit)
+        external
+        view
+        returns (uint64 total, OrganisationSummary[] memory page);
+
+    /// @notice An organisation at a glance. Reverts with UnknownOrganisation.
+    function organisationSummary(string calldata id) external view returns (OrganisationSummary memory);
 
     /// @notice Identifiers of all organisations, in order.
     function organisations() external view returns (string[] memory);

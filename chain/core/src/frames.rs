@@ -11,7 +11,8 @@
 //! it: what it holds stays known.
 //!
 //! Where a run-time rule watches calls, those that get a frame are marked in the journal's logs, inside of that frame
-//! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of other code as one's own are calls of no method.
+//! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of foreign code as one's own are calls of no method, while
+//! a contract that delegates to itself, as by a multicall, calls its own.
 
 use std::collections::BTreeMap;
 
@@ -150,8 +151,8 @@ impl<R: StateReader, I> ChainEvm<R, I> {
     fn seen(&self, init: &FrameInit) -> Option<SeenCall> {
         let bound = self.bound.as_ref()?;
         let FrameInput::Call(inputs) = &init.frame_input else { return None };
-        let calls = matches!(inputs.scheme, CallScheme::Call | CallScheme::StaticCall);
-        if !calls || self.is_warm(&inputs.bytecode_address) {
+        let own = inputs.bytecode_address == inputs.target_address;
+        if !own || self.is_warm(&inputs.bytecode_address) {
             return None;
         }
         match &inputs.input {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     bound::UnitCosts,
+    control::Control,
     scale::Scale,
     stats::{Latency, Second, tenth, thousandth},
 };
@@ -59,6 +60,8 @@ pub struct Report {
     pub sync: Sync,
     /// What many accounts and many blocks cost; absent where it was not measured.
     pub accounts_scale: Option<Scale>,
+    /// What policies and run-time rules cost; absent where it was not measured.
+    pub control: Option<Control>,
     /// Blocks per second and transactions per block under sustained load.
     pub blocks: Blocks,
     /// Processor time of the load generator under sustained load, in percent of one core.
@@ -183,6 +186,7 @@ impl Report {
             let _ = writeln!(out, "{name:<42} {value}");
         }
         out.push_str(&self.accounts_scale.as_ref().map(Scale::table).unwrap_or_default());
+        out.push_str(&self.control.as_ref().map(Control::table).unwrap_or_default());
         out
     }
 

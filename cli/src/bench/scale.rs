@@ -5,7 +5,7 @@
 //! accounts, then small blocks, then full ones between accounts at random. The last are measured, with
 //! everything that the store does in the background. Then a node goes on from there.
 
-mod population;
+pub(super) mod population;
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ const REST: Duration = Duration::from_millis(500);
 /// Transfers that the node takes of either kind: the first ones warm up its caches, the others are measured. Enough
 /// of them that the database's rare and long works, of which each may or may not fall into a short window, count as
 /// they come on average.
-const NODE_TXS: [usize; 2] = [30_000, 150_000];
+pub(super) const NODE_TXS: [usize; 2] = [30_000, 150_000];
 
 /// Accounts that transfer among themselves, as in the sustained load, while the others only exist.
 const ACTIVE: usize = 1_000;
@@ -217,7 +217,11 @@ fn measure_node(nodes: &mut Processes, txs: &[Signed], step: &mut Step) -> Resul
 }
 
 /// Processor time of the node per transfer, in microseconds, and by kind of thread.
-fn measure_load(client: &Client, pid: u32, txs: &[Signed]) -> Result<(f64, BTreeMap<String, f64>)> {
+pub(super) fn measure_load(
+    client: &Client,
+    pid: u32,
+    txs: &[Signed],
+) -> Result<(f64, BTreeMap<String, f64>)> {
     let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
     submit_all(client, warm_up)?;
     rest(pid)?;
@@ -251,7 +255,7 @@ fn submit(client: &Client, txs: &[Signed]) -> Result<()> {
     }
 }
 
-fn consensus_key(nodes: &Processes) -> Result<SigningKey> {
+pub(super) fn consensus_key(nodes: &Processes) -> Result<SigningKey> {
     let passphrase = Passphrase::from_file(&nodes.network.passphrase_file)?;
     let file = nodes.network.nodes[0].config.with_file_name("consensus.key");
     Ok(SigningKey::from(*PrivateKey::read(&file, &passphrase)?.raw_secret()?))

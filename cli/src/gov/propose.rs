@@ -13,6 +13,7 @@ use concordat_core::governance::abi::IGovernance;
 use concordat_governance::{
     Action, Effect, Kind,
     action::{Admission, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
+    regulator::{Mandate, Power},
 };
 use concordat_permissions::PolicyId;
 use concordat_types::{OrgId, genesis::GenesisPart};
@@ -60,6 +61,10 @@ pub enum ProposeCommand {
     LiftBar(Proposing<LiftArgs>),
     /// A node is shut out. Retire a validator first.
     BarNode(Proposing<BarNodeArgs>),
+    /// A regulator: registered, or with another mandate. It must consent (`concordat gov consent`).
+    AdmitRegulator(Proposing<MandateArgs>),
+    /// A regulator goes. The last one must consent.
+    RetireRegulator(Proposing<RegulatorArgs>),
     /// A policy: new, or with another text. Check it first (`concordat policy check`).
     SetPolicy(Proposing<PolicyArgs>),
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
@@ -385,6 +390,39 @@ pub struct BarNodeArgs {
 }
 
 #[derive(Args)]
+pub struct MandateArgs {
+    /// Its account, enrolled with the role regulator.
+    account: Address,
+    /// For which law it stands.
+    #[arg(long, value_name = "TEXT")]
+    jurisdiction: String,
+    /// What it may do: observe, freeze-accounts, freeze-contracts, veto or demand-correction; repeat it for each.
+    #[arg(long, value_name = "POWER", required = true)]
+    power: Vec<Power>,
+    /// An organisation that it supervises; repeat it for each. Without: all.
+    #[arg(long, value_name = "ID", conflicts_with = "no_organisations")]
+    organisation: Vec<OrgId>,
+    /// It supervises no organisation, but contracts.
+    #[arg(long)]
+    no_organisations: bool,
+    /// A contract that it supervises; repeat it for each. Without: all.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "no_contracts")]
+    contract: Vec<Address>,
+    /// It supervises no contract, but organisations.
+    #[arg(long)]
+    no_contracts: bool,
+    /// The last height at which it holds; without, until it is retired.
+    #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+    until: u64,
+}
+
+#[derive(Args)]
+pub struct RegulatorArgs {
+    /// An account of the regulator's identity.
+    account: Address,
+}
+
+#[derive(Args)]
 pub struct LimitIdArgs {
     /// The rule's id.
     id: String,
@@ -432,6 +470,11 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::BarAccount(args) => args.propose(json),
         Command::LiftBar(args) => args.propose(json),
         Command::BarNode(args) => args.propose(json),
+        Command::AdmitRegulator(args) => args.propose(json),
+        Command::RetireRegulator(args) => {
+            let account = args.what.account;
+            submit(&args.sender, &Action::RetireRegulator { account }, json)
+        }
         Command::SetPolicy(args) => args.propose(json),
         Command::RepealPolicy(args) => {
             let id = args.what.id.to_string();
@@ -618,6 +661,21 @@ impl Proposable for LiftArgs {
 impl Proposable for BarNodeArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
         Ok(Action::BarNode { node_key: self.node_key, basis: self.basis.read()? })
+    }
+}
+
+impl Proposable for MandateArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let organisations = self.no_organisations || !self.organisation.is_empty();
+        let contracts = self.no_contracts || !self.contract.is_empty();
+        let mandate = Mandate {
+            jurisdiction: self.jurisdiction.clone(),
+            organisations: organisations.then(|| self.organisation.iter().cloned().collect()),
+            contracts: contracts.then(|| self.contract.iter().copied().collect()),
+            powers: self.power.iter().copied().collect(),
+            until: self.until,
+        };
+        Ok(Action::AdmitRegulator { account: self.account, mandate })
     }
 }
 

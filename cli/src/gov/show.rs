@@ -2,7 +2,7 @@
 
 use alloy_primitives::Address;
 use concordat_core::governance::abi::IGovernance as abi;
-use concordat_governance::{Choice, Kind, Rule};
+use concordat_governance::{Choice, Kind, Rule, regulator::Power};
 use eyre::Result;
 use serde_json::{Value, json};
 
@@ -87,6 +87,42 @@ pub(super) fn committee(client: &Client, json: bool) -> Result<()> {
         let line = |seat: &abi::Member| format!("{}  {:<16} {}", seat.member, seat.organisation, seat.weight);
         seats.iter().map(line).collect::<Vec<_>>().join("\n")
     })
+}
+
+pub(super) fn regulators(client: &Client, json: bool) -> Result<()> {
+    let regulators = ask(client, &abi::regulatorsCall {})?;
+    let said: Vec<Value> = regulators.iter().map(regulator_json).collect();
+    output::show(json, &said, |_| regulators.iter().map(regulator_line).collect::<Vec<_>>().join("\n"))
+}
+
+fn regulator_line(regulator: &abi::Regulator) -> String {
+    let state = if regulator.inForce { "in force" } else { "over" };
+    let (account, organisation, jurisdiction) =
+        (regulator.account, &regulator.organisation, &regulator.jurisdiction);
+    format!("{account}  {organisation:<16} {state:<8} {jurisdiction:?}: {}", powers(regulator).join(", "))
+}
+
+fn regulator_json(regulator: &abi::Regulator) -> Value {
+    let organisations = (!regulator.allOrganisations).then_some(&regulator.organisations);
+    let contracts = (!regulator.allContracts).then_some(&regulator.contracts);
+    json!({
+        "identity": regulator.identity,
+        "account": regulator.account,
+        "organisation": regulator.organisation,
+        "jurisdiction": regulator.jurisdiction,
+        "organisations": organisations,
+        "contracts": contracts,
+        "powers": powers(regulator),
+        "until": regulator.until,
+        "inForce": regulator.inForce,
+        "since": regulator.since,
+        "proposal": regulator.proposalId,
+    })
+}
+
+fn powers(regulator: &abi::Regulator) -> Vec<&'static str> {
+    let held = Power::ALL.into_iter().filter(|power| regulator.powers & power.bit() != 0);
+    held.map(Power::name).collect()
 }
 
 pub(super) fn rules(client: &Client, kind: Option<Kind>, json: bool) -> Result<()> {

@@ -95,6 +95,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
         ),
         (Action::BarNode { node_key: key, basis: basis() }, format!("f84b{key_hex}{basis_hex}")),
         (
+            Action::AdmitRegulator { account, mandate: mandate(account) },
+            format!("f5{account_hex}df824445c0d6d5{account_hex}098201f4"),
+        ),
+        (Action::RetireRegulator { account }, format!("d5{account_hex}")),
+        (
             Action::SetPolicy { id: "no-one".into(), text: "forbid (principal, action, resource);".into() },
             "ed866e6f2d6f6e65a5666f7262696420287072696e636970616c2c20616374696f6e2c207265736f75726365293b"
                 .into(),
@@ -415,5 +420,37 @@ fn the_rule_on_approvals_has_one_form() {
     assert_eq!(required(&[0xc1, 0x80]), Ok(Action::RequireApproval { required: false }));
     for payload in [&[0xc1, 0x00][..], &[0xc1, 0x02], &[0xc2, 0x01, 0x01], &[0xc0], &[0x01]] {
         assert_eq!(required(payload), Err(ActionError::Malformed(Kind::RequireApproval)));
+    }
+}
+
+fn mandate(contract: Address) -> Mandate {
+    Mandate {
+        jurisdiction: "DE".into(),
+        organisations: None,
+        contracts: Some(BTreeSet::from([contract])),
+        powers: crate::regulator::Power::from_bits(9).unwrap(),
+        until: 500,
+    }
+}
+
+#[test]
+fn a_mandate_that_is_none_is_no_payload() {
+    let account = Address::repeat_byte(7);
+    let admit = |mandate| Action::AdmitRegulator { account, mandate };
+    let idle = Mandate { powers: BTreeSet::new(), ..mandate(account) };
+    assert_eq!(refused(admit(idle)), ActionError::NoPowerOfRegulator);
+    let nowhere = Mandate {
+        organisations: Some(BTreeSet::new()),
+        contracts: Some(BTreeSet::new()),
+        ..mandate(account)
+    };
+    assert_eq!(refused(admit(nowhere)), ActionError::CoversNothing);
+    let lawless = Mandate { jurisdiction: String::new(), ..mandate(account) };
+    assert_eq!(refused(admit(lawless)), ActionError::Text("the jurisdiction"));
+    let payload = hex::encode(admit(mandate(account)).encode());
+    for (good, bad) in [("098201f4", "208201f4"), ("098201f4", "a98201f4")] {
+        let bytes = hex::decode(payload.replace(good, bad)).unwrap();
+        let malformed = Err(ActionError::Malformed(Kind::AdmitRegulator));
+        assert_eq!(Action::decode(Kind::AdmitRegulator, &bytes), malformed, "an unknown power");
     }
 }

@@ -1,6 +1,9 @@
 //! Effects in words for people.
 
-use std::fmt::{self, Display};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Display},
+};
 
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
@@ -8,6 +11,7 @@ use crate::{
     action::{Attributes, Basis, ListKind, Property},
     facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
+    regulator::RegulatorFacts,
 };
 
 impl Display for Effect {
@@ -49,6 +53,9 @@ impl Display for Change {
                 let why = |basis: &Basis| format!("basis {:?} {}", basis.reference, basis.document);
                 let (before, after) = (before.as_ref().map(why), after.as_ref().map(why));
                 sides(f, &format!("bar of {target}"), before.as_ref(), after.as_ref())
+            }
+            Change::Regulator { identity, before, after } => {
+                sides(f, &format!("regulator {identity}"), before.as_ref(), after.as_ref())
             }
             Change::Policy { id, before, after } => policy(f, id, before.as_deref(), after.as_deref()),
             Change::DeployList { before, after } => {
@@ -162,6 +169,35 @@ impl Display for KeyFacts {
             f,
             "account {account}, {role} {common_name:?} of {organisation}; certificate (SHA-256) {fingerprint}"
         )
+    }
+}
+
+impl Display for RegulatorFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RegulatorFacts { organisation, mandate } = self;
+        let powers: Vec<&str> = mandate.powers.iter().map(|power| power.name()).collect();
+        let organisations = covered(mandate.organisations.as_ref());
+        let contracts = covered(mandate.contracts.as_ref());
+        let end = if mandate.until == 0 {
+            "until it is retired".into()
+        } else {
+            End::At(mandate.until).to_string()
+        };
+        let (jurisdiction, powers) = (&mandate.jurisdiction, powers.join(", "));
+        write!(
+            f,
+            "of {organisation}, jurisdiction {jurisdiction:?}, may {powers}; organisations: {organisations}; \
+             contracts: {contracts}; {end}"
+        )
+    }
+}
+
+/// What a mandate names, or that it names all.
+fn covered<T: Display>(named: Option<&BTreeSet<T>>) -> String {
+    match named {
+        None => "all".into(),
+        Some(named) if named.is_empty() => "none".into(),
+        Some(named) => named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 

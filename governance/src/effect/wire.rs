@@ -13,6 +13,7 @@ use crate::{
     action::{Attributes, BarTarget, Basis, ListKind, Scope, is_policy_id},
     facts::{Attested, KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
+    regulator::{MandateRow, RegulatorFacts},
     wire,
 };
 
@@ -31,6 +32,7 @@ const CONTRACT_HALT: u8 = 8;
 const CONTRACT_ADMINISTRATOR: u8 = 9;
 const IDENTITY: u8 = 20;
 const BAR: u8 = 21;
+const REGULATOR: u8 = 16;
 const LIMIT: u8 = 10;
 const ATTRIBUTES: u8 = 11;
 const APPROVAL: u8 = 12;
@@ -112,6 +114,9 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Bar { target, before, after } => {
             row(BAR, target.as_bytes(), maybe(before, Basis::clone), maybe(after, Basis::clone))
         }
+        Change::Regulator { identity, before, after } => {
+            row(REGULATOR, identity.as_slice(), maybe(before, regulator_row), maybe(after, regulator_row))
+        }
         Change::Policy { id, before, after } => {
             let text = |text: &String| policy_row(text);
             row(POLICY, id.as_bytes(), maybe(before, text), maybe(after, text))
@@ -188,6 +193,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
             target: BarTarget::from_bytes(key)?,
             before: read(before, Some)?,
             after: read(after, Some)?,
+        },
+        REGULATOR => Change::Regulator {
+            identity: Address::try_from(key.as_ref()).ok()?,
+            before: read(before, regulator)?,
+            after: read(after, regulator)?,
         },
         POLICY => Change::Policy {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
@@ -418,6 +428,22 @@ fn key_facts(row: KeyRow) -> Option<KeyFacts> {
     let KeyRow { account, organisation, role, common_name, fingerprint } = row;
     let (organisation, role) = (wire::org(&organisation)?, Role::from_code(role)?);
     Some(KeyFacts { account, organisation, role, common_name, fingerprint })
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RegulatorRow {
+    organisation: String,
+    mandate: MandateRow,
+}
+
+fn regulator_row(facts: &RegulatorFacts) -> RegulatorRow {
+    let RegulatorFacts { organisation, mandate } = facts;
+    RegulatorRow { organisation: organisation.to_string(), mandate: mandate.into() }
+}
+
+fn regulator(row: RegulatorRow) -> Option<RegulatorFacts> {
+    let RegulatorRow { organisation, mandate } = row;
+    Some(RegulatorFacts { organisation: wire::org(&organisation)?, mandate: mandate.mandate()? })
 }
 
 #[derive(RlpEncodable, RlpDecodable)]

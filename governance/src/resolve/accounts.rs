@@ -29,8 +29,8 @@ pub(super) fn freeze<F: Facts>(
     impose(account, before, after, facts)
 }
 
-/// An emergency freezes whom nothing freezes yet, and not the same account over and over: who wants it frozen for
-/// longer must convince the others.
+/// An emergency freezes whom nothing freezes yet, and not the same account over and over, whether the last one lapsed or
+/// was lifted: who wants it frozen for longer must convince the others. It takes nobody's vote.
 pub(super) fn emergency<F: Facts>(
     account: Address,
     (scope, basis): (Scope, &Basis),
@@ -46,8 +46,21 @@ pub(super) fn emergency<F: Facts>(
             return Err(Refusal::EmergencyRepeated { account, from }.into());
         }
     }
+    if scope == Scope::All {
+        check_no_seat(account, facts)?;
+    }
     let after = Freeze { scope, basis: basis.clone(), end: End::After(lapse), emergency: true };
     impose(account, None, after, facts)
+}
+
+/// A quarter that took the votes of others by emergencies, and withheld its own, could keep all decisions from being
+/// taken: also that to lift the freeze, and, going from one member to the next, for ever.
+fn check_no_seat<F: Facts>(account: Address, facts: &mut F) -> Result<(), ResolveError<F::Error>> {
+    let holder = facts.bound(account).map_err(ResolveError::Facts)?.account;
+    match facts.committee().map_err(ResolveError::Facts)?.member(&holder) {
+        Some(_) => Err(Refusal::EmergencyAgainstMember { account }.into()),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn unfreeze<F: Facts>(account: Address, facts: &mut F) -> Resolved<F> {

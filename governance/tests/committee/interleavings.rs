@@ -9,6 +9,7 @@ use concordat_governance::{
     action::{Attributes, BarTarget, ListKind, Scope},
     committee::MAX_WEIGHT,
     facts::{Ability, Attested, Halted, LimitFacts, Membership, PolicyFacts},
+    regulator::{Power, RegulatorFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
 
@@ -55,6 +56,8 @@ struct Modelled {
     earliest: u64,
     latest: u64,
     votes: Vec<(Address, Choice)>,
+    /// The account that consented last.
+    consent: Option<Address>,
     outcome: Option<&'static str>,
 }
 
@@ -163,17 +166,26 @@ impl Run {
         world.attributes.insert(contract(1), Attested { code: B256::ZERO, attributes });
         let old = LimitFacts { limit: Bytes::from_static(b"one"), proposal: 0 };
         world.limits.insert("daily".into(), old);
+        (1..banks).for_each(|index| world.enrol(index, Role::Regulator));
+        if random.below(2) == 0 {
+            // Registered before the first act.
+            for index in [0, banks - 1] {
+                let entry = RegulatorFacts { organisation: org(index), mandate: mandate(&[Power::Veto], 0) };
+                world.regulators.insert(account(index, Role::Regulator), entry);
+            }
+        }
         Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
     }
 
     fn run(mut self) -> BTreeMap<&'static str, u64> {
         for _ in 0..ACTS {
-            match self.random.below(16) {
+            match self.random.below(18) {
                 0..=3 => self.propose(),
                 4..=9 => self.vote(),
                 10 => self.revoke(),
                 11 => self.veto(),
                 12..=13 => self.execute(),
+                16..=17 => self.consent(),
                 14 => self.world.height += 1 + self.random.below(4),
                 _ => self.world_turns(),
             }
@@ -198,6 +210,7 @@ impl Run {
             (member(index), Role::CommitteeMember),
             (member(index), Role::CommitteeMember),
             (operator(index), Role::Operator),
+            (account(index, Role::Regulator), Role::Regulator),
         ]);
         let account = if self.random.below(4) == 0 { account } else { self.world.holder(&account) };
         recover(account, (index, role, 100 + self.random.index(4)))
@@ -219,7 +232,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(29) {
+        match self.random.below(33) {
             24 => self.recovery(index),
             25 => self.bar(index),
             0 => admission(other, "first"),
@@ -252,6 +265,7 @@ impl Run {
                 deploy_list(kind, add, remove)
             }
             26..=28 => self.limit(),
+            29..=32 => self.regulator(index),
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -297,6 +311,19 @@ impl Run {
         }
     }
 
+    fn regulator(&mut self, index: u8) -> Action {
+        let account = account(index, Role::Regulator);
+        let account = if self.random.below(4) == 0 { account } else { self.world.holder(&account) };
+        let powers =
+            self.random.pick(&[&[Power::Veto][..], &[Power::Observe], &[Power::Observe, Power::Veto]]);
+        let until = self.random.pick(&[0, 0, self.world.height + 20]);
+        match self.random.below(3) {
+            0 => retire_regulator(account),
+            1 => admit_regulator(self.random.pick(&[account, operator(index)]), powers, until),
+            _ => admit_regulator(account, powers, until),
+        }
+    }
+
     fn limit(&mut self) -> Action {
         let id = self.random.pick(&["daily", "hourly", "sanctions"]);
         match self.random.below(3) {
@@ -328,6 +355,7 @@ impl Run {
                     earliest,
                     latest: earliest + rule.window_blocks,
                     votes: Vec::new(),
+                    consent: None,
                     outcome: None,
                 });
                 self.review(&action);
@@ -422,12 +450,15 @@ impl Run {
 
     fn veto(&mut self) {
         let Some(place) = self.some() else { return };
-        let sender = self.random.pick(&[regulator(), regulator(), member(0), operator(0)]);
+        let own = account(self.random.index(self.banks), Role::Regulator);
+        let sender = self.random.pick(&[regulator(), self.world.holder(&own), member(0), operator(0)]);
         let vetoed = self.world.veto(sender, place as u64 + 1).map_err(|refusal| refusal.code());
         let allowed = self.world.rules[&self.model[place].kind].veto;
-        let expected = match (self.is_open(place), sender == regulator(), self.world.ability(&sender)) {
+        let is_regulator = self.world.accounts[&sender].role == Role::Regulator;
+        let expected = match (self.is_open(place), is_regulator, self.world.ability(&sender)) {
             (false, ..) => Err(11),
             (true, false, _) => Err(17),
+            (true, true, Ability::Now) if !self.is_empowered(sender) => Err(49),
             (true, true, Ability::Now) if allowed => Ok(()),
             (true, true, Ability::Now) => Err(16),
             _ => Err(3),
@@ -436,6 +467,55 @@ impl Run {
         if vetoed.is_ok() {
             self.decided(place, "vetoed");
         }
+    }
+
+    /// Whether somebody may veto, once regulators are registered.
+    fn is_empowered(&self, sender: Address) -> bool {
+        let registry = &self.world.regulators;
+        let entry = registry.get(&self.world.identity(&sender));
+        let own = entry.map(|entry| &entry.mandate).filter(|mandate| mandate.powers.contains(&Power::Veto));
+        registry.is_empty() || own.is_some_and(|own| own.until == 0 || self.world.height <= own.until)
+    }
+
+    fn consent(&mut self) {
+        let Some(place) = self.some() else { return };
+        let own = self.world.holder(&account(self.random.index(self.banks), Role::Regulator));
+        let asked = match self.world.proposals[place].1 {
+            Action::AdmitRegulator { account, .. } | Action::RetireRegulator { account } => Some(account),
+            _ => None,
+        };
+        let asked = asked.map(|account| self.world.holder(&account));
+        let sender = if self.random.below(3) == 0 { own } else { asked.unwrap_or(own) };
+        let digest = if self.random.below(10) == 0 { B256::ZERO } else { self.model[place].digest };
+        let given = self.world.consent_to(sender, place as u64 + 1, digest).map_err(|refusal| refusal.code());
+        let expected = match (self.is_open(place), asked == Some(sender), self.world.ability(&sender)) {
+            (false, ..) => Err(11),
+            (true, false, _) => Err(48),
+            (true, true, Ability::Later | Ability::Not) => Err(3),
+            (true, true, Ability::Now) if digest != self.model[place].digest => Err(14),
+            (true, true, Ability::Now) if self.model[place].consent == Some(sender) => Err(35),
+            (true, true, Ability::Now) => Ok(()),
+        };
+        assert_eq!(given, expected);
+        if given.is_ok() {
+            self.model[place].consent = Some(sender);
+            *self.counts.entry("consented").or_default() += 1;
+        }
+    }
+
+    /// Whether a proposal waits for a regulator's consent, in the world as it is.
+    fn waits(&self, world: &World, place: usize) -> bool {
+        let (account, always) = match &world.proposals[place].1 {
+            Action::AdmitRegulator { account, .. } => (account, true),
+            Action::RetireRegulator { account } => (account, false),
+            _ => return false,
+        };
+        let own = world.identity(account);
+        let others = world.regulators.iter().filter(|(other, _)| **other != own);
+        let mut others = others.map(|(_, entry)| entry.mandate.until);
+        let needed = always || !others.any(|until| until == 0 || until >= world.height);
+        let holder = world.holder(account);
+        needed && !(self.model[place].consent == Some(holder) && world.ability(&holder) == Ability::Now)
     }
 
     fn execute(&mut self) {
@@ -456,17 +536,22 @@ impl Run {
             expected
         } else {
             let action = before.proposals[place].1.clone();
-            Ok(match before.clone().resolve(&action) {
-                Ok(effect) if effect.digest() == *digest => "executed",
-                Ok(_) => "void",
-                Err(_) => "failed",
-            })
+            match before.clone().resolve(&action) {
+                Ok(effect) if effect.digest() == *digest && self.waits(&before, place) => Err(47),
+                Ok(effect) if effect.digest() == *digest => Ok("executed"),
+                Ok(_) => Ok("void"),
+                Err(_) => Ok("failed"),
+            }
         };
         assert_eq!(executed, expected);
+        if executed == Err(47) {
+            *self.counts.entry("waited").or_default() += 1;
+        }
         if let Ok(status) = executed {
             self.decided(place, status);
             if status == "executed" {
                 self.check_quorum(&before);
+                self.check_regulators(&before, place);
                 self.check_contracts(&before, &before.proposals[place].1);
                 *self.counts.entry(self.model[place].kind.name()).or_default() += 1;
             }
@@ -584,6 +669,17 @@ impl Run {
         }
     }
 
+    /// No mandate is imposed, and the registry is never emptied without the word of the last one.
+    fn check_regulators(&self, before: &World, place: usize) {
+        let after = &self.world.regulators;
+        let gained = after.iter().find(|(identity, entry)| before.regulators.get(*identity) != Some(*entry));
+        let emptied = before.regulators.keys().next().filter(|_| after.is_empty());
+        if let Some(identity) = gained.map(|(identity, _)| identity).or(emptied) {
+            assert_eq!(self.model[place].consent, Some(before.holder(identity)));
+            assert_eq!(before.ability(&before.holder(identity)), Ability::Now);
+        }
+    }
+
     /// If all who can vote agreed, one of them could change the rules, and the committee.
     fn check_changeable(&mut self) {
         let mut renewed = self.world.clone();
@@ -630,9 +726,12 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     let lives = [Kind::SetAttributes, Kind::RevokeAttributes];
     let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
     let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
-    for kind in
-        texts.into_iter().chain(contracts).chain(others).chain(lives).chain(approvals).chain(identities)
-    {
+    let regulators = [Kind::AdmitRegulator, Kind::RetireRegulator];
+    for act in ["consented", "waited"] {
+        assert!(outcomes.contains_key(act), "no regulator's consent {act}");
+    }
+    let kinds = texts.into_iter().chain(contracts).chain(others).chain(lives).chain(approvals);
+    for kind in kinds.chain(identities).chain(regulators) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

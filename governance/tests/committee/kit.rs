@@ -9,12 +9,14 @@ use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
     action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
+    consent,
     effect::{Change, End, Halt},
     facts::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
         Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
     lifecycle,
+    regulator::{Consent, Mandate, Power, RegulatorFacts},
 };
 use concordat_types::{
     OrgId, Role,
@@ -58,6 +60,9 @@ pub struct World {
     /// What the policy engine says of whatever it is asked.
     pub engine_says: Option<String>,
     pub limits: BTreeMap<String, LimitFacts>,
+    /// The registry, by identities.
+    pub regulators: BTreeMap<Address, RegulatorFacts>,
+    pub consents: BTreeMap<u64, Consent>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
@@ -239,6 +244,20 @@ pub fn set_limit(id: &str, text: &str) -> Action {
     Action::SetLimit { id: id.into(), limit: Bytes::copy_from_slice(text.as_bytes()) }
 }
 
+/// A mandate with these powers, over all.
+pub fn mandate(powers: &[Power], until: u64) -> Mandate {
+    let (organisations, contracts, powers) = (None, None, powers.iter().copied().collect());
+    Mandate { jurisdiction: "DE".into(), organisations, contracts, powers, until }
+}
+
+pub fn admit_regulator(account: Address, powers: &[Power], until: u64) -> Action {
+    Action::AdmitRegulator { account, mandate: mandate(powers, until) }
+}
+
+pub fn retire_regulator(account: Address) -> Action {
+    Action::RetireRegulator { account }
+}
+
 pub fn repeal_limit(id: &str) -> Action {
     Action::RepealLimit { id: id.into() }
 }
@@ -370,6 +389,18 @@ impl World {
         Ok(())
     }
 
+    pub fn consent(&mut self, sender: Address, id: u64) -> Result<(), Refusal> {
+        let digest = self.proposal(id).digest;
+        self.consent_to(sender, id, digest)
+    }
+
+    pub fn consent_to(&mut self, sender: Address, id: u64, digest: B256) -> Result<(), Refusal> {
+        let (proposal, action) = (self.proposal(id).clone(), self.action(id));
+        let given = consent::decide_consent(self, &proposal, &action, sender, digest).map_err(refusal)?;
+        self.consents.insert(id, given);
+        Ok(())
+    }
+
     /// Executes; the status that follows.
     pub fn execute(&mut self, id: u64) -> Result<&'static str, Refusal> {
         let (proposal, action) = (self.proposal(id).clone(), self.action(id));
@@ -440,8 +471,15 @@ impl World {
                     after.accounts.iter().for_each(|account| assert!(self.deploy_list.1.insert(*account)));
                 }
                 Change::ContractHalt { contract, after, .. } => {
-                    self.contracts.get_mut(&contract).unwrap().halted =
-                        after.map(|halt| halted(halt, self.height));
+                    let height = self.height;
+                    let halt = &mut self.contracts.get_mut(&contract).unwrap().halted;
+                    *halt = match (after, halt.take()) {
+                        (Some(after), _) => Some(halted(after, height)),
+                        (None, Some(Halted::Frozen { basis, emergency: true, .. })) if height > 1 => {
+                            Some(Halted::Frozen { basis, until: height - 1, emergency: true })
+                        }
+                        (None, _) => None,
+                    };
                 }
                 Change::ContractAdministrator { contract, after, .. } => {
                     self.contracts.get_mut(&contract).unwrap().administrator = after;
@@ -455,6 +493,10 @@ impl World {
                     self.approvals.extend(after.map(|until| ((code, deployer), until)));
                 }
                 Change::ApprovalRule { after, .. } => self.approval_required = after,
+                Change::Regulator { identity, after, .. } => {
+                    self.regulators.remove(&identity);
+                    self.regulators.extend(after.map(|facts| (identity, facts)));
+                }
                 Change::Limit { id, after, .. } => {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
@@ -489,7 +531,10 @@ impl World {
     fn apply_freeze(&mut self, account: Address, after: Option<concordat_governance::effect::Freeze>) {
         let identity = self.identity(&account);
         let Some(freeze) = after else {
-            self.freezes.remove(&identity);
+            // An emergency that was lifted is remembered as one that lapsed with the last block.
+            let lifted = self.freezes.remove(&identity).filter(|freeze| freeze.emergency && self.height > 1);
+            let lifted = lifted.map(|freeze| Frozen { until: self.height - 1, ..freeze });
+            self.freezes.extend(lifted.map(|freeze| (identity, freeze)));
             return;
         };
         let until = last_height(freeze.end, self.height);
@@ -675,5 +720,13 @@ impl Facts for World {
         let others = self.limits.keys().filter(|other| *other != id).count();
         let count = others + usize::from(limit.is_some());
         Ok(if count > MAX_LIMITS { Err(format!("{count} rules would be in force")) } else { Ok(()) })
+    }
+
+    fn regulators(&mut self) -> Result<BTreeMap<Address, RegulatorFacts>, Infallible> {
+        Ok(self.regulators.clone())
+    }
+
+    fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Infallible> {
+        Ok(self.consents.get(&proposal).copied())
     }
 }

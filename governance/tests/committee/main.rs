@@ -12,4 +12,5 @@ mod kit;
 mod lifecycle;
 mod limits;
 mod policies;
+mod regulators;
 mod resolve;

@@ -66,7 +66,7 @@ fn the_committee_is_never_empty_and_can_always_change_its_rules() {
     let mut world = World::of_banks(2);
     assert_eq!(code(&mut world, &seat(member(1), 0)), 54, "set-rule needs two organisations");
     assert_eq!(code(&mut world, &freeze(member(1))), 54);
-    assert_eq!(code(&mut world, &emergency(member(1))), 54);
+    assert_eq!(code(&mut world, &emergency(member(1))), 64);
     assert_eq!(code(&mut world, &Action::SuspendOrganisation(org(1))), 54);
     assert_eq!(code(&mut world, &Action::ExpelOrganisation(org(1))), 54);
     let outgoing =
@@ -194,4 +194,41 @@ fn a_ballot_binds_every_word_of_the_action() {
     world.pass(&freeze(operator(0)), &all).unwrap();
     let digests = ["Order 1", "Order 2"].map(|text| world.resolve(&unfreeze(text)).unwrap().digest());
     assert_ne!(digests[0], digests[1]);
+}
+
+#[test]
+fn a_quarter_takes_nobodys_vote_by_emergencies() {
+    let mut world = World::of_banks(4);
+    let outgoing = Action::EmergencyFreeze { account: member(1), scope: Scope::Outgoing, basis: basis() };
+    let refused = world.resolve(&emergency(member(1))).unwrap_err();
+    assert_eq!(refused, Refusal::EmergencyAgainstMember { account: member(1) });
+    assert_eq!(refused.code(), 64);
+    assert!(world.resolve(&outgoing).is_ok(), "it may still vote");
+    // Had it been able to, half of the committee would be left, which can lift nothing.
+    assert_eq!(world.pass(&freeze(operator(0)), &[member(2), member(3)]), Ok("rejected"));
+    // Whichever of its accounts is named.
+    let everybody: Vec<_> = (0..4).map(member).collect();
+    let action = recover(member(1), (1, Role::CommitteeMember, 7));
+    assert_eq!(world.pass(&action, &everybody), Ok("executed"));
+    for account in [member(1), spare(1, Role::CommitteeMember, 7)] {
+        assert_eq!(world.resolve(&emergency(account)).unwrap_err().code(), 64);
+    }
+}
+
+#[test]
+fn an_emergency_that_was_lifted_is_not_repeated_at_once() {
+    let mut world = World::of_banks(4);
+    world.height = 50;
+    let others = [member(1), member(2), member(3)];
+    let lift = Action::UnfreezeAccount { account: operator(3), basis: basis() };
+    for (act, lift) in
+        [(emergency(operator(3)), lift), (emergency_contract(contract(0)), unfreeze_contract(contract(0)))]
+    {
+        assert_eq!(world.pass(&act, &[member(0)]), Ok("executed"));
+        assert_eq!(world.pass(&lift, &others), Ok("executed"));
+        let refused = world.resolve(&act).unwrap_err();
+        assert!(matches!(refused.code(), 62 | 85), "{refused}");
+        world.height += world.rules[&act.kind()].lapse_blocks;
+        assert_eq!(world.pass(&act, &[member(0)]), Ok("executed"), "there may be another reason by then");
+    }
 }

@@ -636,3 +636,26 @@ fn codes_are_golden() {
     assert!(Code::ALL.iter().all(|code| Code::from_code(code.code()) == Some(*code)));
     assert_eq!(Code::from_code(4), None);
 }
+
+/// Texts that Cedar refuses with a guess at what was meant, of several that are as near.
+const GUESSED_AT: [&str; 4] = [
+    "when { principal is Xxxx }",
+    "when { principal in Xxxx::\"bank-a\" }",
+    "when { action == Action::\"xxxx\" }",
+    "when { context.time.toXxxx() == context.time }",
+];
+
+#[test]
+fn what_a_chain_is_told_of_a_refused_policy_depends_on_no_hash() {
+    for condition in GUESSED_AT {
+        let text = format!(
+            "@id(\"guess\")\n@reason(\"a test\")\nforbid (principal, action == Action::\"call\", resource)\n{condition};"
+        );
+        let policy = EnactedPolicy { id: "guess".parse().unwrap(), text, proposal: 1 };
+        // Each set has a schema of its own, whose maps have seeds of their own.
+        let told: BTreeSet<String> =
+            (0..40).map(|_| PolicySet::new(std::slice::from_ref(&policy)).unwrap_err().told()).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told.iter().all(|told| told.starts_with("policy guess, line 4: ")), "{told:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolEvent as _, SolValue as _};
 use concordat_governance::{
-    Action, Choice, Decision, Proposal, Refusal,
+    Action, Choice, Decision, Proposal, Refusal, consent,
     lifecycle::{self, Event},
 };
 use concordat_types::{Address, B256, Bytes};
@@ -64,6 +64,25 @@ pub(super) fn veto<R: Rows>(
     let proposal = find(facts, id)?;
     let decision = lifecycle::decide_veto(facts, &proposal, sender, basis).map_err(stop)?;
     Ok(Reply { output: Bytes::new(), effects: Some(record(&decision)) })
+}
+
+/// Keeps a regulator's consent.
+pub(super) fn consent<R: Rows>(
+    facts: &mut ChainFacts<'_, R>,
+    sender: Address,
+    id: u64,
+    digest: B256,
+) -> Result<Reply, SystemError> {
+    let proposal = find(facts, id)?;
+    let action = action(facts, &proposal)?;
+    let given = consent::decide_consent(facts, &proposal, &action, sender, digest).map_err(stop)?;
+    let log = abi::ConsentGiven { id, account: given.account, digest: given.digest };
+    let effects = Effects {
+        writes: vec![(tables::consent_key(id), Some(given.to_row()))],
+        logs: vec![log.encode_log_data()],
+        events: Vec::new(),
+    };
+    Ok(Reply { output: Bytes::new(), effects: Some(effects) })
 }
 
 /// Gives a proposal its outcome.

@@ -7,12 +7,18 @@ use concordat_governance::{
     action::{BarTarget, Basis},
     effect::{Change, End, Freeze, Halt, Listed, Seat},
     facts::{Attested, Bound, Frozen, Membership, OrganisationFacts, ValidatorFacts},
+    regulator::{Power, RegulatorFacts},
 };
 use concordat_permissions::{ListKind, PolicyId};
 use concordat_pki_verify::Purpose;
 use concordat_types::{Address, B256, Bytes, OrgId};
 
-use super::{abi::IGovernance as abi, facts::ChainFacts, records::AccountFreeze, tables};
+use super::{
+    abi::IGovernance as abi,
+    facts::ChainFacts,
+    records::{AccountFreeze, RegulatorRecord},
+    tables,
+};
 use crate::{
     account::corrupt,
     contracts::{
@@ -85,6 +91,7 @@ impl<R: Rows> Applier<'_, R> {
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
             Change::Identity { before, .. } => self.identity(*before),
             Change::Bar { target, after, .. } => self.bar(target, after.as_ref()),
+            Change::Regulator { identity, after, .. } => self.regulator(*identity, after.as_ref()),
             Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),
             Change::DeployList { before, after } => self.deploy_list(before, after),
             Change::ContractHalt { contract, after, .. } => self.contract_halt(*contract, after.as_ref()),
@@ -252,7 +259,9 @@ impl<R: Rows> Applier<'_, R> {
         standing.frozen = after.is_some();
         self.write(identity::tables::standing_key(account), Some(standing.to_row()));
         let freeze = after.map(|freeze| self.imposed(freeze));
-        self.write(tables::freeze_key(identity), freeze.as_ref().map(AccountFreeze::to_row));
+        let kept = if freeze.is_none() { self.lifted(identity)? } else { None };
+        let row = freeze.as_ref().or(kept.as_ref()).map(AccountFreeze::to_row);
+        self.write(tables::freeze_key(identity), row);
         let log = match freeze {
             None => abi::AccountUnfrozen { account, proposalId: self.proposal }.encode_log_data(),
             Some(AccountFreeze { frozen, .. }) => abi::AccountFrozen {
@@ -320,6 +329,30 @@ impl<R: Rows> Applier<'_, R> {
         Ok(())
     }
 
+    /// A mandate binds from the next transaction on.
+    fn regulator(&mut self, identity: Address, after: Option<&RegulatorFacts>) -> Result<(), SystemError> {
+        let mut index = tables::regulator_index(self.rows)?;
+        match after {
+            Some(_) => index.0.insert(identity),
+            None => index.0.remove(&identity),
+        };
+        let (since, proposal) = (self.height, self.proposal);
+        let record = after.map(|facts| RegulatorRecord { facts: facts.clone(), since, proposal });
+        self.write(tables::regulator_key(identity), record.as_ref().map(RegulatorRecord::to_row));
+        self.write(tables::regulator_index_key(), (!index.0.is_empty()).then(|| index.to_row()));
+        let mandate = after.map(|facts| &facts.mandate);
+        let log = abi::RegulatorChanged {
+            identity,
+            registered: mandate.is_some(),
+            jurisdiction: mandate.map(|mandate| mandate.jurisdiction.clone()).unwrap_or_default(),
+            powers: mandate.map_or(0, |mandate| Power::bits(&mandate.powers)),
+            until: mandate.map_or(0, |mandate| mandate.until),
+            proposalId: proposal,
+        };
+        self.effects.logs.push(log.encode_log_data());
+        Ok(())
+    }
+
     fn extend(&mut self, effects: Effects) {
         self.effects.writes.extend(effects.writes);
         self.effects.logs.extend(effects.logs);
@@ -370,21 +403,25 @@ impl<R: Rows> Applier<'_, R> {
     /// Calls are refused from the next transaction on, or answered again.
     fn contract_halt(&mut self, address: Address, after: Option<&Halt>) -> Result<(), SystemError> {
         let contract = self.contract(address)?;
+        let halted = |basis: &Basis, until, emergency| {
+            let (since, proposal) = (self.height, self.proposal);
+            Some(ContractHalt { basis: basis.clone(), until, emergency, since, proposal })
+        };
         let (state, halt) = match after {
-            None => (ContractState::Active, None),
+            None => match self.lifted_halt(address, contract.state)? {
+                None => (ContractState::Active, None),
+                Some(halt) => (ContractState::Frozen { until: halt.until }, Some(halt)),
+            },
             Some(Halt::Frozen { basis, end, emergency }) => {
                 let until = self.last_height(*end);
-                (ContractState::Frozen { until }, Some((basis, until, *emergency)))
+                (ContractState::Frozen { until }, halted(basis, until, *emergency))
             }
-            Some(Halt::Retired { basis }) => (ContractState::Retired, Some((basis, 0, false))),
+            Some(Halt::Retired { basis }) => (ContractState::Retired, halted(basis, 0, false)),
         };
-        let halt = halt.map(|(basis, until, emergency)| {
-            let (since, proposal) = (self.height, self.proposal);
-            ContractHalt { basis: basis.clone(), until, emergency, since, proposal }
-        });
         self.write(contract_key(address), Some(Contract { state, ..contract }.to_row()));
         self.write(halt_key(address), halt.as_ref().map(ContractHalt::to_row));
-        self.effects.logs.push(halt_log(address, state, halt, self.proposal));
+        let imposed = halt.filter(|_| after.is_some());
+        self.effects.logs.push(halt_log(address, state, imposed, self.proposal));
         Ok(())
     }
 
@@ -442,6 +479,34 @@ impl<R: Rows> Applier<'_, R> {
             End::At(height) => height,
             End::After(blocks) => self.height.saturating_add(blocks),
         }
+    }
+
+    /// What is kept of a freeze that is lifted: an emergency counts as lapsed with the block before, so that the next one
+    /// has to wait as long as if nobody had lifted it.
+    fn lifted(&mut self, identity: Address) -> Result<Option<AccountFreeze>, SystemError> {
+        let Some(until) = self.block_before() else { return Ok(None) };
+        let freeze = tables::freeze(self.rows, identity)?.filter(|freeze| freeze.frozen.emergency);
+        Ok(freeze.map(|freeze| AccountFreeze { frozen: Frozen { until, ..freeze.frozen }, ..freeze }))
+    }
+
+    /// The same for a contract.
+    fn lifted_halt(
+        &mut self,
+        address: Address,
+        state: ContractState,
+    ) -> Result<Option<ContractHalt>, SystemError> {
+        let Some(until) = self.block_before() else { return Ok(None) };
+        if state == ContractState::Active {
+            return Ok(None);
+        }
+        let halt = contracts::tables::halt(self.rows, address)?;
+        Ok(halt.emergency.then_some(ContractHalt { until, ..halt }))
+    }
+
+    /// The height before this one, which as the end of a freeze says that it binds no longer; there is none before the
+    /// first.
+    fn block_before(&self) -> Option<u64> {
+        self.height.checked_sub(1).filter(|height| *height > 0)
     }
 
     /// A freeze that is imposed at this height.

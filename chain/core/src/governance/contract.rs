@@ -31,6 +31,7 @@ const fn changes(selector: [u8; 4]) -> bool {
             | abi::voteCall::SELECTOR
             | abi::revokeCall::SELECTOR
             | abi::vetoCall::SELECTOR
+            | abi::consentCall::SELECTOR
             | abi::executeCall::SELECTOR
     )
 }
@@ -68,6 +69,7 @@ fn answer<R: Rows>(
         Calls::vote(asked) => acts::vote(facts, sender, (asked.id, asked.choice, asked.digest)),
         Calls::revoke(asked) => acts::revoke(facts, sender, asked.id),
         Calls::veto(asked) => acts::veto(facts, sender, asked.id, asked.basis),
+        Calls::consent(asked) => acts::consent(facts, sender, asked.id, asked.digest),
         Calls::execute(asked) => acts::execute(facts, asked.id),
         asked => view(asked, facts).map(|output| Reply { output: Bytes::from(output), effects: None }),
     }
@@ -83,6 +85,9 @@ fn view<R: Rows>(asked: Calls, facts: &mut ChainFacts<'_, R>) -> Result<Vec<u8>,
         Calls::preview(asked) => views::preview(facts, asked.id),
         Calls::previewAction(asked) => views::preview_action(facts, asked.kind, &asked.payload_),
         Calls::committee(_) => views::committee(facts),
+        Calls::regulator(asked) => views::regulator(facts, asked.account),
+        Calls::regulators(_) => views::regulators(facts),
+        Calls::consentOf(asked) => views::consent(facts, asked.id),
         Calls::rule(asked) => views::rule(facts, asked.kind),
         Calls::freeze(asked) => views::freeze(facts, asked.account),
         Calls::version(_) => Ok(VERSION.abi_encode()),

@@ -9,6 +9,7 @@ use concordat_governance::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
         Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
+    regulator::{Consent, RegulatorFacts},
 };
 use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
@@ -26,8 +27,8 @@ use crate::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
         validator_record,
     },
-    permissions::{Policies, changed, tables as policies},
-    rules::{self, LimitId, tables as limits},
+    permissions::{Policies, changed, named, tables as policies},
+    rules::{self, LimitError, LimitId, tables as limits},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas, is_system},
 };
@@ -61,6 +62,22 @@ impl<'a, R: Rows> ChainFacts<'a, R> {
         identity::require_org(&node.org, &consensus)?;
         let candidate = Candidate { node_chain, consensus_chain, node_address, power: *power };
         Ok(validator_record(self.height, &candidate, &node, &consensus)?)
+    }
+
+    /// The first of these accounts that is a later key of some identity, and that identity. Whoever signs is told by it,
+    /// so that what names the key would bind nobody.
+    fn later_key(
+        &mut self,
+        accounts: impl IntoIterator<Item = Address>,
+    ) -> Result<Option<(Address, Address)>, SystemError> {
+        for account in accounts {
+            self.charge_rows(1)?;
+            let identity = identity::tables::identity_of(self.rows, account)?;
+            if identity != account {
+                return Ok(Some((account, identity)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -259,11 +276,19 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             Ok(id) => id,
             Err(error) => return Ok(Err(error.to_string())),
         };
+        if let Some((account, identity)) = self.later_key(text.map(named).unwrap_or_default())? {
+            let reason =
+                format!("policy {id} names {account}, a later key of identity {identity}; name the identity");
+            return Ok(Err(reason));
+        }
         let now = Policies::in_force(self.rows)?;
+        let kept = now.enacted().iter().map(|policy| policy.text.len()).fold(0, usize::saturating_add);
+        self.meter.charge_each(kept, gas::POLICY_KEPT_BYTE)?;
         // The number of its proposal bears on no verdict.
         let set = match now.with(&changed(now.enacted(), &id, text, 0)) {
             Ok(set) => set,
-            Err(error) => return Ok(Err(error.to_string())),
+            // What is told stands in receipts: it must not rest on Cedar's words.
+            Err(error) => return Ok(Err(error.told())),
         };
         let committee = self.committee()?;
         self.charge_rows(committee.members().len())?;
@@ -339,12 +364,28 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         let mut ids = limits::ids(self.rows)?;
         self.charge_rows(ids.len())?;
         let Some(bytes) = limit else { return Ok(Ok(())) };
-        self.meter.charge_each(bytes.len(), gas::POLICY_BYTE)?;
-        let id = match rules::read_as(id, bytes) {
-            Ok(id) => id,
+        self.meter.charge_each(bytes.len(), gas::LIMIT_BYTE)?;
+        let limit = match rules::read_as(id, bytes) {
+            Ok(limit) => limit,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        ids.insert(id);
+        if let Some((account, identity)) = self.later_key(limit.accounts())? {
+            return Ok(Err(LimitError::LaterKey { id: limit.id, account, identity }.to_string()));
+        }
+        ids.insert(limit.id);
         Ok(rules::check_count(ids.len()).map_err(|error| error.to_string()))
+    }
+
+    fn regulators(&mut self) -> Result<BTreeMap<Address, RegulatorFacts>, SystemError> {
+        self.charge_rows(1)?;
+        let index = tables::regulator_index(self.rows)?;
+        self.charge_rows(index.0.len())?;
+        let all = tables::regulators(self.rows, index)?;
+        Ok(all.into_iter().map(|(identity, record)| (identity, record.facts)).collect())
+    }
+
+    fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(tables::consent(self.rows, proposal)?)
     }
 }

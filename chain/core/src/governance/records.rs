@@ -1,13 +1,16 @@
 //! Rows of governance that its own crate does not define.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_governance::{
     Committee, Proposal, Rule,
     action::{Basis, Scope},
     facts::Frozen,
+    regulator::{Consent, Mandate, RegulatorFacts},
 };
-use concordat_types::Bytes;
+use concordat_types::{Address, Bytes};
 
 use crate::identity::Record;
 
@@ -57,6 +60,55 @@ impl Record for AccountFreeze {
     }
 }
 
+/// A regulator's entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegulatorRecord {
+    /// What it may do, where, and until when.
+    pub facts: RegulatorFacts,
+    /// The height of its mandate.
+    pub since: u64,
+    /// The proposal that gave it.
+    pub proposal: u64,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RegulatorRow {
+    organisation: String,
+    mandate: Bytes,
+    since: u64,
+    proposal: u64,
+}
+
+impl Record for RegulatorRecord {
+    fn to_row(&self) -> Bytes {
+        let Self { facts: RegulatorFacts { organisation, mandate }, since, proposal } = self;
+        let (organisation, mandate) = (organisation.to_string(), mandate.encode().into());
+        alloy_rlp::encode(RegulatorRow { organisation, mandate, since: *since, proposal: *proposal }).into()
+    }
+
+    fn from_row(bytes: &[u8]) -> Option<Self> {
+        let RegulatorRow { organisation, mandate, since, proposal } = alloy_rlp::decode_exact(bytes).ok()?;
+        let (organisation, mandate) = (organisation.parse().ok()?, Mandate::decode(&mandate)?);
+        Some(Self { facts: RegulatorFacts { organisation, mandate }, since, proposal })
+    }
+}
+
+/// The identities of all regulators, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RegulatorIndex(pub(crate) BTreeSet<Address>);
+
+impl Record for RegulatorIndex {
+    fn to_row(&self) -> Bytes {
+        alloy_rlp::encode(self.0.iter().copied().collect::<Vec<Address>>()).into()
+    }
+
+    fn from_row(bytes: &[u8]) -> Option<Self> {
+        let all: Vec<Address> = alloy_rlp::decode_exact(bytes).ok()?;
+        // One form only: in order, each once.
+        all.is_sorted_by(|one, other| one < other).then(|| Self(all.into_iter().collect()))
+    }
+}
+
 macro_rules! own_records {
     ($($record:ty),*) => { $(
         impl Record for $record {
@@ -71,7 +123,7 @@ macro_rules! own_records {
     )* };
 }
 
-own_records!(Committee, Rule, Proposal);
+own_records!(Committee, Rule, Proposal, Consent);
 
 #[cfg(test)]
 mod tests {
@@ -88,5 +140,26 @@ mod tests {
         assert_eq!(hex::encode(freeze.to_row()), golden);
         assert_eq!(AccountFreeze::from_row(&freeze.to_row()), Some(freeze));
         assert_eq!(AccountFreeze::from_row(&[0xc0]), None);
+    }
+
+    #[test]
+    fn regulators_are_golden() {
+        let mandate = Mandate {
+            jurisdiction: "DE".into(),
+            organisations: None,
+            contracts: Some(BTreeSet::new()),
+            powers: concordat_governance::regulator::Power::from_bits(9).unwrap(),
+            until: 500,
+        };
+        let facts = RegulatorFacts { organisation: "bank-a".parse().unwrap(), mandate };
+        let record = RegulatorRecord { facts, since: 3, proposal: 2 };
+        assert_eq!(hex::encode(record.to_row()), "d58662616e6b2d618bca824445c0c1c0098201f40302");
+        assert_eq!(RegulatorRecord::from_row(&record.to_row()), Some(record));
+        let index = RegulatorIndex([Address::repeat_byte(2), Address::repeat_byte(1)].into());
+        let (one, two) = (format!("94{}", "01".repeat(20)), format!("94{}", "02".repeat(20)));
+        assert_eq!(hex::encode(index.to_row()), format!("ea{one}{two}"));
+        assert_eq!(RegulatorIndex::from_row(&index.to_row()), Some(index));
+        let reversed = hex::decode(format!("ea{two}{one}")).unwrap();
+        assert_eq!(RegulatorIndex::from_row(&reversed), None);
     }
 }

@@ -1,9 +1,11 @@
 //! Governance's tables over the rows of the state.
 
-use concordat_governance::{Committee, Kind, Proposal, Rule};
+use std::collections::BTreeMap;
+
+use concordat_governance::{Committee, Kind, Proposal, Rule, regulator::Consent};
 use concordat_types::{Address, Bytes, ReadError};
 
-use super::records::AccountFreeze;
+use super::records::{AccountFreeze, RegulatorIndex, RegulatorRecord};
 use crate::{
     account::corrupt,
     identity::tables::{read, required},
@@ -17,6 +19,8 @@ const PROPOSALS: u8 = 0x22;
 const PAYLOADS: u8 = 0x23;
 const PROPOSAL_COUNT: u8 = 0x24;
 const FREEZES: u8 = 0x25;
+/// Regulators by identity, their list under no key, and consents by proposal: keys of 20, 0 and 8 bytes.
+const REGULATORS: u8 = 0x27;
 
 /// Key of the committee's row.
 pub(crate) fn committee_key() -> RowKey {
@@ -46,6 +50,21 @@ pub(crate) fn proposal_count_key() -> RowKey {
 /// Key of the row of an identity's freeze.
 pub(crate) fn freeze_key(identity: Address) -> RowKey {
     RowKey::new(FREEZES, identity.as_slice())
+}
+
+/// Key of a regulator's row.
+pub(crate) fn regulator_key(identity: Address) -> RowKey {
+    RowKey::new(REGULATORS, identity.as_slice())
+}
+
+/// Key of the row that lists all regulators.
+pub(crate) fn regulator_index_key() -> RowKey {
+    RowKey::new(REGULATORS, &[])
+}
+
+/// Key of the row of the consent to a proposal.
+pub(crate) fn consent_key(proposal: u64) -> RowKey {
+    RowKey::new(REGULATORS, &proposal.to_be_bytes())
 }
 
 /// The committee; empty on a chain that was started without one.
@@ -80,4 +99,43 @@ pub(crate) fn freeze(rows: &mut impl Rows, identity: Address) -> Result<Option<A
 /// The same for one whose account is marked as frozen.
 pub(crate) fn marked_freeze(rows: &mut impl Rows, identity: Address) -> Result<AccountFreeze, ReadError> {
     required(rows, &freeze_key(identity))
+}
+
+/// The identities of all regulators.
+pub(crate) fn regulator_index(rows: &mut impl Rows) -> Result<RegulatorIndex, ReadError> {
+    Ok(read(rows, &regulator_index_key())?.unwrap_or_default())
+}
+
+/// A regulator's entry.
+pub(crate) fn regulator(
+    rows: &mut impl Rows,
+    identity: Address,
+) -> Result<Option<RegulatorRecord>, ReadError> {
+    read(rows, &regulator_key(identity))
+}
+
+/// The entries of all regulators, by their identities.
+pub(crate) fn regulators(
+    rows: &mut impl Rows,
+    index: RegulatorIndex,
+) -> Result<BTreeMap<Address, RegulatorRecord>, ReadError> {
+    let entry = |identity| Ok((identity, required(rows, &regulator_key(identity))?));
+    index.0.into_iter().map(entry).collect()
+}
+
+/// The consent that was given last to a proposal.
+pub(crate) fn consent(rows: &mut impl Rows, proposal: u64) -> Result<Option<Consent>, ReadError> {
+    read(rows, &consent_key(proposal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_regulators_and_consents_are_golden_and_never_the_same() {
+        let keys = [regulator_key(Address::repeat_byte(1)), regulator_index_key(), consent_key(258)];
+        let golden = [format!("27/{}", "01".repeat(20)), "27/".to_owned(), "27/0000000000000102".to_owned()];
+        assert_eq!(keys.map(|key| key.to_string()), golden);
+    }
 }

@@ -1,14 +1,16 @@
 //! The functions that only answer.
 
 use alloy_sol_types::SolValue as _;
-use concordat_governance::{Action, Effect, Facts as _, Kind, Proposal, Refusal, Rule, lifecycle, resolve};
+use concordat_governance::{
+    Action, Effect, Facts as _, Kind, Proposal, Refusal, Rule, lifecycle, regulator::Power, resolve,
+};
 use concordat_types::{Address, Bytes};
 
 use super::{
     abi::IGovernance as abi,
     acts::{action, find},
     facts::ChainFacts,
-    records::AccountFreeze,
+    records::{AccountFreeze, RegulatorRecord},
     revert, stop, tables,
 };
 use crate::{
@@ -112,6 +114,42 @@ pub(super) fn freeze<R: Rows>(facts: &mut ChainFacts<'_, R>, account: Address) -
     Ok(abi_freeze(freeze, facts.height).abi_encode())
 }
 
+/// The entry of a regulator, by any account of its identity.
+pub(super) fn regulator<R: Rows>(facts: &mut ChainFacts<'_, R>, account: Address) -> Answer {
+    facts.charge_rows(3)?;
+    let bound = identity::tables::bound(facts.rows, account)?;
+    let Some(record) = tables::regulator(facts.rows, bound.identity)? else {
+        return Ok(no_regulator().abi_encode());
+    };
+    Ok(abi_regulator((bound.identity, bound.account), record, facts.height).abi_encode())
+}
+
+/// All regulators.
+pub(super) fn regulators<R: Rows>(facts: &mut ChainFacts<'_, R>) -> Answer {
+    facts.charge_rows(1)?;
+    let index = tables::regulator_index(facts.rows)?;
+    facts.charge_rows(index.0.len().saturating_mul(3))?;
+    let mut listed = Vec::new();
+    for (identity, record) in tables::regulators(facts.rows, index)? {
+        let account = identity::tables::bound(facts.rows, identity)?.account;
+        listed.push(abi_regulator((identity, account), record, facts.height));
+    }
+    Ok(listed.abi_encode())
+}
+
+/// The consent that was given last to a proposal.
+pub(super) fn consent<R: Rows>(facts: &mut ChainFacts<'_, R>, id: u64) -> Answer {
+    find(facts, id)?;
+    let given = facts.consent(id)?;
+    Ok(abi::Consent {
+        given: given.is_some(),
+        account: given.map(|given| given.account).unwrap_or_default(),
+        digest: given.map(|given| given.digest).unwrap_or_default(),
+        height: given.map_or(0, |given| given.height),
+    }
+    .abi_encode())
+}
+
 fn kind(code: u8) -> Result<Kind, SystemError> {
     Kind::from_code(code).ok_or_else(|| revert(&Refusal::UnknownKind { code }))
 }
@@ -156,6 +194,50 @@ fn abi_rule(rule: &Rule) -> abi::Rule {
         veto: rule.veto,
         proposerCounts: rule.proposer_counts,
         lapseBlocks: rule.lapse_blocks,
+    }
+}
+
+fn abi_regulator(
+    (identity, account): (Address, Address),
+    record: RegulatorRecord,
+    height: u64,
+) -> abi::Regulator {
+    let RegulatorRecord { facts, since, proposal } = record;
+    let mandate = facts.mandate;
+    abi::Regulator {
+        registered: true,
+        inForce: mandate.holds(height),
+        identity,
+        account,
+        organisation: facts.organisation.to_string(),
+        powers: Power::bits(&mandate.powers),
+        until: mandate.until,
+        allOrganisations: mandate.organisations.is_none(),
+        organisations: mandate.organisations.iter().flatten().map(ToString::to_string).collect(),
+        allContracts: mandate.contracts.is_none(),
+        contracts: mandate.contracts.iter().flatten().copied().collect(),
+        jurisdiction: mandate.jurisdiction,
+        since,
+        proposalId: proposal,
+    }
+}
+
+const fn no_regulator() -> abi::Regulator {
+    abi::Regulator {
+        registered: false,
+        inForce: false,
+        identity: Address::ZERO,
+        account: Address::ZERO,
+        organisation: String::new(),
+        jurisdiction: String::new(),
+        allOrganisations: false,
+        organisations: Vec::new(),
+        allContracts: false,
+        contracts: Vec::new(),
+        powers: 0,
+        until: 0,
+        since: 0,
+        proposalId: 0,
     }
 }
 

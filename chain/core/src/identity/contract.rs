@@ -8,8 +8,9 @@ use super::{
     ActError, RegistryError,
     abi::IIdentityRegistry::{self as abi, IIdentityRegistryCalls as Calls},
     membership::{self, Act},
+    overview,
     records::{Account, Bar, CertificateId, Organisation, Recovery, ValidatorRecord},
-    recovery, revocation, tables,
+    recovery, reminders, revocation, tables,
     validators::{self, Candidate},
 };
 use crate::system::{
@@ -50,6 +51,7 @@ const fn changes(selector: [u8; 4]) -> bool {
             | abi::requestRecoveryCall::SELECTOR
             | abi::confirmRecoveryCall::SELECTOR
             | abi::cancelRecoveryCall::SELECTOR
+            | abi::remindCall::SELECTOR
     )
 }
 
@@ -123,6 +125,7 @@ fn act(
             meter.charge_each(recovery::CANCELLATION_ROWS, gas::ROW_READ)?;
             Ok(recovery::decide_cancellation(rows, act, asked.oldAccount)?)
         }
+        abi::remindCall::SELECTOR => remind(call, act, rows, meter),
         _ => {
             let retired = decode::<abi::retireValidatorCall>(call, MAX_CALL_BYTES)?;
             meter.charge(gas::ROW_READ.saturating_mul(2))?;
@@ -152,6 +155,25 @@ fn admit(
     Ok(validators::decide_admission(rows, act, &candidate)?)
 }
 
+fn remind(
+    call: &SystemCall,
+    act: Act,
+    rows: &mut impl Rows,
+    meter: &mut GasMeter,
+) -> Result<Effects, SystemError> {
+    let accounts = decode::<abi::remindCall>(call, MAX_CALL_BYTES)?.accounts;
+    let limit = reminders::MAX_ACCOUNTS;
+    if accounts.len() > limit {
+        return Err(revert(RegistryError::TooManyAccounts { accounts: accounts.len(), limit }));
+    }
+    charge_renewals(meter, accounts.len())?;
+    Ok(reminders::decide_reminders(rows, act, &accounts)?)
+}
+
+fn charge_renewals(meter: &mut GasMeter, accounts: usize) -> Result<(), SystemError> {
+    meter.charge_each(accounts.saturating_mul(reminders::REMINDER_ROWS), gas::ROW_READ)
+}
+
 /// Charges for reading all validators, of which a set holds at most 128.
 fn charge_validators(rows: &mut impl Rows, meter: &mut GasMeter) -> Result<(), SystemError> {
     let count = tables::validators(rows)?.len();
@@ -173,6 +195,9 @@ fn view(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result
             meter.charge(gas::ROW_READ)?;
             tables::standing(rows, asked.account)?.is_some().abi_encode()
         }
+        Calls::renewal(asked) => renewal(call, rows, meter, asked.account)?,
+        Calls::organisationPage(asked) => overview::page(rows, meter, (asked.from, asked.limit))?,
+        Calls::organisationSummary(asked) => overview::one(rows, meter, &asked.id)?,
         Calls::organisation(asked) => organisation(rows, meter, &asked.id)?,
         Calls::organisations(_) => {
             meter.charge(gas::ROW_READ)?;
@@ -226,6 +251,22 @@ fn account(rows: &mut impl Rows, meter: &mut GasMeter, address: Address) -> Resu
     meter.charge_each(account.path.len(), gas::ROW_READ)?;
     let revoked = tables::first_revoked(rows, &account.path)?.is_some();
     Ok(abi_account(account, revoked).abi_encode())
+}
+
+fn renewal(
+    call: &SystemCall,
+    rows: &mut impl Rows,
+    meter: &mut GasMeter,
+    account: Address,
+) -> Result<Vec<u8>, SystemError> {
+    charge_renewals(meter, 1)?;
+    let act = Act { sender: call.caller, height: call.height, time_secs: call.time_secs };
+    let renewal = reminders::renewal(rows, act, account)?;
+    Ok(abi::renewalCall::abi_encode_returns(&abi::renewalReturn {
+        notAfter: renewal.not_after,
+        reminded: renewal.reminded,
+        due: renewal.due.is_some(),
+    }))
 }
 
 fn organisation(rows: &mut impl Rows, meter: &mut GasMeter, id: &str) -> Result<Vec<u8>, SystemError> {

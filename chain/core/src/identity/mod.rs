@@ -7,6 +7,8 @@
 //! | `certificates` | asks the certificate verifier |
 //! | `membership`, `revocation`, `validators`, `recovery` | decide acts: state in, effects or a refusal out |
 //! | `bars` | who is shut out, as governance decides it |
+//! | `reminders` | who is reminded to renew |
+//! | `overview` | organisations at a glance |
 //! | `contract` | the Solidity face |
 //! | `registry` | the Rust face, for nodes and RPC |
 
@@ -15,10 +17,12 @@ pub(crate) mod bars;
 mod certificates;
 mod contract;
 mod membership;
+mod overview;
 mod records;
 pub(crate) mod recovery;
 mod refusal;
 mod registry;
+mod reminders;
 mod revocation;
 pub(crate) mod tables;
 mod validators;

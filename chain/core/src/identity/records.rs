@@ -136,7 +136,7 @@ macro_rules! plain_records {
     )* };
 }
 
-plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64, Recovery, Bar);
+plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64, Recovery, Bar, Reminder);
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct OrganisationRow {
@@ -393,6 +393,15 @@ pub struct Bar {
     pub proposal: u64,
     /// Which subject is barred with an identity: the key of its row; zero for nodes.
     pub subject: B256,
+}
+
+/// The reminder that was raised last for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(crate) struct Reminder {
+    /// The end of validity that it was raised for, Unix seconds.
+    pub(crate) not_after: u64,
+    /// How many days before: 30, 7 or 1.
+    pub(crate) days: u64,
 }
 
 /// The ids of all organisations, in order.

@@ -123,6 +123,14 @@ pub enum RegistryError {
     /// A recovery changes the key alone.
     #[error("the certificate has the role {presented}, the account {held}: present one with that role")]
     RecoveryChangesRole { held: Role, presented: Role },
+    /// Too early, done, or of no use.
+    #[error(
+        "none of these accounts is to be reminded now: too early, reminded already, ended, or unable to renew"
+    )]
+    NothingDue,
+    /// A call has an end.
+    #[error("the call names {accounts} accounts, more than the {limit} that one call takes: make several")]
+    TooManyAccounts { accounts: usize, limit: usize },
     /// Not a registrar's business where there is a committee.
     #[error("the committee decides on new validators: propose admit-validator")]
     DecidedByCommittee,
@@ -257,6 +265,12 @@ impl RegistryError {
             }
             Self::QuorumUnsafe { reason } => abi::QuorumUnsafe { reason: reason.clone() }.abi_encode(),
             Self::DecidedByCommittee => abi::DecidedByCommittee {}.abi_encode(),
+            Self::NothingDue => abi::NothingDue {}.abi_encode(),
+            Self::TooManyAccounts { accounts, limit } => abi::TooManyAccounts {
+                accounts: alloy_primitives::U256::from(*accounts),
+                limit: alloy_primitives::U256::from(*limit),
+            }
+            .abi_encode(),
             // The functions before this one know all others.
             _ => abi::MalformedCall {}.abi_encode(),
         }

@@ -10,7 +10,7 @@ use concordat_types::{
 
 use super::records::{
     Account, Authority, Bar, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Recovery,
-    Revocation, StandingRow, ValidatorRecord,
+    Reminder, Revocation, StandingRow, ValidatorRecord,
 };
 use crate::{
     account::corrupt,
@@ -36,6 +36,7 @@ const RECOVERIES: u8 = 0x0f;
 const BARS: u8 = 0x10;
 const BARRED_SUBJECTS: u8 = 0x11;
 const BARRED_NODES: u8 = 0x12;
+const REMINDERS: u8 = 0x13;
 
 /// Key of an organisation's row.
 pub(crate) fn organisation_key(id: &OrgId) -> RowKey {
@@ -127,6 +128,11 @@ pub(crate) fn barred_node_key(node_key: B256) -> RowKey {
     RowKey::new(BARRED_NODES, node_key.as_slice())
 }
 
+/// Key of the row of the reminder that was raised last for an account.
+pub(crate) fn reminder_key(account: Address) -> RowKey {
+    RowKey::new(REMINDERS, account.as_slice())
+}
+
 /// The record under a key.
 pub(crate) fn read<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<Option<T>, ReadError> {
     let Some(bytes) = rows.row(key)? else { return Ok(None) };
@@ -207,6 +213,11 @@ pub(crate) fn barred_subject(rows: &mut impl Rows, subject: B256) -> Result<u64,
 /// The bar of a node.
 pub(crate) fn barred_node(rows: &mut impl Rows, node_key: B256) -> Result<Option<Bar>, ReadError> {
     read(rows, &barred_node_key(node_key))
+}
+
+/// The reminder that was raised last for an account.
+pub(crate) fn reminder(rows: &mut impl Rows, account: Address) -> Result<Option<Reminder>, ReadError> {
+    read(rows, &reminder_key(account))
 }
 
 pub(crate) fn certificate_account(

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::{
     Account, Bar, CertificateId, CrlState, Organisation, OrganisationIndex, Record, Recovery, Revocation,
     StandingRow, ValidatorRecord,
-    records::{Authority, Details},
+    records::{Authority, Details, Reminder},
 };
 
 fn account_record() -> Account {
@@ -97,7 +97,14 @@ fn rows_are_golden() {
     let bar = Bar { document, reference, since: 3, proposal: 2, subject };
     assert_row(&bar, &format!("f84ca0{ones}874f7264657220370302a0{}", "04".repeat(32)));
     assert_row(&OrganisationIndex(BTreeSet::from(["bank-a".parse().unwrap()])), "c78662616e6b2d61");
+    assert_row(&Reminder { not_after: 1_000, days: 30 }, "c48203e81e");
     assert_row(&OrganisationIndex::default(), "c0");
+}
+
+#[test]
+fn the_key_of_a_reminder_is_golden() {
+    let key = super::tables::reminder_key(Address::repeat_byte(1));
+    assert_eq!(key.to_string(), format!("13/{}", "01".repeat(20)));
 }
 
 #[test]
@@ -132,6 +139,7 @@ fn read_all(bytes: &[u8]) {
     let _ = Revocation::from_row(bytes);
     let _ = Recovery::from_row(bytes);
     let _ = Bar::from_row(bytes);
+    let _ = Reminder::from_row(bytes);
     let _ = OrganisationIndex::from_row(bytes);
 }
 

@@ -1,6 +1,6 @@
 //! What transactions and calls ask of the policies, and how refusals are told.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy_sol_types::SolError as _;
 use concordat_permissions::{
@@ -121,6 +121,12 @@ impl Asker {
             },
         }
     }
+}
+
+/// The addresses that a policy's text names, in order.
+pub(crate) fn named(text: &str) -> BTreeSet<Address> {
+    // Policies write them in quotes and in one form.
+    text.split('"').filter(|part| part.starts_with("0x")).filter_map(|part| part.parse().ok()).collect()
 }
 
 /// A policy's id and proposal as contracts are told them.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alloy_rlp::Decodable as _;
 use concordat_permissions::{EnactedPolicy, PolicyId};
-use concordat_types::{B256, Bytes, ReadError};
+use concordat_types::{B256, Bytes, ChangeSet, ReadError};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -78,6 +78,13 @@ pub(crate) fn writes(id: &PolicyId, enacted: &[EnactedPolicy]) -> Vec<Write> {
         (ids_key(), index),
         (digest_key(), digest),
     ]
+}
+
+/// The state of these policies, in the order of their ids, as governance would have written it: for states that are made
+/// as a whole.
+pub fn rows_of(enacted: &[EnactedPolicy]) -> ChangeSet {
+    let rows = enacted.iter().flat_map(|policy| writes(&policy.id, enacted));
+    rows.map(|(key, row)| (key.state_key(), row.map(|row| row.to_vec()))).collect()
 }
 
 /// Reads the list of ids, which must be in order.

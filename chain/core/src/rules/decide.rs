@@ -1,6 +1,6 @@
 //! What a rule says of an event or a call. Pure: it reads nothing, and writes nothing.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use concordat_types::{Address, B256, Log, OrgId, U256};
 
@@ -134,17 +134,30 @@ impl Binds {
     }
 }
 
-/// What a rule says of an act that it watches, by somebody whom it binds.
-pub fn decide(limit: &Limit, act: &Act<'_>, at_secs: u64, counters: Counters) -> Decision {
+/// The counterparty of an act, where a rule lists some. Its identity is to be known to [`decide`].
+pub fn counterparty(limit: &Limit, act: &Act<'_>) -> Option<Address> {
+    limit.counterparties.as_ref()?;
+    act.word(limit.subject.counterparty?).and_then(address)
+}
+
+/// What a rule says of an act that it watches, by somebody whom it binds. `identity` is that of the act's
+/// [`counterparty`], if it has one: a list that names either of them names both.
+pub fn decide(
+    limit: &Limit,
+    act: &Act<'_>,
+    identity: Option<Address>,
+    at_secs: u64,
+    counters: Counters,
+) -> Decision {
     let amount =
         limit.subject.amount.and_then(|place| act.word(place)).map(|word| U256::from_be_bytes(word.0));
-    let violation = violation(limit, act, amount, at_secs, &counters);
+    let violation = violation(limit, (counterparty(limit, act), identity), amount, at_secs, &counters);
     Decision { violation, counters: counted(limit, amount, at_secs, counters) }
 }
 
 fn violation(
     limit: &Limit,
-    act: &Act<'_>,
+    counterparty: (Option<Address>, Option<Address>),
     amount: Option<U256>,
     at_secs: u64,
     counters: &Counters,
@@ -153,7 +166,7 @@ fn violation(
         return Some(Code::OutsideHours);
     }
     if let Some(list) = &limit.counterparties
-        && let Some(code) = counterparty(list, limit.subject.counterparty.and_then(|place| act.word(place)))
+        && let Some(code) = listed(list, counterparty)
     {
         return Some(code);
     }
@@ -178,12 +191,15 @@ fn violation(
     None
 }
 
-/// What a list says of the word at which a counterparty stands.
-fn counterparty(list: &Counterparties, word: Option<B256>) -> Option<Code> {
-    let Some(other) = word.and_then(address) else { return Some(Code::Undecidable) };
+/// What a list says of a counterparty's account and identity.
+fn listed(list: &Counterparties, (account, identity): (Option<Address>, Option<Address>)) -> Option<Code> {
+    let Some(account) = account else { return Some(Code::Undecidable) };
+    let named = |list: &BTreeSet<Address>| {
+        list.contains(&account) || identity.is_some_and(|identity| list.contains(&identity))
+    };
     match list {
-        Counterparties::Allow(list) if !list.contains(&other) => Some(Code::CounterpartyNotAllowed),
-        Counterparties::Deny(list) if list.contains(&other) => Some(Code::CounterpartyDenied),
+        Counterparties::Allow(list) if !named(list) => Some(Code::CounterpartyNotAllowed),
+        Counterparties::Deny(list) if named(list) => Some(Code::CounterpartyDenied),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use revm::context_interface::result::{HaltReason, OutOfGasError};
 
 use super::{
     abi::IRules as abi,
-    decide::{Act, Code, Counters, Decision, decide},
+    decide::{Act, Code, Counters, Decision, counterparty, decide},
     force::LimitSet,
     limit::{Effect, Limit, LimitId, MAX_WORD, Per, Watched},
     tables::{self, Counted, EnactedLimit},
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     evm::{Run, RunStatus},
+    identity::tables::identity_of,
     permissions::Sender,
     system::{GasMeter, RULES, RowKey, Rows, SystemError, Write, gas, is_system},
 };
@@ -172,7 +173,8 @@ pub(crate) fn enforce(
         return Ok(Vec::new());
     }
     let meter = GasMeter::new(gas_limit.saturating_sub(run.gas_used));
-    let mut bench = Bench { bound, rows, meter, counters: BTreeMap::new(), alerts: Vec::new() };
+    let (counters, identities) = (BTreeMap::new(), BTreeMap::new());
+    let mut bench = Bench { bound, rows, meter, counters, identities, alerts: Vec::new() };
     let judged = bench.judge(&run.logs);
     let Bench { meter, counters, alerts, .. } = bench;
     let gas_used = gas_limit.saturating_sub(meter.left());
@@ -205,6 +207,8 @@ struct Bench<'a, R> {
     meter: GasMeter,
     /// What this transaction has counted, over the rows.
     counters: BTreeMap<RowKey, Window>,
+    /// The identities of counterparties.
+    identities: BTreeMap<Address, Address>,
     /// The first violation of each rule that only alerts.
     alerts: Vec<Violation>,
 }
@@ -231,7 +235,8 @@ impl<R: Rows> Bench<'_, R> {
         let EnactedLimit { limit, proposal } = enacted;
         let [total, count] = self.keys(limit, *proposal);
         let before = Counters { total: self.counter(total.as_ref())?, count: self.counter(count.as_ref())? };
-        let Decision { violation, counters } = decide(limit, act, self.bound.time_secs, before);
+        let identity = counterparty(limit, act).map(|account| self.identity(account)).transpose()?;
+        let Decision { violation, counters } = decide(limit, act, identity, self.bound.time_secs, before);
         if let Some(code) = violation {
             let (id, contract) = (limit.id.clone(), act.contract());
             let violation = Violation { id, proposal: *proposal, code, contract };
@@ -271,5 +276,17 @@ impl<R: Rows> Bench<'_, R> {
         }
         self.meter.charge(gas::ROW_READ.saturating_add(gas::ROW_WRITE))?;
         Ok(tables::counter(self.rows, key)?)
+    }
+
+    /// The identity of a counterparty; its row is read, and paid for, once. A key that was recovered is no way around a
+    /// list that names the one before it.
+    fn identity(&mut self, account: Address) -> Result<Address, SystemError> {
+        if let Some(identity) = self.identities.get(&account) {
+            return Ok(*identity);
+        }
+        self.meter.charge(gas::ROW_READ)?;
+        let identity = identity_of(self.rows, account)?;
+        self.identities.insert(account, identity);
+        Ok(identity)
     }
 }

@@ -221,6 +221,16 @@ pub enum LimitError {
         /// Which contract.
         contract: Address,
     },
+    /// Whoever signs is told by the identity: a later key's address would bind nobody.
+    #[error("rule {id} names {account}, a later key of identity {identity}; name the identity")]
+    LaterKey {
+        /// Which rule.
+        id: LimitId,
+        /// Whom it names.
+        account: Address,
+        /// Whom it should name.
+        identity: Address,
+    },
     /// A rule that says nothing.
     #[error("rule {id} has no condition; give it one of max_amount, total, count, counterparties, hours")]
     NoCondition {
@@ -286,9 +296,9 @@ pub enum LimitError {
 }
 
 /// Reads the bytes of a rule that is to be known by an id.
-pub(crate) fn read_as(id: &str, bytes: &[u8]) -> Result<LimitId, LimitError> {
+pub(crate) fn read_as(id: &str, bytes: &[u8]) -> Result<Limit, LimitError> {
     let limit = Limit::decode(bytes)?;
-    if limit.id.as_str() == id { Ok(limit.id) } else { Err(LimitError::OtherId { have: limit.id }) }
+    if limit.id.as_str() == id { Ok(limit) } else { Err(LimitError::OtherId { have: limit.id }) }
 }
 
 /// Checks that there may be so many rules.
@@ -314,6 +324,18 @@ impl Limit {
         self.check_conditions()?;
         let have = self.encode().len();
         if have > MAX_LIMIT_BYTES { Err(LimitError::TooLong { have }) } else { Ok(()) }
+    }
+
+    /// The accounts that it names: whom it binds, and the counterparties.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = Address> {
+        let bound = match &self.binds {
+            Binds::Account(account) => Some(*account),
+            Binds::Everybody | Binds::Organisation(_) => None,
+        };
+        let listed = self.counterparties.iter().flat_map(|list| match list {
+            Counterparties::Allow(list) | Counterparties::Deny(list) => list.iter().copied(),
+        });
+        bound.into_iter().chain(listed)
     }
 
     fn check_place(&self, what: &'static str, place: Option<Place>) -> Result<(), LimitError> {

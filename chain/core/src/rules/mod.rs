@@ -32,7 +32,7 @@ mod window;
 mod wire;
 
 pub use contract::Rules;
-pub use decide::{Act, Code, Counters, Decision, decide};
+pub use decide::{Act, Code, Counters, Decision, counterparty, decide};
 pub(crate) use enforce::{Bound, SeenCall, enforce, is_mark};
 pub(crate) use force::{LimitSet, changed};
 pub use limit::{
@@ -41,7 +41,7 @@ pub use limit::{
     Watched,
 };
 pub(crate) use limit::{check_count, read_as};
-pub use tables::EnactedLimit;
+pub use tables::{EnactedLimit, rows_of};
 pub use window::{MAX_PARTS, PARTS, Window};
 
 #[cfg(test)]

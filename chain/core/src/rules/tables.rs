@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use concordat_types::{B256, Bytes, ReadError};
+use concordat_types::{B256, Bytes, ChangeSet, ReadError};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -141,6 +141,13 @@ pub(crate) fn writes(id: &LimitId, enacted: &[EnactedLimit]) -> Vec<Write> {
         (ids_key(), index),
         (digest_key(), digest),
     ]
+}
+
+/// The state of these rules, in the order of their ids, as governance would have written it: for states that are made
+/// as a whole.
+pub fn rows_of(enacted: &[EnactedLimit]) -> ChangeSet {
+    let rows = enacted.iter().flat_map(|limit| writes(&limit.limit.id, enacted));
+    rows.map(|(key, row)| (key.state_key(), row.map(|row| row.to_vec()))).collect()
 }
 
 /// Reads the list of ids, which must be in order.

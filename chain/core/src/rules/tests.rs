@@ -65,7 +65,7 @@ fn transfer(to: Address, value: u64) -> Log {
 const THURSDAY_9: u64 = 14 * 86_400 + 9 * 3_600;
 
 fn says(limit: &Limit, log: &Log, at: u64, counters: &Counters) -> Option<Code> {
-    decide(limit, &Act::Event(log), at, counters.clone()).violation
+    decide(limit, &Act::Event(log), None, at, counters.clone()).violation
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn what_is_no_rule_is_refused() {
     }
     assert_eq!(check_count(MAX_LIMITS), Ok(()));
     assert_eq!(check_count(MAX_LIMITS + 1), Err(LimitError::TooMany { have: MAX_LIMITS + 1 }));
-    assert_eq!(read_as("daily-million", &limit().encode()), Ok(id()));
+    assert_eq!(read_as("daily-million", &limit().encode()), Ok(limit()));
     assert_eq!(read_as("other", &limit().encode()), Err(LimitError::OtherId { have: id() }));
 }
 
@@ -348,7 +348,7 @@ fn each_condition_is_exact_at_its_limit() {
     }
     let mut counters = Counters::default();
     for value in [500, 400, 100] {
-        let decision = decide(&limit(), &Act::Event(&log(value)), THURSDAY_9, counters);
+        let decision = decide(&limit(), &Act::Event(&log(value)), None, THURSDAY_9, counters);
         assert_eq!(decision.violation, None);
         counters = decision.counters;
     }
@@ -385,7 +385,7 @@ fn what_cannot_be_decided_violates_the_rule() {
     calls.subject.amount = Some(Place::Word(1));
     let input = |value: u64| [&[0; 4][..], &[0; 32], &B256::from(U256::from(value)).0].concat();
     let said = |input: &[u8]| {
-        decide(&calls, &Act::Call { contract: TOKEN, input }, 0, Counters::default()).violation
+        decide(&calls, &Act::Call { contract: TOKEN, input }, None, 0, Counters::default()).violation
     };
     assert_eq!(said(&input(9)), Some(Code::TooOften));
     assert_eq!(said(&input(10)), Some(Code::AmountAboveMax));
@@ -399,12 +399,12 @@ fn sums_beyond_every_number_are_refused_and_kept_at_the_highest() {
     let rule = Limit { max_amount: None, total: Some(most), count: None, hours: None, ..limit() };
     let mut log = transfer(TOKEN, 1);
     log.data.data = vec![0xff; 32].into();
-    let first = decide(&rule, &Act::Event(&log), 100, Counters::default());
+    let first = decide(&rule, &Act::Event(&log), None, 100, Counters::default());
     assert_eq!(first.violation, None);
-    let second = decide(&rule, &Act::Event(&log), 100, first.counters);
+    let second = decide(&rule, &Act::Event(&log), None, 100, first.counters);
     assert_eq!(second.violation, Some(Code::TotalAboveMax));
     assert_eq!(second.counters.total.sum(100, 10), Some(U256::MAX), "an alert lets it stand");
-    let third = decide(&rule, &Act::Event(&log), 101, second.counters);
+    let third = decide(&rule, &Act::Event(&log), None, 101, second.counters);
     assert_eq!(third.violation, Some(Code::TotalAboveMax));
     assert_eq!(third.counters.total.sum(101, 10), None);
 }
@@ -512,7 +512,7 @@ proptest! {
                 () => None,
             };
             let log = transfer(if listed { OTHER } else { TOKEN }, value);
-            let decision = decide(&rule, &Act::Event(&log), at, counters.clone());
+            let decision = decide(&rule, &Act::Event(&log), None, at, counters.clone());
             prop_assert_eq!(decision.violation, expected);
             if expected.is_none() {
                 counters = decision.counters;

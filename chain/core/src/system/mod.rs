@@ -69,8 +69,13 @@ pub mod gas {
     pub const EVENT: u64 = 4_000;
     /// Telling one entry of a list.
     pub const LISTED: u64 = 100;
-    /// Checking a byte of a policy's text.
-    pub const POLICY_BYTE: u64 = 100;
+    /// Checking a byte of a policy's text: 8 KiB of the dearest take 16 ms, and whoever previews a proposal has them
+    /// checked again and again.
+    pub const POLICY_BYTE: u64 = 400;
+    /// Making a set of policies, for each byte of those that are in force already: they are copied and hashed.
+    pub const POLICY_KEPT_BYTE: u64 = 2;
+    /// Checking a byte of a run-time rule.
+    pub const LIMIT_BYTE: u64 = 100;
     /// Explaining a decision.
     pub const DECISION: u64 = 3_000;
     /// Asking whether a call or a creation out of a contract is permitted, for the first time in a transaction: the
@@ -84,7 +89,8 @@ pub mod gas {
     /// begins, whatever comes of it.
     pub const CONTRACT_MADE: u64 = ROW_WRITE;
     /// Holding an event or a call against a run-time rule that watches it. A call pays where it is made, events when the
-    /// transaction has run. What the rule counts costs a row read and written, once in a transaction.
+    /// transaction has run. What the rule counts costs a row read and written, once in a transaction, and a counterparty that it
+    /// looks for in a list a row read, likewise.
     pub const RULE: u64 = 1_000;
 }
 

@@ -405,6 +405,23 @@ fn an_emergency_takes_one_of_four_and_lapses_by_itself() {
 }
 
 #[test]
+fn an_emergency_that_was_lifted_binds_no_more_and_is_not_repeated_at_once() {
+    let mut world = World::new();
+    let probe = world.probe;
+    let action = Action::EmergencyFreezeContract { contract: probe, basis: basis() };
+    assert_eq!(world.committee.pass(&action), 1);
+    assert_eq!(world.committee.pass(&Action::UnfreezeContract { contract: probe, basis: basis() }), 1);
+    assert_eq!(world.calls().outcome, Outcome::Success);
+    assert_eq!(info(world.net(), probe).status, 0);
+    let told = world.net().ask(CONTRACTS, &contracts::haltCall { contractAddress: probe });
+    assert!(!told.binds && told.emergency && told.until > 0);
+    assert_eq!(world.refused(&action), 85);
+    world.net().height = told.until + Rule::initial(Kind::EmergencyFreezeContract, 4).lapse_blocks + 1;
+    assert_eq!(world.committee.pass(&action), 1);
+    assert_eq!(world.calls().outcome, Outcome::ContractFrozen);
+}
+
+#[test]
 fn what_is_no_contract_yet_or_a_part_of_the_chain_cannot_be_frozen() {
     let mut world = World::new();
     let next = world.probe.create(1);

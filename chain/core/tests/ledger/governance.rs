@@ -109,7 +109,7 @@ fn freeze(account: Address) -> Action {
     Action::FreezeAccount { account, scope: Scope::All, basis: basis(), until: 0 }
 }
 
-fn admission(net: &mut Consortium, id: &str) -> Action {
+pub(crate) fn admission(net: &mut Consortium, id: &str) -> Action {
     let authority = Authority::create(&org(id), &AuthorityOptions::default(), GENESIS_TIME - 60).unwrap();
     let root = concordat_pki_authority::pem::decode("CERTIFICATE", authority.root_pem().as_bytes()).unwrap();
     let roots = vec![Bytes::from(root)];
@@ -281,6 +281,35 @@ fn an_emergency_freeze_takes_one_of_four_and_lapses_by_itself() {
     committee.net.height = told.until + 1;
     committee.net.one(&operator.sign(&business()));
     assert_eq!(committee.refused(0, &propose(&action)), 62, "it is not renewed without the others");
+}
+
+#[test]
+fn an_emergency_that_was_lifted_binds_no_more_and_is_not_repeated_at_once() {
+    let mut committee = Committee::new();
+    let operator = committee.net.actor("bank-a", Role::Operator);
+    let action = Action::EmergencyFreeze { account: operator.address, scope: Scope::All, basis: basis() };
+    assert_eq!(committee.pass(&action), 1);
+    let lift = Action::UnfreezeAccount { account: operator.address, basis: basis() };
+    let id = committee.propose(&lift);
+    committee.carry(id);
+    // From the next transaction of the same block on.
+    let txs = [committee.members[1].sign(&execute(id)), operator.sign(&business())];
+    let receipts = committee.net.block(&txs).receipts;
+    assert!(receipts.iter().all(|receipt| receipt.outcome.succeeded()), "{receipts:?}");
+    assert!(governance::AccountUnfrozen::decode_log(&receipts[0].logs[1]).is_ok());
+    let told = committee.net.ask(GOVERNANCE, &governance::freezeCall { account: operator.address });
+    assert!(!told.binds && told.emergency && told.until < committee.net.height);
+    assert_eq!(committee.refused(0, &propose(&action)), 62);
+    committee.net.height = told.until + Rule::initial(Kind::EmergencyFreeze, 4).lapse_blocks + 1;
+    assert_eq!(committee.pass(&action), 1);
+}
+
+#[test]
+fn an_emergency_takes_no_members_vote() {
+    let mut committee = Committee::new();
+    let account = committee.members[1].address;
+    let action = Action::EmergencyFreeze { account, scope: Scope::All, basis: basis() };
+    assert_eq!(committee.refused(0, &propose(&action)), 64);
 }
 
 #[test]
@@ -596,6 +625,33 @@ fn what_decisions_cost_is_bounded() {
     assert!(gas < BLOCK_GAS);
     let distinct: BTreeSet<_> = committee.members.iter().map(|member| member.address).collect();
     assert_eq!(distinct.len(), 4);
+}
+
+#[test]
+fn whoever_has_a_policy_checked_pays_for_that_and_for_those_in_force() {
+    let mut committee = Committee::new();
+    let policy = |id: &str, filling: usize| {
+        let text = format!(
+            "// {}\n@id(\"{id}\")\n@reason(\"a test\")\nforbid (principal, action == Action::\"deploy\", resource);",
+            "x".repeat(filling)
+        );
+        Action::SetPolicy { id: id.into(), text }
+    };
+    let cost = |committee: &Committee, action: &Action| {
+        let call = governance::previewActionCall { kind: action.kind().code(), payload_: action.encode() };
+        let outcome = committee.net.ask_raw(GOVERNANCE, &call);
+        assert_eq!(outcome.status, CallStatus::Success);
+        outcome.gas_used
+    };
+    let short = cost(&committee, &policy("short", 1));
+    // Besides the call data's own price of at most 40 a byte.
+    let long = cost(&committee, &policy("long", 4_001));
+    assert!((4_000 * 400..4_000 * 440 + 100).contains(&(long - short)), "{long} {short}");
+    assert_eq!(committee.pass(&policy("long", 4_001)), 1);
+    let Action::SetPolicy { text, .. } = policy("long", 4_001) else { panic!("a policy") };
+    let kept = u64::try_from(text.len()).unwrap() * 2;
+    // A row more is read, too.
+    assert_eq!(cost(&committee, &policy("short", 1)), short + kept + 2_100);
 }
 
 #[test]

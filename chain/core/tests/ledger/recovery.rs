@@ -272,6 +272,33 @@ fn a_policy_that_names_the_first_key_binds_the_one_that_came_after_it() {
 }
 
 #[test]
+fn a_policy_that_names_a_later_key_is_refused_since_it_would_bind_nobody() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = enrolled(&mut net, "bank-a", Role::Operator, "Olga");
+    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "new key");
+    let policy = |account: Address| {
+        let text = format!(
+            "@id(\"not-olga\")\n@reason(\"a test\")\nforbid (principal == Account::\"0x{}\", \
+             action == Action::\"call\", resource);",
+            hex::encode(account)
+        );
+        Action::SetPolicy { id: "not-olga".into(), text }
+    };
+    // Nobody has seen that key when it is voted on.
+    let id = carry(&mut net, &members, &policy(new.address));
+    replace(&mut net, &registrars, &old, &new);
+    net.one(&members[0].sign(&execute(id)));
+    let proposal = net.ask(GOVERNANCE, &governance::proposalCall { id });
+    assert_eq!((proposal.status, proposal.refusal), (2, 70));
+    let told = format!("a later key of identity {}; name the identity", old.address);
+    assert!(proposal.reason.ends_with(&told), "{}", proposal.reason);
+    assert_eq!(proposal_refused(&mut net, &members[0], &policy(new.address)), 70);
+    pass(&mut net, &members, &policy(old.address));
+    assert_eq!(net.try_one(&new.sign(&business())).outcome, Outcome::NotPermitted);
+}
+
+#[test]
 fn a_freeze_goes_over_to_the_new_key_with_its_end_and_is_lifted_by_any_of_its_accounts() {
     let (mut net, members) = Consortium::governed();
     let registrars = registrars(&mut net);

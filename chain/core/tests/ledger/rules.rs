@@ -1,7 +1,7 @@
 //! Run-time rules on real contracts: what they watch, what they undo, what they count, and what is left of it.
 
 use alloy_primitives::{Address, Bytes, TxKind, U256, hex, keccak256};
-use alloy_sol_types::{SolError as _, SolEvent as _};
+use alloy_sol_types::{SolCall as _, SolError as _, SolEvent as _};
 use concordat_core::{
     BlockExecutor, BlockOutcome, CallRequest, CallStatus, EstimateError, ExecError, GOVERNANCE,
     IDENTITY_REGISTRY, RULES, call, estimate_gas, gas,
@@ -13,7 +13,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, token_init_code};
+use crate::{
+    kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, token_init_code},
+    recovery::{confirm, holder, proposal_refused, registrars, request as request_recovery},
+};
 
 /// What moves in every transfer of these tests goes to here.
 const SHOP: Address = Address::repeat_byte(0x55);
@@ -287,6 +290,64 @@ fn lists_of_counterparties_allow_and_deny() {
 }
 
 #[test]
+fn a_list_of_counterparties_binds_every_key_of_an_identity() {
+    let mut world = World::new();
+    let batch = world.deploy_rich(&hands_on(world.token, &[0xf1, 0xf1]));
+    let registrars = registrars(&mut world.net);
+    let old = world.net.actor("bank-a", Role::Operator);
+    let new = holder(&mut world.net, "bank-a", Role::Operator, "Olga", "new key");
+    world.net.one(&registrars[0].sign(&request_recovery(&old, &new)));
+    world.net.one(&registrars[1].sign(&confirm(&old, &new)));
+    let pay = |world: &mut World, to: &Actor| {
+        world.net.try_one(&world.developer.sign(&transfer(world.token, to.address, 1)))
+    };
+    // Whichever of its accounts the list names, and whichever is paid.
+    for (named, denied) in [(&old, [&old, &new].as_slice()), (&new, &[&new])] {
+        let list = json!({ "counterparties": { "deny": [named.address] } });
+        set(&mut world.net, &[(on_transfers(world.token, "limit", list), 1)]);
+        for to in denied {
+            assert_eq!(violation(&pay(&mut world, to)), Code::CounterpartyDenied);
+        }
+    }
+    let list = json!({ "counterparties": { "allow": [old.address] } });
+    set(&mut world.net, &[(on_transfers(world.token, "limit", list), 2)]);
+    assert!(pay(&mut world, &new).outcome.succeeded());
+    // The row that this reads is paid for, once in a transaction.
+    let say = Say { to: TxKind::Call(batch), ..transfer(world.token, new.address, 1) };
+    let with = world.net.one(&world.developer.sign(&say)).gas_used;
+    let all = json!({ "max_amount": "5" });
+    set(&mut world.net, &[(on_transfers(world.token, "limit", all), 3)]);
+    let without = world.net.one(&world.developer.sign(&say)).gas_used;
+    assert_eq!(with, without + gas::ROW_READ);
+}
+
+#[test]
+fn a_rule_that_names_a_later_key_of_an_identity_is_refused_and_told_the_identity() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = net.actor("bank-a", Role::Operator);
+    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "new key");
+    net.one(&registrars[0].sign(&request_recovery(&old, &new)));
+    net.one(&registrars[1].sign(&confirm(&old, &new)));
+    let proposal = |fields: Value| {
+        let limit = on_transfers(SHOP, "limit", fields);
+        concordat_governance::Action::SetLimit { id: "limit".into(), limit: limit.encode().into() }
+    };
+    for fields in [
+        json!({ "max_amount": "1", "binds": { "account": new.address } }),
+        json!({ "counterparties": { "deny": [SANCTIONED, new.address] } }),
+    ] {
+        assert_eq!(proposal_refused(&mut net, &members[0], &proposal(fields)), 76);
+    }
+    let fine = proposal(json!({ "max_amount": "1", "binds": { "account": old.address } }));
+    let call = concordat_core::governance::abi::IGovernance::proposeCall {
+        kind: fine.kind().code(),
+        payload: fine.encode(),
+    };
+    net.one(&members[0].sign(&Say::governance(&call)));
+}
+
+#[test]
 fn hours_go_by_the_time_of_the_block() {
     let mut world = World::with(json!({ "hours": { "from": "08:00", "to": "18:00" } }));
     let midnight = world.net.time_secs - world.net.time_secs % 86_400 + 86_400;
@@ -408,6 +469,28 @@ fn calls_that_reverted_were_never_made_and_delegated_ones_are_none() {
     let count = json!({ "count": { "max": 0, "window_secs": 60, "per": "account" } });
     set(&mut world.net, &[(on_method(&nobody.to_string(), "balanceOf(address)", "reads", count), 5)]);
     world.net.one(&world.developer.sign(&say(nobody)));
+}
+
+/// Code that stops if the input begins with a selector; otherwise it hands its input without the first four bytes on to
+/// itself by DELEGATECALL, as a multicall does.
+fn multicall(selector: [u8; 4]) -> Vec<u8> {
+    let head = [&hex!("5f3560e01c63")[..], &selector].concat();
+    // eq; jumpi; calldatacopy(0, 4, size - 4); delegatecall(gas, this, 0, size - 4, 0, 0)
+    let tail = hex!("146021576004360360045f375f5f600436035f305af4005b00");
+    [&head[..], &tail].concat()
+}
+
+#[test]
+fn a_contract_that_delegates_to_itself_calls_its_own_method() {
+    let mut world = World::new();
+    let selector = Token::balanceOfCall::SELECTOR;
+    let contract = world.deploy(&multicall(selector));
+    let count = json!({ "count": { "max": 0, "window_secs": 60, "per": "account" } });
+    set(&mut world.net, &[(on_method(&contract.to_string(), "balanceOf(address)", "reads", count), 5)]);
+    let direct = Say { to: TxKind::Call(contract), input: selector.into(), gas: 100_000 };
+    violation(&world.net.try_one(&world.developer.sign(&direct)));
+    let wrapped = Say { input: [&[0; 4][..], &selector].concat().into(), ..direct };
+    violation(&world.net.try_one(&world.developer.sign(&wrapped)));
 }
 
 #[test]

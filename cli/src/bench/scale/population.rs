@@ -33,6 +33,8 @@ const BALANCES_SLOT: u64 = 0;
 pub struct Population {
     /// The state that holds them.
     pub state: ChangeSet,
+    /// The token that they transfer.
+    pub token: Address,
     /// The validators of the genesis.
     pub validators: ValidatorSet,
     /// Signed transfers, in an order that suits every sender's nonces.
@@ -92,7 +94,7 @@ impl Population {
             Signed::new(sign_ethereum(secret, &act, place))
         };
         let transfers = on_all_cores(&plans, sign);
-        Ok(Self { state, validators: founding.validators, transfers })
+        Ok(Self { state, token: founding.token, validators: founding.validators, transfers })
     }
 }
 
