@@ -260,8 +260,14 @@ async fn idle_network_burns_no_heights_or_rounds_until_two_nodes_wake_it() {
     // A node that waits for a reason to start a height has no round and no timer under way.
     let idle = |node: &Running| node.handle.status().waiting == Some(4);
     eventually("all are idle", || running.iter().all(idle)).await;
-    let position = |node: &Running| (node.handle.status().height, node.handle.status().round);
-    assert!(running.iter().all(|node| position(node) == (3, 0)));
+    let positions = || -> Vec<_> {
+        running.iter().map(|node| (node.handle.status().height, node.handle.status().round)).collect()
+    };
+    // On a busy machine height 3 may have taken more rounds than one.
+    let before = positions();
+    assert!(before.iter().all(|(height, _)| *height == 3), "{before:?}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(positions(), before);
     assert!(homes.iter().all(|home| home.ledger.tip() == 3));
     // One node's word wakes nobody, that of two does: one of them must be honest.
     homes[2].ledger.run_until(4);

@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_sol_types::{SolCall, SolError, SolEvent as _};
 use concordat_core::{
-    CONTRACTS, CallStatus, ExecError, GOVERNANCE, IDENTITY_REGISTRY, PERMISSIONS, TxInvalid,
-    contracts::abi::IContracts as contracts, gas, governance::abi::IGovernance as governance,
+    CONTRACTS, CallStatus, ExecError, GOVERNANCE, IDENTITY_REGISTRY, PERMISSIONS, TxInvalid, Wish,
+    contracts::abi::IContracts as contracts, explain, gas, governance::abi::IGovernance as governance,
     permissions::abi::IPermissions as permissions, trace_transaction,
 };
 use concordat_governance::{
@@ -972,6 +972,9 @@ fn arrange(net: &mut Consortium, contract: Address, actors: &[Actor], who: &Acto
     }
 }
 
+/// Random cases in which explanations are compared with execution.
+const CASES: usize = 100_000;
+
 #[test]
 fn explanations_agree_with_execution_whatever_is_listed_and_frozen() {
     let mut net = Consortium::new();
@@ -997,7 +1000,7 @@ fn explanations_agree_with_execution_whatever_is_listed_and_frozen() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let cases = (cases(), 0..4_usize, 0..6_usize, any::<bool>(), any::<bool>());
     let mut seen = std::collections::BTreeMap::<&str, u32>::new();
-    for _ in 0..1_500 {
+    for _ in 0..CASES {
         let (case, who, what, with_method, enacted) = cases.new_tree(&mut runner).unwrap().current();
         enact(&mut net, if enacted { &rules } else { &[] });
         let actor = &actors[who];
@@ -1034,6 +1037,9 @@ fn explanations_agree_with_execution_whatever_is_listed_and_frozen() {
         let mut executor = net.executor();
         let nonce = concordat_core::account_state(&net.state, actor.address).unwrap().nonce;
         let receipt = executor.execute(&actor.sign_at(&say, nonce)).unwrap().clone();
+        let wish = Wish { account: actor.address, kind: say.to, input: &say.input };
+        let grounds = explain(&net.state, &net.env(), &wish).unwrap().unwrap();
+        assert_eq!(grounds.refused, Some(receipt.outcome).filter(|outcome| outcome.refused()), "{case:?}");
         let halted = contracts::ContractFrozen::abi_decode(&receipt.output).is_ok()
             || contracts::ContractRetired::abi_decode(&receipt.output).is_ok();
         let denied = permissions::NotPermitted::abi_decode(&receipt.output).is_ok();
