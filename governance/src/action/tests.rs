@@ -1,5 +1,9 @@
 //! Golden payloads, limits, and what is no payload.
 
+use std::collections::BTreeSet;
+
+use concordat_types::Role;
+
 use super::*;
 
 fn org() -> OrgId {

@@ -1,0 +1,88 @@
+//! Checks that need no state.
+
+use alloy_primitives::{Address, Bytes};
+
+use super::{
+    ActionError, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES, MAX_LIMIT_BYTES, MAX_LISTED_ACCOUNTS,
+    MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES,
+};
+
+pub(super) fn check_length(what: &'static str, have: usize, most: usize) -> Result<(), ActionError> {
+    if have > most { Err(ActionError::TooLong { what, have, most }) } else { Ok(()) }
+}
+
+pub(crate) fn check_text(what: &'static str, text: &str, most: usize) -> Result<(), ActionError> {
+    check_length(what, text.len(), most)?;
+    let readable = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
+    if readable { Ok(()) } else { Err(ActionError::Text(what)) }
+}
+
+pub(super) fn check_certificates(what: &'static str, list: &[Bytes]) -> Result<(), ActionError> {
+    if !(1..=MAX_CERTIFICATES).contains(&list.len()) {
+        return Err(ActionError::Certificates { what, have: list.len() });
+    }
+    list.iter().try_for_each(|der| check_length("a certificate", der.len(), MAX_CERTIFICATE_BYTES))
+}
+
+pub(super) fn check_policy_id(id: &str) -> Result<(), ActionError> {
+    if is_policy_id(id) {
+        Ok(())
+    } else {
+        Err(ActionError::PolicyId(id.chars().take(MAX_POLICY_ID_BYTES).collect()))
+    }
+}
+
+/// Whether a policy may be called so: 2 to [`MAX_POLICY_ID_BYTES`] characters of `a-z`, `0-9` and `-`, starting with
+/// a letter and not ending in `-`.
+pub(crate) fn is_policy_id(id: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (2..=MAX_POLICY_ID_BYTES).contains(&id.len())
+        && id.chars().all(allowed)
+        && id.starts_with(|c: char| c.is_ascii_lowercase())
+        && !id.ends_with('-')
+}
+
+/// What it says is for the policy engine to judge.
+pub(super) fn check_policy_text(text: &str) -> Result<(), ActionError> {
+    if text.is_empty() {
+        return Err(ActionError::NoPolicyText);
+    }
+    check_length("the policy's text", text.len(), MAX_POLICY_TEXT_BYTES)
+}
+
+/// One form only: in order, each account once, and none that both comes and goes.
+pub(super) fn check_accounts(add: &[Address], remove: &[Address]) -> Result<(), ActionError> {
+    let have = add.len().saturating_add(remove.len());
+    if have > MAX_LISTED_ACCOUNTS {
+        return Err(ActionError::TooManyAccounts { have });
+    }
+    for (what, list) in [("the accounts to add", add), ("the accounts to remove", remove)] {
+        if !list.is_sorted_by(|one, other| one < other) {
+            return Err(ActionError::Unordered { what });
+        }
+    }
+    match add.iter().find(|account| remove.binary_search(account).is_ok()) {
+        Some(account) => Err(ActionError::AddedAndRemoved { account: *account }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_limit_id(id: &str) -> Result<(), ActionError> {
+    if is_policy_id(id) {
+        Ok(())
+    } else {
+        Err(ActionError::LimitId(id.chars().take(MAX_POLICY_ID_BYTES).collect()))
+    }
+}
+
+/// What it says is for execution to judge.
+pub(super) fn check_limit(limit: &[u8]) -> Result<(), ActionError> {
+    if limit.is_empty() {
+        return Err(ActionError::NoLimit);
+    }
+    check_length("the rule", limit.len(), MAX_LIMIT_BYTES)
+}
+
+pub(super) const fn check_power(power: u64) -> Result<(), ActionError> {
+    if power == 0 { Err(ActionError::NoPower) } else { Ok(()) }
+}
