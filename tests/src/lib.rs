@@ -401,6 +401,13 @@ impl Network {
     }
 }
 
+/// The error with which a command of an account ends, asked of node 0. Panics if it is not refused.
+pub fn refused(network: &Network, account: &str, args: &[&str]) -> String {
+    let output = network.try_with_key(account, 0, args);
+    assert!(!output.status.success(), "{args:?} as {account} was not refused");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 impl Drop for Network {
     fn drop(&mut self) {
         for child in self.nodes.iter_mut().flatten() {

@@ -7,7 +7,7 @@ use concordat_tests::{
     committee::pass,
     history::quantity,
     pump::{Fate, Pump, fates},
-    run, token,
+    refused, run, token,
 };
 use serde_json::{Value, json};
 
@@ -29,13 +29,6 @@ fn a_contract_answers_whom_the_committee_and_its_administrator_let_call_it() {
     deployments_follow_the_ledgers_list(&network);
     retirement_is_for_good(&network, token);
     concordat_tests::chain::assert_one_chain(&network);
-}
-
-/// The error with which a command of an account ends.
-fn refused(network: &Network, account: &str, args: &[&str]) -> String {
-    let output = network.try_with_key(account, 0, args);
-    assert!(!output.status.success(), "{args:?} as {account} was not refused");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn pays(network: &Network, account: &str, token: Address) {

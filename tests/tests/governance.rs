@@ -15,7 +15,7 @@ use concordat_tests::{
     history::quantity,
     program,
     pump::{Pump, fates},
-    run, token,
+    refused, run, token,
 };
 use serde_json::{Value, json};
 
@@ -37,13 +37,6 @@ fn four_banks_admit_a_fifth_and_freeze_an_account_under_load() {
     a_fifth_bank_joins_and_its_validator_signs(&network);
     chain::assert_one_chain(&network);
     chain::assert_no_double_signing(&network);
-}
-
-/// The error with which a command of an account ends.
-fn refused(network: &Network, account: &str, args: &[&str]) -> String {
-    let output = network.try_with_key(account, 0, args);
-    assert!(!output.status.success(), "{args:?} as {account} was not refused");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn order(network: &Network) -> String {

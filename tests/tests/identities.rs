@@ -9,7 +9,7 @@ use concordat_tests::{
     committee::pass,
     history::quantity,
     pump::{Fate, Pump, fates},
-    run, token,
+    refused, run, token,
 };
 use serde_json::{Value, json};
 
@@ -68,13 +68,6 @@ fn as_key(network: &Network, key: &Path, args: &[&str]) -> Value {
     let output = run(&[args, &["--key", text(key), "--passphrase-file", passphrase, "--rpc", &url]].concat());
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The error with which a command of an account ends.
-fn refused(network: &Network, account: &str, args: &[&str]) -> String {
-    let output = network.try_with_key(account, 0, args);
-    assert!(!output.status.success(), "{args:?} as {account} was not refused");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn two_registrars_replace_a_lost_key(network: &Network, token: Address) {

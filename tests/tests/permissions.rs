@@ -9,7 +9,7 @@ use concordat_tests::{
     committee::{gov, pass, proposal, propose},
     history::quantity,
     pump::{Fate, Pump, fates},
-    run, token,
+    refused, run, token,
 };
 use serde_json::{Value, json};
 
@@ -74,13 +74,6 @@ fn a_policy_binds_under_load(network: &Network, token: Address) -> (u64, String)
     assert!(told.contains(&format!("no-bank-b: a test of no-bank-b (proposal {number})")), "{told}");
     network.with_key("bank-a/operator", 0, &["contract", "send", "--to", &to, TRANSFER, &to, "0"]);
     (bound_at - 1, number.to_string())
-}
-
-/// The error with which a command of an account ends.
-fn refused(network: &Network, account: &str, args: &[&str]) -> String {
-    let output = network.try_with_key(account, 0, args);
-    assert!(!output.status.success(), "{args:?} as {account} was not refused");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn why(network: &Network, args: &[&str]) -> Value {

@@ -266,6 +266,7 @@ async fn idle_network_burns_no_heights_or_rounds_until_two_nodes_wake_it() {
     // On a busy machine height 3 may have taken more rounds than one.
     let before = positions();
     assert!(before.iter().all(|(height, _)| *height == 3), "{before:?}");
+    // That nothing happens can only be seen by letting time pass.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(positions(), before);
     assert!(homes.iter().all(|home| home.ledger.tip() == 3));
