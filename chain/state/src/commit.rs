@@ -309,10 +309,16 @@ fn put_block(batch: &mut Batch<'_>, commit: &CommitBatch<'_>) {
 }
 
 fn put_receipts(batch: &mut Batch<'_>, height: u64, receipts: &[Receipt]) {
+    let mut by_hash = Vec::with_capacity(receipts.len());
     for (index, receipt) in (0u32..).zip(receipts) {
         let at = tx_key(TxLocation { height, index });
         batch.put(Table::Receipts, &at, receipt.encode());
-        batch.put(Table::Txs, receipt.tx_hash, &at);
+        by_hash.push((&receipt.tx_hash, at));
+    }
+    // In order, each is looked for from where the last one went, and not from the top of a hundred thousand.
+    by_hash.sort_unstable();
+    for (hash, at) in by_hash {
+        batch.put(Table::Txs, hash, at);
     }
     if let Some(filter) = logs::block_filter(receipts) {
         batch.put(Table::LogFilters, height.to_be_bytes(), filter);
