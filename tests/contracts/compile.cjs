@@ -1,15 +1,18 @@
 // Compiles BankToken.sol with solc from npm and writes BankToken.json: abi, bytecode, the compiler and the
-// SHA-256 of every source. `node compile.cjs --check` compares with the checked-in artefact instead.
+// SHA-256 of every source. `node compile.cjs --check` compares with the checked-in artefact instead, and
+// `node compile.cjs --input FILE` writes the compiler's standard JSON input with all sources in it.
 const { createHash } = require("node:crypto");
 const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const solc = require("solc");
 
 const sources = {};
+const texts = {};
 const read = (name) => {
   const path = name.startsWith("@") ? require.resolve(name) : join(__dirname, name);
   sources[name] = createHash("sha256").update(readFileSync(path)).digest("hex");
-  return { contents: readFileSync(path, "utf8") };
+  texts[name] = { content: readFileSync(path, "utf8") };
+  return { contents: texts[name].content };
 };
 const input = {
   language: "Solidity",
@@ -34,6 +37,12 @@ const artefact = {
   abi: contract.abi,
   bytecode: `0x${contract.evm.bytecode.object}`,
 };
+if (process.argv.includes("--input")) {
+  // The order of the sources is the alphabet's, so that the file has one hash.
+  const sorted = Object.fromEntries(Object.entries(texts).sort());
+  writeFileSync(process.argv[process.argv.indexOf("--input") + 1], JSON.stringify({ ...input, sources: sorted }));
+  process.exit(0);
+}
 const text = `${JSON.stringify(artefact, null, 2)}\n`;
 const file = join(__dirname, "BankToken.json");
 if (process.argv.includes("--check")) {
