@@ -8,12 +8,12 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Parameters, Scope},
     consent,
     effect::{Change, End, Halt},
     facts::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, Upgrade, ValidatorFacts,
     },
     lifecycle,
     regulator::{Consent, Mandate, Power, RegulatorFacts},
@@ -63,6 +63,10 @@ pub struct World {
     /// The registry, by identities.
     pub regulators: BTreeMap<Address, RegulatorFacts>,
     pub consents: BTreeMap<u64, Consent>,
+    pub parameters: Parameters,
+    pub running: u64,
+    pub upgrade: Option<Upgrade>,
+    pub announced: BTreeMap<OrgId, u64>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
@@ -501,6 +505,10 @@ impl World {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
                 }
+                Change::Parameters { after, .. } => self.parameters = after,
+                Change::Protocol { running, after, .. } => {
+                    (self.running, self.upgrade) = (running, after);
+                }
             }
         }
     }
@@ -728,5 +736,22 @@ impl Facts for World {
 
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Infallible> {
         Ok(self.consents.get(&proposal).copied())
+    }
+
+    fn parameters(&mut self) -> Result<Parameters, Infallible> {
+        Ok(self.parameters)
+    }
+
+    fn protocol(&mut self) -> Result<ProtocolFacts, Infallible> {
+        Ok(match self.upgrade {
+            Some(Upgrade { version, height }) if height <= self.height => {
+                ProtocolFacts { running: version, upgrade: None }
+            }
+            upgrade => ProtocolFacts { running: self.running, upgrade },
+        })
+    }
+
+    fn announced(&mut self, organisation: &OrgId) -> Result<u64, Infallible> {
+        Ok(self.announced.get(organisation).copied().unwrap_or_default())
     }
 }

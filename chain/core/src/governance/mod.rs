@@ -24,6 +24,7 @@ mod views;
 use alloy_sol_types::SolError as _;
 use concordat_governance::{Refusal, ResolveError};
 
+pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
 pub(crate) use facts::validator_facts;
 pub use parameters::{InForce, in_force};

@@ -311,8 +311,7 @@ impl Consortium {
             chain_id: CHAIN_ID,
             height: self.height,
             time_secs: self.time_secs,
-            gas_limit: BLOCK_GAS,
-            protocol_version: 1,
+            params: in_force(&self.state, &self.genesis.params, self.height).unwrap().params,
             recent_signers: Some(self.signers()),
         }
     }
