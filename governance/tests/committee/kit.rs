@@ -19,7 +19,7 @@ use concordat_governance::{
     regulator::{Consent, Mandate, Power, RegulatorFacts},
 };
 use concordat_types::{
-    OrgId, Role,
+    ChainParams, OrgId, Role,
     validator::{ConsensusAddress, consensus_address},
 };
 use sha2::{Digest as _, Sha256};
@@ -299,7 +299,8 @@ impl World {
     }
 
     pub fn of_weights(weights: &[u64]) -> Self {
-        let mut world = Self { height: 1, ..Self::default() };
+        let parameters = Parameters::of(&ChainParams::default());
+        let mut world = Self { height: 1, running: 1, parameters, ..Self::default() };
         let mut members = Vec::new();
         for (index, weight) in (0..).zip(weights) {
             let facts = OrganisationFacts {
@@ -309,7 +310,7 @@ impl World {
                 roots: fingerprints(&roots("first")),
             };
             world.organisations.insert(org(index), facts);
-            for role in [Role::CommitteeMember, Role::Operator, Role::Developer] {
+            for role in [Role::CommitteeMember, Role::Operator, Role::Developer, Role::Registrar] {
                 world.enrol(index, role);
             }
             members.push(Member { address: member(index), organisation: org(index), weight: *weight });
@@ -583,7 +584,7 @@ fn halted(halt: Halt, height: u64) -> Halted {
     }
 }
 
-fn refusal(error: ResolveError<Infallible>) -> Refusal {
+pub fn refusal(error: ResolveError<Infallible>) -> Refusal {
     match error {
         ResolveError::Refused(refusal) => refusal,
         ResolveError::Facts(never) => match never {},

@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn parameters_and_schedules_are_golden_and_have_one_form() {
         let parameters = Parameters::of(&ChainParams::default());
-        assert_eq!(hex::encode(parameters.to_row()), "d1834000008411e1a3008227108201f4821388");
+        assert_eq!(hex::encode(parameters.to_row()), "d2834000008411e1a3008227108201f4821388");
         assert_eq!(Parameters::from_row(&parameters.to_row()), Some(parameters));
         let upgrade = Upgrade { version: 2, height: 500 };
         for (upgrade, golden) in [(None, "c201c0"), (Some(upgrade), "c701c5c4028201f4")] {

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, Bytes, TxKind};
 use concordat_core::{BlockEnv, BlockExecutor, EnvError, ExecError, MAX_TX_GAS, TxInvalid, admission};
 use concordat_pki_authority::KeyType;
-use concordat_types::{Role, StateKey};
+use concordat_types::{ChainParams, Role, StateKey};
 
 use crate::kit::{BLOCK_GAS, Consortium, Say};
 
