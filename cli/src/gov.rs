@@ -6,7 +6,7 @@ mod show;
 use alloy_primitives::{Address, B256, Bytes, TxKind};
 use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
-use concordat_core::{GOVERNANCE, governance::abi::IGovernance};
+use concordat_core::{GOVERNANCE, governance::abi::IGovernance, known_protocol_version};
 use concordat_governance::{Choice, Effect, Kind};
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
@@ -83,6 +83,14 @@ pub enum GovCommand {
     Regulators {
         #[command(flatten)]
         node: NodeArgs,
+    },
+    /// Say, as a registrar, which protocol versions the program on all of your organisation's validators knows.
+    AnnounceVersion {
+        /// The highest of them; the highest that this program knows, if it is not said.
+        #[arg(long, value_name = "VERSION")]
+        protocol_version: Option<u64>,
+        #[command(flatten)]
+        sender: SenderArgs,
     },
     /// The rule of a kind; of all kinds if none is named.
     Rule {
@@ -162,6 +170,7 @@ pub fn run(command: GovCommand, json: bool) -> Result<()> {
         GovCommand::Show { id, node } => show::proposal(&node.connect()?, id, json),
         GovCommand::Committee { node } => show::committee(&node.connect()?, json),
         GovCommand::Regulators { node } => show::regulators(&node.connect()?, json),
+        GovCommand::AnnounceVersion { protocol_version, sender } => announce(&sender, protocol_version, json),
         GovCommand::Rule { kind, node } => show::rules(&node.connect()?, kind, json),
     }
 }
@@ -266,6 +275,17 @@ fn vote(args: &VoteArgs, json: bool) -> Result<()> {
     let digest = seen(&args.sender, args.id, args.expect_digest, json)?;
     let call = IGovernance::voteCall { id: args.id, choice: args.choice.code(), digest };
     args.sender.send(&call, None, json, |_| format!("voted {} on proposal {}", args.choice, args.id))
+}
+
+/// What this program does not know itself, it lets nobody say of others by mistake.
+fn announce(sender: &SenderArgs, version: Option<u64>, json: bool) -> Result<()> {
+    let known = known_protocol_version();
+    let version = version.unwrap_or(known);
+    if version > known {
+        bail!("this program knows protocol versions 1 to {known}; announce {version} with the program that knows it");
+    }
+    let call = IGovernance::announceVersionCall { version_: version };
+    sender.send(&call, None, json, |_| format!("announced protocol version {version}"))
 }
 
 fn execute(args: &IdArgs, json: bool) -> Result<()> {

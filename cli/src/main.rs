@@ -9,6 +9,7 @@
 
 mod account;
 mod bench;
+mod chain;
 mod client;
 mod contract;
 mod db;
@@ -59,6 +60,9 @@ enum Command {
     /// Accounts: enrol a certificate, renew it, look one up.
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// The chain: its parameters and its protocol version.
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
     /// Organisations: membership, validators, seats on the committee.
     #[command(subcommand)]
     Org(org::OrgCommand),
@@ -99,6 +103,7 @@ fn main() -> ExitCode {
         Command::Node(command) => node::run(command, json),
         Command::Net(command) => net::run(command, json),
         Command::Account(command) => account::run(command, json),
+        Command::Chain(command) => chain::run(command, json),
         Command::Org(command) => org::run(command, json),
         Command::Gov(command) => gov::run(command, json),
         Command::Policy(command) => policy::run(command, json),

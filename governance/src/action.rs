@@ -4,6 +4,7 @@ mod attributes;
 mod check;
 mod deployment;
 mod error;
+mod parameters;
 mod parts;
 mod rows;
 
@@ -14,6 +15,7 @@ pub use attributes::{Attributes, MAX_ATTRIBUTE_BYTES, MAX_PROPERTIES, MAX_RATING
 pub(crate) use check::{check_text, is_policy_id};
 pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 pub use error::ActionError;
+pub use parameters::Parameters;
 pub use parts::{Admission, BarTarget, Basis, ListKind, NewValidator, Scope};
 
 use crate::{
@@ -264,6 +266,15 @@ pub enum Action {
         /// Which.
         id: String,
     },
+    /// Sets the chain's parameters, all of them.
+    SetParameters(Parameters),
+    /// Schedules the next protocol version, or takes back what is scheduled.
+    SetProtocolVersion {
+        /// The next one; to take back, the one that runs.
+        version: u64,
+        /// The first height of that version; zero to take back.
+        height: u64,
+    },
 }
 
 impl Action {
@@ -303,6 +314,8 @@ impl Action {
             Action::RequireApproval { .. } => Kind::RequireApproval,
             Action::SetLimit { .. } => Kind::SetLimit,
             Action::RepealLimit { .. } => Kind::RepealLimit,
+            Action::SetParameters(_) => Kind::SetParameters,
+            Action::SetProtocolVersion { .. } => Kind::SetProtocolVersion,
         }
     }
 
@@ -382,6 +395,8 @@ impl Action {
                 wire::encode(&LimitRow { id: id.clone(), limit: limit.clone() })
             }
             Action::RepealLimit { id } => wire::encode(&vec![id.clone()]),
+            Action::SetParameters(parameters) => wire::encode(parameters),
+            Action::SetProtocolVersion { version, height } => wire::encode(&vec![*version, *height]),
         }
         .into()
     }
@@ -455,6 +470,7 @@ impl Action {
                 check_limit(limit)
             }
             Action::RepealLimit { id } => check_limit_id(id),
+            Action::SetParameters(parameters) => parameters.validate(),
             _ => Ok(()),
         }
     }

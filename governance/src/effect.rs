@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Action, Kind, Rule,
-    action::{BarTarget, Basis, ListKind, Scope},
-    facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
+    action::{BarTarget, Basis, ListKind, Parameters, Scope},
+    facts::{Attested, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -224,6 +224,22 @@ pub enum Change {
         before: Option<Bytes>,
         /// As it will be.
         after: Option<Bytes>,
+    },
+    /// The chain's parameters.
+    Parameters {
+        /// As they are.
+        before: Parameters,
+        /// As they will be from the next block on.
+        after: Parameters,
+    },
+    /// Which protocol version is to come.
+    Protocol {
+        /// The one that runs.
+        running: u64,
+        /// What is scheduled.
+        before: Option<Upgrade>,
+        /// What will be.
+        after: Option<Upgrade>,
     },
 }
 

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_types::{OrgId, Role, validator::ConsensusAddress};
 use serde::Serialize;
 
 use crate::{
     Committee, Kind, Rule,
-    action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Parameters, Scope},
     regulator::{Consent, RegulatorFacts},
 };
 
@@ -191,6 +192,24 @@ pub struct LimitFacts {
     pub proposal: u64,
 }
 
+/// A protocol version that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
+pub struct Upgrade {
+    /// Which.
+    pub version: u64,
+    /// The first height that it holds at.
+    pub height: u64,
+}
+
+/// Which protocol version runs, and which is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtocolFacts {
+    /// The one that runs.
+    pub running: u64,
+    /// The one that is to come.
+    pub upgrade: Option<Upgrade>,
+}
+
 /// Reads of the state in which a decision is made. They take `&mut self` because reads are cached and metered.
 pub trait Facts {
     /// Why the state could not be read. Never a verdict on what is decided.
@@ -282,4 +301,13 @@ pub trait Facts {
 
     /// The consent that a regulator gave last to a proposal.
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Self::Error>;
+
+    /// The chain's parameters, as the next block has them.
+    fn parameters(&mut self) -> Result<Parameters, Self::Error>;
+
+    /// Which protocol version runs at this height, and what is to come.
+    fn protocol(&mut self) -> Result<ProtocolFacts, Self::Error>;
+
+    /// The highest protocol version that an organisation has said its validators know; zero if it has said nothing.
+    fn announced(&mut self, organisation: &OrgId) -> Result<u64, Self::Error>;
 }

@@ -17,6 +17,7 @@
 //! | `effect` | the answer, for people and machines, and the digest that ballots bind |
 //! | `proposal`, `lifecycle` | records, and the decisions that lead to exactly one outcome |
 //! | `regulator`, `consent` | mandates of regulators, and what needs their consent |
+//! | `upgrade` | who is ready for the next protocol version |
 //!
 //! Invariant: this crate is pure. The same facts and inputs give the same decision everywhere: no clock, file,
 //! socket, environment, randomness or unordered map. It writes nothing: the caller applies what was decided.
@@ -36,6 +37,7 @@ pub mod regulator;
 pub mod resolve;
 pub mod rule;
 pub mod tally;
+pub mod upgrade;
 mod wire;
 
 pub use action::Action;

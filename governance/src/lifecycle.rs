@@ -21,6 +21,7 @@ use crate::{
     regulator::Power,
     resolve::{check_proposer, objection, resolve},
     tally::Tally,
+    upgrade,
 };
 
 /// What is to be announced.
@@ -155,7 +156,8 @@ pub fn decide_veto<F: Facts>(facts: &mut F, proposal: &Proposal, sender: Address
 }
 
 /// Decides an execution, which any account in good standing may ask for. It gives every proposal whose time has
-/// come its outcome: executed, rejected, failed, void or expired. One that waits for a regulator's consent has none yet.
+/// come its outcome: executed, rejected, failed, void or expired. One that waits for a regulator's consent, or
+/// for validators that know the next protocol version, has none yet.
 pub fn decide_execution<F: Facts>(facts: &mut F, proposal: &Proposal, action: &Action) -> Decided<F> {
     let (id, height) = (proposal.id, facts.height());
     if proposal.status != Status::Open {
@@ -178,6 +180,7 @@ pub fn decide_execution<F: Facts>(facts: &mut F, proposal: &Proposal, action: &A
     match resolve(action, facts) {
         Ok(effect) if effect.digest() == proposal.digest => {
             consent::check_given(proposal, action, facts)?;
+            upgrade::check_ready(action, facts)?;
             let decision = outcome(proposal, Status::Executed, height);
             Ok(Decision { effect: Some(effect), ..decision })
         }

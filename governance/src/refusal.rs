@@ -233,10 +233,33 @@ pub enum Refusal {
     /// No such run-time rule.
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
+    /// Versions come one after the other.
+    #[error("protocol version {running} runs: the next is the one after it, or height 0 and {running} to stay; not {version}")]
+    VersionNotNext { version: u64, running: u64 },
+    /// Whoever lacks the program needs time to install it.
+    #[error("the upgrade would begin at height {height}; the first at which it can is {from}")]
+    UpgradeTooSoon { height: u64, from: u64 },
+    /// A chain whose validators do not know its rules stands still.
+    #[error(
+        "organisations with power {ready} of {total} have announced protocol version {version}, and more than two \
+         thirds must; a registrar of each of these calls announceVersion({version}) once its nodes run a program \
+         that knows it: {}",
+        list(.missing)
+    )]
+    NotReady { version: u64, ready: u64, total: u64, missing: Vec<OrgId> },
+    /// It does not answer for nodes.
+    #[error("{sender} is a {role}; a registrar announces which protocol version its organisation's nodes know")]
+    NotRegistrar { sender: Address, role: Role },
+    /// Nobody waits for it.
+    #[error("organisation {organisation} has no validator, so that nothing depends on which versions its nodes know")]
+    NoValidators { organisation: OrgId },
+    /// Every node that runs knows more.
+    #[error("protocol version {running} runs already; version {version} is past")]
+    VersionPast { version: u64, running: u64 },
 }
 
-fn list(accounts: &[Address]) -> String {
-    accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn list<T: ToString>(named: &[T]) -> String {
+    named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl Refusal {
@@ -310,6 +333,12 @@ impl Refusal {
             Self::ApprovalOver { .. } => 97,
             Self::LimitInvalid { .. } => 76,
             Self::LimitUnknown { .. } => 77,
+            Self::VersionNotNext { .. } => 111,
+            Self::UpgradeTooSoon { .. } => 112,
+            Self::NotReady { .. } => 113,
+            Self::NotRegistrar { .. } => 114,
+            Self::NoValidators { .. } => 115,
+            Self::VersionPast { .. } => 116,
         }
     }
 }

@@ -12,6 +12,7 @@ mod deployments;
 mod identities;
 mod limits;
 mod organisations;
+mod parameters;
 mod policies;
 mod regulators;
 mod validators;
@@ -22,7 +23,8 @@ use alloy_primitives::Address;
 pub(crate) use deployments::{check_proposer, objection};
 
 use crate::{
-    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError, effect::Change, facts::Ability,
+    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError, effect::Change,
+    facts::{Ability, Upgrade},
     quorum::Quorum,
 };
 
@@ -93,6 +95,11 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::RequireApproval { required } => deployments::require(*required, facts),
         Action::SetLimit { id, limit } => limits::set(id, limit, facts),
         Action::RepealLimit { id } => limits::repeal(id, facts),
+        Action::SetParameters(parameters) => parameters::set(*parameters, facts),
+        Action::SetProtocolVersion { version, height: 0 } => parameters::stay(*version, facts),
+        Action::SetProtocolVersion { version, height } => {
+            parameters::schedule(Upgrade { version: *version, height: *height }, facts)
+        }
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

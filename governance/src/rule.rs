@@ -129,6 +129,7 @@ impl Rule {
             Kind::SetLimit | Kind::RepealLimit => Self { timelock_blocks: 10, ..rule },
             Kind::FreezeAccount => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeAccount => Self { participation: HALF, approval: HALF, veto: true, ..rule },
+            Kind::SetParameters | Kind::SetProtocolVersion => Self { timelock_blocks: 10, ..rule },
             Kind::EmergencyFreeze | Kind::EmergencyFreezeContract => Self {
                 participation: 2_500,
                 approval: 2_500,

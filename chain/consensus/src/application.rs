@@ -167,6 +167,12 @@ pub struct NextHeight {
     pub upcoming: ValidatorSet,
     /// The engine's timeouts for that height.
     pub timeouts: LinearTimeouts,
+    /// How far two correct validators' clocks may be apart from that height on; `None` leaves what the configuration
+    /// says.
+    pub clock_precision: Option<Duration>,
+    /// Why this node cannot take part in that height, if it cannot: consensus stops before it, with everything until
+    /// then committed.
+    pub blocked: Option<AppError>,
 }
 
 /// A committed block as peers receive it.

@@ -32,7 +32,7 @@ pub struct ConsensusConfig {
     pub max_block_bytes: usize,
     /// The most blocks in one sync response.
     pub sync_batch: usize,
-    /// How far two correct validators' clocks may be apart.
+    /// How far two correct validators' clocks may be apart, until the ledger says otherwise.
     pub clock_precision: Duration,
     /// This node's clock.
     pub clock: Clock,

@@ -23,6 +23,14 @@ pub enum EngineFailure {
         /// The ledger's error.
         source: AppError,
     },
+    /// The ledger cannot go on, although everything so far is committed.
+    #[error("consensus stops before block {height}: {source}")]
+    Blocked {
+        /// The height that it cannot take part in.
+        height: u64,
+        /// Why.
+        source: AppError,
+    },
     /// The ledger could not keep a block that is not decided yet.
     #[error("block {height} cannot be kept until it is decided: {source}")]
     Keep {
@@ -78,9 +86,10 @@ impl EngineFailure {
     /// What ended consensus, in a word for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Start { source } | Self::Commit { source, .. } | Self::Keep { source, .. } => {
-                source.kind().unwrap_or("ledger")
-            }
+            Self::Start { source }
+            | Self::Commit { source, .. }
+            | Self::Blocked { source, .. }
+            | Self::Keep { source, .. } => source.kind().unwrap_or("ledger"),
             Self::Unsafe { .. } | Self::UnknownDecision { .. } => "engine_log",
             Self::Panicked { .. } => "panicked",
             Self::Inconsistent { .. } | Self::Engine | Self::Stopping => "engine",

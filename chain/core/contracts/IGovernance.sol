@@ -164,6 +164,30 @@ interface IGovernance {
         uint64 height;
     }
 
+    /// @notice The chain's parameters, as the next block has them.
+    struct Parameters {
+        /// Largest encoded block, in bytes.
+        uint64 blockMaxBytes;
+        /// Gas of all transactions of a block together.
+        uint64 blockGasLimit;
+        /// With nothing to do, a block is made this often.
+        uint64 emptyBlockIntervalMs;
+        /// How far the clocks of two correct nodes may differ.
+        uint64 clockPrecisionMs;
+        /// How long a proposal may travel.
+        uint64 messageDelayMs;
+    }
+
+    /// @notice Which protocol version runs, and which is to come.
+    struct Protocol {
+        /// The one that runs.
+        uint64 running;
+        /// The one that is to come; 0 if none is.
+        uint64 next;
+        /// The first height of the next one; 0 if none is to come.
+        uint64 height;
+    }
+
     /// @notice A proposal was made. The digest is that of its effect as it would be now.
     event ProposalOpened(uint64 indexed id, uint8 indexed kind, address indexed proposer, bytes32 digest, uint64 closes);
     /// @notice A member has voted for, against, or neither, of this effect.
@@ -217,6 +241,13 @@ interface IGovernance {
     event DeploymentApproved(bytes32 indexed code, address indexed deployer, uint64 until, uint64 indexed proposalId);
     /// @notice From the next transaction on, deployments need such an approval, or no longer do.
     event ApprovalRuleChanged(bool required, uint64 indexed proposalId);
+
+    /// @notice From the next block on, the chain has these parameters.
+    event ParametersChanged(uint64 blockMaxBytes, uint64 blockGasLimit, uint64 emptyBlockIntervalMs, uint64 clockPrecisionMs, uint64 messageDelayMs, uint64 indexed proposalId);
+    /// @notice A protocol version holds from this height on. Height 0: what was scheduled does not come, and this one stays.
+    event ProtocolVersionScheduled(uint64 version, uint64 height, uint64 indexed proposalId);
+    /// @notice The validators of an organisation run a program that knows protocol versions up to this one.
+    event VersionAnnounced(string organisation, uint64 version);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();
@@ -301,4 +332,18 @@ interface IGovernance {
 
     /// @notice The version of this interface.
     function version() external view returns (uint64);
+
+    /// @notice Says that all validators of the sender's organisation run a program that knows protocol versions up to
+    ///         this one. Only a registrar of an organisation with validators may. An upgrade is executed only once
+    ///         organisations with more than two thirds of the voting power have said so.
+    function announceVersion(uint64 version_) external;
+
+    /// @notice The chain's parameters, as the next block has them.
+    function parameters() external view returns (Parameters memory);
+
+    /// @notice Which protocol version runs, and which is to come.
+    function protocol() external view returns (Protocol memory);
+
+    /// @notice The highest protocol version that an organisation has announced; 0 if none.
+    function announcedVersion(string calldata organisation) external view returns (uint64);
 }

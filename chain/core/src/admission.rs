@@ -1,10 +1,9 @@
 //! What the mempool asks before it takes a transaction in.
 
 use concordat_types::{StateReader, VerifiedTx};
-use revm::context_interface::cfg::GasParams;
 
 use crate::{
-    env::{BlockEnv, evm_rules},
+    env::BlockEnv,
     error::{ExecError, TxInvalid},
     overlay::Overlay,
     validity::{self, Verdict},
@@ -22,8 +21,7 @@ pub struct Admission {
 /// Decides all that the state can tell now: everything but whether the nonces before this one will come.
 /// `env` is that of the next block; its whole gas limit counts.
 pub fn admission<R: StateReader>(reader: R, tx: &VerifiedTx, env: &BlockEnv) -> Result<Admission, ExecError> {
-    let gas_params = GasParams::new_spec(evm_rules(env.protocol_version)?);
-    validity::check_form(tx, env, &gas_params, env.gas_limit)?;
+    validity::check_form(tx, env.height, &env.tx_rules()?, env.params.block_gas_limit)?;
     let overlay = &mut Overlay::new(reader);
     let state_nonce = validity::check_account(overlay, tx)?;
     match validity::judge(overlay, tx, env)? {

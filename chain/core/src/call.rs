@@ -18,7 +18,7 @@ use revm::{
 };
 
 use crate::{
-    env::{BlockEnv, MAX_INIT_CODE_BYTES, MAX_TX_GAS},
+    env::{BlockEnv, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, EvmContext, Run, RunStatus},
     overlay::Overlay,
@@ -214,6 +214,7 @@ pub(crate) struct Simulation<R: StateReader, I = ()> {
     machine: ChainEvm<R, I>,
     tx: TxEnv,
     bound: Option<Bound>,
+    max_init_code_bytes: usize,
     pub(crate) gas_cap: u64,
 }
 
@@ -228,7 +229,7 @@ impl<R: StateReader, I> Simulation<R, I> {
         config.disable_nonce_check = true;
         config.disable_eip3607 = true;
         config.tx_gas_limit_cap = Some(u64::MAX);
-        let mut overlay = Overlay::new(reader).with_signers(env.recent_signers.clone());
+        let mut overlay = Overlay::new(reader).within(env);
         pretend(&mut overlay, &request.overrides)?;
         let nonce = overlay.account(request.from)?.nonce;
         let bound = bound(&mut overlay, request.from, env.time_secs)?;
@@ -243,8 +244,10 @@ impl<R: StateReader, I> Simulation<R, I> {
             access_list: request.access_list.clone(),
             ..TxEnv::default()
         };
-        let gas_cap = request.gas.unwrap_or(env.gas_limit).min(env.gas_limit);
-        Ok(Self { machine: evm::build(overlay, config, env.evm_block(), inspector), tx, bound, gas_cap })
+        let gas_cap = request.gas.unwrap_or(u64::MAX).min(env.params.block_gas_limit);
+        let max_init_code_bytes = env.tx_rules()?.max_init_code_bytes;
+        let machine = evm::build(overlay, config, env.evm_block(), inspector);
+        Ok(Self { machine, tx, bound, max_init_code_bytes, gas_cap })
     }
 
     /// Tries the call with so much gas; gives what it touched along.
@@ -286,7 +289,9 @@ impl<R: StateReader, I> Simulation<R, I> {
                 }
                 Ok((run, touched))
             }
-            Err(EVMError::Transaction(error)) => Err(invalid(error, gas, self.tx.data.len())),
+            Err(EVMError::Transaction(error)) => {
+                Err(invalid(error, gas, (self.tx.data.len(), self.max_init_code_bytes)))
+            }
             Err(error) => Err(evm::machine_error(overlay, error)),
         }
     }
@@ -345,7 +350,7 @@ fn pretend<R: StateReader>(overlay: &mut Overlay<R>, overrides: &StateOverrides)
 }
 
 /// What revm objects to in a call, in our words.
-fn invalid(error: InvalidTransaction, have: u64, size: usize) -> ExecError {
+fn invalid(error: InvalidTransaction, have: u64, (size, limit): (usize, usize)) -> ExecError {
     match error {
         InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas: want, .. } => {
             TxInvalid::IntrinsicGas { have, want }.into()
@@ -354,7 +359,7 @@ fn invalid(error: InvalidTransaction, have: u64, size: usize) -> ExecError {
             TxInvalid::FloorGas { have, want }.into()
         }
         InvalidTransaction::CreateInitCodeSizeLimit => {
-            TxInvalid::InitCodeTooLarge { size, limit: MAX_INIT_CODE_BYTES }.into()
+            TxInvalid::InitCodeTooLarge { size, limit }.into()
         }
         InvalidTransaction::NonceOverflowInTransaction => TxInvalid::NonceMax.into(),
         other => ExecError::Internal(other.to_string()),

@@ -4,13 +4,13 @@ use concordat_types::{
     Address, Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
     receipt::{MAX_OUTPUT_BYTES, Outcome},
 };
-use revm::context_interface::cfg::GasParams;
 
 use crate::{
     contracts,
-    env::{BlockEnv, EnvError},
+    env::{BlockEnv, EnvError, TxRules},
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, Run, RunStatus},
+    governance::{InForce, parameters},
     identity::{IdentityEvent, tables},
     overlay::Overlay,
     permissions::{Asker, Sender},
@@ -31,6 +31,8 @@ pub struct BlockOutcome {
     pub validators: Option<ValidatorSet>,
     /// What changed about identities, in order.
     pub identity_events: Vec<IdentityEvent>,
+    /// What holds in the next block.
+    pub next: InForce,
 }
 
 /// A block in the making, for the proposer and for everyone who checks it.
@@ -38,7 +40,7 @@ pub struct BlockOutcome {
 /// It is not `Send`: make, use and finish it on one thread.
 pub struct BlockExecutor<R: StateReader> {
     env: BlockEnv,
-    gas_params: GasParams,
+    tx_rules: TxRules,
     machine: ChainEvm<R>,
     receipts: Vec<Receipt>,
     gas_used: u64,
@@ -48,9 +50,9 @@ impl<R: StateReader> BlockExecutor<R> {
     /// A block over the state before it.
     pub fn new(reader: R, env: BlockEnv) -> Result<Self, EnvError> {
         let config = env.evm_config()?;
-        let overlay = Overlay::new(reader).with_signers(env.recent_signers.clone());
+        let overlay = Overlay::new(reader).within(&env);
         Ok(Self {
-            gas_params: config.gas_params.clone(),
+            tx_rules: env.tx_rules()?,
             machine: evm::build(overlay, config, env.evm_block(), ()),
             env,
             receipts: Vec::new(),
@@ -79,7 +81,7 @@ impl<R: StateReader> BlockExecutor<R> {
 
     /// Gas that the block has left.
     pub const fn gas_left(&self) -> u64 {
-        self.env.gas_limit.saturating_sub(self.gas_used)
+        self.env.params.block_gas_limit.saturating_sub(self.gas_used)
     }
 
     /// The receipts so far.
@@ -90,14 +92,15 @@ impl<R: StateReader> BlockExecutor<R> {
     /// Ends the block.
     pub fn finish(mut self) -> Result<BlockOutcome, ExecError> {
         let validators = self.changed_validators()?;
+        let next = self.next()?;
         let (receipts, gas_used) = (std::mem::take(&mut self.receipts), self.gas_used);
         let (changes, identity_events) = self.into_overlay().into_changes();
-        Ok(BlockOutcome { receipts, changes, gas_used, validators, identity_events })
+        Ok(BlockOutcome { receipts, changes, gas_used, validators, identity_events, next })
     }
 
     /// Decides what to do with the next transaction.
     pub(crate) fn judge(&mut self, tx: &VerifiedTx) -> Result<Verdict, ExecError> {
-        validity::check_form(tx, &self.env, &self.gas_params, self.gas_left())?;
+        validity::check_form(tx, self.env.height, &self.tx_rules, self.gas_left())?;
         let Self { env, machine, .. } = self;
         let overlay = machine.overlay();
         let next = validity::check_account(overlay, tx)?;
@@ -178,6 +181,11 @@ impl<R: StateReader> BlockExecutor<R> {
             logs: Vec::new(),
             output: refusal.output(),
         })
+    }
+
+    fn next(&mut self) -> Result<InForce, ExecError> {
+        let (params, height) = (self.env.params, self.env.height.saturating_add(1));
+        Ok(parameters::at(self.overlay(), &params, height)?)
     }
 
     fn changed_validators(&mut self) -> Result<Option<ValidatorSet>, ExecError> {

@@ -49,7 +49,7 @@ pub use call::{
     AccessList, AccessListItem, AccessListOutcome, AccountOverride, CallOutcome, CallRequest, CallStatus,
     EstimateError, StateOverrides, call, create_access_list, estimate_gas,
 };
-pub use env::{BlockEnv, EnvError, MAX_INIT_CODE_BYTES, MAX_TX_GAS};
+pub use env::{BlockEnv, EnvError, MAX_TX_GAS, known_protocol_version};
 pub use error::{ExecError, TxInvalid};
 pub use executor::{BlockExecutor, BlockOutcome};
 pub use explain::{Grounds, explain};

@@ -13,7 +13,7 @@ use std::{
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{
-    Address, B256, Bytes, ChangeSet, ReadError, StateKey, StateReader, U256, validator::ConsensusAddress,
+    Address, B256, Bytes, ChainParams, ChangeSet, ReadError, StateKey, StateReader, U256, validator::ConsensusAddress,
 };
 use revm::{
     Database,
@@ -26,11 +26,12 @@ use revm::{
 use crate::{
     account::{self, AccountState},
     contracts::{self, Contract},
+    env::BlockEnv,
     identity::IdentityEvent,
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, Write, signers_unknown},
+    system::{Effects, RowKey, Rows, Write, params_unknown, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -92,6 +93,7 @@ pub(crate) struct Overlay<R> {
     approval_required: Option<bool>,
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
+    params: Option<ChainParams>,
     /// What the running transaction's system call will change if the transaction succeeds.
     staged: Option<Effects>,
     /// The read error behind a system call that revm reports as a mere text.
@@ -115,14 +117,15 @@ impl<R: StateReader> Overlay<R> {
             approval_required: None,
             events: Vec::new(),
             recent_signers: None,
+            params: None,
             staged: None,
             failure: None,
         }
     }
 
-    /// The same, where it is known who signed lately.
-    pub(crate) fn with_signers(self, recent_signers: Option<Arc<[ConsensusAddress]>>) -> Self {
-        Self { recent_signers, ..self }
+    /// The same, in a block.
+    pub(crate) fn within(self, env: &BlockEnv) -> Self {
+        Self { recent_signers: env.recent_signers.clone(), params: Some(env.params), ..self }
     }
 
     /// The account at an address.
@@ -386,6 +389,10 @@ impl<R: StateReader> Rows for Overlay<R> {
         let contract = contracts::tables::contract(self, address)?.map(Arc::new);
         self.contracts.insert(address, contract.clone());
         Ok(contract)
+    }
+
+    fn params(&self) -> Result<ChainParams, ReadError> {
+        self.params.ok_or_else(params_unknown)
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

@@ -10,7 +10,7 @@ use revm::{
 
 use crate::{
     contracts::{self, Halted, Place, Unapproved},
-    env::{BlockEnv, MAX_INIT_CODE_BYTES, MAX_TX_GAS},
+    env::{BlockEnv, MAX_TX_GAS, TxRules},
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
     overlay::Overlay,
@@ -22,25 +22,26 @@ use crate::{
 /// What a transaction can ask for without a look at the state.
 pub(crate) fn check_form(
     tx: &SignedTx,
-    env: &BlockEnv,
-    gas_params: &GasParams,
+    height: u64,
+    rules: &TxRules,
     gas_left: u64,
 ) -> Result<(), TxInvalid> {
     let (first, last) = tx.validity();
-    if env.height < first {
-        return Err(TxInvalid::NotYetValid { first, height: env.height });
+    if height < first {
+        return Err(TxInvalid::NotYetValid { first, height });
     }
-    if env.height > last {
-        return Err(TxInvalid::NoLongerValid { last, height: env.height });
+    if height > last {
+        return Err(TxInvalid::NoLongerValid { last, height });
     }
     if tx.nonce() == u64::MAX {
         return Err(TxInvalid::NonceMax);
     }
     let size = tx.input().len();
-    if tx.kind() == TxKind::Create && size > MAX_INIT_CODE_BYTES {
-        return Err(TxInvalid::InitCodeTooLarge { size, limit: MAX_INIT_CODE_BYTES });
+    let limit = rules.max_init_code_bytes;
+    if tx.kind() == TxKind::Create && size > limit {
+        return Err(TxInvalid::InitCodeTooLarge { size, limit });
     }
-    check_gas(tx, gas_params, gas_left)
+    check_gas(tx, &rules.gas, gas_left)
 }
 
 fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(), TxInvalid> {

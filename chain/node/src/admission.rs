@@ -10,7 +10,7 @@ use concordat_core::{BlockEnv, ExecError, TxInvalid};
 use concordat_rpc::{PoolStatus, PoolTx, SubmitError};
 use concordat_state::{State, Store};
 use concordat_types::{
-    Address, B256, Block, Bytes, SignedTx, VerifiedTx,
+    Address, B256, Block, Bytes, ChainParams, SignedTx, VerifiedTx,
     tx::{GOSSIP_BATCH, TxError, decode_gossip, encode_gossip},
 };
 use rayon::prelude::*;
@@ -51,8 +51,6 @@ pub struct TxPool {
     /// What the next block will be executed in, and the state that it starts from.
     next: Mutex<Option<Next>>,
     chain_id: u64,
-    gas_limit: u64,
-    protocol_version: u64,
     store: Store,
     work: Notify,
     pending: broadcast::Sender<Arc<VerifiedTx>>,
@@ -80,8 +78,6 @@ impl TxPool {
             checked_in_blocks: Mutex::default(),
             next: Mutex::new(None),
             chain_id: genesis.evm_chain_id,
-            gas_limit: genesis.params.block_gas_limit,
-            protocol_version: genesis.params.protocol_version,
             store,
             work: Notify::new(),
             pending: broadcast::Sender::new(PENDING_BUFFERED),
@@ -256,8 +252,13 @@ impl TxPool {
     }
 
     /// Follows a committed block: its transactions leave, and the next block's environment is set.
-    pub fn block_committed(&self, next_nonces: &[(Address, u64)], next_height: u64, seconds: u64) {
-        self.set_next(next_height, seconds);
+    pub fn block_committed(
+        &self,
+        next_nonces: &[(Address, u64)],
+        (next_height, seconds): (u64, u64),
+        params: ChainParams,
+    ) {
+        self.set_next(next_height, seconds, params);
         let mut pool = lock(&self.pool);
         pool.committed(next_nonces.iter().copied(), next_height);
         let expired = pool.expire(Instant::now());
@@ -270,13 +271,12 @@ impl TxPool {
     }
 
     /// Sets what admission is judged by: the state at the tip and the next block's environment.
-    pub fn set_next(&self, height: u64, time_secs: u64) {
+    pub fn set_next(&self, height: u64, time_secs: u64, params: ChainParams) {
         let env = BlockEnv {
             chain_id: self.chain_id,
             height,
             time_secs,
-            gas_limit: self.gas_limit,
-            protocol_version: self.protocol_version,
+            params,
             // Admission executes nothing.
             recent_signers: None,
         };

@@ -14,6 +14,7 @@ mod join;
 mod judge;
 mod settle;
 mod tip;
+mod version;
 
 use std::{
     collections::VecDeque,
@@ -25,7 +26,7 @@ use std::{
 };
 
 use concordat_consensus::Evidence;
-use concordat_core::{BlockEnv, BlockOutcome, ExecError};
+use concordat_core::{BlockEnv, BlockOutcome, ExecError, known_protocol_version};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{Store, StoreError};
 use concordat_types::{Address, B256, Block, Genesis, VerifiedTx, block::BlockError, commit::CommitError};
@@ -144,6 +145,19 @@ pub enum LedgerError {
         /// The tip's height.
         tip: u64,
     },
+    /// The chain goes on by rules that this program does not have.
+    #[error(
+        "from height {height} on this chain runs protocol version {version}, and this program knows 1 to {known}; \
+         nothing of that block was done. Install a newer program and start the node again"
+    )]
+    UnknownVersion {
+        /// The first height of that version.
+        height: u64,
+        /// The version.
+        version: u64,
+        /// The highest that this program knows.
+        known: u64,
+    },
     /// The network decided a block that we find invalid: never go on.
     #[error(
         "the network decided block {height}, which this node finds invalid: {reason}; stop and compare versions before anything else"
@@ -157,11 +171,12 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// The kind of a failure of the store.
-    pub(crate) fn store_kind(&self) -> Option<&'static str> {
+    /// What kind of failure it is, in a word for metrics, where that says more than that it is the ledger's.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => Some(error.kind()),
             Self::Damaged { .. } => Some("corrupt"),
+            Self::UnknownVersion { .. } => Some("protocol_version"),
             _ => None,
         }
     }
@@ -221,7 +236,11 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         settle::start_or_match_genesis(&store, &genesis)?;
         let tip = Arc::new(Tip::load(&store, &genesis)?);
+        let known = known_protocol_version();
+        version::tell(&tip.next, known);
+        version::check(&tip.next, tip.next_height(), known)?;
         metrics.height.set(tip.height as i64);
+        metrics.protocol(&tip.next);
         let chain_id = genesis.evm_chain_id;
         let task = |error: &dyn std::error::Error| LedgerError::Task(error.to_string());
         // Not at the cost of the block that executes: everything waits for that one.
@@ -304,8 +323,7 @@ impl Ledger {
             chain_id: self.genesis.evm_chain_id,
             height: tip.next_height(),
             time_secs: u64::try_from(time.unix_timestamp()).unwrap_or(0),
-            gas_limit: self.genesis.params.block_gas_limit,
-            protocol_version: self.genesis.params.protocol_version,
+            params: tip.next.params,
             recent_signers: tip.activity.signers(),
         }
     }

@@ -1,5 +1,6 @@
 //! The node's own metrics, all under `concordat_`.
 
+use concordat_core::{governance::InForce, known_protocol_version};
 use concordat_rpc::SubmitError;
 use concordat_types::{B256, Block, Receipt};
 use prometheus::{
@@ -42,6 +43,7 @@ pub struct NodeMetrics {
     store_bytes: IntGaugeVec,
     store_errors: IntCounterVec,
     last_end: IntGaugeVec,
+    protocol_version: IntGaugeVec,
     submissions: IntCounterVec,
     last_block: std::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -92,6 +94,11 @@ impl NodeMetrics {
                 "last_end",
                 "1 for the reason why the run before this one ended.",
                 &["reason"],
+            )?,
+            protocol_version: make.gauges(
+                "protocol_version",
+                "Protocol versions: of the next block, scheduled (0 if none is), and the highest that this program knows.",
+                &["kind"],
             )?,
             submissions: make.counters(
                 "submissions_total",
@@ -168,6 +175,20 @@ impl NodeMetrics {
     /// Shows why the run before ended.
     pub fn last_end(&self, reason: &str) {
         self.last_end.with_label_values(&[reason]).set(1);
+    }
+
+    /// Shows which protocol version the next block has, which is to come, and which are known.
+    pub fn protocol(&self, next: &InForce) {
+        let scheduled = next.upgrade.map_or(0, |upgrade| upgrade.version);
+        let versions = [
+            ("running", next.params.protocol_version),
+            ("scheduled", scheduled),
+            ("known", known_protocol_version()),
+        ];
+        for (kind, version) in versions {
+            let gauge = self.protocol_version.with_label_values(&[kind]);
+            gauge.set(i64::try_from(version).unwrap_or(i64::MAX));
+        }
     }
 
     /// Shows how many bytes are left on the disk of the data folder.

@@ -9,7 +9,7 @@ use concordat_consensus::{
 use concordat_pki_verify::Certificate;
 use concordat_rpc::{NodeInfo, RpcMetrics, RpcParts, RpcServers, ServerIdentity, TlsEdge};
 use concordat_state::{Store, StoreOptions};
-use concordat_types::{Genesis, OrgId, Role};
+use concordat_types::{Genesis, OrgId, Role, block::MAX_BLOCK_BYTES};
 use prometheus::Registry;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
@@ -122,7 +122,7 @@ impl NodeError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Store(error) => error.kind(),
-            Self::Ledger(error) => error.store_kind().unwrap_or("ledger"),
+            Self::Ledger(error) => error.kind().unwrap_or("ledger"),
             Self::Failed(failure) => failure.kind(),
             Self::Interface(_) => "interface",
             _ => "refused",
@@ -289,7 +289,8 @@ async fn open_ledger(
         let (pool, told) = TxPool::new(limits, store.clone(), &genesis, metrics.clone());
         let ledger = Ledger::open(store, genesis, pool.clone(), metrics)?;
         let tip = ledger.tip();
-        pool.set_next(tip.next_height(), u64::try_from(tip.time.unix_timestamp()).unwrap_or(0));
+        let seconds = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
+        pool.set_next(tip.next_height(), seconds, tip.next.params);
         Ok((Arc::new(ledger), pool, told))
     });
     opened.await.unwrap_or(Err(NodeError::Ledger(LedgerError::Task("opening the ledger".into()))))
@@ -336,8 +337,10 @@ async fn start_consensus(
         wal,
     );
     settings.peers = config.p2p.peers.clone();
-    settings.clock_precision = Duration::from_millis(genesis.params.clock_precision_ms);
-    settings.max_block_bytes = usize::try_from(genesis.params.block_max_bytes).unwrap_or(usize::MAX);
+    // What the committee sets beyond that, each height brings along. A limit of the mesh cannot follow a vote: the
+    // ledger refuses what exceeds the chain's.
+    settings.clock_precision = Duration::from_millis(ledger.tip().next.params.clock_precision_ms);
+    settings.max_block_bytes = MAX_BLOCK_BYTES;
     let node = NodeIdentity {
         chain: keys.node_chain.iter().cloned().map(CertificateDer::from).collect(),
         key: keys.node_key.clone_key(),

@@ -22,6 +22,7 @@ mod edge;
 mod eth;
 mod jsonrpc;
 mod origin;
+mod params;
 
 pub use api::{
     CommittedBlock, ConsensusView, NodeApi, NodeInfo, PeerInfo, PoolStatus, PoolTx, SubmitError, SyncStatus,

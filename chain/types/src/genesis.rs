@@ -16,8 +16,12 @@ use crate::{OrgId, Role};
 /// The largest genesis document that is read, in bytes.
 pub const MAX_GENESIS_BYTES: usize = 16 * 1024 * 1024;
 
-/// Limits and rules that every node must share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The most gas that one transaction may ask for (EIP-7825). No block may have less: what fits into none could never
+/// be executed, and among it might be what the committee needs to change the limit back.
+pub const MAX_TX_GAS: u64 = 1 << 24;
+
+/// Limits and rules that every node must share. Those of the genesis document hold until the committee decides otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChainParams {
     /// Version of the execution rules: which EVM, which system contracts.
@@ -57,23 +61,41 @@ impl ChainParams {
         tendermint::Hash::Sha256(Sha256::digest(hashed.encode_to_vec()).into())
     }
 
-    fn check(&self) -> Result<(), GenesisError> {
+    /// Whether each lies in its range: in a genesis document, and in what a committee votes for. Within them blocks can
+    /// be made, so that no vote takes the means to undo it: any transaction fits into a block, and a proposal whose
+    /// time is that of a clock set by NTP arrives in time over any line that consensus works on.
+    pub fn check(&self) -> Result<(), ParamError> {
         let max = u64::try_from(crate::block::MAX_BLOCK_BYTES).unwrap_or(u64::MAX);
         let ranges = [
-            ("protocol_version", self.protocol_version, 1, 1),
+            // Which versions there are, execution knows.
+            ("protocol_version", self.protocol_version, 1, u64::MAX),
             ("block_max_bytes", self.block_max_bytes, 256 * 1024, max),
-            ("block_gas_limit", self.block_gas_limit, 1_000_000, 1_000_000_000_000),
+            ("block_gas_limit", self.block_gas_limit, MAX_TX_GAS, 1_000_000_000_000),
             ("empty_block_interval_ms", self.empty_block_interval_ms, 100, 3_600_000),
-            ("clock_precision_ms", self.clock_precision_ms, 10, 600_000),
-            ("message_delay_ms", self.message_delay_ms, 100, 600_000),
+            ("clock_precision_ms", self.clock_precision_ms, 100, 600_000),
+            ("message_delay_ms", self.message_delay_ms, 1_000, 600_000),
         ];
         for (name, have, least, most) in ranges {
             if !(least..=most).contains(&have) {
-                return Err(GenesisError::Param { name, have, least, most });
+                return Err(ParamError { name, have, least, most });
             }
         }
         Ok(())
     }
+}
+
+/// A parameter out of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("parameter {name} is {have} but must lie between {least} and {most}")]
+pub struct ParamError {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub have: u64,
+    /// The least allowed.
+    pub least: u64,
+    /// The most allowed.
+    pub most: u64,
 }
 
 /// A validator as its organisation enters it.
@@ -149,17 +171,8 @@ pub enum GenesisError {
     #[error("evm_chain_id must be between 1 and 9007199254740991, which JavaScript clients can hold")]
     EvmChainId,
     /// A parameter out of its range.
-    #[error("parameter {name} is {have} but must lie between {least} and {most}")]
-    Param {
-        /// Its name.
-        name: &'static str,
-        /// Its value.
-        have: u64,
-        /// The least allowed.
-        least: u64,
-        /// The most allowed.
-        most: u64,
-    },
+    #[error(transparent)]
+    Param(#[from] ParamError),
     /// Two parts of one organisation.
     #[error("organisation {0} has two parts; keep the one that it confirms")]
     Duplicate(OrgId),
@@ -302,7 +315,7 @@ mod tests {
         good.params.block_gas_limit = 1;
         assert!(matches!(
             Genesis::from_json(&good.to_json()),
-            Err(GenesisError::Param { name: "block_gas_limit", .. })
+            Err(GenesisError::Param(ParamError { name: "block_gas_limit", .. }))
         ));
         good.chain_id = "a b".into();
         assert!(matches!(Genesis::from_json(&good.to_json()), Err(GenesisError::ChainId(_))));

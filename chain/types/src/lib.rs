@@ -19,7 +19,7 @@ pub mod validator;
 
 pub use alloy_primitives::{Address, B256, Bytes, Log, U256};
 pub use block::Block;
-pub use genesis::{ChainParams, Genesis};
+pub use genesis::{ChainParams, Genesis, MAX_TX_GAS};
 pub use identity::{Holder, OrgId, Role};
 pub use receipt::Receipt;
 pub use state::{ChangeSet, ReadError, StateKey, StateReader};

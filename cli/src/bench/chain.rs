@@ -133,13 +133,11 @@ impl<'a> Chain<'a> {
     }
 
     fn execute(&self, height: u64, txs: &[VerifiedTx]) -> Result<BlockOutcome> {
-        let params = &self.genesis.params;
         let env = BlockEnv {
             chain_id: self.genesis.evm_chain_id,
             height,
             time_secs: self.time_secs,
-            gas_limit: params.block_gas_limit,
-            protocol_version: params.protocol_version,
+            params: self.genesis.params,
             recent_signers: None,
         };
         let mut executor = BlockExecutor::new(self.store.state()?, env)?;

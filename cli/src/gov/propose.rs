@@ -1,6 +1,7 @@
 //! `concordat gov propose`: one subcommand per kind.
 
 mod args;
+mod parameters;
 
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use clap::{Args, Subcommand};
@@ -13,6 +14,7 @@ use super::{Done, SenderArgs};
 use crate::{output, rule};
 pub(crate) use args::PolicyArgs;
 pub(super) use args::document;
+use parameters::{ParametersArgs, VersionArgs};
 use args::{
     AdministratorArgs, AdmitArgs, AttributesArgs, AuthoritiesArgs, BarArgs, BarNodeArgs, ContractArgs,
     DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs, KeyOfVotesArgs, LiftArgs,
@@ -89,6 +91,10 @@ pub enum ProposeCommand {
     SetLimit(Proposing<LimitArgs>),
     /// A run-time rule goes.
     RepealLimit(Proposing<LimitIdArgs>),
+    /// The chain's parameters from the next block on. What is not named stays as it is.
+    SetParameters(Proposing<ParametersArgs>),
+    /// The next protocol version from a height on, or that it does not come (`concordat gov announce-version`).
+    SetProtocolVersion(Proposing<VersionArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -176,6 +182,8 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         }
         Command::SetLimit(args) => args.propose(json),
         Command::RepealLimit(args) => submit(&args.sender, &Action::RepealLimit { id: args.what.id }, json),
+        Command::SetParameters(args) => args.propose(json),
+        Command::SetProtocolVersion(args) => args.propose(json),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use alloy_primitives::B256;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use concordat_core::BlockEnv;
-use concordat_types::{Genesis, ReadError, StateKey, StateReader};
+use concordat_types::{ChainParams, Genesis, ReadError, StateKey, StateReader};
 use eyre::{Report, Result, WrapErr as _, bail};
 use serde_json::json;
 use tendermint::block::Header;
@@ -64,8 +64,11 @@ impl RemoteState {
             chain_id: 0,
             height: self.header.height.value().saturating_add(1),
             time_secs: u64::try_from(self.header.time.unix_timestamp())?,
-            gas_limit: u64::MAX,
-            protocol_version: self.header.version.app,
+            params: ChainParams {
+                protocol_version: self.header.version.app,
+                block_gas_limit: u64::MAX,
+                ..ChainParams::default()
+            },
             recent_signers: None,
         })
     }

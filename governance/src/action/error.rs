@@ -1,6 +1,7 @@
 //! Why bytes are no action.
 
 use alloy_primitives::Address;
+use concordat_types::genesis::ParamError;
 
 use super::{MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS, MAX_REVIEWERS};
 use crate::{Kind, committee::MAX_WEIGHT, regulator::MAX_COVERED, rule::RuleError};
@@ -124,4 +125,7 @@ pub enum ActionError {
         /// How many there were.
         have: usize,
     },
+    /// A parameter out of its range.
+    #[error(transparent)]
+    Parameter(#[from] ParamError),
 }

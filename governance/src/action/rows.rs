@@ -108,6 +108,11 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             Action::SetLimit { id, limit }
         }
         Kind::RepealLimit => Action::RepealLimit { id: only(row(payload)?)? },
+        Kind::SetParameters => Action::SetParameters(row(payload)?),
+        Kind::SetProtocolVersion => {
+            let [version, height] = *row::<Vec<u64>>(payload)?.as_slice() else { return None };
+            Action::SetProtocolVersion { version, height }
+        }
     })
 }
 

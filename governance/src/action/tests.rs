@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use concordat_types::Role;
+use concordat_types::{ChainParams, MAX_TX_GAS, Role};
 
 use super::*;
 
@@ -154,6 +154,11 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("f897{key_hex}{key_hex}84736f6c63e1{key_hex}{account_hex}d5{account_hex}8201f4"),
         ),
         (Action::RequireApproval { required: true }, "c101".into()),
+        (
+            Action::SetParameters(Parameters::of(&ChainParams::default())),
+            "d2834000008411e1a3008227108201f4821388".into(),
+        ),
+        (Action::SetProtocolVersion { version: 2, height: 500 }, "c4028201f4".into()),
     ]
 }
 
@@ -456,5 +461,35 @@ fn a_mandate_that_is_none_is_no_payload() {
         let bytes = hex::decode(payload.replace(good, bad)).unwrap();
         let malformed = Err(ActionError::Malformed(Kind::AdmitRegulator));
         assert_eq!(Action::decode(Kind::AdmitRegulator, &bytes), malformed, "an unknown power");
+    }
+}
+
+#[test]
+fn parameters_lie_in_the_ranges_of_the_genesis_document() {
+    let now = Parameters::of(&ChainParams::default());
+    assert_eq!(Action::SetParameters(now).validate(), Ok(()));
+    let least = MAX_TX_GAS;
+    assert_eq!(
+        refused(Action::SetParameters(Parameters { block_gas_limit: least - 1, ..now })).to_string(),
+        "parameter block_gas_limit is 16777215 but must lie between 16777216 and 1000000000000"
+    );
+    for (name, parameters) in [
+        ("block_max_bytes", Parameters { block_max_bytes: 1, ..now }),
+        ("block_max_bytes", Parameters { block_max_bytes: u64::MAX, ..now }),
+        ("block_gas_limit", Parameters { block_gas_limit: u64::MAX, ..now }),
+        ("empty_block_interval_ms", Parameters { empty_block_interval_ms: 0, ..now }),
+        ("clock_precision_ms", Parameters { clock_precision_ms: 99, ..now }),
+        ("message_delay_ms", Parameters { message_delay_ms: 999, ..now }),
+    ] {
+        let error = refused(Action::SetParameters(parameters));
+        assert!(matches!(error, ActionError::Parameter(ref range) if range.name == name), "{error}");
+    }
+}
+
+#[test]
+fn an_upgrade_names_a_version_and_a_height_and_nothing_else() {
+    for payload in ["c0", "c102", "c6028201f480", "c5028300f400", "02"] {
+        let decoded = Action::decode(Kind::SetProtocolVersion, &hex::decode(payload).unwrap());
+        assert_eq!(decoded, Err(ActionError::Malformed(Kind::SetProtocolVersion)), "{payload}");
     }
 }

@@ -8,8 +8,8 @@ use std::{
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
-    action::{Attributes, Basis, ListKind, Property},
-    facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
+    action::{Attributes, Basis, ListKind, Parameters, Property},
+    facts::{Attested, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -82,6 +82,13 @@ impl Display for Change {
             }
             Change::Limit { id, before, after } => {
                 sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
+            }
+            Change::Parameters { before, after } => {
+                sides(f, "parameters from the next block on", Some(before), Some(after))
+            }
+            Change::Protocol { running, before, after } => {
+                let what = format!("what follows protocol version {running}");
+                sides(f, &what, before.as_ref(), after.as_ref())
             }
         }
     }
@@ -280,6 +287,30 @@ impl Display for Attested {
             0 => f.write_str("; for good"),
             until => write!(f, "; until {until} (Unix seconds)"),
         }
+    }
+}
+
+impl Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            block_max_bytes,
+            block_gas_limit,
+            empty_block_interval_ms,
+            clock_precision_ms,
+            message_delay_ms,
+        } = self;
+        write!(
+            f,
+            "blocks of {block_max_bytes} bytes and {block_gas_limit} gas at most, an empty one after \
+             {empty_block_interval_ms} ms; clocks {clock_precision_ms} ms apart and proposals {message_delay_ms} ms \
+             on their way at most"
+        )
+    }
+}
+
+impl Display for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "version {} from height {} on", self.version, self.height)
     }
 }
 

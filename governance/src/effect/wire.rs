@@ -11,7 +11,7 @@ use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
     action::{Attributes, BarTarget, Basis, ListKind, Scope, is_policy_id},
-    facts::{Attested, KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
+    facts::{Attested, KeyFacts, Membership, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::{MandateRow, RegulatorFacts},
     wire,
@@ -37,6 +37,8 @@ const LIMIT: u8 = 10;
 const ATTRIBUTES: u8 = 11;
 const APPROVAL: u8 = 12;
 const APPROVAL_RULE: u8 = 13;
+const PARAMETERS: u8 = 32;
+const PROTOCOL: u8 = 33;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -146,6 +148,12 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Limit { id, before, after } => {
             row(LIMIT, id.as_bytes(), maybe(before, limit_row), maybe(after, limit_row))
         }
+        Change::Parameters { before, after } => {
+            row(PARAMETERS, &[], wire::encode(before), wire::encode(after))
+        }
+        Change::Protocol { running, before, after } => {
+            row(PROTOCOL, &running.to_be_bytes(), maybe(before, Upgrade::clone), maybe(after, Upgrade::clone))
+        }
     }
 }
 
@@ -239,6 +247,14 @@ fn change(row: &ChangeRow) -> Option<Change> {
             id: std::str::from_utf8(key).ok().filter(|id| is_policy_id(id))?.to_owned(),
             before: read(before, limit)?,
             after: read(after, limit)?,
+        },
+        PARAMETERS if key.is_empty() => {
+            Change::Parameters { before: wire::decode(before)?, after: wire::decode(after)? }
+        }
+        PROTOCOL => Change::Protocol {
+            running: u64::from_be_bytes(<[u8; 8]>::try_from(key.as_ref()).ok()?),
+            before: read(before, Some)?,
+            after: read(after, Some)?,
         },
         _ => return None,
     })

@@ -8,18 +8,18 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Parameters, Scope},
     consent,
     effect::{Change, End, Halt},
     facts::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, Upgrade, ValidatorFacts,
     },
     lifecycle,
     regulator::{Consent, Mandate, Power, RegulatorFacts},
 };
 use concordat_types::{
-    OrgId, Role,
+    ChainParams, OrgId, Role,
     validator::{ConsensusAddress, consensus_address},
 };
 use sha2::{Digest as _, Sha256};
@@ -63,6 +63,10 @@ pub struct World {
     /// The registry, by identities.
     pub regulators: BTreeMap<Address, RegulatorFacts>,
     pub consents: BTreeMap<u64, Consent>,
+    pub parameters: Parameters,
+    pub running: u64,
+    pub upgrade: Option<Upgrade>,
+    pub announced: BTreeMap<OrgId, u64>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
@@ -295,7 +299,8 @@ impl World {
     }
 
     pub fn of_weights(weights: &[u64]) -> Self {
-        let mut world = Self { height: 1, ..Self::default() };
+        let parameters = Parameters::of(&ChainParams::default());
+        let mut world = Self { height: 1, running: 1, parameters, ..Self::default() };
         let mut members = Vec::new();
         for (index, weight) in (0..).zip(weights) {
             let facts = OrganisationFacts {
@@ -305,7 +310,7 @@ impl World {
                 roots: fingerprints(&roots("first")),
             };
             world.organisations.insert(org(index), facts);
-            for role in [Role::CommitteeMember, Role::Operator, Role::Developer] {
+            for role in [Role::CommitteeMember, Role::Operator, Role::Developer, Role::Registrar] {
                 world.enrol(index, role);
             }
             members.push(Member { address: member(index), organisation: org(index), weight: *weight });
@@ -501,6 +506,10 @@ impl World {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
                 }
+                Change::Parameters { after, .. } => self.parameters = after,
+                Change::Protocol { running, after, .. } => {
+                    (self.running, self.upgrade) = (running, after);
+                }
             }
         }
     }
@@ -575,7 +584,7 @@ fn halted(halt: Halt, height: u64) -> Halted {
     }
 }
 
-fn refusal(error: ResolveError<Infallible>) -> Refusal {
+pub fn refusal(error: ResolveError<Infallible>) -> Refusal {
     match error {
         ResolveError::Refused(refusal) => refusal,
         ResolveError::Facts(never) => match never {},
@@ -728,5 +737,22 @@ impl Facts for World {
 
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Infallible> {
         Ok(self.consents.get(&proposal).copied())
+    }
+
+    fn parameters(&mut self) -> Result<Parameters, Infallible> {
+        Ok(self.parameters)
+    }
+
+    fn protocol(&mut self) -> Result<ProtocolFacts, Infallible> {
+        Ok(match self.upgrade {
+            Some(Upgrade { version, height }) if height <= self.height => {
+                ProtocolFacts { running: version, upgrade: None }
+            }
+            upgrade => ProtocolFacts { running: self.running, upgrade },
+        })
+    }
+
+    fn announced(&mut self, organisation: &OrgId) -> Result<u64, Infallible> {
+        Ok(self.announced.get(organisation).copied().unwrap_or_default())
     }
 }

@@ -11,6 +11,7 @@ mod interleavings;
 mod kit;
 mod lifecycle;
 mod limits;
+mod parameters;
 mod policies;
 mod regulators;
 mod resolve;

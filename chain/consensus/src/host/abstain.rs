@@ -17,7 +17,7 @@ impl Host {
             return;
         }
         let now = BlockTime::from(self.settings.clock.now());
-        let abstention = Abstention::new(now, self.settings.clock_precision);
+        let abstention = Abstention::new(now, self.state().clock.precision());
         tracing::warn!(
             until_unix_seconds = abstention.until().seconds,
             "The vote guard is missing, so nobody knows what this validator's key has signed. It abstains until \

@@ -35,8 +35,14 @@ pub enum Turn {
 impl ClockWatch {
     /// Correct clocks are at most `precision` apart.
     pub fn new(precision: Duration) -> Self {
-        let precision_ms = i64::try_from(precision.as_millis()).unwrap_or(i64::MAX);
-        Self { precision_ms, offsets: VecDeque::new(), off: false }
+        let mut watch = Self { precision_ms: 0, offsets: VecDeque::new(), off: false };
+        watch.set_precision(precision);
+        watch
+    }
+
+    /// From now on, correct clocks are at most `precision` apart.
+    pub fn set_precision(&mut self, precision: Duration) {
+        self.precision_ms = i64::try_from(precision.as_millis()).unwrap_or(i64::MAX);
     }
 
     /// Another validator's block of the time `block` was decided; it had arrived at `arrived` by our clock.
@@ -56,6 +62,11 @@ impl ClockWatch {
         let mut sorted: Vec<i64> = self.offsets.iter().copied().collect();
         sorted.sort_unstable();
         (sorted.len() >= MIN_SAMPLES).then(|| sorted.get(sorted.len() / 4).copied()).flatten()
+    }
+
+    /// How far correct clocks are apart at most.
+    pub fn precision(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.precision_ms).unwrap_or(0))
     }
 
     /// Whether our clock is further from the others than correct clocks are.
@@ -134,6 +145,15 @@ mod tests {
         let turns: Vec<_> =
             (0..9).filter_map(|n| watch.decided(at(n * 1_000 + 90_000), at(n * 1_000 + 90_010))).collect();
         assert_eq!(turns, [Turn::Right]);
+    }
+
+    #[test]
+    fn another_precision_is_another_verdict_on_the_same_clock() {
+        let mut watch = watch();
+        let turns = |watch: &mut ClockWatch| (0..9).filter_map(|_| watch.decided(at(0), at(800))).collect::<Vec<_>>();
+        assert_eq!(turns(&mut watch), [Turn::Off(800)]);
+        watch.set_precision(Duration::from_secs(1));
+        assert_eq!((turns(&mut watch), watch.precision()), (vec![Turn::Right], Duration::from_secs(1)));
     }
 
     #[test]

@@ -24,11 +24,15 @@ impl Host {
 
     /// Finds out where the ledger stands, waits for peers, and starts the engine there.
     pub async fn start(self: Arc<Self>, reply: StartReply) {
-        self.abstain_without_record();
         let next = match self.app.start().await {
             Ok(next) => next,
             Err(source) => return self.fail(EngineFailure::Start { source }),
         };
+        self.follow_precision(&next);
+        self.abstain_without_record();
+        if let Some(source) = next.blocked.clone() {
+            return self.fail(EngineFailure::Start { source });
+        }
         match self.app.load_undecided(next.height).await {
             Ok(blocks) => {
                 let mut state = self.state();
@@ -43,6 +47,12 @@ impl Host {
             tokio::time::timeout(self.settings.connect_wait, self.wait_for_quorum(&next.validators)).await;
         self.wait_to_start(next.height).await;
         let _ = reply.send((Height(next.height), self.params(&next)));
+    }
+
+    fn follow_precision(&self, next: &NextHeight) {
+        if let Some(precision) = next.clock_precision {
+            self.state().clock.set_precision(precision);
+        }
     }
 
     /// Waits until validators with more than two thirds of the power are connected, ourselves included.
@@ -127,6 +137,7 @@ impl Host {
         if let Some(arrived) = arrived {
             self.compare_clock(block.time, arrived.into());
         }
+        self.follow_precision(next);
         self.network.metrics.committed.inc();
         self.network.advance(next);
         // The block may have revoked somebody.
@@ -171,6 +182,9 @@ impl Host {
             Err(_) => return,
         };
         let Some(next) = next else { return };
+        if let Some(source) = next.blocked.clone() {
+            return self.fail(EngineFailure::Blocked { height: next.height, source });
+        }
         self.wait_to_start(next.height).await;
         let _ = reply.send(Next::Start(Height(next.height), self.params(&next)));
     }

@@ -194,7 +194,14 @@ impl Ledger {
         let active =
             self.validators.validators().iter().map(|v| concordat_consensus::Address(v.address())).collect();
         let validators = ValidatorSet::of(&self.validators, &ProposerOrder { active }).unwrap();
-        NextHeight { height, upcoming: validators.clone(), validators, timeouts: default_timeouts() }
+        NextHeight {
+            height,
+            upcoming: validators.clone(),
+            validators,
+            timeouts: default_timeouts(),
+            clock_precision: None,
+            blocked: None,
+        }
     }
 
     fn check(&self, block: &ConsensusBlock) -> Result<(), String> {

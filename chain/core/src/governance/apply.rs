@@ -16,6 +16,7 @@ use concordat_types::{Address, B256, Bytes, OrgId};
 use super::{
     abi::IGovernance as abi,
     facts::ChainFacts,
+    parameters::{self, Schedule},
     records::{AccountFreeze, RegulatorRecord},
     tables,
 };
@@ -113,6 +114,15 @@ impl<R: Rows> Applier<'_, R> {
                 Ok(())
             }
             Change::Limit { id, after, .. } => self.limit(id, after.as_ref()),
+            Change::Parameters { after, .. } => {
+                parameters::set(after, self.proposal, self.effects);
+                Ok(())
+            }
+            Change::Protocol { running, after, .. } => {
+                let schedule = Schedule { running: *running, upgrade: *after };
+                parameters::schedule(schedule, self.proposal, self.effects);
+                Ok(())
+            }
         }
     }
 

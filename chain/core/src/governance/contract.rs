@@ -9,7 +9,7 @@ use super::{
     abi::IGovernance::{self as abi, IGovernanceCalls as Calls},
     acts,
     facts::ChainFacts,
-    malformed, views,
+    malformed, parameters, views,
 };
 use crate::system::{GOVERNANCE, GasMeter, Reply, Rows, SystemCall, SystemContract, SystemError, gas};
 
@@ -33,6 +33,7 @@ const fn changes(selector: [u8; 4]) -> bool {
             | abi::vetoCall::SELECTOR
             | abi::consentCall::SELECTOR
             | abi::executeCall::SELECTOR
+            | abi::announceVersionCall::SELECTOR
     )
 }
 
@@ -71,6 +72,7 @@ fn answer<R: Rows>(
         Calls::veto(asked) => acts::veto(facts, sender, asked.id, asked.basis),
         Calls::consent(asked) => acts::consent(facts, sender, asked.id, asked.digest),
         Calls::execute(asked) => acts::execute(facts, asked.id),
+        Calls::announceVersion(asked) => parameters::announce(facts, sender, asked.version_),
         asked => view(asked, facts).map(|output| Reply { output: Bytes::from(output), effects: None }),
     }
 }
@@ -90,6 +92,9 @@ fn view<R: Rows>(asked: Calls, facts: &mut ChainFacts<'_, R>) -> Result<Vec<u8>,
         Calls::consentOf(asked) => views::consent(facts, asked.id),
         Calls::rule(asked) => views::rule(facts, asked.kind),
         Calls::freeze(asked) => views::freeze(facts, asked.account),
+        Calls::parameters(_) => views::parameters(facts),
+        Calls::protocol(_) => views::protocol(facts),
+        Calls::announcedVersion(asked) => views::announced_version(facts, &asked.organisation),
         Calls::version(_) => Ok(VERSION.abi_encode()),
         _ => Err(malformed()),
     }

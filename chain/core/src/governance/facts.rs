@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_governance::{
     Committee, Facts, Kind, Rule,
-    action::{BarTarget, Basis, ListKind, NewValidator},
+    action::{BarTarget, Basis, ListKind, NewValidator, Parameters},
     facts::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, ValidatorFacts,
     },
     regulator::{Consent, RegulatorFacts},
 };
@@ -16,7 +16,7 @@ use concordat_pki_verify::Purpose;
 use concordat_types::{Address, B256, Bytes, OrgId, Role, receipt::Outcome, validator::ConsensusAddress};
 use sha2::{Digest as _, Sha256};
 
-use super::tables;
+use super::{parameters, tables};
 use crate::{
     account::corrupt,
     contracts::{
@@ -387,5 +387,22 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, SystemError> {
         self.charge_rows(1)?;
         Ok(tables::consent(self.rows, proposal)?)
+    }
+
+    fn parameters(&mut self) -> Result<Parameters, SystemError> {
+        self.charge_rows(1)?;
+        let otherwise = self.rows.params()?;
+        Ok(parameters::parameters(self.rows, &otherwise)?)
+    }
+
+    fn protocol(&mut self) -> Result<ProtocolFacts, SystemError> {
+        self.charge_rows(1)?;
+        let otherwise = self.rows.params()?;
+        Ok(parameters::protocol(self.rows, &otherwise, self.height)?)
+    }
+
+    fn announced(&mut self, organisation: &OrgId) -> Result<u64, SystemError> {
+        self.charge_rows(1)?;
+        Ok(parameters::announced(self.rows, organisation)?)
     }
 }

@@ -7,6 +7,7 @@
 //! | `facts` | what decisions read, charged for before it is read |
 //! | `acts` | the functions that change something |
 //! | `apply` | an effect becomes rows, Solidity events and events for the node |
+//! | `parameters` | the chain's parameters and protocol version: rows, and what holds at a height |
 //! | `views` | the functions that only answer |
 //! | `contract` | the Solidity face |
 
@@ -15,6 +16,7 @@ mod acts;
 mod apply;
 mod contract;
 mod facts;
+pub(crate) mod parameters;
 mod records;
 pub(crate) mod tables;
 mod views;
@@ -22,8 +24,10 @@ mod views;
 use alloy_sol_types::SolError as _;
 use concordat_governance::{Refusal, ResolveError};
 
+pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
 pub(crate) use facts::validator_facts;
+pub use parameters::{InForce, in_force};
 pub use records::{AccountFreeze, RegulatorRecord};
 
 use crate::system::SystemError;

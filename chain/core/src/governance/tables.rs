@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use concordat_governance::{Committee, Kind, Proposal, Rule, regulator::Consent};
-use concordat_types::{Address, Bytes, ReadError};
+use concordat_types::{Address, Bytes, OrgId, ReadError};
 
 use super::records::{AccountFreeze, RegulatorIndex, RegulatorRecord};
 use crate::{
@@ -21,6 +21,9 @@ const PROPOSAL_COUNT: u8 = 0x24;
 const FREEZES: u8 = 0x25;
 /// Regulators by identity, their list under no key, and consents by proposal: keys of 20, 0 and 8 bytes.
 const REGULATORS: u8 = 0x27;
+const PARAMETERS: u8 = 0x28;
+const ANNOUNCED: u8 = 0x29;
+const PROTOCOL: u8 = 0x2a;
 
 /// Key of the committee's row.
 pub(crate) fn committee_key() -> RowKey {
@@ -65,6 +68,21 @@ pub(crate) fn regulator_index_key() -> RowKey {
 /// Key of the row of the consent to a proposal.
 pub(crate) fn consent_key(proposal: u64) -> RowKey {
     RowKey::new(REGULATORS, &proposal.to_be_bytes())
+}
+
+/// Key of the row of the parameters that the committee has set.
+pub(crate) fn parameters_key() -> RowKey {
+    RowKey::new(PARAMETERS, &[])
+}
+
+/// Key of the row of what an organisation says of its nodes' program.
+pub(crate) fn announced_key(organisation: &OrgId) -> RowKey {
+    RowKey::new(ANNOUNCED, organisation.as_str().as_bytes())
+}
+
+/// Key of the row of what the committee has decided about protocol versions.
+pub(crate) fn protocol_key() -> RowKey {
+    RowKey::new(PROTOCOL, &[])
 }
 
 /// The committee; empty on a chain that was started without one.

@@ -2,7 +2,8 @@
 
 use alloy_sol_types::SolValue as _;
 use concordat_governance::{
-    Action, Effect, Facts as _, Kind, Proposal, Refusal, Rule, lifecycle, regulator::Power, resolve,
+    Action, Effect, Facts as _, Kind, Proposal, Refusal, Rule, action::Parameters, facts::ProtocolFacts,
+    lifecycle, regulator::Power, resolve,
 };
 use concordat_types::{Address, Bytes};
 
@@ -148,6 +149,42 @@ pub(super) fn consent<R: Rows>(facts: &mut ChainFacts<'_, R>, id: u64) -> Answer
         height: given.map_or(0, |given| given.height),
     }
     .abi_encode())
+}
+
+/// The chain's parameters, as the next block has them.
+pub(super) fn parameters<R: Rows>(facts: &mut ChainFacts<'_, R>) -> Answer {
+    let Parameters {
+        block_max_bytes,
+        block_gas_limit,
+        empty_block_interval_ms,
+        clock_precision_ms,
+        message_delay_ms,
+    } = facts.parameters()?;
+    Ok(abi::Parameters {
+        blockMaxBytes: block_max_bytes,
+        blockGasLimit: block_gas_limit,
+        emptyBlockIntervalMs: empty_block_interval_ms,
+        clockPrecisionMs: clock_precision_ms,
+        messageDelayMs: message_delay_ms,
+    }
+    .abi_encode())
+}
+
+/// The protocol version that runs, and what is to come.
+pub(super) fn protocol<R: Rows>(facts: &mut ChainFacts<'_, R>) -> Answer {
+    let ProtocolFacts { running, upgrade } = facts.protocol()?;
+    Ok(abi::Protocol {
+        running,
+        next: upgrade.map_or(0, |upgrade| upgrade.version),
+        height: upgrade.map_or(0, |upgrade| upgrade.height),
+    }
+    .abi_encode())
+}
+
+/// The highest version that an organisation has announced.
+pub(super) fn announced_version<R: Rows>(facts: &mut ChainFacts<'_, R>, organisation: &str) -> Answer {
+    let Ok(organisation) = organisation.parse() else { return Ok(0u64.abi_encode()) };
+    Ok(facts.announced(&organisation)?.abi_encode())
 }
 
 fn kind(code: u8) -> Result<Kind, SystemError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use concordat_pki_verify::Purpose;
 use concordat_types::{
-    Address, B256, Bytes, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet,
+    Address, B256, Bytes, ChainParams, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet,
     validator::ConsensusAddress,
 };
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     account::{account_state, corrupt},
-    system::{RowKey, Rows, signers_unknown},
+    system::{RowKey, Rows, params_unknown, signers_unknown},
 };
 
 /// Rows straight from a reader.
@@ -30,6 +30,10 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
 
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
         Ok(account_state(self.0, address)?.code_hash)
+    }
+
+    fn params(&self) -> Result<ChainParams, ReadError> {
+        Err(params_unknown())
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy_primitives::{LogData, address, hex};
 use alloy_sol_types::SolCall as _;
-use concordat_types::{Address, B256, Bytes, ReadError, StateKey, validator::ConsensusAddress};
+use concordat_types::{Address, B256, Bytes, ChainParams, ReadError, StateKey, validator::ConsensusAddress};
 
 pub(crate) use dispatch::SystemPrecompiles;
 
@@ -138,8 +138,19 @@ pub(crate) trait Rows {
         Ok(contracts::tables::contract(self, address)?.map(Arc::new))
     }
 
+    /// The parameters of the block: where the state names none, they are the genesis document's.
+    fn params(&self) -> Result<ChainParams, ReadError>;
+
     /// The validators that signed lately: see [`crate::BlockEnv::recent_signers`].
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError>;
+}
+
+/// Who only looks into the state knows of no block.
+pub(crate) fn params_unknown() -> ReadError {
+    ReadError::Store {
+        what: "the parameters of the block".into(),
+        reason: "they are known where one is executed only".into(),
+    }
 }
 
 /// A node that cannot know who signed lately has no verdict on a change of validators.

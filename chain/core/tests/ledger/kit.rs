@@ -14,7 +14,8 @@ use aws_lc_rs::{
 };
 use concordat_core::{
     BlockEnv, BlockExecutor, BlockOutcome, GOVERNANCE, IDENTITY_REGISTRY, Registry, TxInvalid,
-    abi::IIdentityRegistry as registry, genesis_state, governance::abi::IGovernance as governance,
+    abi::IIdentityRegistry as registry, genesis_state,
+    governance::{abi::IGovernance as governance, in_force},
 };
 use concordat_pki_authority::{
     Authority, AuthorityOptions, CertificateRequest, KeyType, PrivateKey, Profile, San,
@@ -311,8 +312,7 @@ impl Consortium {
             chain_id: CHAIN_ID,
             height: self.height,
             time_secs: self.time_secs,
-            gas_limit: BLOCK_GAS,
-            protocol_version: 1,
+            params: in_force(&self.state, &self.genesis.params, self.height).unwrap().params,
             recent_signers: Some(self.signers()),
         }
     }

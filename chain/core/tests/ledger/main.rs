@@ -12,6 +12,7 @@ mod identity;
 mod kit;
 mod lifecycle;
 mod organisations;
+mod parameters;
 mod permissions;
 mod recovery;
 mod refusals;

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, Bytes, TxKind};
 use concordat_core::{BlockEnv, BlockExecutor, EnvError, ExecError, MAX_TX_GAS, TxInvalid, admission};
 use concordat_pki_authority::KeyType;
-use concordat_types::{Role, StateKey};
+use concordat_types::{ChainParams, Role, StateKey};
 
 use crate::kit::{BLOCK_GAS, Consortium, Say};
 
@@ -52,7 +52,9 @@ fn gas_must_fit_the_transaction_cap_and_the_rest_of_the_block() {
     let operator = net.actor("bank-a", Role::Operator);
     let greedy = operator.sign_at(&nothing().gas(MAX_TX_GAS + 1), 1);
     assert_eq!(net.invalid(&greedy), TxInvalid::GasAboveCap { have: MAX_TX_GAS + 1, cap: MAX_TX_GAS });
-    let env = BlockEnv { gas_limit: 50_000, ..net.env() };
+    let env = net.env();
+    let params = ChainParams { block_gas_limit: 50_000, ..env.params };
+    let env = BlockEnv { params, ..env };
     let mut executor = BlockExecutor::new(&net.state, env).unwrap();
     executor.execute(&operator.sign_at(&nothing(), 1)).unwrap();
     let error = executor.execute(&operator.sign_at(&nothing().gas(29_001), 2)).unwrap_err();
@@ -115,9 +117,11 @@ fn an_account_with_code_cannot_send() {
 #[test]
 fn unknown_protocol_versions_are_not_executed() {
     let net = Consortium::new();
-    let env = BlockEnv { protocol_version: 2, ..net.env() };
+    let env = net.env();
+    let params = ChainParams { protocol_version: 3, ..env.params };
+    let env = BlockEnv { params, ..env };
     let error = BlockExecutor::new(&net.state, env).err();
-    assert_eq!(error, Some(EnvError::UnknownProtocolVersion { have: 2 }));
+    assert_eq!(error, Some(EnvError::UnknownProtocolVersion { have: 3, known: 2 }));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use concordat_consensus::{
     Origin, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet, Verdict,
     default_timeouts,
 };
+use concordat_core::known_protocol_version;
 use concordat_types::{Block, block::part_set_header};
 use tendermint::Time;
 
@@ -19,6 +20,7 @@ use super::{
     JudgeError, Ledger, LedgerError, Tip,
     judge::Circumstances,
     tip::{damaged, read_commit},
+    version,
 };
 
 /// How long after a block that changed the state the next one may wait for transactions. The next header
@@ -41,14 +43,14 @@ impl LedgerApplication {
         let ledger = self.0.clone();
         let joined = tokio::task::spawn_blocking(move || work(&ledger)).await;
         joined.unwrap_or_else(|error| Err(LedgerError::Task(error.to_string()))).map_err(|error| {
-            let kind = error.store_kind();
+            let kind = error.kind();
             AppError::new(error).of_kind(kind)
         })
     }
 
     /// When the next block is due even if there is nothing to put into it.
     fn due(&self, tip: &Tip) -> Instant {
-        let interval = Duration::from_millis(self.0.genesis.params.empty_block_interval_ms);
+        let interval = Duration::from_millis(tip.next.params.empty_block_interval_ms);
         tip.committed_at + if tip.changed_state { PROOF_BLOCK_DELAY.min(interval) } else { interval }
     }
 }
@@ -194,7 +196,15 @@ fn next_height(tip: &Tip) -> Result<NextHeight, AppError> {
     let validators = ValidatorSet::of(&tip.validators, &ProposerOrder { active }).map_err(AppError::new)?;
     let upcoming =
         ValidatorSet::of(&tip.next_validators, &ProposerOrder::default()).map_err(AppError::new)?;
-    Ok(NextHeight { height: tip.next_height(), validators, upcoming, timeouts: default_timeouts() })
+    let blocked = version::check(&tip.next, tip.next_height(), known_protocol_version()).err();
+    Ok(NextHeight {
+        height: tip.next_height(),
+        validators,
+        upcoming,
+        timeouts: default_timeouts(),
+        clock_precision: Some(Duration::from_millis(tip.next.params.clock_precision_ms)),
+        blocked: blocked.map(|error| AppError::new(&error).of_kind(error.kind())),
+    })
 }
 
 /// How long a proposer waits until its clock is past the last block's time, as CometBFT's do: correct clocks may

@@ -65,7 +65,7 @@ impl Ledger {
         time: Time,
         deadline: Instant,
     ) -> Result<(Vec<Arc<VerifiedTx>>, BlockOutcome), LedgerError> {
-        let params = &self.genesis.params;
+        let params = &tip.next.params;
         let bytes = usize::try_from(params.block_max_bytes).unwrap_or(usize::MAX);
         let budget = Budget {
             bytes: bytes.saturating_sub(BLOCK_OVERHEAD_BYTES),

@@ -37,15 +37,15 @@ pub(super) enum Circumstances {
 impl Ledger {
     /// Checks and executes an encoded block for the next height. What is found is kept for the commit.
     pub(super) fn judge(&self, bytes: &Bytes, about: Circumstances) -> Result<Arc<Executed>, JudgeError> {
-        let limit = self.genesis.params.block_max_bytes;
+        let tip = self.tip();
+        let limit = tip.next.params.block_max_bytes;
         if bytes.len() as u64 > limit {
             return Err(InvalidBlock::TooLarge { size: bytes.len(), limit }.into());
         }
         let block = self.decoded.decode(bytes).map_err(InvalidBlock::from)?;
         let hash = block.hash();
-        let tip = self.tip();
         check_against_chain(&block, &tip.context(&self.genesis), about)?;
-        check_time(&block.header, &tip, about, &self.genesis.params)?;
+        check_time(&block.header, &tip, about)?;
         if let Some(known) = self.remembered(&hash) {
             return Ok(known);
         }
@@ -123,7 +123,6 @@ fn check_time(
     header: &Header,
     tip: &Tip,
     about: Circumstances,
-    params: &concordat_types::ChainParams,
 ) -> Result<(), InvalidBlock> {
     if !header.time.after(tip.time) {
         return Err(InvalidBlock::Time(format!(
@@ -136,6 +135,7 @@ fn check_time(
         Circumstances::Again { now } => (now, true),
         Circumstances::Decided => return Ok(()),
     };
+    let params = &tip.next.params;
     let precision = Duration::from_millis(params.clock_precision_ms);
     let delay = Duration::from_millis(params.message_delay_ms);
     let earliest = header.time.checked_sub(precision).unwrap_or(header.time);

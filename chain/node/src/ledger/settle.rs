@@ -3,13 +3,13 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use concordat_consensus::DecidedBlock;
-use concordat_core::genesis_state;
+use concordat_core::{genesis_state, known_protocol_version};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, ValidatorsFrom};
 use concordat_types::{Block, Genesis, receipt::results_hash};
 
 use super::{
-    Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit,
+    Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit, version,
 };
 
 /// The first block's height.
@@ -81,7 +81,7 @@ impl Ledger {
             decided.commit.clone(),
             committed.state_root,
             results_hash(&outcome.receipts),
-            announced,
+            (announced, outcome.next),
         ));
         self.announce(&executed, tip.clone());
         Ok(tip)
@@ -110,10 +110,14 @@ impl Ledger {
     fn announce(&self, executed: &Executed, tip: Arc<Tip>) {
         let Executed { hash, block, outcome, next_nonces } = executed;
         lock(&self.executed).clear();
+        if tip.next.upgrade != self.tip().next.upgrade {
+            version::tell(&tip.next, known_protocol_version());
+        }
+        self.metrics.protocol(&tip.next);
         self.decoded.forget(block.height());
         self.metrics.block_committed(block, &outcome.receipts, &tip);
         let seconds = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
-        self.pool.block_committed(next_nonces, tip.next_height(), seconds);
+        self.pool.block_committed(next_nonces, (tip.next_height(), seconds), tip.next.params);
         self.tip.send_replace(tip);
         if !outcome.identity_events.is_empty() {
             self.identity_generation.fetch_add(1, Ordering::SeqCst);

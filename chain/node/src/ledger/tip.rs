@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use concordat_core::{
+    ExecError,
+    governance::{InForce, in_force},
+};
 use concordat_state::Store;
 use concordat_types::{B256, Block, Genesis, ValidatorSet, block::HeaderContext, receipt::results_hash};
 use prost::Message as _;
@@ -33,6 +37,8 @@ pub struct Tip {
     pub next_validators: ValidatorSet,
     /// Whether it changed the state, so that the next header has something new to prove.
     pub changed_state: bool,
+    /// What holds in the next block.
+    pub next: InForce,
     /// When this node committed it.
     pub committed_at: Instant,
     pub(super) activity: Activity,
@@ -61,6 +67,7 @@ impl Tip {
             validators: read_validators(store, height + 1)?,
             next_validators: read_validators(store, height + 2)?,
             changed_state: previous_root.is_none_or(|root| root != stored.state_root),
+            next: in_force(store.state()?, &genesis.params, height + 1).map_err(ExecError::from)?,
             committed_at: Instant::now(),
             activity: Activity::load(store, height)?,
         })
@@ -79,7 +86,7 @@ impl Tip {
             last_block_id: self.commit.as_ref().map(|commit| commit.block_id),
             validators: &self.validators,
             next_validators: &self.next_validators,
-            params: &genesis.params,
+            params: &self.next.params,
             app_hash: self.state_root,
             last_results_hash: self.results_hash,
         }
@@ -93,7 +100,7 @@ impl Tip {
         commit: Commit,
         state_root: B256,
         results_hash: Hash,
-        announced: Option<ValidatorSet>,
+        (announced, next): (Option<ValidatorSet>, InForce),
     ) -> Self {
         let mut activity = self.activity.clone();
         activity.record(block.last_commit.as_ref());
@@ -108,6 +115,7 @@ impl Tip {
             validators: self.next_validators.clone(),
             next_validators: announced.unwrap_or_else(|| self.next_validators.clone()),
             changed_state: state_root != self.state_root,
+            next,
             committed_at: Instant::now(),
             activity,
         }

@@ -108,7 +108,7 @@ pub(super) fn block_results(comet: &Comet, args: &Args) -> RpcResult {
         "txs_results": receipts.iter().map(convert::tx_result).collect::<Vec<_>>(),
         "finalize_block_events": [],
         "validator_updates": [],
-        "consensus_param_updates": Value::Null,
+        "consensus_param_updates": comet.updated_params(height)?.as_ref().map(convert::consensus_params),
         "app_hash": hex_upper(root),
     }))
 }

@@ -103,7 +103,7 @@ pub(super) fn genesis_chunked(comet: &Comet, args: &Args) -> RpcResult {
 
 pub(super) fn consensus_params(comet: &Comet, args: &Args) -> RpcResult {
     let height = comet.height(args, 1)?;
-    let params = convert::consensus_params(&comet.genesis.params, comet.app_version());
+    let params = convert::consensus_params(&comet.params(height)?);
     Ok(json!({ "block_height": integer(height), "consensus_params": params }))
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn validators(set: &ValidatorSet, skip: usize, take: usize) -> Result
 }
 
 /// The parameters that all nodes share.
-pub(crate) fn consensus_params(params: &ChainParams, protocol_version: u64) -> Value {
+pub(crate) fn consensus_params(params: &ChainParams) -> Value {
     json!({
         "block": {
             "max_bytes": integer(params.block_max_bytes),
@@ -122,7 +122,7 @@ pub(crate) fn consensus_params(params: &ChainParams, protocol_version: u64) -> V
         },
         "evidence": { "max_age_num_blocks": "100000", "max_age_duration": "172800000000000", "max_bytes": "0" },
         "validator": { "pub_key_types": ["ed25519"] },
-        "version": { "app": integer(protocol_version) },
+        "version": { "app": integer(params.protocol_version) },
         "abci": { "vote_extensions_enable_height": "0" },
     })
 }
@@ -148,7 +148,7 @@ pub(crate) fn genesis(
         "genesis_time": known(&time)?,
         "chain_id": genesis.chain_id,
         "initial_height": integer(initial_height),
-        "consensus_params": consensus_params(&genesis.params, genesis.params.protocol_version),
+        "consensus_params": consensus_params(&genesis.params),
         "validators": rows.collect::<Result<Vec<_>, RpcError>>()?,
         "app_hash": hex_upper(app_hash),
         "app_state": known(genesis)?,

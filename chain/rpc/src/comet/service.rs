@@ -6,7 +6,7 @@ use std::{
 };
 
 use concordat_state::{Store, StoreError, Tip};
-use concordat_types::{Genesis, ValidatorSet};
+use concordat_types::{ChainParams, Genesis, ValidatorSet};
 use prost::Message as _;
 use serde_json::{Value, json};
 use tendermint::block::{Commit, Id};
@@ -21,6 +21,7 @@ use crate::{
     edge::{Places, Service},
     jsonrpc::{Call, RpcError, RpcResult},
     origin::Origin,
+    params::{self, ParamsError},
 };
 
 /// The CometBFT interface.
@@ -148,6 +149,26 @@ impl Comet {
         let bytes = bytes
             .ok_or_else(|| RpcError::server(format!("no validator set is known for height {height}")))?;
         ValidatorSet::decode(&bytes).map_err(RpcError::internal)
+    }
+
+    /// The parameters of the block at a height, at most one above the newest.
+    pub fn params(&self, height: u64) -> Result<ChainParams, RpcError> {
+        params::at(&self.store, &self.genesis, height).map_err(|error| match error {
+            ParamsError::Store(error) => store_error(error),
+            ParamsError::Read(error) => RpcError::internal(error),
+        })
+    }
+
+    /// The parameters from the block after `height` on, if that block changed what headers say of them.
+    pub fn updated_params(&self, height: u64) -> Result<Option<ChainParams>, RpcError> {
+        let said = |height| Ok(self.store.header(height).map_err(store_error)?.map(|h| (h.consensus_hash, h.version.app)));
+        let next = height.saturating_add(1);
+        let (before, after) = (said(height)?, said(next)?);
+        if before.is_some() && before == after {
+            return Ok(None);
+        }
+        let params = self.params(next)?;
+        Ok(Some(params).filter(|params| before != Some((params.consensus_hash(), params.protocol_version))))
     }
 
     /// The protocol version of the newest block.

@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::B256;
 use concordat_core::{BlockEnv, CallRequest, asks_who_signed};
 use concordat_state::{State, StoreError, Tip, TxLocation};
-use concordat_types::{Block, Receipt, block as types, validator::ConsensusAddress};
+use concordat_types::{Block, ChainParams, Receipt, block as types, validator::ConsensusAddress};
 use serde_json::Value;
 
 use super::{
@@ -16,7 +16,11 @@ use super::{
     args::{BlockRef, BlockTag},
     json::{self, BlockView, Bodies},
 };
-use crate::{jsonrpc::RpcError, origin::Origin};
+use crate::{
+    jsonrpc::RpcError,
+    origin::Origin,
+    params::{self, ParamsError},
+};
 
 /// How many blocks' commits tell who signed lately: as many as a node looks at.
 const SIGNERS_WINDOW: u64 = 3;
@@ -134,15 +138,21 @@ impl Eth {
             return Err(RpcError::internal(format!("block {height} lacks its receipts or hash")));
         };
         let state_root = self.store.state_root(height).map_err(store_error)?.unwrap_or_default();
-        let loaded = Arc::new(self.assemble(block, hash, receipts, state_root));
+        let gas_limit = self.params(height)?.block_gas_limit;
+        let loaded = Arc::new(self.assemble(block, hash, receipts, (state_root, gas_limit)));
         self.recent.put(Arc::clone(&loaded));
         Ok(Some(loaded))
     }
 
-    fn assemble(&self, block: Block, hash: B256, receipts: Vec<Receipt>, state_root: B256) -> Loaded {
+    fn assemble(
+        &self,
+        block: Block,
+        hash: B256,
+        receipts: Vec<Receipt>,
+        (state_root, gas_limit): (B256, u64),
+    ) -> Loaded {
         let parent = block.header.last_block_id.map(|id| types::to_b256(id.hash));
         let parent_hash = parent.unwrap_or(self.genesis_hash);
-        let gas_limit = self.genesis.params.block_gas_limit;
         Loaded { block, hash, receipts, parent_hash, state_root, gas_limit }
     }
 
@@ -203,18 +213,21 @@ impl Eth {
     /// What code running in the block at `height` sees of it.
     pub fn env(&self, height: u64) -> Result<BlockEnv, RpcError> {
         let header = self.store.header(height).map_err(store_error)?;
-        let params = &self.genesis.params;
-        let (time, protocol_version) = header
-            .map_or((self.genesis.genesis_time, params.protocol_version), |header| {
-                (header.time.unix_timestamp(), header.version.app)
-            });
+        let time = header.map_or(self.genesis.genesis_time, |header| header.time.unix_timestamp());
         Ok(BlockEnv {
             chain_id: self.genesis.evm_chain_id,
             height,
             time_secs: u64::try_from(time).unwrap_or(0),
-            gas_limit: params.block_gas_limit,
-            protocol_version,
+            params: self.params(height)?,
             recent_signers: None,
+        })
+    }
+
+    /// The parameters of the block at a height.
+    pub fn params(&self, height: u64) -> Result<ChainParams, RpcError> {
+        params::at(&self.store, &self.genesis, height).map_err(|error| match error {
+            ParamsError::Store(error) => store_error(error),
+            ParamsError::Read(error) => RpcError::internal(error),
         })
     }
 

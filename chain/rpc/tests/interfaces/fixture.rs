@@ -113,7 +113,12 @@ impl Fixture {
 
     /// Commits a block of these transactions and tells the subscribers.
     pub fn commit(&self, txs: Vec<Bytes>) -> Arc<CommittedBlock> {
-        let block = Arc::new(self.chain.lock().unwrap().commit(&self.store, txs));
+        self.commit_setting(txs, None)
+    }
+
+    /// The same with a block that sets the parameters of those after it, told as in the state's row.
+    pub fn commit_setting(&self, txs: Vec<Bytes>, set: Option<(ChainParams, Bytes)>) -> Arc<CommittedBlock> {
+        let block = Arc::new(self.chain.lock().unwrap().commit(&self.store, txs, set));
         // Nobody may be listening.
         let _ = self.node.blocks.send(Arc::clone(&block));
         block
@@ -122,6 +127,8 @@ impl Fixture {
 
 struct Chain {
     height: u64,
+    /// Of the next block.
+    params: ChainParams,
     last: Option<(Commit, tendermint::block::Id)>,
     app_hash: B256,
     results: tendermint::Hash,
@@ -165,12 +172,15 @@ impl Chain {
             validators: &sets,
         };
         let app_hash = store.init_genesis(&genesis).unwrap().state_root;
-        Self { height: 0, last: None, app_hash, results: empty_hash() }
+        Self { height: 0, params: ChainParams::default(), last: None, app_hash, results: empty_hash() }
     }
 
-    fn commit(&mut self, store: &Store, txs: Vec<Bytes>) -> CommittedBlock {
+    /// Commits a block of these transactions that sets these parameters, if any.
+    fn commit(&mut self, store: &Store, txs: Vec<Bytes>, set: Option<(ChainParams, Bytes)>) -> CommittedBlock {
         self.height += 1;
-        let (set, params) = (validators(), ChainParams::default());
+        let (next, row) = set.unzip();
+        let params = std::mem::replace(&mut self.params, next.unwrap_or(self.params));
+        let set = validators();
         let context = HeaderContext {
             chain_id: CHAIN,
             height: self.height,
@@ -193,6 +203,7 @@ impl Chain {
         let mut changes = ChangeSet::new();
         let count = AccountState { nonce: self.height, code_hash: None };
         changes.insert(StateKey::account(sender()), Some(count.encode()));
+        changes.extend(row.map(|row| (StateKey::system(0x28, &[]), Some(row.to_vec()))));
         let seen = tendermint_proto::v0_38::types::Commit::from(commit.clone()).encode_to_vec();
         let committed = store.commit(&CommitBatch {
             block: &block,

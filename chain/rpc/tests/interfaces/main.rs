@@ -8,6 +8,7 @@ mod ethereum;
 mod fixture;
 mod limits;
 mod mutation;
+mod parameters;
 mod proofs;
 mod sockets;
 mod tls;

@@ -139,8 +139,7 @@ fn execute(state: &MemoryState, genesis: &Genesis, txs: &[Signed]) -> Result<Cha
         chain_id: genesis.evm_chain_id,
         height: 1,
         time_secs: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-        gas_limit: genesis.params.block_gas_limit,
-        protocol_version: genesis.params.protocol_version,
+        params: genesis.params,
         recent_signers: None,
     };
     let chain_id = env.chain_id;

@@ -99,7 +99,7 @@ pub(super) fn fee_history(eth: &Eth, args: &Args) -> RpcResult {
 fn gas_used_ratio(eth: &Eth, height: u64) -> Result<f64, RpcError> {
     let receipts = eth.store.receipts(height).map_err(store_error)?.unwrap_or_default();
     let used: u64 = receipts.iter().map(|receipt| receipt.gas_used).fold(0, u64::saturating_add);
-    Ok(used as f64 / eth.genesis.params.block_gas_limit as f64)
+    Ok(used as f64 / eth.params(height)?.block_gas_limit as f64)
 }
 
 /// How many percentiles there are, all of them sound.
