@@ -5,6 +5,7 @@ mod check;
 mod deployment;
 mod error;
 mod parts;
+mod rollback;
 mod rows;
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -15,6 +16,7 @@ pub(crate) use check::{check_text, is_policy_id};
 pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 pub use error::ActionError;
 pub use parts::{Admission, BarTarget, Basis, ListKind, NewValidator, Scope};
+pub use rollback::{MAX_REVERSED, MAX_ROLLBACK_SLOTS, Reversed, Rollback, SlotChange};
 
 use crate::{
     Kind,
@@ -264,6 +266,8 @@ pub enum Action {
         /// Which.
         id: String,
     },
+    /// Gives slots of contracts back what they held at an earlier height.
+    RollBack(Rollback),
 }
 
 impl Action {
@@ -303,6 +307,7 @@ impl Action {
             Action::RequireApproval { .. } => Kind::RequireApproval,
             Action::SetLimit { .. } => Kind::SetLimit,
             Action::RepealLimit { .. } => Kind::RepealLimit,
+            Action::RollBack(_) => Kind::RollBack,
         }
     }
 
@@ -382,6 +387,7 @@ impl Action {
                 wire::encode(&LimitRow { id: id.clone(), limit: limit.clone() })
             }
             Action::RepealLimit { id } => wire::encode(&vec![id.clone()]),
+            Action::RollBack(rollback) => wire::encode(rollback),
         }
         .into()
     }
@@ -455,6 +461,7 @@ impl Action {
                 check_limit(limit)
             }
             Action::RepealLimit { id } => check_limit_id(id),
+            Action::RollBack(rollback) => rollback.validate(),
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_types::{OrgId, Role, validator::ConsensusAddress};
 use serde::Serialize;
 
@@ -282,4 +282,7 @@ pub trait Facts {
 
     /// The consent that a regulator gave last to a proposal.
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Self::Error>;
+
+    /// The word that a storage slot of a contract holds.
+    fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Self::Error>;
 }

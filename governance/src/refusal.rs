@@ -1,6 +1,6 @@
 //! Every way in which a decision is refused, with a stable code and its facts.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use concordat_types::{OrgId, Role};
 
 use crate::{
@@ -233,6 +233,23 @@ pub enum Refusal {
     /// No such run-time rule.
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
+    /// It was planned from another state.
+    #[error(
+        "slot {slot:#x} of contract {contract} holds {have:#x}, but the rollback was planned for {planned:#x}: \
+         something later depends on it; plan anew"
+    )]
+    SlotMoved { contract: Address, slot: U256, have: U256, planned: U256 },
+    /// There is nothing to go back from.
+    #[error("the rollback is to the state after height {to}, and this is height {height}: name an earlier one")]
+    RollbackNotPast { to: u64, height: u64 },
+    /// What the chain itself keeps is changed by the kinds of proposals for it.
+    #[error(
+        "{contract} is a contract of the chain itself, which is not rolled back: propose what undoes its change"
+    )]
+    RollbackOfChain { contract: Address },
+    /// No such block yet.
+    #[error("transaction {hash} would be of block {at}, and this is height {height}: plan anew")]
+    ReversedToCome { hash: B256, at: u64, height: u64 },
 }
 
 fn list(accounts: &[Address]) -> String {
@@ -310,6 +327,10 @@ impl Refusal {
             Self::ApprovalOver { .. } => 97,
             Self::LimitInvalid { .. } => 76,
             Self::LimitUnknown { .. } => 77,
+            Self::SlotMoved { .. } => 100,
+            Self::RollbackNotPast { .. } => 101,
+            Self::RollbackOfChain { .. } => 102,
+            Self::ReversedToCome { .. } => 103,
         }
     }
 }

@@ -14,6 +14,7 @@ mod limits;
 mod organisations;
 mod policies;
 mod regulators;
+mod rollbacks;
 mod validators;
 
 use std::collections::BTreeSet;
@@ -93,6 +94,7 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::RequireApproval { required } => deployments::require(*required, facts),
         Action::SetLimit { id, limit } => limits::set(id, limit, facts),
         Action::RepealLimit { id } => limits::repeal(id, facts),
+        Action::RollBack(rollback) => rollbacks::roll_back(rollback, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

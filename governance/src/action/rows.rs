@@ -108,6 +108,7 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             Action::SetLimit { id, limit }
         }
         Kind::RepealLimit => Action::RepealLimit { id: only(row(payload)?)? },
+        Kind::RollBack => Action::RollBack(row(payload)?),
     })
 }
 

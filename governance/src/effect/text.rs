@@ -8,7 +8,7 @@ use std::{
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
-    action::{Attributes, Basis, ListKind, Property},
+    action::{Attributes, Basis, ListKind, Property, Reversed},
     facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
@@ -82,6 +82,16 @@ impl Display for Change {
             }
             Change::Limit { id, before, after } => {
                 sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
+            }
+            Change::Slot { contract, slot, before, after } => {
+                let (before, after) = (format!("{before:#x}"), format!("{after:#x}"));
+                sides(f, &format!("slot {slot:#x} of contract {contract}"), Some(&before), Some(&after))
+            }
+            Change::RollBack { height, root, transactions } => {
+                write!(f, "  back to the state after height {height}, root {root}")?;
+                transactions.iter().try_for_each(|Reversed { height, hash }| {
+                    write!(f, "\n    - transaction {hash} of block {height} is reversed")
+                })
             }
         }
     }

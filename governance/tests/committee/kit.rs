@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
 };
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
     action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
@@ -63,6 +63,10 @@ pub struct World {
     /// The registry, by identities.
     pub regulators: BTreeMap<Address, RegulatorFacts>,
     pub consents: BTreeMap<u64, Consent>,
+    /// The words of contracts' slots that are not zero.
+    pub storage: BTreeMap<(Address, U256), U256>,
+    /// To which heights contracts went back.
+    pub rollbacks: Vec<u64>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
@@ -501,6 +505,10 @@ impl World {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
                 }
+                Change::Slot { contract, slot, after, .. } => {
+                    self.storage.insert((contract, slot), after);
+                }
+                Change::RollBack { height, .. } => self.rollbacks.push(height),
             }
         }
     }
@@ -728,5 +736,9 @@ impl Facts for World {
 
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Infallible> {
         Ok(self.consents.get(&proposal).copied())
+    }
+
+    fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Infallible> {
+        Ok(self.storage.get(&(contract, slot)).copied().unwrap_or_default())
     }
 }

@@ -14,3 +14,4 @@ mod limits;
 mod policies;
 mod regulators;
 mod resolve;
+mod rollbacks;

@@ -90,6 +90,7 @@ fn view<R: Rows>(asked: Calls, facts: &mut ChainFacts<'_, R>) -> Result<Vec<u8>,
         Calls::consentOf(asked) => views::consent(facts, asked.id),
         Calls::rule(asked) => views::rule(facts, asked.kind),
         Calls::freeze(asked) => views::freeze(facts, asked.account),
+        Calls::rollback(asked) => views::rollback(facts, asked.id),
         Calls::version(_) => Ok(VERSION.abi_encode()),
         _ => Err(malformed()),
     }

@@ -13,7 +13,9 @@ use concordat_governance::{
 };
 use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, OrgId, Role, receipt::Outcome, validator::ConsensusAddress};
+use concordat_types::{
+    Address, B256, Bytes, OrgId, Role, U256, receipt::Outcome, validator::ConsensusAddress,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::tables;
@@ -387,5 +389,11 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, SystemError> {
         self.charge_rows(1)?;
         Ok(tables::consent(self.rows, proposal)?)
+    }
+
+    fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, SystemError> {
+        // A slot costs what a row does: a cold `SLOAD`.
+        self.charge_rows(1)?;
+        Ok(self.rows.word(contract, slot)?)
     }
 }

@@ -24,7 +24,7 @@ use concordat_governance::{Refusal, ResolveError};
 
 pub use contract::Governance;
 pub(crate) use facts::validator_facts;
-pub use records::{AccountFreeze, RegulatorRecord};
+pub use records::{AccountFreeze, RegulatorRecord, RollbackRecord};
 
 use crate::system::SystemError;
 

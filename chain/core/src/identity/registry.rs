@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use concordat_pki_verify::Purpose;
 use concordat_types::{
-    Address, B256, Bytes, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet,
+    Address, B256, Bytes, ChangeSet, OrgId, ReadError, Role, StateReader, U256, ValidatorSet,
     validator::ConsensusAddress,
 };
 
@@ -16,7 +16,7 @@ use super::{
     tables,
 };
 use crate::{
-    account::{account_state, corrupt},
+    account::{account_state, corrupt, storage_word},
     system::{RowKey, Rows, signers_unknown},
 };
 
@@ -30,6 +30,10 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
 
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
         Ok(account_state(self.0, address)?.code_hash)
+    }
+
+    fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
+        storage_word(self.0, address, slot.into())
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

@@ -18,6 +18,7 @@ mod refusals;
 mod regulators;
 mod reminders;
 mod replay;
+mod rollback;
 mod rules;
 mod validators;
 mod validity;

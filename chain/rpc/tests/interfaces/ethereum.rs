@@ -84,6 +84,8 @@ fn every_call(block_hash: &str, filter: &str) -> Vec<(&'static str, Value)> {
         ("txpool_content", json!([])),
         ("txpool_contentFrom", json!([sender()])),
         ("txpool_inspect", json!([])),
+        ("concordat_getStorageChanges", json!([READER, "0x0", "latest"])),
+        ("concordat_getBlockAccess", json!(["0x1"])),
     ]
 }
 
