@@ -240,7 +240,9 @@ pub enum Refusal {
     )]
     SlotMoved { contract: Address, slot: U256, have: U256, planned: U256 },
     /// There is nothing to go back from.
-    #[error("the rollback is to the state after height {to}, and this is height {height}: name an earlier one")]
+    #[error(
+        "the rollback is to the state after height {to}, and this is height {height}: name an earlier one"
+    )]
     RollbackNotPast { to: u64, height: u64 },
     /// What the chain itself keeps is changed by the kinds of proposals for it.
     #[error(

@@ -211,7 +211,8 @@ impl<R: StateReader> Overlay<R> {
     pub(crate) fn apply_staged(&mut self) -> Result<Vec<SlotAccess>, ReadError> {
         let Some(effects) = self.staged.take() else { return Ok(Vec::new()) };
         self.write_rows(effects.writes)?;
-        let restored = effects.slots.into_iter().map(|write| self.write_slot(write)).collect::<Result<_, _>>()?;
+        let restored =
+            effects.slots.into_iter().map(|write| self.write_slot(write)).collect::<Result<_, _>>()?;
         self.events.extend(effects.events);
         // Any row may bear on anyone's standing, on the policies and on the rules, and such transactions are rare.
         self.standings.clear();

@@ -17,7 +17,7 @@ use args::{
     AdministratorArgs, AdmitArgs, AttributesArgs, AuthoritiesArgs, BarArgs, BarNodeArgs, ContractArgs,
     DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs, KeyOfVotesArgs, LiftArgs,
     LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs, Proposable, RecoverArgs,
-    RegulatorArgs, RequireArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
+    RegulatorArgs, RequireArgs, RollBackArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
 };
 
 /// Subcommands of `concordat gov propose`.
@@ -89,6 +89,8 @@ pub enum ProposeCommand {
     SetLimit(Proposing<LimitArgs>),
     /// A run-time rule goes.
     RepealLimit(Proposing<LimitIdArgs>),
+    /// Slots of contracts get back what they held at an earlier height, by a plan (`concordat rollback plan`).
+    RollBack(Proposing<RollBackArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -176,6 +178,7 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         }
         Command::SetLimit(args) => args.propose(json),
         Command::RepealLimit(args) => submit(&args.sender, &Action::RepealLimit { id: args.what.id }, json),
+        Command::RollBack(args) => args.propose(json),
     }
 }
 

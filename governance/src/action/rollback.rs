@@ -74,7 +74,8 @@ impl Rollback {
         if !self.transactions.is_sorted_by(|one, other| one < other) {
             return Err(ActionError::UnorderedRollback { what: "transactions", order: "heights and hashes" });
         }
-        if let Some(SlotChange { contract, slot, .. }) = self.slots.iter().find(|slot| slot.before == slot.after)
+        if let Some(SlotChange { contract, slot, .. }) =
+            self.slots.iter().find(|slot| slot.before == slot.after)
         {
             return Err(ActionError::SlotStays { contract: *contract, slot: *slot });
         }

@@ -543,10 +543,10 @@ fn the_bytes_of_rollbacks_are_golden_and_have_one_form() {
     let effect = rollback_effect();
     check_form(&effect);
     let key = format!("b4{}{}0102", "06".repeat(20), "00".repeat(30));
-    let transactions = format!("e4e38201f5a0{}", "04".repeat(32));
-    let back = format!("b84bf8498201f4a0{}{transactions}", "03".repeat(32));
-    let changes = format!("f83b1e{key}82c10282c180f8501f8080{back}");
-    assert_eq!(hex::encode(effect.encode()), format!("f8b6015aa0{}f88f{changes}c0", "09".repeat(32)));
+    let transactions = format!("e5e48201f5a0{}", "04".repeat(32));
+    let back = format!("b84cf84a8201f4a0{}{transactions}", "03".repeat(32));
+    let changes = format!("f83c1e{key}82c10282c180f8511f8080{back}");
+    assert_eq!(hex::encode(effect.encode()), format!("f8b7015aa0{}f891{changes}c0", "09".repeat(32)));
 }
 
 #[test]

@@ -63,7 +63,8 @@ fn what_moved_since_the_plan_is_not_rolled_back() {
     assert_eq!((moved.code(), &moved), (100, &Refusal::SlotMoved { contract, slot: SLOT, have, planned }));
     let text = moved.to_string();
     assert!(
-        text.contains("slot 0x5 of contract 0xC0C0") && text.contains("holds 0x2, but the rollback was planned"),
+        text.contains("slot 0x5 of contract 0xC0C0")
+            && text.contains("holds 0x2, but the rollback was planned"),
         "{text}"
     );
     assert!(text.ends_with("for 0x3: something later depends on it; plan anew"), "{text}");

@@ -128,7 +128,7 @@ pub struct RollbackRecord {
 
 impl RollbackRecord {
     /// What is kept of a rollback that is executed at a height.
-    pub(crate) fn of(rollback: &Rollback, executed: u64) -> Self {
+    pub fn of(rollback: &Rollback, executed: u64) -> Self {
         Self {
             height: rollback.height,
             root: rollback.root,
@@ -138,11 +138,16 @@ impl RollbackRecord {
             transactions: rollback.transactions.clone(),
         }
     }
+
+    /// The bytes that the state keeps.
+    pub fn encode(&self) -> Bytes {
+        alloy_rlp::encode(self).into()
+    }
 }
 
 impl Record for RollbackRecord {
     fn to_row(&self) -> Bytes {
-        alloy_rlp::encode(self).into()
+        self.encode()
     }
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
@@ -210,7 +215,7 @@ mod tests {
         let record =
             RollbackRecord { height: 500, root, executed: 600, slots: 2, slots_digest: hash, transactions };
         let (root, hash) = (format!("a0{}", "03".repeat(32)), format!("a0{}", "04".repeat(32)));
-        let golden = format!("f86e8201f4{root}82025802{hash}e5e48201f5{hash}");
+        let golden = format!("f86f8201f4{root}82025802{hash}e5e48201f5{hash}");
         assert_eq!(hex::encode(record.to_row()), golden);
         assert_eq!(RollbackRecord::from_row(&record.to_row()), Some(record));
         assert_eq!(RollbackRecord::from_row(&[0xc0]), None);

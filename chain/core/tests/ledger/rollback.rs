@@ -124,7 +124,10 @@ fn what_was_restored_is_what_the_next_transaction_of_the_block_finds() {
     let id = it.committee.propose(&Action::RollBack(it.rollback()));
     it.committee.carry(id);
     let (before, env) = (it.committee.net.state.clone(), it.committee.net.env());
-    let txs = [it.committee.members[1].sign(&execute(id)), it.payer.sign(&pay(it.token, Address::ZERO.create(1), 1_000))];
+    let txs = [
+        it.committee.members[1].sign(&execute(id)),
+        it.payer.sign(&pay(it.token, Address::ZERO.create(1), 1_000)),
+    ];
     let outcome = it.committee.net.block(&txs);
     assert!(outcome.receipts.iter().all(|receipt| receipt.outcome.succeeded()), "{outcome:?}");
     assert_eq!(it.balances(), [0, 0]);

@@ -152,8 +152,10 @@ fn join(left: Walked, right: Walked) -> Walked {
         (0, 1) => right.hash,
         (1, 0) => left.hash,
         _ => {
-            let (beside_left, beside_right) =
-                (Step { sibling: right.hash, side: Side::Right }, Step { sibling: left.hash, side: Side::Left });
+            let (beside_left, beside_right) = (
+                Step { sibling: right.hash, side: Side::Right },
+                Step { sibling: left.hash, side: Side::Left },
+            );
             paths.iter_mut().for_each(|path| path.push(beside_left));
             rights.iter_mut().for_each(|path| path.push(beside_right));
             node_hash(1, &left.hash, &right.hash)

@@ -25,11 +25,7 @@ fn what_differs_between_two_heights_is_told_and_nothing_else() {
     assert_eq!(between(1, 4), [change("s/b", Some("1"), None)], "a and c are as they were");
     assert_eq!(
         between(1, 3),
-        [
-            change("s/a", Some("1"), Some("2")),
-            change("s/b", Some("1"), None),
-            change("s/c", None, Some("3"))
-        ]
+        [change("s/a", Some("1"), Some("2")), change("s/b", Some("1"), None), change("s/c", None, Some("3"))]
     );
     assert_eq!(between(4, 4), []);
     assert_eq!(store.changes_between(b"other", (0, 4), 10).unwrap(), [change("other", None, Some("4"))]);

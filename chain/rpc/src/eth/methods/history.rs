@@ -61,7 +61,9 @@ pub(super) fn block_access(eth: &Eth, args: &Args) -> RpcResult {
     let env = eth.env_with_signers(height, before)?;
     let access = concordat_core::block_access(parent, env, &txs, eth.limits.response_bytes);
     let access = access.map_err(execution_error)?;
-    Ok(json!({ "block": quantity(height), "transactions": access.iter().map(transaction).collect::<Vec<_>>() }))
+    Ok(
+        json!({ "block": quantity(height), "transactions": access.iter().map(transaction).collect::<Vec<_>>() }),
+    )
 }
 
 fn height(eth: &Eth, tag: BlockTag) -> Result<u64, RpcError> {
@@ -79,8 +81,7 @@ fn slot_change(change: &Change) -> RpcResult {
         None => Some(U256::ZERO),
         Some(bytes) => U256::try_from_be_slice(bytes),
     };
-    let (slot, before, after) =
-        (slot.ok_or_else(malformed)?, word(&change.before), word(&change.after));
+    let (slot, before, after) = (slot.ok_or_else(malformed)?, word(&change.before), word(&change.after));
     Ok(json!({
         "slot": quantity_u256(slot),
         "before": quantity_u256(before.ok_or_else(malformed)?),
