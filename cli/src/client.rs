@@ -68,6 +68,11 @@ impl NodeArgs {
     pub fn connect(&self) -> Result<Client> {
         self.tls.connect(&self.rpc)
     }
+
+    /// Makes a client of another interface, as the same caller.
+    pub fn connect_to(&self, url: &str) -> Result<Client> {
+        self.tls.connect(url)
+    }
 }
 
 impl TlsArgs {

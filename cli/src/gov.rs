@@ -7,14 +7,14 @@ use alloy_primitives::{Address, B256, Bytes, TxKind};
 use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
 use concordat_core::{GOVERNANCE, governance::abi::IGovernance, known_protocol_version};
-use concordat_governance::{Choice, Effect, Kind};
+use concordat_governance::{Action, Choice, Effect, Kind};
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
 
 use crate::{
     client::{Client, NodeArgs},
     keys::{self, KeyArgs},
-    output, rule,
+    output, rollback, rule,
     transaction::{self, Act, OfflineArgs},
 };
 
@@ -239,15 +239,36 @@ fn preview(client: &Client, id: u64, json: bool) -> Result<()> {
     let effect = effect(client, id)?;
     let proposal = ask(client, &IGovernance::proposalCall { id })?;
     let changed = effect.digest() != proposal.digest;
-    let said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
-    output::show(json, &said, |_| match changed {
-        false => rule::in_words(&effect),
-        true => format!(
-            "{}\nThe proposal was made for another effect, {}: as things stand it will be void.",
-            rule::in_words(&effect),
-            proposal.digest
-        ),
+    let checked = check(client, id, &effect, json)?;
+    let mut said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
+    if let (Some(checked), Some(fields)) = (&checked, said.as_object_mut()) {
+        fields.insert("history".into(), serde_json::to_value(checked)?);
+    }
+    output::show(json, &said, |_| {
+        let mut text = rule::in_words(&effect);
+        if changed {
+            let made_for = proposal.digest;
+            text.push_str(&format!(
+                "\nThe proposal was made for another effect, {made_for}: as things stand it will be void."
+            ));
+        }
+        if let Some(checked) = &checked {
+            text.push_str(&format!("\n{}", checked.describe()));
+        }
+        text
     })
+}
+
+/// Of a rollback: whether the history of the node that is asked says the same.
+fn check(client: &Client, id: u64, effect: &Effect, json: bool) -> Result<Option<rollback::Checked>> {
+    if effect.kind != Kind::RollBack {
+        return Ok(None);
+    }
+    let payload = ask(client, &IGovernance::payloadCall { id })?;
+    match Action::decode(effect.kind, &payload)? {
+        Action::RollBack(proposed) => Ok(Some(rollback::check(client, &proposed, json)?)),
+        _ => Ok(None),
+    }
 }
 
 /// The digest that a ballot or a consent binds: the one that was seen elsewhere, or that of the effect, printed here.
@@ -282,7 +303,9 @@ fn announce(sender: &SenderArgs, version: Option<u64>, json: bool) -> Result<()>
     let known = known_protocol_version();
     let version = version.unwrap_or(known);
     if version > known {
-        bail!("this program knows protocol versions 1 to {known}; announce {version} with the program that knows it");
+        bail!(
+            "this program knows protocol versions 1 to {known}; announce {version} with the program that knows it"
+        );
     }
     let call = IGovernance::announceVersionCall { version_: version };
     sender.send(&call, None, json, |_| format!("announced protocol version {version}"))

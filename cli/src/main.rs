@@ -22,6 +22,7 @@ mod org;
 mod output;
 mod pki;
 mod policy;
+mod rollback;
 mod rule;
 mod submit;
 mod transaction;
@@ -77,6 +78,9 @@ enum Command {
     /// Run-time rules: check one, look up those in force.
     #[command(subcommand)]
     Rule(rule::RuleCommand),
+    /// Going back to an earlier state: plan it, verify it afterwards.
+    #[command(subcommand)]
+    Rollback(rollback::RollbackCommand),
     /// Send a transaction that was signed elsewhere.
     Submit(submit::SubmitArgs),
     /// Contracts: deploy, call, send.
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(command, json),
         Command::Why(args) => why::run(&args, json),
         Command::Rule(command) => rule::run(command, json),
+        Command::Rollback(command) => rollback::run(command, json),
         Command::Submit(args) => submit::run(&args, json),
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),

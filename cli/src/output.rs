@@ -10,6 +10,11 @@ use serde::Serialize;
 #[error("{0}")]
 pub struct FoundWrong(pub String);
 
+/// It failed, and what is to be said of it is printed already.
+#[derive(Debug, thiserror::Error)]
+#[error("see above")]
+pub struct Told;
+
 /// Prints `value` as JSON, or what `human` makes of it.
 pub fn show<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
     if json {
@@ -29,6 +34,9 @@ pub fn progress(json: bool, text: impl std::fmt::Display) {
 
 /// Prints an error with its causes and chooses the exit code.
 pub fn failure(error: &eyre::Report, json: bool) -> ExitCode {
+    if error.is::<Told>() {
+        return ExitCode::FAILURE;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     if json {
         println!("{}", serde_json::json!({ "error": causes.join(": ") }));

@@ -15,8 +15,10 @@ use eyre::{Result, WrapErr as _, bail};
 use serde::Serialize;
 
 use crate::{client::TlsArgs, output};
-pub use light::{LightClient, integer};
-pub use proof::state as prove_state;
+pub use light::{LightClient, integer, wrong};
+pub use proof::{
+    TransactionProof, next_header, proven, state as prove_state, transaction as prove_transaction,
+};
 
 /// Arguments of `concordat verify`.
 #[derive(Args)]

@@ -6,6 +6,7 @@ mod deployment;
 mod error;
 mod parameters;
 mod parts;
+mod rollback;
 mod rows;
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -17,6 +18,7 @@ pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 pub use error::ActionError;
 pub use parameters::Parameters;
 pub use parts::{Admission, BarTarget, Basis, ListKind, NewValidator, Scope};
+pub use rollback::{MAX_REVERSED, MAX_ROLLBACK_SLOTS, Reversed, Rollback, SlotChange};
 
 use crate::{
     Kind,
@@ -275,6 +277,8 @@ pub enum Action {
         /// The first height of that version; zero to take back.
         height: u64,
     },
+    /// Gives slots of contracts back what they held at an earlier height.
+    RollBack(Rollback),
 }
 
 impl Action {
@@ -316,6 +320,7 @@ impl Action {
             Action::RepealLimit { .. } => Kind::RepealLimit,
             Action::SetParameters(_) => Kind::SetParameters,
             Action::SetProtocolVersion { .. } => Kind::SetProtocolVersion,
+            Action::RollBack(_) => Kind::RollBack,
         }
     }
 
@@ -397,6 +402,7 @@ impl Action {
             Action::RepealLimit { id } => wire::encode(&vec![id.clone()]),
             Action::SetParameters(parameters) => wire::encode(parameters),
             Action::SetProtocolVersion { version, height } => wire::encode(&vec![*version, *height]),
+            Action::RollBack(rollback) => wire::encode(rollback),
         }
         .into()
     }
@@ -471,6 +477,7 @@ impl Action {
             }
             Action::RepealLimit { id } => check_limit_id(id),
             Action::SetParameters(parameters) => parameters.validate(),
+            Action::RollBack(rollback) => rollback.validate(),
             _ => Ok(()),
         }
     }

@@ -3,14 +3,14 @@
 mod text;
 mod wire;
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_types::OrgId;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     Action, Kind, Rule,
-    action::{BarTarget, Basis, ListKind, Parameters, Scope},
+    action::{BarTarget, Basis, ListKind, Parameters, Reversed, Scope},
     facts::{Attested, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
@@ -240,6 +240,26 @@ pub enum Change {
         before: Option<Upgrade>,
         /// What will be.
         after: Option<Upgrade>,
+    },
+    /// A storage slot of a contract.
+    Slot {
+        /// Of which contract.
+        contract: Address,
+        /// Which.
+        slot: U256,
+        /// The word as it is.
+        before: U256,
+        /// The word as it will be, and was.
+        after: U256,
+    },
+    /// A rollback, which the slots before it are those of.
+    RollBack {
+        /// The height after whose block the slots held what they will hold.
+        height: u64,
+        /// The root of the state after that block.
+        root: B256,
+        /// The transactions that are reversed.
+        transactions: Vec<Reversed>,
     },
 }
 

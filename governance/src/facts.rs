@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_types::{OrgId, Role, validator::ConsensusAddress};
 use serde::Serialize;
@@ -310,4 +310,6 @@ pub trait Facts {
 
     /// The highest protocol version that an organisation has said its validators know; zero if it has said nothing.
     fn announced(&mut self, organisation: &OrgId) -> Result<u64, Self::Error>;
+    /// The word that a storage slot of a contract holds.
+    fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Self::Error>;
 }

@@ -99,6 +99,8 @@ kinds! {
     DeployContract = 87, "deploy-contract";
     /// Whether deployments need such an approval.
     RequireApproval = 88, "require-approval";
+    /// Slots of contracts get back what they held at an earlier height.
+    RollBack = 90, "roll-back";
     /// The chain's parameters, from the next block on.
     SetParameters = 96, "set-parameters";
     /// The next protocol version from a height on, or that it does not come.
@@ -167,8 +169,8 @@ mod tests {
              51 bar-account, 52 lift-bar, 53 bar-node, 56 admit-regulator, 57 retire-regulator, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
              68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
              83 set-contract-administrator, 84 emergency-freeze-contract, \
-             85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval, 96 set-parameters, \
-             97 set-protocol-version"
+             85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval, \
+             90 roll-back, 96 set-parameters, 97 set-protocol-version"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Every way in which a decision is refused, with a stable code and its facts.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use concordat_types::{OrgId, Role};
 
 use crate::{
@@ -234,7 +234,9 @@ pub enum Refusal {
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
     /// Versions come one after the other.
-    #[error("protocol version {running} runs: the next is the one after it, or height 0 and {running} to stay; not {version}")]
+    #[error(
+        "protocol version {running} runs: the next is the one after it, or height 0 and {running} to stay; not {version}"
+    )]
     VersionNotNext { version: u64, running: u64 },
     /// Whoever lacks the program needs time to install it.
     #[error("the upgrade would begin at height {height}; the first at which it can is {from}")]
@@ -248,14 +250,37 @@ pub enum Refusal {
     )]
     NotReady { version: u64, ready: u64, total: u64, missing: Vec<OrgId> },
     /// It does not answer for nodes.
-    #[error("{sender} is a {role}; a registrar announces which protocol version its organisation's nodes know")]
+    #[error(
+        "{sender} is a {role}; a registrar announces which protocol version its organisation's nodes know"
+    )]
     NotRegistrar { sender: Address, role: Role },
     /// Nobody waits for it.
-    #[error("organisation {organisation} has no validator, so that nothing depends on which versions its nodes know")]
+    #[error(
+        "organisation {organisation} has no validator, so that nothing depends on which versions its nodes know"
+    )]
     NoValidators { organisation: OrgId },
     /// Every node that runs knows more.
     #[error("protocol version {running} runs already; version {version} is past")]
     VersionPast { version: u64, running: u64 },
+    /// It was planned from another state.
+    #[error(
+        "slot {slot:#x} of contract {contract} holds {have:#x}, but the rollback was planned for {planned:#x}: \
+         something later depends on it; plan anew"
+    )]
+    SlotMoved { contract: Address, slot: U256, have: U256, planned: U256 },
+    /// There is nothing to go back from.
+    #[error(
+        "the rollback is to the state after height {to}, and this is height {height}: name an earlier one"
+    )]
+    RollbackNotPast { to: u64, height: u64 },
+    /// What the chain itself keeps is changed by the kinds of proposals for it.
+    #[error(
+        "{contract} is a contract of the chain itself, which is not rolled back: propose what undoes its change"
+    )]
+    RollbackOfChain { contract: Address },
+    /// No such block yet.
+    #[error("transaction {hash} would be of block {at}, and this is height {height}: plan anew")]
+    ReversedToCome { hash: B256, at: u64, height: u64 },
 }
 
 fn list<T: ToString>(named: &[T]) -> String {
@@ -339,6 +364,10 @@ impl Refusal {
             Self::NotRegistrar { .. } => 114,
             Self::NoValidators { .. } => 115,
             Self::VersionPast { .. } => 116,
+            Self::SlotMoved { .. } => 100,
+            Self::RollbackNotPast { .. } => 101,
+            Self::RollbackOfChain { .. } => 102,
+            Self::ReversedToCome { .. } => 103,
         }
     }
 }

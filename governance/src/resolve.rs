@@ -15,6 +15,7 @@ mod organisations;
 mod parameters;
 mod policies;
 mod regulators;
+mod rollbacks;
 mod validators;
 
 use std::collections::BTreeSet;
@@ -23,7 +24,8 @@ use alloy_primitives::Address;
 pub(crate) use deployments::{check_proposer, objection};
 
 use crate::{
-    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError, effect::Change,
+    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError,
+    effect::Change,
     facts::{Ability, Upgrade},
     quorum::Quorum,
 };
@@ -100,6 +102,7 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::SetProtocolVersion { version, height } => {
             parameters::schedule(Upgrade { version: *version, height: *height }, facts)
         }
+        Action::RollBack(rollback) => rollbacks::roll_back(rollback, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

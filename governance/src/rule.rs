@@ -127,6 +127,8 @@ impl Rule {
             Kind::FreezeContract => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeContract => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::SetLimit | Kind::RepealLimit => Self { timelock_blocks: 10, ..rule },
+            // What was final is undone: time to look, and for a regulator to step in.
+            Kind::RollBack => Self { timelock_blocks: 10, veto: true, ..rule },
             Kind::FreezeAccount => Self { participation: HALF, approval: HALF, ..rule },
             Kind::UnfreezeAccount => Self { participation: HALF, approval: HALF, veto: true, ..rule },
             Kind::SetParameters | Kind::SetProtocolVersion => Self { timelock_blocks: 10, ..rule },

@@ -187,6 +187,24 @@ interface IGovernance {
         /// The first height of the next one; 0 if none is to come.
         uint64 height;
     }
+    /// @notice A rollback that was executed; all zero where there was none.
+    struct Rollback {
+        /// The height at which it was executed: the header of this height carries the state root before it, the next
+        /// header the one after it.
+        uint64 executed;
+        /// The height after whose block the slots held what they hold since.
+        uint64 height;
+        /// The root of the state after that block.
+        bytes32 root;
+        /// How many storage slots it changed.
+        uint64 slots;
+        /// SHA-256 of the RLP of these slots, as they stand in the proposal's payload.
+        bytes32 slotsDigest;
+        /// The transactions that are reversed.
+        bytes32[] transactions;
+        /// The heights of their blocks, in the same order.
+        uint64[] heights;
+    }
 
     /// @notice A proposal was made. The digest is that of its effect as it would be now.
     event ProposalOpened(uint64 indexed id, uint8 indexed kind, address indexed proposer, bytes32 digest, uint64 closes);
@@ -241,6 +259,10 @@ interface IGovernance {
     event DeploymentApproved(bytes32 indexed code, address indexed deployer, uint64 until, uint64 indexed proposalId);
     /// @notice From the next transaction on, deployments need such an approval, or no longer do.
     event ApprovalRuleChanged(bool required, uint64 indexed proposalId);
+    /// @notice So many storage slots hold again what they held after the block of this height, whose state has this root.
+    event StateRolledBack(uint64 indexed proposalId, uint64 height, bytes32 root, uint64 slots);
+    /// @notice What a transaction wrote is undone. Its receipt stays: it tells what was.
+    event TransactionReversed(bytes32 indexed hash, uint64 height, uint64 indexed proposalId);
 
     /// @notice From the next block on, the chain has these parameters.
     event ParametersChanged(uint64 blockMaxBytes, uint64 blockGasLimit, uint64 emptyBlockIntervalMs, uint64 clockPrecisionMs, uint64 messageDelayMs, uint64 indexed proposalId);
@@ -329,6 +351,9 @@ interface IGovernance {
 
     /// @notice The freeze of an account's identity. Tokens may ask for it before they credit one.
     function freeze(address account) external view returns (Freeze memory);
+
+    /// @notice The rollback that a proposal was executed as.
+    function rollback(uint64 id) external view returns (Rollback memory);
 
     /// @notice The version of this interface.
     function version() external view returns (uint64);

@@ -6,6 +6,7 @@ use concordat_types::{
 };
 
 use crate::{
+    access::TxAccess,
     contracts,
     env::{BlockEnv, EnvError, TxRules},
     error::{ExecError, TxInvalid},
@@ -44,6 +45,8 @@ pub struct BlockExecutor<R: StateReader> {
     machine: ChainEvm<R>,
     receipts: Vec<Receipt>,
     gas_used: u64,
+    /// What each transaction did to slots, where that is asked for.
+    watched: Option<Vec<TxAccess>>,
 }
 
 impl<R: StateReader> BlockExecutor<R> {
@@ -57,7 +60,18 @@ impl<R: StateReader> BlockExecutor<R> {
             env,
             receipts: Vec::new(),
             gas_used: 0,
+            watched: None,
         })
+    }
+
+    /// The same, where it is noted what transactions that succeed do to slots.
+    pub(crate) fn watched(self) -> Self {
+        Self { watched: Some(Vec::new()), ..self }
+    }
+
+    /// What was noted since this was last asked.
+    pub(crate) fn take_access(&mut self) -> Vec<TxAccess> {
+        self.watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Executes the next transaction, or refuses it with a receipt. On [`ExecError::Invalid`] nothing has
@@ -125,6 +139,7 @@ impl<R: StateReader> BlockExecutor<R> {
         let result = self.machine.run(evm::tx_env(tx), asker, bound.clone());
         let state = self.machine.finalize();
         let height = self.env.height;
+        let mut noted = self.watched.is_some().then(|| TxAccess::of(&state));
         let overlay = self.overlay();
         let mut run = match result {
             Ok(result) => Run::from(result),
@@ -142,7 +157,8 @@ impl<R: StateReader> BlockExecutor<R> {
             RunStatus::Success => {
                 let made = contracts::made(&state);
                 overlay.commit(state)?;
-                overlay.apply_staged()?;
+                let restored = overlay.apply_staged()?;
+                noted.iter_mut().for_each(|noted| noted.slots.extend(&restored));
                 // Who enrols makes no contract.
                 let approved = approval(overlay, tx, signer.as_ref(), run.created, height)?;
                 let rows = signer.map(|signer| contracts::rows_of(made, &signer, height, approved));
@@ -159,6 +175,7 @@ impl<R: StateReader> BlockExecutor<R> {
                 overlay.commit(state)?;
             }
         }
+        self.note(noted.filter(|_| run.status == RunStatus::Success));
         Ok(receipt(tx, run))
     }
 
@@ -186,6 +203,12 @@ impl<R: StateReader> BlockExecutor<R> {
     fn next(&mut self) -> Result<InForce, ExecError> {
         let (params, height) = (self.env.params, self.env.height.saturating_add(1));
         Ok(parameters::at(self.overlay(), &params, height)?)
+    }
+    /// Whoever had no success did nothing to slots.
+    fn note(&mut self, noted: Option<TxAccess>) {
+        if let Some(watched) = &mut self.watched {
+            watched.extend(noted);
+        }
     }
 
     fn changed_validators(&mut self) -> Result<Option<ValidatorSet>, ExecError> {

@@ -22,6 +22,7 @@
 //! in the order of a hash map that leaves this crate.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod access;
 mod account;
 mod admission;
 mod call;
@@ -43,6 +44,7 @@ mod system;
 mod trace;
 mod validity;
 
+pub use access::{SlotAccess, TxAccess, block_access};
 pub use account::{AccountState, account_state, code, storage};
 pub use admission::{Admission, admission};
 pub use call::{

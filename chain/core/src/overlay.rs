@@ -13,7 +13,8 @@ use std::{
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{
-    Address, B256, Bytes, ChainParams, ChangeSet, ReadError, StateKey, StateReader, U256, validator::ConsensusAddress,
+    Address, B256, Bytes, ChainParams, ChangeSet, ReadError, StateKey, StateReader, U256,
+    validator::ConsensusAddress,
 };
 use revm::{
     Database,
@@ -24,6 +25,7 @@ use revm::{
 };
 
 use crate::{
+    access::SlotAccess,
     account::{self, AccountState},
     contracts::{self, Contract},
     env::BlockEnv,
@@ -31,7 +33,7 @@ use crate::{
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, Write, params_unknown, signers_unknown},
+    system::{Effects, RowKey, Rows, SlotWrite, Write, params_unknown, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -209,10 +211,12 @@ impl<R: StateReader> Overlay<R> {
         self.staged = None;
     }
 
-    /// Applies what the running transaction has staged.
-    pub(crate) fn apply_staged(&mut self) -> Result<(), ReadError> {
-        let Some(effects) = self.staged.take() else { return Ok(()) };
+    /// Applies what the running transaction has staged; the slots of contracts that it changes.
+    pub(crate) fn apply_staged(&mut self) -> Result<Vec<SlotAccess>, ReadError> {
+        let Some(effects) = self.staged.take() else { return Ok(Vec::new()) };
         self.write_rows(effects.writes)?;
+        let restored =
+            effects.slots.into_iter().map(|write| self.write_slot(write)).collect::<Result<_, _>>()?;
         self.events.extend(effects.events);
         // Any row may bear on anyone's standing, on the policies and on the rules, and such transactions are rare.
         self.standings.clear();
@@ -221,7 +225,15 @@ impl<R: StateReader> Overlay<R> {
         self.policies = None;
         self.limits = None;
         self.approval_required = None;
-        Ok(())
+        Ok(restored)
+    }
+
+    /// Writes a slot as a contract would have, so that the state, its root and its history hold it.
+    fn write_slot(&mut self, (contract, slot, after): SlotWrite) -> Result<SlotAccess, ReadError> {
+        let before = self.word(contract, slot)?;
+        let storage = &mut self.cached(contract)?.storage;
+        storage.entry(slot).or_insert(Tracked::unchanged(before)).now = after;
+        Ok(SlotAccess { contract, slot, before, after })
     }
 
     /// Writes the rows of contracts that the transaction which just succeeded has made.
@@ -380,6 +392,10 @@ impl<R: StateReader> Rows for Overlay<R> {
 
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
         Ok(self.account(address)?.code_hash)
+    }
+
+    fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
+        self.storage(address, slot).map_err(|StateFailure(error)| error)
     }
 
     fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError> {

@@ -187,6 +187,16 @@ pub enum StoreError {
         /// The height at which the limit was passed.
         reached: u64,
     },
+    /// More has changed than the caller wants to look through.
+    #[error(
+        "more than {cap} keys of the state changed by height {reached}: ask for a shorter range, or a later height"
+    )]
+    TooManyChanges {
+        /// The caller's limit.
+        cap: usize,
+        /// The height at which the limit was passed.
+        reached: u64,
+    },
     /// A state read failed.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -18,6 +18,7 @@ mod consensus;
 mod db;
 mod error;
 mod logs;
+mod past;
 mod proof;
 mod prune;
 mod read;

@@ -14,13 +14,13 @@ use super::{Done, SenderArgs};
 use crate::{output, rule};
 pub(crate) use args::PolicyArgs;
 pub(super) use args::document;
-use parameters::{ParametersArgs, VersionArgs};
 use args::{
     AdministratorArgs, AdmitArgs, AttributesArgs, AuthoritiesArgs, BarArgs, BarNodeArgs, ContractArgs,
     DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs, KeyOfVotesArgs, LiftArgs,
     LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs, Proposable, RecoverArgs,
-    RegulatorArgs, RequireArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
+    RegulatorArgs, RequireArgs, RollBackArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
 };
+use parameters::{ParametersArgs, VersionArgs};
 
 /// Subcommands of `concordat gov propose`.
 #[derive(Subcommand)]
@@ -95,6 +95,8 @@ pub enum ProposeCommand {
     SetParameters(Proposing<ParametersArgs>),
     /// The next protocol version from a height on, or that it does not come (`concordat gov announce-version`).
     SetProtocolVersion(Proposing<VersionArgs>),
+    /// Slots of contracts get back what they held at an earlier height, by a plan (`concordat rollback plan`).
+    RollBack(Proposing<RollBackArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -184,6 +186,7 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::RepealLimit(args) => submit(&args.sender, &Action::RepealLimit { id: args.what.id }, json),
         Command::SetParameters(args) => args.propose(json),
         Command::SetProtocolVersion(args) => args.propose(json),
+        Command::RollBack(args) => args.propose(json),
     }
 }
 

@@ -83,7 +83,7 @@ fn signed_root(
 }
 
 /// The header after block `height`, which signs its state and its results. It may still have to come.
-fn next_header(client: &mut LightClient, height: u64) -> Result<Header> {
+pub fn next_header(client: &mut LightClient, height: u64) -> Result<Header> {
     let until = Instant::now() + NEXT_HEADER_PATIENCE;
     while client.newest_height()? <= height {
         if Instant::now() > until {
@@ -92,6 +92,11 @@ fn next_header(client: &mut LightClient, height: u64) -> Result<Header> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(client.header_at(height + 1)?.header)
+}
+
+/// Whether protobuf bytes prove to a root that a key has a value, or none where that is empty.
+pub fn proven(bytes: &[u8], root: B256, key: &StateKey, value: &[u8]) -> bool {
+    CommitmentProof::decode(bytes).is_ok_and(|proof| holds(&proof, root.as_slice(), key, value))
 }
 
 fn holds(proof: &CommitmentProof, root: &[u8], key: &StateKey, value: &[u8]) -> bool {

@@ -1,9 +1,12 @@
 //! Why bytes are no action.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, U256};
 use concordat_types::genesis::ParamError;
 
-use super::{MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS, MAX_REVIEWERS};
+use super::{
+    MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS, MAX_REVERSED,
+    MAX_REVIEWERS, MAX_ROLLBACK_SLOTS,
+};
 use crate::{Kind, committee::MAX_WEIGHT, regulator::MAX_COVERED, rule::RuleError};
 
 /// Why bytes are no action.
@@ -128,4 +131,42 @@ pub enum ActionError {
     /// A parameter out of its range.
     #[error(transparent)]
     Parameter(#[from] ParamError),
+    /// Slots too many, or none.
+    #[error("the rollback restores {have} slots; 1 to {MAX_ROLLBACK_SLOTS} are allowed: make several")]
+    Slots {
+        /// How many there were.
+        have: usize,
+    },
+    /// More transactions than one proposal may name.
+    #[error("the rollback reverses {have} transactions, more than the {MAX_REVERSED} allowed: make several")]
+    ReversedTransactions {
+        /// How many there were.
+        have: usize,
+    },
+    /// A rollback that could be told in another order.
+    #[error("the {what} of the rollback must be in the order of {order}, each once")]
+    UnorderedRollback {
+        /// Which list.
+        what: &'static str,
+        /// In which order it has to be.
+        order: &'static str,
+    },
+    /// A slot that would not change.
+    #[error("slot {slot:#x} of contract {contract} would stay as it is: leave it out")]
+    SlotStays {
+        /// Whose.
+        contract: Address,
+        /// Which.
+        slot: U256,
+    },
+    /// A transaction that the state to go back to includes.
+    #[error("transaction {hash} is of block {at}: the state after height {height} does not lack it")]
+    ReversedTooOld {
+        /// Which.
+        hash: B256,
+        /// The height of its block.
+        at: u64,
+        /// The height of the state to go back to.
+        height: u64,
+    },
 }

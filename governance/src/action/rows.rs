@@ -113,6 +113,7 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             let [version, height] = *row::<Vec<u64>>(payload)?.as_slice() else { return None };
             Action::SetProtocolVersion { version, height }
         }
+        Kind::RollBack => Action::RollBack(row(payload)?),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alloy_primitives::U256;
 use concordat_types::{ChainParams, MAX_TX_GAS, Role};
 
 use super::*;
@@ -37,6 +38,23 @@ fn deployment() -> Deployment {
         deployer: account,
         reviewers: vec![account],
         until: 500,
+    }
+}
+
+pub(crate) fn rollback() -> Rollback {
+    let (hash, contract) = (B256::repeat_byte(3), Address::repeat_byte(7));
+    let slot = |slot: u64, before: u64, after: u64| SlotChange {
+        contract,
+        slot: U256::from(slot),
+        before: U256::from(before),
+        after: U256::from(after),
+    };
+    Rollback {
+        basis: basis(),
+        height: 500,
+        root: hash,
+        transactions: vec![Reversed { height: 501, hash }],
+        slots: vec![slot(0, 2, 5), slot(256, 0, 7)],
     }
 }
 
@@ -154,6 +172,12 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
             format!("f897{key_hex}{key_hex}84736f6c63e1{key_hex}{account_hex}d5{account_hex}8201f4"),
         ),
         (Action::RequireApproval { required: true }, "c101".into()),
+        (
+            Action::RollBack(rollback()),
+            format!(
+                "f8a9{basis_hex}8201f4{key_hex}e5e48201f5{key_hex}f4d8{account_hex}800205da{account_hex}8201008007"
+            ),
+        ),
         (
             Action::SetParameters(Parameters::of(&ChainParams::default())),
             "d2834000008411e1a3008227108201f4821388".into(),
@@ -492,4 +516,54 @@ fn an_upgrade_names_a_version_and_a_height_and_nothing_else() {
         let decoded = Action::decode(Kind::SetProtocolVersion, &hex::decode(payload).unwrap());
         assert_eq!(decoded, Err(ActionError::Malformed(Kind::SetProtocolVersion)), "{payload}");
     }
+}
+
+#[test]
+fn a_rollback_tells_each_slot_and_transaction_once_and_in_order() {
+    let with = |change: &dyn Fn(&mut Rollback)| {
+        let mut rollback = rollback();
+        change(&mut rollback);
+        Action::RollBack(rollback)
+    };
+    assert_eq!(refused(with(&|it| it.slots.clear())), ActionError::Slots { have: 0 });
+    let many = with(&|it| it.slots = vec![it.slots[0]; 257]);
+    assert_eq!(refused(many), ActionError::Slots { have: 257 });
+    let unordered = |what, order| ActionError::UnorderedRollback { what, order };
+    let backwards = with(&|it| it.slots.reverse());
+    let same = with(&|it| it.slots[1] = it.slots[0]);
+    for action in [backwards, same] {
+        assert_eq!(refused(action), unordered("slots", "contracts and slots"));
+    }
+    let twice = with(&|it| it.transactions = vec![it.transactions[0]; 2]);
+    assert_eq!(refused(twice), unordered("transactions", "heights and hashes"));
+    let stays = refused(with(&|it| it.slots[1].after = it.slots[1].before));
+    let contract = Address::repeat_byte(7);
+    assert_eq!(stays, ActionError::SlotStays { contract, slot: U256::from(256) });
+    assert!(stays.to_string().starts_with("slot 0x100 of contract 0x0707"), "{stays}");
+    let old = refused(with(&|it| it.transactions[0].height = 500));
+    assert_eq!(old, ActionError::ReversedTooOld { hash: B256::repeat_byte(3), at: 500, height: 500 });
+    let reversed = |height| Reversed { height, hash: B256::ZERO };
+    let many = with(&|it| it.transactions = (501..566).map(reversed).collect());
+    assert_eq!(refused(many), ActionError::ReversedTransactions { have: 65 });
+    let silent = with(&|it| it.basis.reference = String::new());
+    assert_eq!(refused(silent), ActionError::Text("the reference"));
+}
+
+#[test]
+fn the_longest_rollback_is_a_payload() {
+    let slot = |slot: u64| SlotChange {
+        contract: Address::repeat_byte(7),
+        slot: U256::MAX - U256::from(255 - slot),
+        before: U256::MAX,
+        after: U256::MAX - U256::ONE,
+    };
+    let longest = Action::RollBack(Rollback { slots: (0..256).map(slot).collect(), ..rollback() });
+    assert_eq!(Action::decode(Kind::RollBack, &longest.encode()), Ok(longest));
+}
+
+#[test]
+fn a_rollbacks_slots_have_a_digest() {
+    let digest = "0xf13ea8af07017623614ba8556a99b8146d762893c5814bc64b360b0f7c68369f";
+    assert_eq!(rollback().slots_digest().to_string(), digest);
+    assert_eq!(rollback().contracts(), [Address::repeat_byte(7)]);
 }

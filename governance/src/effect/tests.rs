@@ -6,7 +6,7 @@ use concordat_types::Role;
 
 use super::*;
 use crate::{
-    action::{Attributes, Parameters, Property},
+    action::{Attributes, Parameters, Property, Reversed},
     facts::{Membership, Upgrade},
 };
 
@@ -571,4 +571,48 @@ fn people_and_machines_read_which_parameters_and_which_version_are_to_come() {
     assert_eq!(json[0]["changes"][0]["after"]["block_gas_limit"], 60_000_000);
     assert_eq!(json[1]["changes"][0]["what"], "protocol");
     assert_eq!(json[1]["changes"][0]["after"]["height"], 500);
+}
+
+fn rollback_effect() -> Effect {
+    let (contract, root) = (Address::repeat_byte(6), B256::repeat_byte(3));
+    let (slot, before, after) = (U256::from(258), U256::from(2), U256::ZERO);
+    let transactions = vec![Reversed { height: 501, hash: B256::repeat_byte(4) }];
+    Effect {
+        kind: Kind::RollBack,
+        action: B256::repeat_byte(9),
+        changes: vec![
+            Change::Slot { contract, slot, before, after },
+            Change::RollBack { height: 500, root, transactions },
+        ],
+        quorum: None,
+    }
+}
+
+#[test]
+fn the_bytes_of_rollbacks_are_golden_and_have_one_form() {
+    let effect = rollback_effect();
+    check_form(&effect);
+    let key = format!("b4{}{}0102", "06".repeat(20), "00".repeat(30));
+    let transactions = format!("e5e48201f5a0{}", "04".repeat(32));
+    let back = format!("b84cf84a8201f4a0{}{transactions}", "03".repeat(32));
+    let changes = format!("f83c1e{key}82c10282c180f8511f8080{back}");
+    assert_eq!(hex::encode(effect.encode()), format!("f8b7015aa0{}f891{changes}c0", "09".repeat(32)));
+}
+
+#[test]
+fn people_and_machines_read_what_is_rolled_back() {
+    let effect = rollback_effect();
+    let (contract, hash) = ("06".repeat(20), "04".repeat(32));
+    let text = effect.to_string();
+    for line in [
+        format!("  slot 0x102 of contract 0x{contract}\n    - 0x2\n    + 0x0\n"),
+        "  back to the state after height 500, root 0x0303".to_owned(),
+        format!("\n    - transaction 0x{hash} of block 501 is reversed\n"),
+    ] {
+        assert!(text.contains(&line), "{line:?} is not in:\n{text}");
+    }
+    let json = serde_json::to_value(&effect).unwrap();
+    assert_eq!((&json["changes"][0]["what"], &json["changes"][0]["after"]), (&"slot".into(), &"0x0".into()));
+    assert_eq!(json["changes"][1]["what"], "roll-back");
+    assert_eq!(json["changes"][1]["transactions"][0]["height"], 501);
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
-    action::{Attributes, Basis, ListKind, Parameters, Property},
+    action::{Attributes, Basis, ListKind, Parameters, Property, Reversed},
     facts::{Attested, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
@@ -89,6 +89,16 @@ impl Display for Change {
             Change::Protocol { running, before, after } => {
                 let what = format!("what follows protocol version {running}");
                 sides(f, &what, before.as_ref(), after.as_ref())
+            }
+            Change::Slot { contract, slot, before, after } => {
+                let (before, after) = (format!("{before:#x}"), format!("{after:#x}"));
+                sides(f, &format!("slot {slot:#x} of contract {contract}"), Some(&before), Some(&after))
+            }
+            Change::RollBack { height, root, transactions } => {
+                write!(f, "  back to the state after height {height}, root {root}")?;
+                transactions.iter().try_for_each(|Reversed { height, hash }| {
+                    write!(f, "\n    - transaction {hash} of block {height} is reversed")
+                })
             }
         }
     }

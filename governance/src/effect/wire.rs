@@ -3,14 +3,14 @@
 //! `[version, kind, action, [[what, key, before, after], …], quorum]`, RLP, where `before` and `after` are the RLP
 //! of a record or empty, and `quorum` lists six numbers or none.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_types::Role;
 
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
-    action::{Attributes, BarTarget, Basis, ListKind, Scope, is_policy_id},
+    action::{Attributes, BarTarget, Basis, ListKind, Reversed, Scope, is_policy_id},
     facts::{Attested, KeyFacts, Membership, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::{MandateRow, RegulatorFacts},
@@ -39,6 +39,8 @@ const APPROVAL: u8 = 12;
 const APPROVAL_RULE: u8 = 13;
 const PARAMETERS: u8 = 32;
 const PROTOCOL: u8 = 33;
+const SLOT: u8 = 30;
+const ROLL_BACK: u8 = 31;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -154,6 +156,14 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Protocol { running, before, after } => {
             row(PROTOCOL, &running.to_be_bytes(), maybe(before, Upgrade::clone), maybe(after, Upgrade::clone))
         }
+        Change::Slot { contract, slot, before, after } => {
+            let key = [contract.as_slice(), &slot.to_be_bytes::<32>()].concat();
+            row(SLOT, &key, wire::encode(&vec![*before]), wire::encode(&vec![*after]))
+        }
+        Change::RollBack { height, root, transactions } => {
+            let (height, root, transactions) = (*height, *root, transactions.clone());
+            row(ROLL_BACK, &[], Vec::new(), wire::encode(&RollBackRow { height, root, transactions }))
+        }
     }
 }
 
@@ -256,6 +266,19 @@ fn change(row: &ChangeRow) -> Option<Change> {
             before: read(before, Some)?,
             after: read(after, Some)?,
         },
+        SLOT => {
+            let (contract, slot) = key.split_at_checked(20)?;
+            Change::Slot {
+                contract: Address::try_from(contract).ok()?,
+                slot: B256::try_from(slot).ok()?.into(),
+                before: only::<U256>(wire::decode(before)?)?,
+                after: only::<U256>(wire::decode(after)?)?,
+            }
+        }
+        ROLL_BACK if key.is_empty() && before.is_empty() => {
+            let RollBackRow { height, root, transactions } = wire::decode(after)?;
+            Change::RollBack { height, root, transactions }
+        }
         _ => return None,
     })
 }
@@ -501,4 +524,11 @@ fn limit_row(limit: &Bytes) -> LimitRow {
 
 fn limit(row: LimitRow) -> Option<Bytes> {
     Some(row.limit)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RollBackRow {
+    height: u64,
+    root: B256,
+    transactions: Vec<Reversed>,
 }

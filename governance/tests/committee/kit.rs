@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
 };
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
     action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Parameters, Scope},
@@ -67,6 +67,10 @@ pub struct World {
     pub running: u64,
     pub upgrade: Option<Upgrade>,
     pub announced: BTreeMap<OrgId, u64>,
+    /// The words of contracts' slots that are not zero.
+    pub storage: BTreeMap<(Address, U256), U256>,
+    /// To which heights contracts went back.
+    pub rollbacks: Vec<u64>,
     pub proposals: Vec<(Proposal, Action)>,
 }
 
@@ -510,6 +514,10 @@ impl World {
                 Change::Protocol { running, after, .. } => {
                     (self.running, self.upgrade) = (running, after);
                 }
+                Change::Slot { contract, slot, after, .. } => {
+                    self.storage.insert((contract, slot), after);
+                }
+                Change::RollBack { height, .. } => self.rollbacks.push(height),
             }
         }
     }
@@ -754,5 +762,8 @@ impl Facts for World {
 
     fn announced(&mut self, organisation: &OrgId) -> Result<u64, Infallible> {
         Ok(self.announced.get(organisation).copied().unwrap_or_default())
+    }
+    fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Infallible> {
+        Ok(self.storage.get(&(contract, slot)).copied().unwrap_or_default())
     }
 }

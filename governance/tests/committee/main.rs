@@ -15,3 +15,4 @@ mod parameters;
 mod policies;
 mod regulators;
 mod resolve;
+mod rollbacks;

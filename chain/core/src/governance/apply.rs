@@ -4,7 +4,7 @@ use alloy_primitives::LogData;
 use alloy_sol_types::SolEvent as _;
 use concordat_governance::{
     Action, Committee, Effect, Member,
-    action::{BarTarget, Basis},
+    action::{BarTarget, Basis, Reversed},
     effect::{Change, End, Freeze, Halt, Listed, Seat},
     facts::{Attested, Bound, Frozen, Membership, OrganisationFacts, ValidatorFacts},
     regulator::{Power, RegulatorFacts},
@@ -17,7 +17,7 @@ use super::{
     abi::IGovernance as abi,
     facts::ChainFacts,
     parameters::{self, Schedule},
-    records::{AccountFreeze, RegulatorRecord},
+    records::{AccountFreeze, RegulatorRecord, RollbackRecord},
     tables,
 };
 use crate::{
@@ -123,6 +123,11 @@ impl<R: Rows> Applier<'_, R> {
                 parameters::schedule(schedule, self.proposal, self.effects);
                 Ok(())
             }
+            Change::Slot { contract, slot, after, .. } => {
+                self.effects.slots.push((*contract, *slot, *after));
+                Ok(())
+            }
+            Change::RollBack { .. } => self.rollback(),
         }
     }
 
@@ -367,6 +372,7 @@ impl<R: Rows> Applier<'_, R> {
         self.effects.writes.extend(effects.writes);
         self.effects.logs.extend(effects.logs);
         self.effects.events.extend(effects.events);
+        self.effects.slots.extend(effects.slots);
     }
 
     /// Policies bind from the next transaction on. The effect was resolved from this very set.
@@ -394,6 +400,24 @@ impl<R: Rows> Applier<'_, R> {
         let (added, removed) = (after.accounts.clone(), before.accounts.clone());
         let log = abi::DeployListChanged { kind: kind.code(), added, removed, proposalId: self.proposal };
         self.effects.logs.push(log.encode_log_data());
+        Ok(())
+    }
+
+    /// What was rolled back, and for good. The words of the slots stand in the proposal's payload.
+    fn rollback(&mut self) -> Result<(), SystemError> {
+        let Action::RollBack(rollback) = self.action else {
+            return Err(corrupt("the action of a rollback").into());
+        };
+        let record = RollbackRecord::of(rollback, self.height);
+        let proposal = self.proposal;
+        self.write(tables::rollback_key(proposal), Some(record.to_row()));
+        let RollbackRecord { height, root, slots, .. } = record;
+        let log = abi::StateRolledBack { proposalId: proposal, height, root, slots };
+        self.effects.logs.push(log.encode_log_data());
+        for Reversed { height, hash } in &rollback.transactions {
+            let log = abi::TransactionReversed { hash: *hash, height: *height, proposalId: proposal };
+            self.effects.logs.push(log.encode_log_data());
+        }
         Ok(())
     }
 

@@ -95,6 +95,7 @@ fn view<R: Rows>(asked: Calls, facts: &mut ChainFacts<'_, R>) -> Result<Vec<u8>,
         Calls::parameters(_) => views::parameters(facts),
         Calls::protocol(_) => views::protocol(facts),
         Calls::announcedVersion(asked) => views::announced_version(facts, &asked.organisation),
+        Calls::rollback(asked) => views::rollback(facts, asked.id),
         Calls::version(_) => Ok(VERSION.abi_encode()),
         _ => Err(malformed()),
     }

@@ -13,7 +13,9 @@ use concordat_governance::{
 };
 use concordat_permissions::{PolicyId, Principal};
 use concordat_pki_verify::Purpose;
-use concordat_types::{Address, B256, Bytes, OrgId, Role, receipt::Outcome, validator::ConsensusAddress};
+use concordat_types::{
+    Address, B256, Bytes, OrgId, Role, U256, receipt::Outcome, validator::ConsensusAddress,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{parameters, tables};
@@ -404,5 +406,10 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
     fn announced(&mut self, organisation: &OrgId) -> Result<u64, SystemError> {
         self.charge_rows(1)?;
         Ok(parameters::announced(self.rows, organisation)?)
+    }
+    fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, SystemError> {
+        // A slot costs what a row does: a cold `SLOAD`.
+        self.charge_rows(1)?;
+        Ok(self.rows.word(contract, slot)?)
     }
 }

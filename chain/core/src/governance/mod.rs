@@ -23,16 +23,27 @@ mod views;
 
 use alloy_sol_types::SolError as _;
 use concordat_governance::{Refusal, ResolveError};
+use concordat_types::StateKey;
 
 pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
 pub(crate) use facts::validator_facts;
 pub use parameters::{InForce, in_force};
-pub use records::{AccountFreeze, RegulatorRecord};
+pub use records::{AccountFreeze, RegulatorRecord, RollbackRecord};
 
 use crate::system::SystemError;
 
 use abi::IGovernance;
+
+/// Where the state keeps a proposal's payload, for whoever has it proven.
+pub fn payload_state_key(proposal: u64) -> StateKey {
+    tables::payload_key(proposal).state_key()
+}
+
+/// Where the state keeps what a proposal rolled back, for whoever has it proven.
+pub fn rollback_state_key(proposal: u64) -> StateKey {
+    tables::rollback_key(proposal).state_key()
+}
 
 /// A refusal as the contract tells it.
 fn revert(refusal: &Refusal) -> SystemError {

@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_governance::{
     Committee, Proposal, Rule,
-    action::{Basis, Scope},
+    action::{Basis, Reversed, Rollback, Scope},
     facts::Frozen,
     regulator::{Consent, Mandate, RegulatorFacts},
 };
@@ -109,6 +109,52 @@ impl Record for RegulatorIndex {
     }
 }
 
+/// A rollback that was executed.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct RollbackRecord {
+    /// The height after whose block the slots held what they hold since.
+    pub height: u64,
+    /// The root of the state after that block.
+    pub root: B256,
+    /// The height at which it was executed. The header of this height carries the root before it.
+    pub executed: u64,
+    /// How many slots it changed.
+    pub slots: u64,
+    /// SHA-256 of their RLP, as they stand in the proposal's payload.
+    pub slots_digest: B256,
+    /// The transactions that are reversed.
+    pub transactions: Vec<Reversed>,
+}
+
+impl RollbackRecord {
+    /// What is kept of a rollback that is executed at a height.
+    pub fn of(rollback: &Rollback, executed: u64) -> Self {
+        Self {
+            height: rollback.height,
+            root: rollback.root,
+            executed,
+            slots: u64::try_from(rollback.slots.len()).unwrap_or(u64::MAX),
+            slots_digest: rollback.slots_digest(),
+            transactions: rollback.transactions.clone(),
+        }
+    }
+
+    /// The bytes that the state keeps.
+    pub fn encode(&self) -> Bytes {
+        alloy_rlp::encode(self).into()
+    }
+}
+
+impl Record for RollbackRecord {
+    fn to_row(&self) -> Bytes {
+        self.encode()
+    }
+
+    fn from_row(bytes: &[u8]) -> Option<Self> {
+        alloy_rlp::decode_exact(bytes).ok()
+    }
+}
+
 macro_rules! own_records {
     ($($record:ty),*) => { $(
         impl Record for $record {
@@ -161,5 +207,17 @@ mod tests {
         assert_eq!(RegulatorIndex::from_row(&index.to_row()), Some(index));
         let reversed = hex::decode(format!("ea{two}{one}")).unwrap();
         assert_eq!(RegulatorIndex::from_row(&reversed), None);
+    }
+    #[test]
+    fn rollbacks_are_golden() {
+        let (root, hash) = (B256::repeat_byte(3), B256::repeat_byte(4));
+        let transactions = vec![Reversed { height: 501, hash }];
+        let record =
+            RollbackRecord { height: 500, root, executed: 600, slots: 2, slots_digest: hash, transactions };
+        let (root, hash) = (format!("a0{}", "03".repeat(32)), format!("a0{}", "04".repeat(32)));
+        let golden = format!("f86f8201f4{root}82025802{hash}e5e48201f5{hash}");
+        assert_eq!(hex::encode(record.to_row()), golden);
+        assert_eq!(RollbackRecord::from_row(&record.to_row()), Some(record));
+        assert_eq!(RollbackRecord::from_row(&[0xc0]), None);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use concordat_governance::{Committee, Kind, Proposal, Rule, regulator::Consent};
 use concordat_types::{Address, Bytes, OrgId, ReadError};
 
-use super::records::{AccountFreeze, RegulatorIndex, RegulatorRecord};
+use super::records::{AccountFreeze, RegulatorIndex, RegulatorRecord, RollbackRecord};
 use crate::{
     account::corrupt,
     identity::tables::{read, required},
@@ -24,6 +24,7 @@ const REGULATORS: u8 = 0x27;
 const PARAMETERS: u8 = 0x28;
 const ANNOUNCED: u8 = 0x29;
 const PROTOCOL: u8 = 0x2a;
+const ROLLBACKS: u8 = 0x49;
 
 /// Key of the committee's row.
 pub(crate) fn committee_key() -> RowKey {
@@ -146,6 +147,16 @@ pub(crate) fn consent(rows: &mut impl Rows, proposal: u64) -> Result<Option<Cons
     read(rows, &consent_key(proposal))
 }
 
+/// Key of the row of a rollback.
+pub(crate) fn rollback_key(proposal: u64) -> RowKey {
+    RowKey::new(ROLLBACKS, &proposal.to_be_bytes())
+}
+
+/// The rollback that a proposal was executed as.
+pub(crate) fn rollback(rows: &mut impl Rows, proposal: u64) -> Result<Option<RollbackRecord>, ReadError> {
+    read(rows, &rollback_key(proposal))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +166,9 @@ mod tests {
         let keys = [regulator_key(Address::repeat_byte(1)), regulator_index_key(), consent_key(258)];
         let golden = [format!("27/{}", "01".repeat(20)), "27/".to_owned(), "27/0000000000000102".to_owned()];
         assert_eq!(keys.map(|key| key.to_string()), golden);
+    }
+    #[test]
+    fn keys_of_rollbacks_are_golden() {
+        assert_eq!(rollback_key(258).to_string(), "49/0000000000000102");
     }
 }

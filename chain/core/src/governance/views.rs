@@ -11,7 +11,7 @@ use super::{
     abi::IGovernance as abi,
     acts::{action, find},
     facts::ChainFacts,
-    records::{AccountFreeze, RegulatorRecord},
+    records::{AccountFreeze, RegulatorRecord, RollbackRecord},
     revert, stop, tables,
 };
 use crate::{
@@ -187,6 +187,13 @@ pub(super) fn announced_version<R: Rows>(facts: &mut ChainFacts<'_, R>, organisa
     Ok(facts.announced(&organisation)?.abi_encode())
 }
 
+/// The rollback that a proposal was executed as.
+pub(super) fn rollback<R: Rows>(facts: &mut ChainFacts<'_, R>, id: u64) -> Answer {
+    find(facts, id)?;
+    facts.charge_rows(1)?;
+    Ok(abi_rollback(tables::rollback(facts.rows, id)?).abi_encode())
+}
+
 fn kind(code: u8) -> Result<Kind, SystemError> {
     Kind::from_code(code).ok_or_else(|| revert(&Refusal::UnknownKind { code }))
 }
@@ -300,5 +307,18 @@ fn abi_freeze(freeze: Option<AccountFreeze>, height: u64) -> abi::Freeze {
         emergency: frozen.emergency,
         since,
         proposalId: proposal,
+    }
+}
+
+/// All zero where there was none.
+fn abi_rollback(record: Option<RollbackRecord>) -> abi::Rollback {
+    abi::Rollback {
+        executed: record.as_ref().map_or(0, |record| record.executed),
+        height: record.as_ref().map_or(0, |record| record.height),
+        root: record.as_ref().map(|record| record.root).unwrap_or_default(),
+        slots: record.as_ref().map_or(0, |record| record.slots),
+        slotsDigest: record.as_ref().map(|record| record.slots_digest).unwrap_or_default(),
+        transactions: record.iter().flat_map(|record| &record.transactions).map(|it| it.hash).collect(),
+        heights: record.iter().flat_map(|record| &record.transactions).map(|it| it.height).collect(),
     }
 }

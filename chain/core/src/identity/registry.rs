@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use concordat_pki_verify::Purpose;
 use concordat_types::{
-    Address, B256, Bytes, ChainParams, ChangeSet, OrgId, ReadError, Role, StateReader, ValidatorSet,
+    Address, B256, Bytes, ChainParams, ChangeSet, OrgId, ReadError, Role, StateReader, U256, ValidatorSet,
     validator::ConsensusAddress,
 };
 
@@ -16,7 +16,7 @@ use super::{
     tables,
 };
 use crate::{
-    account::{account_state, corrupt},
+    account::{account_state, corrupt, storage_word},
     system::{RowKey, Rows, params_unknown, signers_unknown},
 };
 
@@ -34,6 +34,9 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
 
     fn params(&self) -> Result<ChainParams, ReadError> {
         Err(params_unknown())
+    }
+    fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
+        storage_word(self.0, address, slot.into())
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

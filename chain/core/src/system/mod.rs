@@ -11,7 +11,9 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy_primitives::{LogData, address, hex};
 use alloy_sol_types::SolCall as _;
-use concordat_types::{Address, B256, Bytes, ChainParams, ReadError, StateKey, validator::ConsensusAddress};
+use concordat_types::{
+    Address, B256, Bytes, ChainParams, ReadError, StateKey, U256, validator::ConsensusAddress,
+};
 
 pub(crate) use dispatch::SystemPrecompiles;
 
@@ -59,7 +61,7 @@ pub mod gas {
     pub const BASE: u64 = 2_000;
     /// Reading a row: a cold `SLOAD` (EIP-2929).
     pub const ROW_READ: u64 = 2_100;
-    /// Writing a row: a cold `SSTORE` from zero (EIP-2929).
+    /// Writing a row, or a slot that is rolled back: a cold `SSTORE` from zero (EIP-2929).
     pub const ROW_WRITE: u64 = 22_100;
     /// Parsing a certificate and checking its signature; about 60 µs.
     pub const CERTIFICATE: u64 = 40_000;
@@ -130,6 +132,9 @@ pub(crate) trait Rows {
         Ok(self.code_hash(address)?.is_some())
     }
 
+    /// The word in a contract's storage slot.
+    fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError>;
+
     /// A contract's row. Where each call reads it, it is kept decoded.
     fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError>
     where
@@ -167,6 +172,9 @@ pub(crate) fn signers_unknown() -> ReadError {
 /// A new value of a row, `None` where the row goes.
 pub(crate) type Write = (RowKey, Option<Bytes>);
 
+/// A slot of a contract, and the word that it holds from then on.
+pub(crate) type SlotWrite = (Address, U256, U256);
+
 /// What a successful call changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effects {
@@ -176,13 +184,16 @@ pub(crate) struct Effects {
     pub(crate) logs: Vec<LogData>,
     /// The same for the node.
     pub(crate) events: Vec<IdentityEvent>,
+    /// New words of contracts' slots. Rollbacks alone have any.
+    pub(crate) slots: Vec<SlotWrite>,
 }
 
 impl Effects {
     /// Gas for the writing.
     pub(crate) fn gas(&self) -> u64 {
         let times = |count: usize, price: u64| u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(price);
-        times(self.writes.len(), gas::ROW_WRITE).saturating_add(times(self.logs.len(), gas::EVENT))
+        let written = self.writes.len().saturating_add(self.slots.len());
+        times(written, gas::ROW_WRITE).saturating_add(times(self.logs.len(), gas::EVENT))
     }
 }
 

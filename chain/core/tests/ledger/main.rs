@@ -19,6 +19,7 @@ mod refusals;
 mod regulators;
 mod reminders;
 mod replay;
+mod rollback;
 mod rules;
 mod validators;
 mod validity;

@@ -95,6 +95,7 @@ pub(crate) fn store_error(error: StoreError) -> RpcError {
             RpcError::limit_exceeded(format!("query returned more than {cap} results: {error}"))
         }
         StoreError::LogsTooLarge { cap_bytes, .. } => RpcError::response_too_large(cap_bytes),
+        StoreError::TooManyChanges { .. } => RpcError::limit_exceeded(error.to_string()),
         other => RpcError::internal(other),
     }
 }

@@ -58,7 +58,24 @@ async fn the_next_header_carries_the_root_of_a_proof() {
     let next = fixture.commit(vec![]);
     assert_eq!(answer["concordatProof"]["headerHeight"], json!(format!("{:#x}", next.block.height())));
     assert_eq!(bytes(&answer["concordatProof"]["stateRoot"]), next.block.header.app_hash.as_bytes());
-    let (code, message) = error(fixture.eth, "eth_getProof", json!([READER, [], "0x3"])).await;
-    assert_eq!(code, -32000);
-    assert!(message.starts_with("proofs are made at the newest block alone"), "{message}");
+    let earlier = result(fixture.eth, "eth_getProof", json!([READER, [], "0x3"])).await;
+    assert_eq!(earlier, answer, "what was proven stays proven");
+    let (code, message) = error(fixture.eth, "eth_getProof", json!([READER, [], "0x9"])).await;
+    assert_eq!((code, message.as_str()), (-32000, "header not found"));
+}
+
+#[tokio::test]
+async fn states_of_the_past_are_proven_with_what_was_there_and_what_was_not() {
+    let fixture = Fixture::start().await;
+    for height in 0..=3 {
+        let block = format!("{height:#x}");
+        let answer = result(fixture.eth, "eth_getProof", json!([READER, ["0x0", "0x1"], block])).await;
+        let root = &answer["concordatProof"]["stateRoot"];
+        assert_eq!(bytes(root), fixture.store.state_root(height).unwrap().unwrap().as_slice());
+        let account = &answer["concordatProof"];
+        assert!(holds(root, &account["key"], &account["value"], &answer["accountProof"][0]), "{answer}");
+        for slot in answer["storageProof"].as_array().unwrap() {
+            assert!(holds(root, &slot["concordatKey"], &slot["concordatValue"], &slot["proof"][0]), "{slot}");
+        }
+    }
 }

@@ -27,6 +27,7 @@
 
 mod inners;
 mod leaf;
+mod past;
 mod path;
 mod segments;
 mod slab;
@@ -37,6 +38,7 @@ mod tests;
 mod top;
 
 pub use leaf::INLINE_BYTES;
+pub use past::{After, Neighbours};
 pub use path::{Lookup, Side, Step, Value};
 pub use segments::SEGMENTS;
 pub use stage::{Growing, Staged, Update};

@@ -152,7 +152,7 @@ fn step(fork: &Fork) -> Step {
 }
 
 /// The steps inside a bucket that stands at `level`, from its root down to the leaf of `key`.
-fn steps_within(mut leaves: &[Leaf<'_>], mut level: usize, key: &Hash) -> Vec<Step> {
+pub(super) fn steps_within(mut leaves: &[Leaf<'_>], mut level: usize, key: &Hash) -> Vec<Step> {
     let mut steps = Vec::new();
     while leaves.len() > 1 {
         let (lefts, rights) = split(leaves, level, |leaf| leaf.key);

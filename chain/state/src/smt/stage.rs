@@ -187,13 +187,13 @@ impl Changes {
 
 /// An update and where it stood among those that were given.
 #[derive(Clone, Copy)]
-struct Sorted<'a> {
-    update: &'a Update,
+pub(super) struct Sorted<'a> {
+    pub(super) update: &'a Update,
     place: usize,
 }
 
 impl<'a> Sorted<'a> {
-    const fn new((update, place): (&'a Update, usize)) -> Self {
+    pub(super) const fn new((update, place): (&'a Update, usize)) -> Self {
         Self { update, place }
     }
 }
@@ -228,7 +228,13 @@ impl<'a> Stager<'a> {
 
     /// The subtree `at`, which stands at `level`, after `updates`, which are sorted and all belong under it.
     /// Its `spot` is known as far as the top reaches.
-    fn apply(&mut self, at: Link, spot: Option<Spot>, level: usize, updates: &[Sorted<'_>]) -> Subtree {
+    pub(super) fn apply(
+        &mut self,
+        at: Link,
+        spot: Option<Spot>,
+        level: usize,
+        updates: &[Sorted<'_>],
+    ) -> Subtree {
         if updates.is_empty() {
             return at.into();
         }
@@ -374,7 +380,7 @@ impl<'a> Stager<'a> {
 }
 
 /// What sorted leaves become by sorted updates; what these replace goes to `before`.
-fn merge<'l>(present: Leaves<'l>, updates: &[Sorted<'l>], before: &mut [Value]) -> Vec<Leaf<'l>> {
+pub(super) fn merge<'l>(present: Leaves<'l>, updates: &[Sorted<'l>], before: &mut [Value]) -> Vec<Leaf<'l>> {
     let mut merged = Vec::with_capacity(BUCKET_LEAVES.saturating_add(updates.len()));
     let mut present = present.peekable();
     for Sorted { update, place } in updates {

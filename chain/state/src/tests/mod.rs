@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod history;
 mod logs;
+mod past;
 mod prune;
 
 use std::{collections::BTreeMap, path::Path, sync::OnceLock};

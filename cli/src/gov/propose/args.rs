@@ -20,7 +20,7 @@ use eyre::{Result, WrapErr as _, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{SenderArgs, ask, show};
-use crate::{contract, keys, rule};
+use crate::{contract, keys, rollback, rule};
 
 /// What becomes an action; some ask the node first.
 pub trait Proposable {
@@ -352,6 +352,15 @@ pub struct LimitIdArgs {
     pub(super) id: String,
 }
 
+#[derive(Args)]
+pub struct RollBackArgs {
+    /// The plan (`concordat rollback plan`).
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: PathBuf,
+    #[command(flatten)]
+    pub(super) basis: BasisArgs,
+}
+
 impl Proposable for AdmitArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
         let text = fs::read_to_string(&self.part).wrap_err_with(|| self.part.display().to_string())?;
@@ -542,6 +551,12 @@ impl Proposable for DeploymentArgs {
             reviewers: reviewers.into_iter().collect(),
             until: self.until,
         }))
+    }
+}
+
+impl Proposable for RollBackArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        Ok(Action::RollBack(rollback::read(&self.plan, self.basis.read()?)?))
     }
 }
 

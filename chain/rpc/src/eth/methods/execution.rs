@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A failed execution as clients are told of it.
-fn execution_error(error: ExecError) -> RpcError {
+pub(super) fn execution_error(error: ExecError) -> RpcError {
     match error {
         ExecError::Invalid(invalid) => RpcError::server(invalid.to_string()),
         ExecError::State(error) => read_error(error),

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod execution;
+mod history;
 mod logs;
 mod network;
 mod pool;
@@ -148,6 +149,9 @@ pub(crate) static METHODS: &[Method] = &[
     memory("txpool_content", &[], "The waiting transactions", pool::content),
     memory("txpool_contentFrom", &["address"], "The waiting transactions of one sender", pool::content_from),
     memory("txpool_inspect", &[], "The waiting transactions, a line each", pool::inspect),
+
+    read("concordat_getStorageChanges", &["address", "fromBlock", "toBlock?"], "A contract's slots that differ after two blocks", history::storage_changes),
+    execute("concordat_getBlockAccess", &["block"], "Slots that each successful transaction of a block read or wrote", history::block_access),
 ];
 
 /// The method of this name.
@@ -205,7 +209,7 @@ mod tests {
             assert!(page.contains(&row), "docs/rpc.md lacks the row\n{row}");
         }
         let rows = page.lines().filter(|line| {
-            ["| `eth_", "| `net_", "| `web3_", "| `debug_", "| `txpool_", "| `rpc_"]
+            ["| `eth_", "| `net_", "| `web3_", "| `debug_", "| `txpool_", "| `rpc_", "| `concordat_"]
                 .iter()
                 .any(|start| line.starts_with(start))
         });
