@@ -30,7 +30,7 @@ use crate::{
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, Write, signers_unknown},
+    system::{Effects, RowKey, Rows, Then, Write, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -206,6 +206,11 @@ impl<R: StateReader> Overlay<R> {
         self.staged = None;
     }
 
+    /// The call that has to follow what the running transaction has staged.
+    pub(crate) fn then(&self) -> Option<&Then> {
+        self.staged.as_ref()?.then.as_ref()
+    }
+
     /// Applies what the running transaction has staged.
     pub(crate) fn apply_staged(&mut self) -> Result<(), ReadError> {
         let Some(effects) = self.staged.take() else { return Ok(()) };
@@ -377,6 +382,12 @@ impl<R: StateReader> Rows for Overlay<R> {
 
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
         Ok(self.account(address)?.code_hash)
+    }
+
+    fn code(&mut self, address: Address) -> Result<Bytes, ReadError> {
+        let Some(hash) = self.account(address)?.code_hash else { return Ok(Bytes::new()) };
+        let code = self.code_by_hash(hash).map_err(|StateFailure(error)| error)?;
+        Ok(code.original_bytes())
     }
 
     fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError> {

@@ -198,7 +198,7 @@ fn contract_write(address: Address, contract: &Contract) -> Write {
 }
 
 fn effects(writes: Vec<Write>, log: LogData) -> Effects {
-    Effects { writes, logs: vec![log], events: Vec::new() }
+    Effects { writes, logs: vec![log], ..Effects::default() }
 }
 
 fn list_kind(code: u8) -> Result<ListKind, SystemError> {

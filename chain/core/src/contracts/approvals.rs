@@ -140,7 +140,7 @@ pub(super) fn review(
     Ok(Effects {
         writes: vec![(tables::review_key(id, reviewer), Some(review.to_row()))],
         logs: vec![log.encode_log_data()],
-        events: Vec::new(),
+        ..Effects::default()
     })
 }
 

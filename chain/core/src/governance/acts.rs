@@ -80,7 +80,7 @@ pub(super) fn consent<R: Rows>(
     let effects = Effects {
         writes: vec![(tables::consent_key(id), Some(given.to_row()))],
         logs: vec![log.encode_log_data()],
-        events: Vec::new(),
+        ..Effects::default()
     };
     Ok(Reply { output: Bytes::new(), effects: Some(effects) })
 }
@@ -121,7 +121,7 @@ fn record(decision: &Decision) -> Effects {
     Effects {
         writes: vec![(tables::proposal_key(proposal.id), Some(proposal.to_row()))],
         logs: events.iter().map(|event| log(proposal, event)).collect(),
-        events: Vec::new(),
+        ..Effects::default()
     }
 }
 

@@ -77,8 +77,8 @@ pub(crate) fn set_account(
             (tables::bar_key(identity), row),
             (tables::barred_subject_key(subject), (count > 0).then(|| count.to_row())),
         ],
-        logs: Vec::new(),
         events: vec![IdentityEvent::AccountBarred { identity, barred }],
+        ..Effects::default()
     })
 }
 
@@ -86,7 +86,11 @@ pub(crate) fn set_account(
 pub(crate) fn set_node(node_key: B256, bar: Option<Bar>) -> Effects {
     let event = IdentityEvent::NodeBarred { node_key, barred: bar.is_some() };
     let row = bar.map(|bar| bar.to_row());
-    Effects { writes: vec![(tables::barred_node_key(node_key), row)], logs: Vec::new(), events: vec![event] }
+    Effects {
+        writes: vec![(tables::barred_node_key(node_key), row)],
+        events: vec![event],
+        ..Effects::default()
+    }
 }
 
 #[cfg(test)]

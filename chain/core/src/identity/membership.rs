@@ -156,7 +156,12 @@ fn effects(
     log: alloy_primitives::LogData,
     event: IdentityEvent,
 ) -> Result<Effects, ActError> {
-    Ok(Effects { writes: account_writes(rows, account)?, logs: vec![log], events: vec![event] })
+    Ok(Effects {
+        writes: account_writes(rows, account)?,
+        logs: vec![log],
+        events: vec![event],
+        ..Effects::default()
+    })
 }
 
 /// What must be written to keep an account, its authority's number included.

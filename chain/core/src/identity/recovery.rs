@@ -82,7 +82,7 @@ pub(crate) fn decide_request(
     Ok(Effects {
         writes: vec![(tables::recovery_key(old), Some(request.to_row()))],
         logs: vec![log.encode_log_data()],
-        events: Vec::new(),
+        ..Effects::default()
     })
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn decide_cancellation(rows: &mut impl Rows, act: Act, old: Address) 
     Ok(Effects {
         writes: vec![(tables::recovery_key(old), None)],
         logs: vec![log.encode_log_data()],
-        events: Vec::new(),
+        ..Effects::default()
     })
 }
 
@@ -244,7 +244,7 @@ pub(crate) fn rebind(
     events.push(IdentityEvent::IdentityRebound { identity, before: old, after: new });
     let log =
         abi::IdentityRebound { identity, oldAccount: old, newAccount: new, proposalId: decided.proposal };
-    Ok(Effects { writes, logs: vec![log.encode_log_data()], events })
+    Ok(Effects { writes, logs: vec![log.encode_log_data()], events, ..Effects::default() })
 }
 
 /// The certificate of a replaced key counts as revoked; the mark of a freeze goes over to the new account.

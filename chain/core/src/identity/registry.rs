@@ -16,7 +16,7 @@ use super::{
     tables,
 };
 use crate::{
-    account::{account_state, corrupt},
+    account::{account_state, code, corrupt},
     system::{RowKey, Rows, signers_unknown},
 };
 
@@ -30,6 +30,10 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
 
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
         Ok(account_state(self.0, address)?.code_hash)
+    }
+
+    fn code(&mut self, address: Address) -> Result<Bytes, ReadError> {
+        code(self.0, address)
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

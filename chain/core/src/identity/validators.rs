@@ -182,7 +182,7 @@ fn change_set(
         .map_err(|error| RegistryError::ValidatorSetInvalid { reason: error.to_string() })?;
     let index = tables::validator_index(validators.iter());
     let writes = vec![(tables::validator_key(key), row), (tables::validator_index_key(), Some(index))];
-    Ok(Effects { writes, logs: vec![log], events: vec![event] })
+    Ok(Effects { writes, logs: vec![log], events: vec![event], ..Effects::default() })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //!
 //! Their state lies in rows of the authenticated state, outside of EVM storage. revm's journal does not
 //! know those rows and could not undo them. So a call that changes rows must be the transaction itself,
-//! never a contract's: then nothing can revert after it, and its [`Effects`] are applied if and only if
-//! the transaction succeeds. Reads are open to everybody (docs/adr/0003).
+//! never a contract's: then nothing can revert after it but the one call that it may ask for itself ([`Then`]), and
+//! its [`Effects`] are applied if and only if the transaction succeeds. Reads are open to everybody (docs/adr/0003).
 
 mod dispatch;
+mod then;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -14,6 +15,7 @@ use alloy_sol_types::SolCall as _;
 use concordat_types::{Address, B256, Bytes, ReadError, StateKey, validator::ConsensusAddress};
 
 pub(crate) use dispatch::SystemPrecompiles;
+pub(crate) use then::Then;
 
 use crate::{
     contracts::{self, Contract},
@@ -125,6 +127,9 @@ pub(crate) trait Rows {
     /// Keccak-256 of the code at an address; `None` where there is none.
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError>;
 
+    /// The code at an address; empty where there is none.
+    fn code(&mut self, address: Address) -> Result<Bytes, ReadError>;
+
     /// Whether there is code at an address.
     fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
         Ok(self.code_hash(address)?.is_some())
@@ -165,6 +170,8 @@ pub(crate) struct Effects {
     pub(crate) logs: Vec<LogData>,
     /// The same for the node.
     pub(crate) events: Vec<IdentityEvent>,
+    /// A call that follows. Where it fails, nothing of all that is changed.
+    pub(crate) then: Option<Then>,
 }
 
 impl Effects {
