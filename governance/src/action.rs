@@ -2,6 +2,7 @@
 
 mod attributes;
 mod check;
+mod correction;
 mod deployment;
 mod error;
 mod parts;
@@ -12,6 +13,7 @@ use concordat_types::OrgId;
 
 pub use attributes::{Attributes, MAX_ATTRIBUTE_BYTES, MAX_PROPERTIES, MAX_RATING, Property};
 pub(crate) use check::{check_text, is_policy_id};
+pub use correction::{CORRECTIONS, Correction, MAX_CORRECTION_BYTES};
 pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 pub use error::ActionError;
 pub use parts::{Admission, BarTarget, Basis, ListKind, NewValidator, Scope};
@@ -24,8 +26,8 @@ use crate::{
     wire,
 };
 use check::{
-    check_accounts, check_certificates, check_length, check_limit, check_limit_id, check_policy_id,
-    check_policy_text, check_power,
+    check_accounts, check_certificates, check_correction, check_length, check_limit, check_limit_id,
+    check_policy_id, check_policy_text, check_power,
 };
 use rows::*;
 
@@ -264,6 +266,22 @@ pub enum Action {
         /// Which.
         id: String,
     },
+    /// Gives a governed proxy another implementation.
+    UpgradeContract {
+        /// The proxy.
+        contract: Address,
+        /// What its calls are handed on to; an earlier one to roll back.
+        implementation: Address,
+    },
+    /// Corrects a token.
+    Correct {
+        /// Which.
+        contract: Address,
+        /// The call data of a [`Correction`].
+        call: Bytes,
+        /// Why.
+        basis: Basis,
+    },
 }
 
 impl Action {
@@ -303,6 +321,8 @@ impl Action {
             Action::RequireApproval { .. } => Kind::RequireApproval,
             Action::SetLimit { .. } => Kind::SetLimit,
             Action::RepealLimit { .. } => Kind::RepealLimit,
+            Action::UpgradeContract { .. } => Kind::UpgradeContract,
+            Action::Correct { .. } => Kind::Correct,
         }
     }
 
@@ -382,6 +402,13 @@ impl Action {
                 wire::encode(&LimitRow { id: id.clone(), limit: limit.clone() })
             }
             Action::RepealLimit { id } => wire::encode(&vec![id.clone()]),
+            Action::UpgradeContract { contract, implementation } => {
+                wire::encode(&vec![*contract, *implementation])
+            }
+            Action::Correct { contract, call, basis } => {
+                let (call, basis) = (call.clone(), basis.clone());
+                wire::encode(&CorrectionRow { contract: *contract, call, basis })
+            }
         }
         .into()
     }
@@ -455,6 +482,10 @@ impl Action {
                 check_limit(limit)
             }
             Action::RepealLimit { id } => check_limit_id(id),
+            Action::Correct { call, basis, .. } => {
+                check_correction(call)?;
+                check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
+            }
             _ => Ok(()),
         }
     }

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Action, Kind, Rule,
-    action::{BarTarget, Basis, ListKind, Scope},
-    facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
+    action::{BarTarget, Basis, Correction, ListKind, Scope},
+    facts::{Attested, Implementation, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -224,6 +224,24 @@ pub enum Change {
         before: Option<Bytes>,
         /// As it will be.
         after: Option<Bytes>,
+    },
+    /// What a governed proxy hands its calls on to.
+    Implementation {
+        /// Which proxy.
+        contract: Address,
+        /// As it is.
+        before: Implementation,
+        /// As it will be.
+        after: Implementation,
+    },
+    /// A token is called in the name of the committee. What it makes of that is its own.
+    Correction {
+        /// Which token.
+        contract: Address,
+        /// The code that will run, as in [`crate::facts::ContractFacts::code`].
+        code: B256,
+        /// The call.
+        correction: Correction,
     },
 }
 

@@ -99,6 +99,10 @@ kinds! {
     DeployContract = 87, "deploy-contract";
     /// Whether deployments need such an approval.
     RequireApproval = 88, "require-approval";
+    /// A governed proxy hands its calls on to another implementation, or to an earlier one again.
+    UpgradeContract = 89, "upgrade-contract";
+    /// A token that has given the committee its agent's role is corrected: tokens are seized, replenished, frozen.
+    Correct = 91, "correct";
 }
 
 impl Kind {
@@ -163,7 +167,7 @@ mod tests {
              51 bar-account, 52 lift-bar, 53 bar-node, 56 admit-regulator, 57 retire-regulator, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
              68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
              83 set-contract-administrator, 84 emergency-freeze-contract, \
-             85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval"
+             85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval, 89 upgrade-contract, 91 correct"
         );
     }
 }

@@ -8,12 +8,14 @@ mod accounts;
 mod attributes;
 mod committee;
 mod contracts;
+mod corrections;
 mod deployments;
 mod identities;
 mod limits;
 mod organisations;
 mod policies;
 mod regulators;
+mod upgrades;
 mod validators;
 
 use std::collections::BTreeSet;
@@ -93,6 +95,10 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         Action::RequireApproval { required } => deployments::require(*required, facts),
         Action::SetLimit { id, limit } => limits::set(id, limit, facts),
         Action::RepealLimit { id } => limits::repeal(id, facts),
+        Action::UpgradeContract { contract, implementation } => {
+            upgrades::upgrade(*contract, *implementation, facts)
+        }
+        Action::Correct { contract, call, .. } => corrections::correct(*contract, call, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

@@ -1,8 +1,11 @@
 //! Why bytes are no action.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 
-use super::{MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS, MAX_REVIEWERS};
+use super::{
+    CORRECTIONS, MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS,
+    MAX_REVIEWERS,
+};
 use crate::{Kind, committee::MAX_WEIGHT, regulator::MAX_COVERED, rule::RuleError};
 
 /// Why bytes are no action.
@@ -124,4 +127,7 @@ pub enum ActionError {
         /// How many there were.
         have: usize,
     },
+    /// A call that corrects nothing.
+    #[error("call {0} is none that a correction may make, or not in its one form: use one of {CORRECTIONS}")]
+    NoCorrection(Bytes),
 }

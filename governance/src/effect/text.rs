@@ -9,7 +9,7 @@ use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
     action::{Attributes, Basis, ListKind, Property},
-    facts::{Attested, KeyFacts, OrganisationFacts, ValidatorFacts},
+    facts::{Attested, Implementation, KeyFacts, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -82,6 +82,12 @@ impl Display for Change {
             }
             Change::Limit { id, before, after } => {
                 sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
+            }
+            Change::Implementation { contract, before, after } => {
+                sides(f, &format!("implementation of proxy {contract}"), Some(before), Some(after))
+            }
+            Change::Correction { contract, code, correction } => {
+                write!(f, "  correction of contract {contract}, code {code}\n    + {correction}")
             }
         }
     }
@@ -280,6 +286,13 @@ impl Display for Attested {
             0 => f.write_str("; for good"),
             until => write!(f, "; until {until} (Unix seconds)"),
         }
+    }
+}
+
+impl Display for Implementation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, code } = self;
+        write!(f, "{address}, code {code}")
     }
 }
 

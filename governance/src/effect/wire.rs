@@ -10,8 +10,8 @@ use concordat_types::Role;
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
-    action::{Attributes, BarTarget, Basis, ListKind, Scope, is_policy_id},
-    facts::{Attested, KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
+    action::{Attributes, BarTarget, Basis, Correction, ListKind, Scope, is_policy_id},
+    facts::{Attested, Implementation, KeyFacts, Membership, OrganisationFacts, ValidatorFacts},
     quorum::Quorum,
     regulator::{MandateRow, RegulatorFacts},
     wire,
@@ -37,6 +37,8 @@ const LIMIT: u8 = 10;
 const ATTRIBUTES: u8 = 11;
 const APPROVAL: u8 = 12;
 const APPROVAL_RULE: u8 = 13;
+const IMPLEMENTATION: u8 = 33;
+const CORRECTION: u8 = 34;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -146,6 +148,16 @@ fn change_row(change: &Change) -> ChangeRow {
         Change::Limit { id, before, after } => {
             row(LIMIT, id.as_bytes(), maybe(before, limit_row), maybe(after, limit_row))
         }
+        Change::Implementation { contract, before, after } => row(
+            IMPLEMENTATION,
+            contract.as_slice(),
+            wire::encode(&implementation_row(before)),
+            wire::encode(&implementation_row(after)),
+        ),
+        Change::Correction { contract, code, correction } => {
+            let call = vec![correction.encode()];
+            row(CORRECTION, contract.as_slice(), wire::encode(&vec![*code]), wire::encode(&call))
+        }
     }
 }
 
@@ -240,6 +252,19 @@ fn change(row: &ChangeRow) -> Option<Change> {
             before: read(before, limit)?,
             after: read(after, limit)?,
         },
+        IMPLEMENTATION => Change::Implementation {
+            contract: Address::try_from(key.as_ref()).ok()?,
+            before: implementation(wire::decode(before)?),
+            after: implementation(wire::decode(after)?),
+        },
+        CORRECTION => {
+            let [call]: [Bytes; 1] = wire::decode::<Vec<Bytes>>(after)?.try_into().ok()?;
+            Change::Correction {
+                contract: Address::try_from(key.as_ref()).ok()?,
+                code: only(wire::decode(before)?)?,
+                correction: Correction::decode(&call)?,
+            }
+        }
         _ => return None,
     })
 }
@@ -485,4 +510,18 @@ fn limit_row(limit: &Bytes) -> LimitRow {
 
 fn limit(row: LimitRow) -> Option<Bytes> {
     Some(row.limit)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct ImplementationRow {
+    address: Address,
+    code: B256,
+}
+
+const fn implementation_row(implementation: &Implementation) -> ImplementationRow {
+    ImplementationRow { address: implementation.address, code: implementation.code }
+}
+
+const fn implementation(row: ImplementationRow) -> Implementation {
+    Implementation { address: row.address, code: row.code }
 }

@@ -8,12 +8,12 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Scope},
+    action::{Attributes, BarTarget, Basis, Correction, Deployment, ListKind, NewValidator, Scope},
     consent,
     effect::{Change, End, Halt},
     facts::{
-        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, Implementation, KeyFacts,
+        LimitFacts, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
     lifecycle,
     regulator::{Consent, Mandate, Power, RegulatorFacts},
@@ -64,6 +64,10 @@ pub struct World {
     pub regulators: BTreeMap<Address, RegulatorFacts>,
     pub consents: BTreeMap<u64, Consent>,
     pub proposals: Vec<(Proposal, Action)>,
+    /// What governed proxies hand their calls on to.
+    pub implementations: BTreeMap<Address, Implementation>,
+    /// Corrections that were made.
+    pub corrections: Vec<(Address, Correction)>,
 }
 
 /// The most policies that the engine of these tests accepts.
@@ -228,6 +232,14 @@ pub fn deployment(reviewers: &[Address], until: u64) -> Deployment {
 
 pub fn revoke_attributes(contract: Address) -> Action {
     Action::RevokeAttributes { contract, basis: basis() }
+}
+
+pub fn upgrade(contract: Address, implementation: Address) -> Action {
+    Action::UpgradeContract { contract, implementation }
+}
+
+pub fn correct(contract: Address, correction: Correction) -> Action {
+    Action::Correct { contract, call: correction.encode(), basis: basis() }
 }
 
 pub fn administrator(contract: Address, administrator: Address) -> Action {
@@ -501,6 +513,13 @@ impl World {
                     self.limits.remove(&id);
                     self.limits.extend(after.map(|limit| (id, LimitFacts { limit, proposal })));
                 }
+                Change::Implementation { contract, after, .. } => {
+                    self.contracts.get_mut(&contract).unwrap().code = after.code;
+                    self.implementations.insert(contract, after);
+                }
+                Change::Correction { contract, correction, .. } => {
+                    self.corrections.push((contract, correction));
+                }
             }
         }
     }
@@ -728,5 +747,9 @@ impl Facts for World {
 
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Infallible> {
         Ok(self.consents.get(&proposal).copied())
+    }
+
+    fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, Infallible> {
+        Ok(self.implementations.get(&contract).copied())
     }
 }

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod contracts;
+mod corrections;
 mod defects;
 mod deployments;
 mod identities;
@@ -14,3 +15,4 @@ mod limits;
 mod policies;
 mod regulators;
 mod resolve;
+mod upgrades;

@@ -1,5 +1,7 @@
 //! An effect becomes rows, Solidity events and events for the node.
 
+mod calls;
+
 use alloy_primitives::LogData;
 use alloy_sol_types::SolEvent as _;
 use concordat_governance::{
@@ -113,6 +115,8 @@ impl<R: Rows> Applier<'_, R> {
                 Ok(())
             }
             Change::Limit { id, after, .. } => self.limit(id, after.as_ref()),
+            Change::Implementation { contract, after, .. } => self.implementation(*contract, after),
+            Change::Correction { contract, correction, .. } => self.correction(*contract, correction),
         }
     }
 

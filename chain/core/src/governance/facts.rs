@@ -6,8 +6,8 @@ use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::{BarTarget, Basis, ListKind, NewValidator},
     facts::{
-        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
+        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, Implementation, KeyFacts,
+        LimitFacts, Membership, OrganisationFacts, PolicyFacts, ValidatorFacts,
     },
     regulator::{Consent, RegulatorFacts},
 };
@@ -20,8 +20,9 @@ use super::tables;
 use crate::{
     account::corrupt,
     contracts::{
-        ContractHalt, ContractState,
+        ContractHalt, ContractState, implementation,
         tables::{self as contracts, EXISTING_ROWS, List},
+        whole_code,
     },
     identity::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
@@ -326,7 +327,8 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
                 Some(halted(contracts::halt(self.rows, address)?, state))
             }
         };
-        let code = self.rows.code_hash(address)?.unwrap_or_default();
+        let own = self.rows.code_hash(address)?.unwrap_or_default();
+        let code = whole_code(address, own, self.rows, self.meter)?;
         Ok(Some(ContractFacts { system: false, code, administrator: contract.administrator, halted }))
     }
 
@@ -387,5 +389,9 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, SystemError> {
         self.charge_rows(1)?;
         Ok(tables::consent(self.rows, proposal)?)
+    }
+
+    fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, SystemError> {
+        implementation(contract, self.rows, self.meter)
     }
 }

@@ -5,6 +5,7 @@
 mod bars;
 mod calls;
 mod contracts;
+mod corrections;
 mod evm;
 mod genesis;
 mod governance;
@@ -19,5 +20,6 @@ mod regulators;
 mod reminders;
 mod replay;
 mod rules;
+mod upgrades;
 mod validators;
 mod validity;
