@@ -1,5 +1,6 @@
 //! `concordat gov`: propose, preview, vote, execute, look up.
 
+mod correction;
 pub(crate) mod propose;
 mod show;
 
@@ -230,14 +231,19 @@ fn preview(client: &Client, id: u64, json: bool) -> Result<()> {
     let effect = effect(client, id)?;
     let proposal = ask(client, &IGovernance::proposalCall { id })?;
     let changed = effect.digest() != proposal.digest;
-    let said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
-    output::show(json, &said, |_| match changed {
-        false => rule::in_words(&effect),
-        true => format!(
-            "{}\nThe proposal was made for another effect, {}: as things stand it will be void.",
-            rule::in_words(&effect),
-            proposal.digest
-        ),
+    let balances = correction::balances(client, &effect);
+    let mut said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
+    if !balances.is_empty() {
+        said["balances"] = balances.iter().map(correction::Balance::json).collect();
+    }
+    output::show(json, &said, |_| {
+        let mut lines = vec![rule::in_words(&effect)];
+        lines.extend(balances.iter().map(correction::Balance::line));
+        lines.extend(changed.then(|| {
+            let made_for = proposal.digest;
+            format!("The proposal was made for another effect, {made_for}: as things stand it will be void.")
+        }));
+        lines.join("\n")
     })
 }
 

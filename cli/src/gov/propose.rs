@@ -15,9 +15,10 @@ pub(crate) use args::PolicyArgs;
 pub(super) use args::document;
 use args::{
     AdministratorArgs, AdmitArgs, AttributesArgs, AuthoritiesArgs, BarArgs, BarNodeArgs, ContractArgs,
-    DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs, KeyOfVotesArgs, LiftArgs,
-    LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs, Proposable, RecoverArgs,
-    RegulatorArgs, RequireArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
+    CorrectArgs, DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs,
+    KeyOfVotesArgs, LiftArgs, LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs,
+    Proposable, RecoverArgs, RegulatorArgs, RequireArgs, RuleArgs, SeatArgs, UnfreezeArgs, UpgradeArgs,
+    ValidatorArgs,
 };
 
 /// Subcommands of `concordat gov propose`.
@@ -89,6 +90,10 @@ pub enum ProposeCommand {
     SetLimit(Proposing<LimitArgs>),
     /// A run-time rule goes.
     RepealLimit(Proposing<LimitIdArgs>),
+    /// A governed proxy hands its calls on to another implementation, or to an earlier one again.
+    UpgradeContract(Proposing<UpgradeArgs>),
+    /// A token that has made the committee its agent is corrected: tokens are seized, replenished, frozen.
+    Correct(Proposing<CorrectArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -176,6 +181,11 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         }
         Command::SetLimit(args) => args.propose(json),
         Command::RepealLimit(args) => submit(&args.sender, &Action::RepealLimit { id: args.what.id }, json),
+        Command::UpgradeContract(args) => {
+            let UpgradeArgs { contract, implementation } = args.what;
+            submit(&args.sender, &Action::UpgradeContract { contract, implementation }, json)
+        }
+        Command::Correct(args) => args.propose(json),
     }
 }
 
