@@ -224,6 +224,9 @@ pub fn refusal(data: &Value) -> Option<String> {
         let why = Code::from_code(violated.code).map(|code| format!(": {code}")).unwrap_or_default();
         return Some(format!("rule {} (proposal {}) is violated{why}", violated.id, violated.proposal));
     }
+    if IGovernance::AnsweredFalse::abi_decode(&data).is_ok() {
+        return Some("the token answers the correction with false: it does not make it".to_owned());
+    }
     if let Ok(missing) = IContracts::ApprovalMissing::abi_decode(&data) {
         let IContracts::ApprovalMissing { code, account } = missing;
         return Some(format!("no approval of a deployment by {account} (SHA-256 of the init code: {code})"));

@@ -1,5 +1,7 @@
 //! `concordat contract`: deploy, send, call. Foundry, Hardhat and ethers do the same and more.
 
+mod versions;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -69,6 +71,13 @@ pub enum ContractCommand {
     /// What is attested of a contract, and whether it holds: audit, proven properties, rating, source, compiler.
     Attributes {
         /// The contract.
+        contract: Address,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// What a governed proxy has handed its calls on to; the version in force is marked.
+    Versions {
+        /// The proxy.
         contract: Address,
         #[command(flatten)]
         node: NodeArgs,
@@ -195,6 +204,7 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
         }
         ContractCommand::Info { contract, node } => info(&node.connect()?, contract, json),
         ContractCommand::Attributes { contract, node } => attributes(&node.connect()?, contract, json),
+        ContractCommand::Versions { contract, node } => versions::versions(&node.connect()?, contract, json),
         ContractCommand::Review { proposal, verdict, report, key, node } => {
             let call = IContracts::reviewCall {
                 id: proposal,
@@ -356,13 +366,18 @@ fn value_text(value: &alloy_dyn_abi::DynSolValue) -> String {
 
 impl TargetArgs {
     fn encode(&self) -> Result<(Function, Bytes)> {
-        let function = Function::parse(&self.function)
-            .wrap_err_with(|| format!("{:?} is no function signature", self.function))?;
-        let types: Vec<String> = function.inputs.iter().map(|input| input.ty.clone()).collect();
-        let values = coerce(&types, &self.arguments)?;
-        let input = function.abi_encode_input(&values)?;
-        Ok((function, input.into()))
+        encode_call(&self.function, &self.arguments)
     }
+}
+
+/// A function and the data of a call of it.
+pub fn encode_call(function: &str, arguments: &[String]) -> Result<(Function, Bytes)> {
+    let function =
+        Function::parse(function).wrap_err_with(|| format!("{function:?} is no function signature"))?;
+    let types: Vec<String> = function.inputs.iter().map(|input| input.ty.clone()).collect();
+    let values = coerce(&types, arguments)?;
+    let input = function.abi_encode_input(&values)?;
+    Ok((function, input.into()))
 }
 
 /// Init code of an artefact, with the constructor's arguments behind it.

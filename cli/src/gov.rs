@@ -1,5 +1,6 @@
 //! `concordat gov`: propose, preview, vote, execute, look up.
 
+mod correction;
 pub(crate) mod propose;
 mod show;
 
@@ -239,23 +240,24 @@ fn preview(client: &Client, id: u64, json: bool) -> Result<()> {
     let effect = effect(client, id)?;
     let proposal = ask(client, &IGovernance::proposalCall { id })?;
     let changed = effect.digest() != proposal.digest;
+    let balances = correction::balances(client, &effect);
     let checked = check(client, id, &effect, json)?;
     let mut said = json!({ "id": id, "digest": effect.digest(), "changed": changed, "effect": effect });
-    if let (Some(checked), Some(fields)) = (&checked, said.as_object_mut()) {
-        fields.insert("history".into(), serde_json::to_value(checked)?);
+    if !balances.is_empty() {
+        said["balances"] = balances.iter().map(correction::Balance::json).collect();
+    }
+    if let Some(checked) = &checked {
+        said["history"] = serde_json::to_value(checked)?;
     }
     output::show(json, &said, |_| {
-        let mut text = rule::in_words(&effect);
-        if changed {
+        let mut lines = vec![rule::in_words(&effect)];
+        lines.extend(balances.iter().map(correction::Balance::line));
+        lines.extend(changed.then(|| {
             let made_for = proposal.digest;
-            text.push_str(&format!(
-                "\nThe proposal was made for another effect, {made_for}: as things stand it will be void."
-            ));
-        }
-        if let Some(checked) = &checked {
-            text.push_str(&format!("\n{}", checked.describe()));
-        }
-        text
+            format!("The proposal was made for another effect, {made_for}: as things stand it will be void.")
+        }));
+        lines.extend(checked.as_ref().map(rollback::Checked::describe));
+        lines.join("\n")
     })
 }
 

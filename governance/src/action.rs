@@ -2,6 +2,7 @@
 
 mod attributes;
 mod check;
+mod correction;
 mod deployment;
 mod error;
 mod parameters;
@@ -14,6 +15,7 @@ use concordat_types::OrgId;
 
 pub use attributes::{Attributes, MAX_ATTRIBUTE_BYTES, MAX_PROPERTIES, MAX_RATING, Property};
 pub(crate) use check::{check_text, is_policy_id};
+pub use correction::{CORRECTIONS, Correction, MAX_CORRECTION_BYTES};
 pub use deployment::{Deployment, MAX_REPORTS, MAX_REVIEWERS};
 pub use error::ActionError;
 pub use parameters::Parameters;
@@ -28,8 +30,8 @@ use crate::{
     wire,
 };
 use check::{
-    check_accounts, check_certificates, check_length, check_limit, check_limit_id, check_policy_id,
-    check_policy_text, check_power,
+    check_accounts, check_certificates, check_correction, check_length, check_limit, check_limit_id,
+    check_policy_id, check_policy_text, check_power,
 };
 use rows::*;
 
@@ -279,6 +281,22 @@ pub enum Action {
     },
     /// Gives slots of contracts back what they held at an earlier height.
     RollBack(Rollback),
+    /// Gives a governed proxy another implementation.
+    UpgradeContract {
+        /// The proxy.
+        contract: Address,
+        /// What its calls are handed on to; an earlier one to roll back.
+        implementation: Address,
+    },
+    /// Corrects a token.
+    Correct {
+        /// Which.
+        contract: Address,
+        /// The call data of a [`Correction`].
+        call: Bytes,
+        /// Why.
+        basis: Basis,
+    },
 }
 
 impl Action {
@@ -321,6 +339,8 @@ impl Action {
             Action::SetParameters(_) => Kind::SetParameters,
             Action::SetProtocolVersion { .. } => Kind::SetProtocolVersion,
             Action::RollBack(_) => Kind::RollBack,
+            Action::UpgradeContract { .. } => Kind::UpgradeContract,
+            Action::Correct { .. } => Kind::Correct,
         }
     }
 
@@ -403,6 +423,13 @@ impl Action {
             Action::SetParameters(parameters) => wire::encode(parameters),
             Action::SetProtocolVersion { version, height } => wire::encode(&vec![*version, *height]),
             Action::RollBack(rollback) => wire::encode(rollback),
+            Action::UpgradeContract { contract, implementation } => {
+                wire::encode(&vec![*contract, *implementation])
+            }
+            Action::Correct { contract, call, basis } => {
+                let (call, basis) = (call.clone(), basis.clone());
+                wire::encode(&CorrectionRow { contract: *contract, call, basis })
+            }
         }
         .into()
     }
@@ -478,6 +505,10 @@ impl Action {
             Action::RepealLimit { id } => check_limit_id(id),
             Action::SetParameters(parameters) => parameters.validate(),
             Action::RollBack(rollback) => rollback.validate(),
+            Action::Correct { call, basis, .. } => {
+                check_correction(call)?;
+                check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)
+            }
             _ => Ok(()),
         }
     }

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Action, Kind, Rule,
-    action::{BarTarget, Basis, ListKind, Parameters, Reversed, Scope},
-    facts::{Attested, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
+    action::{BarTarget, Basis, Correction, ListKind, Parameters, Reversed, Scope},
+    facts::{Attested, Implementation, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -260,6 +260,24 @@ pub enum Change {
         root: B256,
         /// The transactions that are reversed.
         transactions: Vec<Reversed>,
+    },
+    /// What a governed proxy hands its calls on to.
+    Implementation {
+        /// Which proxy.
+        contract: Address,
+        /// As it is.
+        before: Implementation,
+        /// As it will be.
+        after: Implementation,
+    },
+    /// A token is called in the name of the committee. What it makes of that is its own.
+    Correction {
+        /// Which token.
+        contract: Address,
+        /// The code that will run, as in [`crate::facts::ContractFacts::code`].
+        code: B256,
+        /// The call.
+        correction: Correction,
     },
 }
 

@@ -136,7 +136,8 @@ pub struct PolicyFacts {
 pub struct ContractFacts {
     /// Whether it is a part of the chain itself, which nobody can stop.
     pub system: bool,
-    /// Keccak-256 of its code.
+    /// What stands for the code that it runs: Keccak-256 of its own; of a governed proxy that was given another
+    /// implementation by vote, of its own hash and that of the implementation's code.
     pub code: B256,
     /// Who keeps its lists.
     pub administrator: Option<Address>,
@@ -176,11 +177,20 @@ impl Halted {
 /// What an earlier proposal attested of a contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attested {
-    /// Keccak-256 of the code that it is about. Of other code it says nothing.
+    /// The code that it is about, as in [`ContractFacts::code`]. Of other code it says nothing.
     pub code: B256,
     /// What is attested.
     #[serde(flatten)]
     pub attributes: Attributes,
+}
+
+/// What a governed proxy hands its calls on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Implementation {
+    /// The contract whose code runs.
+    pub address: Address,
+    /// Keccak-256 of that code; zero where there is none.
+    pub code: B256,
 }
 
 /// A run-time rule as an earlier proposal set it.
@@ -312,4 +322,6 @@ pub trait Facts {
     fn announced(&mut self, organisation: &OrgId) -> Result<u64, Self::Error>;
     /// The word that a storage slot of a contract holds.
     fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Self::Error>;
+    /// The implementation that a governed proxy has now; `None` for any other contract.
+    fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, Self::Error>;
 }

@@ -99,8 +99,12 @@ kinds! {
     DeployContract = 87, "deploy-contract";
     /// Whether deployments need such an approval.
     RequireApproval = 88, "require-approval";
+    /// A governed proxy hands its calls on to another implementation, or to an earlier one again.
+    UpgradeContract = 89, "upgrade-contract";
     /// Slots of contracts get back what they held at an earlier height.
     RollBack = 90, "roll-back";
+    /// A token that has given the committee its agent's role is corrected: tokens are seized, replenished, frozen.
+    Correct = 91, "correct";
     /// The chain's parameters, from the next block on.
     SetParameters = 96, "set-parameters";
     /// The next protocol version from a height on, or that it does not come.
@@ -170,7 +174,7 @@ mod tests {
              68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
              83 set-contract-administrator, 84 emergency-freeze-contract, \
              85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval, \
-             90 roll-back, 96 set-parameters, 97 set-protocol-version"
+             89 upgrade-contract, 90 roll-back, 91 correct, 96 set-parameters, 97 set-protocol-version"
         );
     }
 }

@@ -281,6 +281,17 @@ pub enum Refusal {
     /// No such block yet.
     #[error("transaction {hash} would be of block {at}, and this is height {height}: plan anew")]
     ReversedToCome { hash: B256, at: u64, height: u64 },
+    /// Nothing of it can be exchanged.
+    #[error(
+        "{contract} is no governed proxy: deploy GovernedProxy.json as it is published, and upgrade that"
+    )]
+    NotProxy { contract: Address },
+    /// A proxy could not hand its calls on to it.
+    #[error("{implementation} cannot be an implementation: {reason}")]
+    ImplementationUnfit { implementation: Address, reason: UnfitImplementation },
+    /// Its code runs for nobody.
+    #[error("contract {contract} is frozen, and so are corrections of it: unfreeze it first")]
+    CorrectionFrozen { contract: Address },
 }
 
 fn list<T: ToString>(named: &[T]) -> String {
@@ -368,6 +379,9 @@ impl Refusal {
             Self::RollbackNotPast { .. } => 101,
             Self::RollbackOfChain { .. } => 102,
             Self::ReversedToCome { .. } => 103,
+            Self::NotProxy { .. } => 120,
+            Self::ImplementationUnfit { .. } => 121,
+            Self::CorrectionFrozen { .. } => 125,
         }
     }
 }
@@ -385,6 +399,26 @@ pub enum Unfit {
     /// Each veto reads them all.
     #[error("{have} are registered, and no more than {MAX_REGULATORS} can be: retire one first")]
     TooMany { have: usize },
+}
+
+/// Why a contract cannot be a proxy's implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitImplementation {
+    /// Nothing would run.
+    #[error("there is no contract: deploy it first")]
+    NoCode,
+    /// It answers in its own name alone.
+    #[error("it is a contract of the chain itself")]
+    OfChain,
+    /// Whoever upgrades to it would halt the proxy.
+    #[error("it is frozen: unfreeze it first")]
+    Frozen,
+    /// The same for good.
+    #[error("it is retired, which is for good")]
+    Retired,
+    /// Whose implementation the proxy would then have could change without a vote on the proxy.
+    #[error("it is a proxy itself: name what that hands its calls on to")]
+    Proxy,
 }
 
 /// Why there is no decision: it is refused, or the facts could not be read.

@@ -8,6 +8,7 @@ mod accounts;
 mod attributes;
 mod committee;
 mod contracts;
+mod corrections;
 mod deployments;
 mod identities;
 mod limits;
@@ -16,6 +17,7 @@ mod parameters;
 mod policies;
 mod regulators;
 mod rollbacks;
+mod upgrades;
 mod validators;
 
 use std::collections::BTreeSet;
@@ -103,6 +105,10 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             parameters::schedule(Upgrade { version: *version, height: *height }, facts)
         }
         Action::RollBack(rollback) => rollbacks::roll_back(rollback, facts),
+        Action::UpgradeContract { contract, implementation } => {
+            upgrades::upgrade(*contract, *implementation, facts)
+        }
+        Action::Correct { contract, call, .. } => corrections::correct(*contract, call, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

@@ -122,6 +122,8 @@ impl Rule {
             Kind::SetAttributes => Self { timelock_blocks: 10, veto: true, ..rule },
             Kind::DeployContract => rule,
             Kind::RequireApproval => Self { timelock_blocks: 10, ..rule },
+            // What many rely on behaves otherwise, or what somebody owns changes hands: as for attributes.
+            Kind::UpgradeContract | Kind::Correct => Self { timelock_blocks: 10, veto: true, ..rule },
             // What is wrong should go at once.
             Kind::RevokeAttributes => Self { participation: HALF, approval: HALF, ..rule },
             Kind::FreezeContract => Self { participation: HALF, approval: HALF, ..rule },

@@ -34,9 +34,9 @@ pub fn proposal(network: &Network, id: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// All vote yes, until nothing could change the outcome any more; it is executed as soon as that is possible. The
-/// receipt of the execution.
-pub fn pass(network: &Network, action: &[&str]) -> Value {
+/// Makes a proposal, and all vote yes, until nothing could change the outcome any more. Its number, as soon as it can be
+/// executed.
+pub fn carry(network: &Network, action: &[&str]) -> String {
     let id = propose(network, action);
     for bank in banks(network) {
         if proposal(network, &id)["closes"].as_u64() <= network.height(0) {
@@ -46,6 +46,12 @@ pub fn pass(network: &Network, action: &[&str]) -> Value {
     }
     let earliest = proposal(network, &id)["earliest"].as_u64().unwrap();
     network.wait_for_height(0, earliest);
+    id
+}
+
+/// A proposal that is carried and executed. The receipt of the execution.
+pub fn pass(network: &Network, action: &[&str]) -> Value {
+    let id = carry(network, action);
     let receipt = gov(network, "bank-b", &["execute", &id]);
     let told = proposal(network, &id);
     assert_eq!(told["status"], "executed", "{told}");

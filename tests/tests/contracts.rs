@@ -1,11 +1,12 @@
 //! Contracts of a real network: one is frozen under load and answers nobody from the next block on, its administrator
-//! keeps its lists, and retirement is for good.
+//! keeps its lists, and retirement is for good. A proxy is upgraded and rolled back, and tokens are seized, by vote.
 
 use alloy_primitives::Address;
 use concordat_tests::{
     Network, committee,
     committee::pass,
     history::quantity,
+    package,
     pump::{Fate, Pump, fates},
     refused, run, token,
 };
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 const NODES: usize = 4;
 /// Code of the outcome of a transaction to a contract that is frozen or retired.
 const CONTRACT_FROZEN: u64 = 22;
+const GOVERNANCE: &str = "0x000000000000000000000000000000000000C002";
 const TRANSFER: &str = "transfer(address,uint256)";
 
 #[test]
@@ -128,4 +130,105 @@ fn retirement_is_for_good(network: &Network, token: Address) {
     let state = info(network, token);
     assert!(state.to_string().contains("retired"), "{state}");
     assert_ne!(state, json!(null));
+}
+
+#[test]
+fn what_proxies_run_and_who_has_tokens_is_decided_by_vote() {
+    let network = Network::start_with(NODES, &["--empty-block-interval-ms", "200"]);
+    committee::enrol(&network);
+    network.enrol("bank-a/developer", 0);
+    network.enrol("bank-b/operator", 0);
+    a_proxy_is_upgraded_and_rolled_back(&network);
+    a_token_is_corrected_once_it_has_opted_in(&network);
+    concordat_tests::chain::assert_one_chain(&network);
+}
+
+/// Deploys a contract of chain/core's tests as bank-a's developer.
+fn deploys(network: &Network, name: &str, arguments: &[(&str, &str)]) -> String {
+    let all = package().join("../chain/core/tests/data/contracts/artefacts.json");
+    let all: Value = serde_json::from_str(&std::fs::read_to_string(all).unwrap()).unwrap();
+    let inputs: Vec<Value> = arguments.iter().map(|(kind, _)| json!({ "name": "", "type": kind })).collect();
+    let constructor = json!([{ "type": "constructor", "inputs": inputs, "stateMutability": "nonpayable" }]);
+    let file = network.home().join(format!("{name}.json"));
+    let artefact = json!({ "abi": constructor, "bytecode": all["bytecode"][name] });
+    std::fs::write(&file, artefact.to_string()).unwrap();
+    deploys_file(
+        network,
+        file.to_str().unwrap(),
+        &arguments.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
+    )
+}
+
+fn deploys_file(network: &Network, artefact: &str, arguments: &[&str]) -> String {
+    let command = [&["contract", "deploy", "--artefact", artefact], arguments].concat();
+    let said = network.with_key("bank-a/developer", 0, &command);
+    said["contract"].as_str().unwrap().to_owned()
+}
+
+/// What a view of a contract answers on the last node.
+fn asks(network: &Network, contract: &str, call: &[&str]) -> String {
+    let url = network.url(3, "ethereum");
+    let output = run(&[&["contract", "call", "--to", contract], call, &["--rpc", &url]].concat());
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    said["values"][0].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+fn a_proxy_is_upgraded_and_rolled_back(network: &Network) {
+    let [first, second] = ["CounterV1", "CounterV2"].map(|name| deploys(network, name, &[]));
+    let artefact = package().join("../chain/core/contracts/GovernedProxy.json");
+    let proxy = deploys_file(network, artefact.to_str().unwrap(), &[&first, "0x"]);
+    let steps_to = |count: &str, version: &str| {
+        network.with_key("bank-b/operator", 0, &["contract", "send", "--to", &proxy, "step()"]);
+        assert_eq!(asks(network, &proxy, &["count()(uint256)"]), count);
+        assert_eq!(asks(network, &proxy, &["version()(uint256)"]), version);
+    };
+    steps_to("1", "1");
+    pass(network, &["upgrade-contract", &proxy, &second]);
+    steps_to("11", "2");
+    let told = refused(network, "bank-a/member", &["gov", "propose", "upgrade-contract", &proxy, &proxy]);
+    assert!(told.contains("code 121:"), "{told}");
+    pass(network, &["upgrade-contract", &proxy, &first]);
+    steps_to("12", "1");
+    let output = run(&["contract", "versions", &proxy, "--rpc", &network.url(3, "ethereum")]);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let versions: Vec<_> = said["versions"].as_array().unwrap().iter().collect();
+    let implementations =
+        versions.iter().map(|version| version["implementation"].as_str().unwrap().to_lowercase());
+    let expected = [&first, &second, &first].map(|address| address.to_lowercase());
+    assert_eq!(implementations.collect::<Vec<_>>(), expected, "{said}");
+    assert_eq!((&versions[1]["inForce"], &versions[2]["inForce"]), (&json!(false), &json!(true)));
+}
+
+fn a_token_is_corrected_once_it_has_opted_in(network: &Network) {
+    let token = deploys(network, "CorrectableToken", &[("string", "Test Euro"), ("uint256", "1000")]);
+    let (owner, customer) = (network.address("bank-a/developer"), network.address("bank-b/operator"));
+    let (owner, customer) = (owner.to_string(), customer.to_string());
+    let file = network.home().join("judgment.txt");
+    std::fs::write(&file, "The court orders").unwrap();
+    let basis = ["--basis-file", file.to_str().unwrap(), "--reference", "Judgment 3"];
+    let seize = ["forcedTransfer(address,address,uint256)", &owner, &customer, "400"];
+    let seizure = [&["correct", &token], &seize[..], &basis].concat();
+    let balances = || {
+        [&owner, &customer].map(|account| asks(network, &token, &["balanceOf(address)(uint256)", account]))
+    };
+    let id = committee::carry(network, &seizure);
+    let output = run(&["gov", "preview", &id, "--rpc", &network.url(0, "ethereum")]);
+    let preview: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&preview["changed"], &preview["balances"][0]["balance"]), (&json!(false), &json!("1000")));
+    // NotAgent(0x…C002): the token's own words.
+    let told = refused(network, "bank-b/member", &["gov", "execute", &id]);
+    assert!(told.to_lowercase().contains("000000c002"), "{told}");
+    assert_eq!(committee::proposal(network, &id)["status"], "open");
+    assert_eq!(balances(), ["1000", "0"]);
+
+    let agent = ["contract", "send", "--to", &token, "addAgent(address)", GOVERNANCE];
+    network.with_key("bank-a/developer", 0, &agent);
+    committee::gov(network, "bank-b", &["execute", &id]);
+    assert_eq!(committee::proposal(network, &id)["status"], "executed");
+    assert_eq!(balances(), ["600", "400"]);
+    pass(network, &[&["correct", &token, "mint(address,uint256)", &owner, "400"], &basis[..]].concat());
+    assert_eq!(balances(), ["1000", "400"]);
+    let pays = ["gov", "propose", "correct", &token, "transfer(address,uint256)", &owner, "1"];
+    let told = refused(network, "bank-a/member", &[&pays[..], &basis].concat());
+    assert!(told.contains("none that a correction may make"), "{told}");
 }

@@ -61,7 +61,8 @@ interface IContracts {
         /// Whether it holds now: the contract has the code that it is about, and it has not expired. False also where
         /// nothing is attested.
         bool holds;
-        /// Keccak-256 of the code that it is about.
+        /// Keccak-256 of the code that it is about; of a governed proxy that was upgraded, Keccak-256 of its own code's
+        /// hash and that of its implementation's code.
         bytes32 codeHash;
         /// Who has audited the contract.
         string auditor;
@@ -80,6 +81,20 @@ interface IContracts {
         /// The height at which it was decided.
         uint64 since;
         /// The proposal that decided it.
+        uint64 proposalId;
+    }
+
+    /// @notice A version of a governed proxy.
+    struct Version {
+        /// Its number: 1 is the one that the proxy was made with.
+        uint64 number;
+        /// What calls are handed on to.
+        address implementation;
+        /// Keccak-256 of that contract's code.
+        bytes32 codeHash;
+        /// The height from which on it was in force.
+        uint64 since;
+        /// The proposal that decided it; zero for the first.
         uint64 proposalId;
     }
 
@@ -204,8 +219,19 @@ interface IContracts {
 
     /// @notice The rating of a contract, 0 to 100, if it holds: zero where nothing is attested, where that has expired by
     ///         the block's time, or where the contract has other code. A frozen contract keeps its rating: see `halt`.
-    /// @dev Costs 4,100 gas where nothing is attested, 6,200 where something is, beside the call itself.
+    ///         A governed proxy has other code as soon as it is given another implementation.
+    /// @dev Costs 4,100 gas where nothing is attested, 8,300 where something is, 10,400 where that is of a proxy that was
+    ///      upgraded, beside the call itself.
     function rating(address contractAddress) external view returns (uint8);
+
+    /// @notice The implementation that a governed proxy was given last by vote; zero: none was, and it still has the one
+    ///         that it was made with; or the contract is no such proxy. `versions` tells apart.
+    /// @dev Costs 4,100 gas beside the call itself: proxies ask it with each call.
+    function implementation(address contractAddress) external view returns (address);
+
+    /// @notice At most `limit` (at most 64) versions of a governed proxy from number `from` on; the last of all is in
+    ///         force. Empty for any other contract.
+    function versions(address contractAddress, uint64 from, uint64 limit) external view returns (Version[] memory);
 
     /// @notice The version of this interface.
     function version() external view returns (uint64);

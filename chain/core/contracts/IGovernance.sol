@@ -270,6 +270,11 @@ interface IGovernance {
     event ProtocolVersionScheduled(uint64 version, uint64 height, uint64 indexed proposalId);
     /// @notice The validators of an organisation run a program that knows protocol versions up to this one.
     event VersionAnnounced(string organisation, uint64 version);
+    /// @notice From the next transaction on, a governed proxy hands its calls on to this implementation, which may be an
+    ///         earlier one.
+    event ContractUpgraded(address indexed proxy, address indexed implementation, bytes32 codeHash, uint64 indexed proposalId);
+    /// @notice The committee has called a token in its own name, as decided. What the token has made of it, it tells itself.
+    event Corrected(address indexed contractAddress, bytes call, bytes32 document, string documentReference, uint64 indexed proposalId);
 
     /// @notice The call data are not those of a function here.
     error MalformedCall();
@@ -277,6 +282,8 @@ interface IGovernance {
     error OnlyDirectTransaction();
     /// @notice Refused, with a stable code and the facts in words (docs/committee.md lists the codes).
     error Refused(uint16 code, string reason);
+    /// @notice A token has answered a correction with false. The proposal stays open, as where the token reverts.
+    error AnsweredFalse();
 
     /// @notice Makes a proposal. Only members of the committee may; nobody votes by proposing.
     /// @param kind What it is about.
@@ -305,7 +312,8 @@ interface IGovernance {
 
     /// @notice Gives a proposal its outcome once its time has come. Any account in good standing may ask for it.
     ///         Refused while a regulator's consent is missing.
-    /// @return status What became of it. A failed execution is a failed proposal, not a reverted transaction.
+    /// @return status What became of it. A failed execution is a failed proposal, not a reverted transaction. But where a
+    ///         token refuses a correction, the transaction reverts with what the token says, and the proposal stays open.
     function execute(uint64 id) external returns (uint8 status);
 
     /// @notice A proposal, as it stands at this height.
@@ -371,4 +379,12 @@ interface IGovernance {
 
     /// @notice The highest protocol version that an organisation has announced; 0 if none.
     function announcedVersion(string calldata organisation) external view returns (uint64);
+}
+
+/// @title What the committee calls at governed proxies
+/// @dev GovernedProxy.sol answers it to governance alone, and hands it on for everybody else.
+interface IGovernedProxy {
+    /// @notice Another implementation is in force. For the storage slot and the event that tools look at; it changes
+    ///         nothing, since the proxy asks the registry of contracts.
+    function governedUpgrade(address implementation) external;
 }

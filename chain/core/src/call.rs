@@ -279,12 +279,13 @@ impl<R: StateReader, I> Simulation<R, I> {
 
     fn settle(&mut self, result: evm::EvmResult, gas: u64) -> Result<(Run, EvmState), ExecError> {
         let touched = self.machine.finalize();
+        let bound = self.machine.bound();
         let overlay = self.machine.overlay();
         overlay.discard_staged();
         match result {
             Ok(result) => {
                 let mut run = Run::from(result);
-                if let Some(bound) = &self.bound {
+                if let Some(bound) = &bound {
                     rules::enforce(bound, overlay, gas, &mut run)?;
                 }
                 Ok((run, touched))

@@ -136,8 +136,8 @@ impl<R: StateReader> BlockExecutor<R> {
     fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>) -> Result<Receipt, ExecError> {
         let bound = self.bound(asker.as_ref())?;
         let signer = asker.as_ref().map(|asker| asker.sender.clone());
-        let result = self.machine.run(evm::tx_env(tx), asker, bound.clone());
-        let state = self.machine.finalize();
+        let result = self.machine.run(evm::tx_env(tx), asker, bound);
+        let (state, bound) = (self.machine.finalize(), self.machine.bound());
         let height = self.env.height;
         let mut noted = self.watched.is_some().then(|| TxAccess::of(&state));
         let overlay = self.overlay();

@@ -13,6 +13,9 @@
 //! Where a run-time rule watches calls, those that get a frame are marked in the journal's logs, inside of that frame
 //! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of foreign code as one's own are calls of no method, while
 //! a contract that delegates to itself, as by a multicall, calls its own.
+//!
+//! What the committee has decided is not asked about again: a call that follows a decision ([`Then`]) and all that it
+//! leads to meet neither policies nor run-time rules. Freezes bind there as well.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +24,8 @@ use concordat_types::{Address, B256, Bytes, StateReader};
 use revm::{
     Inspector,
     context::{
-        Block as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _, LocalContextTr as _,
-        TxEnv,
+        Block as _, Cfg as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _,
+        LocalContextTr as _, TxEnv,
     },
     context_interface::context::ContextError,
     handler::{
@@ -33,7 +36,7 @@ use revm::{
     inspector::{InspectorEvmTr, InspectorHandler as _},
     interpreter::{
         CallInput, CallInputs, CallOutcome, CallScheme, CreateOutcome, FrameInput, Gas, InstructionResult,
-        InterpreterResult, interpreter::EthInterpreter, interpreter_action::FrameInit,
+        InterpreterResult, SharedMemory, interpreter::EthInterpreter, interpreter_action::FrameInit,
     },
     state::EvmState,
 };
@@ -59,11 +62,13 @@ pub(crate) struct ChainEvm<R: StateReader, I = ()> {
     asked: BTreeMap<Deed, Option<Bytes>>,
     /// The run-time rules that bind the running transaction; `None` where none is watched.
     bound: Option<Bound>,
+    /// Whether what runs follows a decision of the committee.
+    decided: bool,
 }
 
 impl<R: StateReader, I> ChainEvm<R, I> {
     pub(crate) const fn new(machine: Machine<R, I>) -> Self {
-        Self { machine, asker: None, asked: BTreeMap::new(), bound: None }
+        Self { machine, asker: None, asked: BTreeMap::new(), bound: None, decided: false }
     }
 
     /// Runs a transaction. Its changes wait in the journal for [`Self::finalize`].
@@ -85,7 +90,13 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         self.machine.ctx.set_tx(tx);
         self.asker = asker;
         self.bound = bound;
+        self.decided = false;
         self.asked.clear();
+    }
+
+    /// The run-time rules that what ran is to be held against.
+    pub(crate) fn bound(&self) -> Option<Bound> {
+        self.bound.clone()
     }
 
     /// Empties the journal.
@@ -118,6 +129,8 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         match &init.frame_input {
             // Precompiles and system contracts are those addresses that are always warm.
             FrameInput::Call(inputs) if self.is_warm(&inputs.bytecode_address) => None,
+            // The decided call itself. Whether the contract answers was looked at when that was decided.
+            FrameInput::Call(_) if self.decided && init.depth == 1 => None,
             FrameInput::Call(inputs) => Some(self.call_deed(inputs)),
             FrameInput::Create(inputs) => {
                 let caller = Some(inputs.caller());
@@ -196,13 +209,32 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         seen: Option<SeenCall>,
         price: u64,
     ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<EvmContext<R>>> {
+        let depth = init.depth;
         if let ItemOrResult::Result(result) = self.machine.frame_init(init)? {
-            return Ok(charged(ItemOrResult::Result(result), price));
+            return match self.following(depth, &result) {
+                None => Ok(charged(ItemOrResult::Result(result), price)),
+                Some(then) => self.machine.frame_init(then),
+            };
         }
         if let Some(seen) = seen {
             self.machine.ctx.journal_mut().log(seen.into_mark());
         }
         Ok(charged(ItemOrResult::Item(self.machine.frame_stack.get()), price))
+    }
+
+    /// The frame of the call that follows what a transaction has just done at a system contract, if one does. It takes
+    /// the place of the transaction's own, which has paid for all until here.
+    fn following(&mut self, depth: usize, result: &FrameResult) -> Option<FrameInit> {
+        if depth > 0 || !result.instruction_result().is_ok() {
+            return None;
+        }
+        let ctx = &self.machine.ctx;
+        let inputs = ctx.db().then()?.frame(ctx.tx().caller, result.gas());
+        let mut memory = SharedMemory::new_with_buffer(ctx.local().shared_memory_buffer().clone());
+        memory.set_memory_limit(ctx.cfg().memory_limit());
+        self.bound = None;
+        self.decided = true;
+        Some(FrameInit { depth, memory, frame_input: FrameInput::Call(Box::new(inputs)) })
     }
 
     /// A transaction's intrinsic gas has left it what the contract's row costs (`validity`), so that its frame begins in
@@ -238,7 +270,11 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let account = self.asker.as_ref().map_or(caller, |asker| asker.sender.account);
         let place = Place { account, height };
         let known = contracts::known(self.overlay(), meter, place, &deed)?;
-        let mut refusal = self.asker.as_ref().and_then(|asker| objection(asker, &deed, &known));
+        let mut refusal = match &self.asker {
+            None => None,
+            Some(_) if self.decided => known.halted.as_ref().map(Halted::abi_encode),
+            Some(asker) => objection(asker, &deed, &known),
+        };
         if let (None, Action::Create, Some(maker)) = (&refusal, deed.action, deed.caller) {
             refusal = self.unapproved(maker, meter)?;
         }

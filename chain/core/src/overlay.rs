@@ -33,7 +33,7 @@ use crate::{
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, SlotWrite, Write, params_unknown, signers_unknown},
+    system::{Effects, RowKey, Rows, SlotWrite, Then, Write, params_unknown, signers_unknown},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -209,6 +209,11 @@ impl<R: StateReader> Overlay<R> {
     /// Forgets what the running transaction would have changed in system contracts.
     pub(crate) fn discard_staged(&mut self) {
         self.staged = None;
+    }
+
+    /// The call that has to follow what the running transaction has staged.
+    pub(crate) fn then(&self) -> Option<&Then> {
+        self.staged.as_ref()?.then.as_ref()
     }
 
     /// Applies what the running transaction has staged; the slots of contracts that it changes.
@@ -396,6 +401,12 @@ impl<R: StateReader> Rows for Overlay<R> {
 
     fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
         self.storage(address, slot).map_err(|StateFailure(error)| error)
+    }
+
+    fn code(&mut self, address: Address) -> Result<Bytes, ReadError> {
+        let Some(hash) = self.account(address)?.code_hash else { return Ok(Bytes::new()) };
+        let code = self.code_by_hash(hash).map_err(|StateFailure(error)| error)?;
+        Ok(code.original_bytes())
     }
 
     fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError> {

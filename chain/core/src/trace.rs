@@ -100,11 +100,11 @@ pub fn trace_transaction<R: StateReader>(
     let bound = executor.bound(asker.as_ref())?;
     let tracer = CallTracer::new(limit_bytes);
     let mut machine = evm::build(executor.into_overlay(), config, block, tracer);
-    let mut run = match machine.run_inspected(evm::tx_env(tx), asker, bound.clone()) {
+    let mut run = match machine.run_inspected(evm::tx_env(tx), asker, bound) {
         Ok(result) => Run::from(result),
         Err(error) => return Err(evm::machine_error(machine.overlay(), error)),
     };
-    if let Some(bound) = &bound {
+    if let Some(bound) = &machine.bound() {
         rules::enforce(bound, machine.overlay(), tx.gas_limit(), &mut run)?;
     }
     machine.into_inspector().into_frame(tx.gas_limit(), &run)

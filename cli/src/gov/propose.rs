@@ -16,9 +16,10 @@ pub(crate) use args::PolicyArgs;
 pub(super) use args::document;
 use args::{
     AdministratorArgs, AdmitArgs, AttributesArgs, AuthoritiesArgs, BarArgs, BarNodeArgs, ContractArgs,
-    DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs, KeyOfVotesArgs, LiftArgs,
-    LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs, Proposable, RecoverArgs,
-    RegulatorArgs, RequireArgs, RollBackArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
+    CorrectArgs, DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs,
+    KeyOfVotesArgs, LiftArgs, LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs,
+    Proposable, RecoverArgs, RegulatorArgs, RequireArgs, RollBackArgs, RuleArgs, SeatArgs, UnfreezeArgs,
+    UpgradeArgs, ValidatorArgs,
 };
 use parameters::{ParametersArgs, VersionArgs};
 
@@ -97,6 +98,10 @@ pub enum ProposeCommand {
     SetProtocolVersion(Proposing<VersionArgs>),
     /// Slots of contracts get back what they held at an earlier height, by a plan (`concordat rollback plan`).
     RollBack(Proposing<RollBackArgs>),
+    /// A governed proxy hands its calls on to another implementation, or to an earlier one again.
+    UpgradeContract(Proposing<UpgradeArgs>),
+    /// A token that has made the committee its agent is corrected: tokens are seized, replenished, frozen.
+    Correct(Proposing<CorrectArgs>),
 }
 
 /// What is proposed, and who proposes it.
@@ -187,6 +192,11 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::SetParameters(args) => args.propose(json),
         Command::SetProtocolVersion(args) => args.propose(json),
         Command::RollBack(args) => args.propose(json),
+        Command::UpgradeContract(args) => {
+            let UpgradeArgs { contract, implementation } = args.what;
+            submit(&args.sender, &Action::UpgradeContract { contract, implementation }, json)
+        }
+        Command::Correct(args) => args.propose(json),
     }
 }
 

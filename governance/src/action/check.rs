@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, Bytes};
 
 use super::{
-    ActionError, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES, MAX_LIMIT_BYTES, MAX_LISTED_ACCOUNTS,
-    MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES,
+    ActionError, Correction, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES, MAX_CORRECTION_BYTES, MAX_LIMIT_BYTES,
+    MAX_LISTED_ACCOUNTS, MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES,
 };
 
 pub(super) fn check_length(what: &'static str, have: usize, most: usize) -> Result<(), ActionError> {
@@ -85,4 +85,10 @@ pub(super) fn check_limit(limit: &[u8]) -> Result<(), ActionError> {
 
 pub(super) const fn check_power(power: u64) -> Result<(), ActionError> {
     if power == 0 { Err(ActionError::NoPower) } else { Ok(()) }
+}
+
+/// Whether the token agrees is for the token to say.
+pub(super) fn check_correction(call: &[u8]) -> Result<(), ActionError> {
+    check_length("the call", call.len(), MAX_CORRECTION_BYTES)?;
+    Correction::decode(call).map(drop).ok_or_else(|| ActionError::NoCorrection(Bytes::copy_from_slice(call)))
 }

@@ -1,12 +1,13 @@
 //! Why bytes are no action.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_types::genesis::ParamError;
 
 use super::{
-    MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS, MAX_REVERSED,
-    MAX_REVIEWERS, MAX_ROLLBACK_SLOTS,
+    CORRECTIONS, MAX_CERTIFICATES, MAX_LISTED_ACCOUNTS, MAX_PROPERTIES, MAX_RATING, MAX_REPORTS,
+    MAX_REVERSED, MAX_REVIEWERS, MAX_ROLLBACK_SLOTS,
 };
+
 use crate::{Kind, committee::MAX_WEIGHT, regulator::MAX_COVERED, rule::RuleError};
 
 /// Why bytes are no action.
@@ -169,4 +170,7 @@ pub enum ActionError {
         /// The height of the state to go back to.
         height: u64,
     },
+    /// A call that corrects nothing.
+    #[error("call {0} is none that a correction may make, or not in its one form: use one of {CORRECTIONS}")]
+    NoCorrection(Bytes),
 }

@@ -114,6 +114,14 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
             Action::SetProtocolVersion { version, height }
         }
         Kind::RollBack => Action::RollBack(row(payload)?),
+        Kind::UpgradeContract => {
+            let [contract, implementation] = *row::<Vec<Address>>(payload)?.as_slice() else { return None };
+            Action::UpgradeContract { contract, implementation }
+        }
+        Kind::Correct => {
+            let CorrectionRow { contract, call, basis } = row(payload)?;
+            Action::Correct { contract, call, basis }
+        }
     })
 }
 
@@ -265,4 +273,11 @@ pub(super) struct AttributesRow {
 pub(super) struct LimitRow {
     pub(super) id: String,
     pub(super) limit: Bytes,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+pub(super) struct CorrectionRow {
+    pub(super) contract: Address,
+    pub(super) call: Bytes,
+    pub(super) basis: Basis,
 }

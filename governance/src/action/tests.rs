@@ -58,6 +58,15 @@ pub(crate) fn rollback() -> Rollback {
     }
 }
 
+fn correction() -> Correction {
+    Correction::Mint { to: Address::repeat_byte(7), amount: alloy_primitives::U256::from(100) }
+}
+
+/// An address of this byte as a word.
+fn word(byte: &str) -> String {
+    format!("{}{}", "00".repeat(12), byte.repeat(20))
+}
+
 /// One of each kind, in the order of codes, with its payload.
 pub(crate) fn golden() -> Vec<(Action, String)> {
     let der = || vec![Bytes::from_static(b"der")];
@@ -173,10 +182,18 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
         ),
         (Action::RequireApproval { required: true }, "c101".into()),
         (
+            Action::UpgradeContract { contract: account, implementation: Address::ZERO },
+            format!("ea{account_hex}94{}", "00".repeat(20)),
+        ),
+        (
             Action::RollBack(rollback()),
             format!(
                 "f8a9{basis_hex}8201f4{key_hex}e5e48201f5{key_hex}f4d8{account_hex}800205da{account_hex}8201008007"
             ),
+        ),
+        (
+            Action::Correct { contract: account, call: correction().encode(), basis: basis() },
+            format!("f885{account_hex}b84440c10f19{}{}{basis_hex}", word("07"), "0".repeat(62) + "64"),
         ),
         (
             Action::SetParameters(Parameters::of(&ChainParams::default())),
@@ -511,6 +528,16 @@ fn parameters_lie_in_the_ranges_of_the_genesis_document() {
 }
 
 #[test]
+fn an_upgrade_names_a_proxy_and_an_implementation_and_no_more() {
+    let account = Address::repeat_byte(7);
+    for addresses in [vec![], vec![account], vec![account; 3]] {
+        let payload = wire::encode(&addresses);
+        let malformed = Err(ActionError::Malformed(Kind::UpgradeContract));
+        assert_eq!(Action::decode(Kind::UpgradeContract, &payload), malformed);
+    }
+}
+
+#[test]
 fn an_upgrade_names_a_version_and_a_height_and_nothing_else() {
     for payload in ["c0", "c102", "c6028201f480", "c5028300f400", "02"] {
         let decoded = Action::decode(Kind::SetProtocolVersion, &hex::decode(payload).unwrap());
@@ -566,4 +593,22 @@ fn a_rollbacks_slots_have_a_digest() {
     let digest = "0xf13ea8af07017623614ba8556a99b8146d762893c5814bc64b360b0f7c68369f";
     assert_eq!(rollback().slots_digest().to_string(), digest);
     assert_eq!(rollback().contracts(), [Address::repeat_byte(7)]);
+}
+
+#[test]
+fn a_correction_is_a_call_of_the_closed_list_with_a_basis() {
+    let contract = Address::repeat_byte(7);
+    let correct = |call: Bytes, basis| Action::Correct { contract, call, basis };
+    assert_eq!(correct(correction().encode(), basis()).validate(), Ok(()));
+    // transfer(address,uint256)
+    let transfer = Bytes::from([&[0xa9, 0x05, 0x9c, 0xbb][..], &[0; 64]].concat());
+    let error = refused(correct(transfer.clone(), basis()));
+    assert_eq!(error, ActionError::NoCorrection(transfer));
+    assert!(error.to_string().contains("forcedTransfer(address,address,uint256)"), "{error}");
+    let longer = Bytes::from(vec![0; MAX_CORRECTION_BYTES + 1]);
+    let too_long = ActionError::TooLong { what: "the call", have: 101, most: 100 };
+    assert_eq!(refused(correct(longer, basis())), too_long);
+    let nowhere = Basis { reference: String::new(), ..basis() };
+    let error = refused(correct(correction().encode(), nowhere));
+    assert_eq!(error, ActionError::Text("the reference"));
 }

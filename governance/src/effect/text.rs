@@ -9,7 +9,7 @@ use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
     action::{Attributes, Basis, ListKind, Parameters, Property, Reversed},
-    facts::{Attested, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
+    facts::{Attested, Implementation, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -99,6 +99,12 @@ impl Display for Change {
                 transactions.iter().try_for_each(|Reversed { height, hash }| {
                     write!(f, "\n    - transaction {hash} of block {height} is reversed")
                 })
+            }
+            Change::Implementation { contract, before, after } => {
+                sides(f, &format!("implementation of proxy {contract}"), Some(before), Some(after))
+            }
+            Change::Correction { contract, code, correction } => {
+                write!(f, "  correction of contract {contract}, code {code}\n    + {correction}")
             }
         }
     }
@@ -321,6 +327,13 @@ impl Display for Parameters {
 impl Display for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "version {} from height {} on", self.version, self.height)
+    }
+}
+
+impl Display for Implementation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, code } = self;
+        write!(f, "{address}, code {code}")
     }
 }
 

@@ -10,8 +10,8 @@ use concordat_types::Role;
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Kind, Rule,
-    action::{Attributes, BarTarget, Basis, ListKind, Reversed, Scope, is_policy_id},
-    facts::{Attested, KeyFacts, Membership, OrganisationFacts, Upgrade, ValidatorFacts},
+    action::{Attributes, BarTarget, Basis, Correction, ListKind, Reversed, Scope, is_policy_id},
+    facts::{Attested, Implementation, KeyFacts, Membership, OrganisationFacts, Upgrade, ValidatorFacts},
     quorum::Quorum,
     regulator::{MandateRow, RegulatorFacts},
     wire,
@@ -41,6 +41,8 @@ const PARAMETERS: u8 = 32;
 const PROTOCOL: u8 = 33;
 const SLOT: u8 = 30;
 const ROLL_BACK: u8 = 31;
+const IMPLEMENTATION: u8 = 34;
+const CORRECTION: u8 = 35;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -164,6 +166,16 @@ fn change_row(change: &Change) -> ChangeRow {
             let (height, root, transactions) = (*height, *root, transactions.clone());
             row(ROLL_BACK, &[], Vec::new(), wire::encode(&RollBackRow { height, root, transactions }))
         }
+        Change::Implementation { contract, before, after } => row(
+            IMPLEMENTATION,
+            contract.as_slice(),
+            wire::encode(&implementation_row(before)),
+            wire::encode(&implementation_row(after)),
+        ),
+        Change::Correction { contract, code, correction } => {
+            let call = vec![correction.encode()];
+            row(CORRECTION, contract.as_slice(), wire::encode(&vec![*code]), wire::encode(&call))
+        }
     }
 }
 
@@ -278,6 +290,19 @@ fn change(row: &ChangeRow) -> Option<Change> {
         ROLL_BACK if key.is_empty() && before.is_empty() => {
             let RollBackRow { height, root, transactions } = wire::decode(after)?;
             Change::RollBack { height, root, transactions }
+        }
+        IMPLEMENTATION => Change::Implementation {
+            contract: Address::try_from(key.as_ref()).ok()?,
+            before: implementation(wire::decode(before)?),
+            after: implementation(wire::decode(after)?),
+        },
+        CORRECTION => {
+            let [call]: [Bytes; 1] = wire::decode::<Vec<Bytes>>(after)?.try_into().ok()?;
+            Change::Correction {
+                contract: Address::try_from(key.as_ref()).ok()?,
+                code: only(wire::decode(before)?)?,
+                correction: Correction::decode(&call)?,
+            }
         }
         _ => return None,
     })
@@ -531,4 +556,18 @@ struct RollBackRow {
     height: u64,
     root: B256,
     transactions: Vec<Reversed>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct ImplementationRow {
+    address: Address,
+    code: B256,
+}
+
+const fn implementation_row(implementation: &Implementation) -> ImplementationRow {
+    ImplementationRow { address: implementation.address, code: implementation.code }
+}
+
+const fn implementation(row: ImplementationRow) -> Implementation {
+    Implementation { address: row.address, code: row.code }
 }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Address;
 
-use super::{Resolved, contracts::known};
+use super::{Resolved, contracts::known, upgrades::check_runs};
 use crate::{Facts, Refusal, ResolveError, action::Attributes, effect::Change, facts::Attested};
 
 /// Attributes are about the code that is there: with other code they say nothing.
@@ -12,6 +12,7 @@ pub(super) fn set<F: Facts>(contract: Address, attributes: &Attributes, facts: &
         return Err(Refusal::AttributesOver { until, time }.into());
     }
     let code = known(contract, facts)?.code;
+    check_runs(contract, facts)?;
     let before = facts.attributes(contract).map_err(ResolveError::Facts)?;
     let after = Some(Attested { code, attributes: attributes.clone() });
     if before == after {

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_governance::{
     Action, Choice, Facts as _, Kind, Refusal, Rule,
-    action::{Attributes, BarTarget, ListKind, Scope},
+    action::{Attributes, BarTarget, Correction, ListKind, Scope},
     committee::MAX_WEIGHT,
-    facts::{Ability, Attested, Halted, LimitFacts, Membership, PolicyFacts},
+    facts::{Ability, Attested, ContractFacts, Halted, Implementation, LimitFacts, Membership, PolicyFacts},
     regulator::{Power, RegulatorFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
@@ -166,6 +166,12 @@ impl Run {
         world.attributes.insert(contract(1), Attested { code: B256::ZERO, attributes });
         let old = LimitFacts { limit: Bytes::from_static(b"one"), proposal: 0 };
         world.limits.insert("daily".into(), old);
+        // A proxy, and what it can be upgraded to and back.
+        let code = B256::repeat_byte(1);
+        world.contracts.values_mut().for_each(|contract| contract.code = code);
+        let first = Implementation { address: contract(1), code };
+        world.implementations.insert(contract(0), first);
+        world.contracts.insert(contract(3), ContractFacts { code, ..ContractFacts::default() });
         (1..banks).for_each(|index| world.enrol(index, Role::Regulator));
         if random.below(2) == 0 {
             // Registered before the first act.
@@ -232,7 +238,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(33) {
+        match self.random.below(35) {
             24 => self.recovery(index),
             25 => self.bar(index),
             0 => admission(other, "first"),
@@ -266,6 +272,11 @@ impl Run {
             }
             26..=28 => self.limit(),
             29..=32 => self.regulator(index),
+            33 => upgrade(contract(0), self.random.pick(&[contract(0), contract(1), contract(3)])),
+            34 => {
+                let it = self.random.pick(&[contract(0), contract(1), system_contract()]);
+                correct(it, Correction::Mint { to: operator(index), amount: U256::from(1) })
+            }
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -727,11 +738,12 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
     let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
     let regulators = [Kind::AdmitRegulator, Kind::RetireRegulator];
+    let calls = [Kind::UpgradeContract, Kind::Correct];
     for act in ["consented", "waited"] {
         assert!(outcomes.contains_key(act), "no regulator's consent {act}");
     }
     let kinds = texts.into_iter().chain(contracts).chain(others).chain(lives).chain(approvals);
-    for kind in kinds.chain(identities).chain(regulators) {
+    for kind in kinds.chain(identities).chain(regulators).chain(calls) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

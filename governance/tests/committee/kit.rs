@@ -8,12 +8,14 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use concordat_governance::{
     Action, Choice, Committee, Decision, Effect, Facts, Kind, Member, Proposal, Refusal, ResolveError, Rule,
-    action::{Attributes, BarTarget, Basis, Deployment, ListKind, NewValidator, Parameters, Scope},
+    action::{
+        Attributes, BarTarget, Basis, Correction, Deployment, ListKind, NewValidator, Parameters, Scope,
+    },
     consent,
     effect::{Change, End, Halt},
     facts::{
-        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, Upgrade, ValidatorFacts,
+        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, Implementation, KeyFacts,
+        LimitFacts, Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, Upgrade, ValidatorFacts,
     },
     lifecycle,
     regulator::{Consent, Mandate, Power, RegulatorFacts},
@@ -72,6 +74,10 @@ pub struct World {
     /// To which heights contracts went back.
     pub rollbacks: Vec<u64>,
     pub proposals: Vec<(Proposal, Action)>,
+    /// What governed proxies hand their calls on to.
+    pub implementations: BTreeMap<Address, Implementation>,
+    /// Corrections that were made.
+    pub corrections: Vec<(Address, Correction)>,
 }
 
 /// The most policies that the engine of these tests accepts.
@@ -236,6 +242,14 @@ pub fn deployment(reviewers: &[Address], until: u64) -> Deployment {
 
 pub fn revoke_attributes(contract: Address) -> Action {
     Action::RevokeAttributes { contract, basis: basis() }
+}
+
+pub fn upgrade(contract: Address, implementation: Address) -> Action {
+    Action::UpgradeContract { contract, implementation }
+}
+
+pub fn correct(contract: Address, correction: Correction) -> Action {
+    Action::Correct { contract, call: correction.encode(), basis: basis() }
 }
 
 pub fn administrator(contract: Address, administrator: Address) -> Action {
@@ -518,6 +532,13 @@ impl World {
                     self.storage.insert((contract, slot), after);
                 }
                 Change::RollBack { height, .. } => self.rollbacks.push(height),
+                Change::Implementation { contract, after, .. } => {
+                    self.contracts.get_mut(&contract).unwrap().code = after.code;
+                    self.implementations.insert(contract, after);
+                }
+                Change::Correction { contract, correction, .. } => {
+                    self.corrections.push((contract, correction));
+                }
             }
         }
     }
@@ -765,5 +786,9 @@ impl Facts for World {
     }
     fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Infallible> {
         Ok(self.storage.get(&(contract, slot)).copied().unwrap_or_default())
+    }
+
+    fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, Infallible> {
+        Ok(self.implementations.get(&contract).copied())
     }
 }

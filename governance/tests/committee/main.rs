@@ -4,6 +4,7 @@
 
 mod attributes;
 mod contracts;
+mod corrections;
 mod defects;
 mod deployments;
 mod identities;
@@ -16,3 +17,4 @@ mod policies;
 mod regulators;
 mod resolve;
 mod rollbacks;
+mod upgrades;

@@ -5,7 +5,7 @@ use alloy_sol_types::{SolCall as _, SolValue as _};
 use concordat_governance::{action::Attributes, facts::Attested};
 use concordat_types::{Address, B256, Bytes};
 
-use super::{abi::IContracts as abi, tables};
+use super::{abi::IContracts as abi, tables, versions::whole_code};
 use crate::{
     identity::Record,
     system::{GasMeter, Rows, SystemCall, SystemError, gas},
@@ -53,7 +53,10 @@ fn standing(
     meter.charge(gas::ROW_READ)?;
     let Some(known) = tables::attributes(rows, address)? else { return Ok(None) };
     meter.charge(gas::ROW_READ)?;
-    let same = rows.code_hash(address)? == Some(known.attested.code);
+    let same = match rows.code_hash(address)? {
+        None => false,
+        Some(own) => whole_code(address, own, rows, meter)? == known.attested.code,
+    };
     let holds = same && known.attested.attributes.holds(call.time_secs);
     Ok(Some((known, holds)))
 }

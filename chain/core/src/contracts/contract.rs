@@ -11,6 +11,7 @@ use super::{
     approvals, attributes,
     records::{Contract, ContractHalt, ContractState},
     tables::{self, EXISTING_ROWS, List},
+    versions,
 };
 use crate::identity::tables::identity_of;
 use crate::system::{
@@ -134,6 +135,8 @@ fn view(asked: Calls, call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMe
             Ok(contract.approval.unwrap_or_default().abi_encode())
         }
         Calls::version(_) => Ok(VERSION.abi_encode()),
+        Calls::implementation(asked) => versions::told(asked.contractAddress, rows, meter),
+        Calls::versions(asked) => versions::versions(&asked, rows, meter),
         _ => Err(revert(abi::MalformedCall {})),
     }
 }

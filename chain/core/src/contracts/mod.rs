@@ -7,6 +7,7 @@
 //! | `made` | the rows of contracts that a transaction has made |
 //! | `approvals` | reviewed and approved deployments, and what is refused without |
 //! | `attributes` | what is attested of contracts, and whether it holds |
+//! | `proxy`, `versions` | governed proxies: their code, their implementations |
 //! | `acts` | what an administrator changes |
 //! | `contract` | the Solidity face |
 //!
@@ -20,8 +21,10 @@ mod attributes;
 mod contract;
 mod known;
 mod made;
+mod proxy;
 mod records;
 pub(crate) mod tables;
+mod versions;
 
 pub use approvals::{Approval, Review, Unapproved};
 pub(crate) use approvals::{approved, unapproved};
@@ -31,3 +34,5 @@ pub use known::Halted;
 pub(crate) use known::{Known, Place, known};
 pub(crate) use made::{made, rows_of};
 pub use records::{Contract, ContractHalt, ContractState};
+pub use versions::Version;
+pub(crate) use versions::{FIRST, implementation, whole_code};

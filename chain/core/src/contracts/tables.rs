@@ -7,6 +7,7 @@ use super::{
     approvals::{Approval, Review},
     attributes::ContractAttributes,
     records::{Contract, ContractHalt},
+    versions::Version,
 };
 use crate::{
     account::corrupt,
@@ -27,6 +28,8 @@ const ATTRIBUTES: u8 = 0x45;
 /// Approvals and the reviews before them. The lengths of their keys tell them apart.
 const APPROVALS: u8 = 0x46;
 const APPROVAL_RULE: u8 = 0x47;
+/// Versions of proxies: the one in force, and each by its number. The lengths of their keys tell them apart.
+const VERSIONS: u8 = 0x48;
 
 /// What a member's row says: it is there.
 const MEMBER: &[u8] = &[1];
@@ -104,6 +107,16 @@ pub(crate) fn approval_key(code: B256, deployer: Address) -> RowKey {
 /// Key of the row of what an identity says of a proposal.
 pub(crate) fn review_key(proposal: u64, reviewer: Address) -> RowKey {
     RowKey::new(APPROVALS, &[&proposal.to_be_bytes()[..], reviewer.as_slice()].concat())
+}
+
+/// Key of the row of the version that a vote has given a proxy last.
+pub(crate) fn version_in_force_key(proxy: Address) -> RowKey {
+    RowKey::new(VERSIONS, proxy.as_slice())
+}
+
+/// Key of the row of a version of a proxy.
+pub(crate) fn version_key(proxy: Address, number: u64) -> RowKey {
+    RowKey::new(VERSIONS, &[proxy.as_slice(), &number.to_be_bytes()].concat())
 }
 
 /// What says whether deployments need an approval.
@@ -184,6 +197,16 @@ pub(crate) fn attributes(
     read(rows, &attributes_key(contract))
 }
 
+/// The version that a vote has given a proxy last; `None` where none has.
+pub(crate) fn version_in_force(rows: &mut impl Rows, proxy: Address) -> Result<Option<Version>, ReadError> {
+    read(rows, &version_in_force_key(proxy))
+}
+
+/// A version that a vote has given a proxy.
+pub(crate) fn version(rows: &mut impl Rows, proxy: Address, number: u64) -> Result<Version, ReadError> {
+    required(rows, &version_key(proxy, number))
+}
+
 #[cfg(test)]
 mod tests {
     use concordat_types::StateKey;
@@ -206,6 +229,8 @@ mod tests {
             (approval_key(B256::repeat_byte(4), account), format!("46/{}{two}", "04".repeat(32))),
             (review_key(5, account), format!("46/0000000000000005{two}")),
             (approval_rule_write(true).0, "47/".to_owned()),
+            (version_in_force_key(contract), format!("48/{one}")),
+            (version_key(contract, 5), format!("48/{one}0000000000000005")),
         ];
         for (key, golden) in keys {
             assert_eq!(key.to_string(), golden);

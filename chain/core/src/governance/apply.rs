@@ -1,5 +1,7 @@
 //! An effect becomes rows, Solidity events and events for the node.
 
+mod calls;
+
 use alloy_primitives::LogData;
 use alloy_sol_types::SolEvent as _;
 use concordat_governance::{
@@ -128,6 +130,8 @@ impl<R: Rows> Applier<'_, R> {
                 Ok(())
             }
             Change::RollBack { .. } => self.rollback(),
+            Change::Implementation { contract, after, .. } => self.implementation(*contract, after),
+            Change::Correction { contract, correction, .. } => self.correction(*contract, correction),
         }
     }
 

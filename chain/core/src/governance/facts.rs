@@ -6,8 +6,8 @@ use concordat_governance::{
     Committee, Facts, Kind, Rule,
     action::{BarTarget, Basis, ListKind, NewValidator, Parameters},
     facts::{
-        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, KeyFacts, LimitFacts,
-        Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, ValidatorFacts,
+        Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, Implementation, KeyFacts,
+        LimitFacts, Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, ValidatorFacts,
     },
     regulator::{Consent, RegulatorFacts},
 };
@@ -22,8 +22,9 @@ use super::{parameters, tables};
 use crate::{
     account::corrupt,
     contracts::{
-        ContractHalt, ContractState,
+        ContractHalt, ContractState, implementation,
         tables::{self as contracts, EXISTING_ROWS, List},
+        whole_code,
     },
     identity::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
@@ -328,7 +329,8 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
                 Some(halted(contracts::halt(self.rows, address)?, state))
             }
         };
-        let code = self.rows.code_hash(address)?.unwrap_or_default();
+        let own = self.rows.code_hash(address)?.unwrap_or_default();
+        let code = whole_code(address, own, self.rows, self.meter)?;
         Ok(Some(ContractFacts { system: false, code, administrator: contract.administrator, halted }))
     }
 
@@ -411,5 +413,8 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         // A slot costs what a row does: a cold `SLOAD`.
         self.charge_rows(1)?;
         Ok(self.rows.word(contract, slot)?)
+    }
+    fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, SystemError> {
+        implementation(contract, self.rows, self.meter)
     }
 }

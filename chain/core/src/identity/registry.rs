@@ -16,7 +16,7 @@ use super::{
     tables,
 };
 use crate::{
-    account::{account_state, corrupt, storage_word},
+    account::{account_state, code, corrupt, storage_word},
     system::{RowKey, Rows, params_unknown, signers_unknown},
 };
 
@@ -37,6 +37,9 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
     }
     fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
         storage_word(self.0, address, slot.into())
+    }
+    fn code(&mut self, address: Address) -> Result<Bytes, ReadError> {
+        code(self.0, address)
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

@@ -9,7 +9,9 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 
-use super::{GasMeter, Reply, SYSTEM_CONTRACTS, SystemCall, SystemContract, SystemError, is_system};
+use super::{
+    GasMeter, Reply, SYSTEM_CONTRACTS, SystemCall, SystemContract, SystemError, is_system, then::runs_program,
+};
 use crate::{
     contracts::Contracts, evm::EvmContext, governance::Governance, identity::IdentityRegistry,
     permissions::Permissions, rules::Rules,
@@ -51,6 +53,9 @@ impl<R: StateReader> PrecompileProvider<EvmContext<R>> for SystemPrecompiles {
     ) -> Result<Option<InterpreterResult>, String> {
         if !is_system(&inputs.bytecode_address) {
             return self.ethereum.run(context, inputs);
+        }
+        if runs_program(inputs) {
+            return Ok(None);
         }
         let mut gas = GasMeter::new(inputs.gas_limit);
         let answer = answer(context, inputs, &mut gas);

@@ -2,10 +2,11 @@
 //!
 //! Their state lies in rows of the authenticated state, outside of EVM storage. revm's journal does not
 //! know those rows and could not undo them. So a call that changes rows must be the transaction itself,
-//! never a contract's: then nothing can revert after it, and its [`Effects`] are applied if and only if
-//! the transaction succeeds. Reads are open to everybody (docs/adr/0003).
+//! never a contract's: then nothing can revert after it but the one call that it may ask for itself ([`Then`]), and
+//! its [`Effects`] are applied if and only if the transaction succeeds. Reads are open to everybody (docs/adr/0003).
 
 mod dispatch;
+mod then;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -16,6 +17,7 @@ use concordat_types::{
 };
 
 pub(crate) use dispatch::SystemPrecompiles;
+pub(crate) use then::Then;
 
 use crate::{
     contracts::{self, Contract},
@@ -127,6 +129,9 @@ pub(crate) trait Rows {
     /// Keccak-256 of the code at an address; `None` where there is none.
     fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError>;
 
+    /// The code at an address; empty where there is none.
+    fn code(&mut self, address: Address) -> Result<Bytes, ReadError>;
+
     /// Whether there is code at an address.
     fn has_code(&mut self, address: Address) -> Result<bool, ReadError> {
         Ok(self.code_hash(address)?.is_some())
@@ -186,6 +191,8 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<IdentityEvent>,
     /// New words of contracts' slots. Rollbacks alone have any.
     pub(crate) slots: Vec<SlotWrite>,
+    /// A call that follows. Where it fails, nothing of all that is changed.
+    pub(crate) then: Option<Then>,
 }
 
 impl Effects {

@@ -5,6 +5,7 @@
 mod bars;
 mod calls;
 mod contracts;
+mod corrections;
 mod evm;
 mod genesis;
 mod governance;
@@ -21,5 +22,6 @@ mod reminders;
 mod replay;
 mod rollback;
 mod rules;
+mod upgrades;
 mod validators;
 mod validity;

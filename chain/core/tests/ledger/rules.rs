@@ -23,7 +23,7 @@ const SHOP: Address = Address::repeat_byte(0x55);
 const SANCTIONED: Address = Address::repeat_byte(0x66);
 
 /// Puts rules in force as if governance had set them. The bytes of rows are those of the state: golden.
-fn set(net: &mut Consortium, limits: &[(Limit, u64)]) {
+pub(crate) fn set(net: &mut Consortium, limits: &[(Limit, u64)]) {
     let mut limits = limits.to_vec();
     limits.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
     net.state.values.retain(|key, _| !matches!(key.as_bytes(), [0x10, 0x50..=0x52, ..]));
@@ -42,7 +42,7 @@ fn set(net: &mut Consortium, limits: &[(Limit, u64)]) {
 }
 
 /// A rule on transfers of a token, with these fields besides.
-fn on_transfers(token: Address, id: &str, fields: Value) -> Limit {
+pub(crate) fn on_transfers(token: Address, id: &str, fields: Value) -> Limit {
     let mut rule = json!({
         "id": id, "reason": "a test", "contract": token, "event": "Transfer(address,address,uint256)",
         "amount": { "word": 0 }, "counterparty": { "topic": 2 },

@@ -361,6 +361,29 @@ pub struct RollBackArgs {
     pub(super) basis: BasisArgs,
 }
 
+#[derive(Args)]
+pub struct UpgradeArgs {
+    /// The proxy.
+    pub(super) contract: Address,
+    /// What its calls are to be handed on to; an earlier implementation to roll back.
+    pub(super) implementation: Address,
+}
+
+#[derive(Args)]
+pub struct CorrectArgs {
+    /// The token.
+    pub(super) token: Address,
+    /// The function: forcedTransfer(address,address,uint256), mint(address,uint256), burn(address,uint256),
+    /// freezePartialTokens(address,uint256), unfreezePartialTokens(address,uint256), setAddressFrozen(address,bool) or
+    /// recoveryAddress(address,address,address).
+    pub(super) function: String,
+    /// Its arguments; amounts in the token's smallest unit.
+    #[arg(value_name = "ARGUMENT")]
+    pub(super) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(super) basis: BasisArgs,
+}
+
 impl Proposable for AdmitArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
         let text = fs::read_to_string(&self.part).wrap_err_with(|| self.part.display().to_string())?;
@@ -534,6 +557,13 @@ impl Proposable for AttributesArgs {
         let attributes = serde_json::from_str(&text)
             .wrap_err_with(|| format!("{} does not hold attributes", self.file.display()))?;
         Ok(Action::SetAttributes { contract: self.contract, attributes })
+    }
+}
+
+impl Proposable for CorrectArgs {
+    fn action(&self, _: &SenderArgs) -> Result<Action> {
+        let (_, call) = contract::encode_call(&self.function, &self.arguments)?;
+        Ok(Action::Correct { contract: self.token, call, basis: self.basis.read()? })
     }
 }
 

@@ -9,6 +9,9 @@ const files = {
   'Probe.sol': path.join(__dirname, 'Probe.sol'),
   'IdentityToken.sol': path.join(__dirname, 'IdentityToken.sol'),
   'TieredVault.sol': path.join(__dirname, 'TieredVault.sol'),
+  'Versions.sol': path.join(__dirname, 'Versions.sol'),
+  'CorrectableToken.sol': path.join(__dirname, 'CorrectableToken.sol'),
+  'GovernedProxy.sol': path.join(__dirname, '../../../contracts/GovernedProxy.sol'),
   'IContracts.sol': path.join(__dirname, '../../../contracts/IContracts.sol'),
   'IIdentityRegistry.sol': path.join(__dirname, '../../../contracts/IIdentityRegistry.sol'),
 };

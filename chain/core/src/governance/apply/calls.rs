@@ -1,0 +1,59 @@
+//! Decisions that end in a call in the name of the committee: upgrades of proxies, corrections of tokens.
+
+use alloy_sol_types::{SolCall as _, SolEvent as _};
+use concordat_governance::{Action, action::Correction, facts::Implementation};
+use concordat_types::{Address, Bytes};
+
+use super::Applier;
+use crate::{
+    account::corrupt,
+    contracts::{
+        self, Version,
+        tables::{version_in_force_key, version_key},
+    },
+    governance::abi::{IGovernance as abi, IGovernedProxy},
+    identity::Record as _,
+    system::{GOVERNANCE, Rows, SystemError, Then},
+};
+
+impl<R: Rows> Applier<'_, R> {
+    /// A proxy hands its calls on to another implementation from the next transaction on. It is told now, and tells tools.
+    pub(super) fn implementation(
+        &mut self,
+        proxy: Address,
+        after: &Implementation,
+    ) -> Result<(), SystemError> {
+        let (height, proposal) = (self.height, self.proposal);
+        let last = contracts::tables::version_in_force(self.rows, proxy)?;
+        let number = last.map_or(contracts::FIRST, |version| version.number).saturating_add(1);
+        let Implementation { address: implementation, code } = *after;
+        let version = Version { number, implementation, code, since: height, proposal };
+        self.write(version_in_force_key(proxy), Some(version.to_row()));
+        self.write(version_key(proxy, number), Some(version.to_row()));
+        let log = abi::ContractUpgraded { proxy, implementation, codeHash: code, proposalId: proposal };
+        self.effects.logs.push(log.encode_log_data());
+        self.then(proxy, IGovernedProxy::governedUpgradeCall { implementation }.abi_encode().into());
+        Ok(())
+    }
+
+    /// The token says whether the committee may. If not, the execution reverts.
+    pub(super) fn correction(&mut self, token: Address, correction: &Correction) -> Result<(), SystemError> {
+        let Action::Correct { basis, .. } = self.action else {
+            return Err(corrupt("the action of a correction").into());
+        };
+        let log = abi::Corrected {
+            contractAddress: token,
+            call: correction.encode(),
+            document: basis.document,
+            documentReference: basis.reference.clone(),
+            proposalId: self.proposal,
+        };
+        self.effects.logs.push(log.encode_log_data());
+        self.then(token, correction.encode());
+        Ok(())
+    }
+
+    fn then(&mut self, target: Address, input: Bytes) {
+        self.effects.then = Some(Then { caller: GOVERNANCE, target, input });
+    }
+}

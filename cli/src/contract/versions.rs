@@ -1,0 +1,52 @@
+//! `concordat contract versions`: what a governed proxy has handed its calls on to.
+
+use alloy_primitives::Address;
+use concordat_core::contracts::abi::IContracts;
+use eyre::{Result, bail};
+use serde_json::{Value, json};
+
+use super::ask;
+use crate::{client::Client, output};
+
+/// How many versions one call asks for.
+const PAGE: u64 = 64;
+
+pub(super) fn versions(client: &Client, contract: Address, json: bool) -> Result<()> {
+    let mut all: Vec<IContracts::Version> = Vec::new();
+    loop {
+        let from = all.last().map_or(1, |last| last.number.saturating_add(1));
+        let page = ask(client, &IContracts::versionsCall { contractAddress: contract, from, limit: PAGE })?;
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    let Some(last) = all.last().map(|last| last.number) else {
+        bail!("{contract} is no governed proxy: only contracts with the code of GovernedProxy.json are");
+    };
+    let version = |version: &IContracts::Version| {
+        json!({
+            "number": version.number,
+            "implementation": version.implementation,
+            "code": version.codeHash,
+            "since": version.since,
+            "proposal": version.proposalId,
+            "inForce": version.number == last,
+        })
+    };
+    let versions: Vec<Value> = all.iter().map(version).collect();
+    let said = json!({ "contract": contract, "versions": versions });
+    output::show(json, &said, |_| {
+        all.iter().map(|version| line(version, last)).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn line(version: &IContracts::Version, last: u64) -> String {
+    let IContracts::Version { number, implementation, codeHash, since, proposalId } = version;
+    let mark = if *number == last { '*' } else { ' ' };
+    let how = match proposalId {
+        0 => "when it was made".to_owned(),
+        id => format!("by proposal {id}"),
+    };
+    format!("{mark} {number:>4}  {implementation}  since {since} {how}; code {codeHash}")
+}
