@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+
 use alloy_primitives::Address;
 use cedar_policy::{Authorizer, Entities, Schema, ValidationMode};
 use concordat_types::OrgId;
@@ -426,6 +428,112 @@ proptest! {
         prop_assert!(refused);
         let _refused_or_not = survives(hostile(&text));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    // The fuzz target `policies` does the same, guided by coverage.
+    #[test]
+    fn mutated_policies_make_no_set_or_one_that_decides_the_same_each_time(
+        body in policy(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), "[(){}\\[\\]&|!.\"a-f0-9x=<>+*, -]{0,3}", 0_usize..4), 0..4),
+        asked in prop::collection::vec(question(), 12),
+    ) {
+        let mut text = enacted("mutated", &body).text;
+        for (place, with, gone) in &changes {
+            let from = place.index(text.len() + 1);
+            let to = (from + gone).min(text.len());
+            if text.is_char_boundary(from) && text.is_char_boundary(to) {
+                text.replace_range(from..to, with);
+            }
+        }
+        let policies = [EnactedPolicy { id: "mutated".parse().unwrap(), text, proposal: 7 }];
+        let (beside, alone) = (catalogue().with(&policies), PolicySet::new(&policies));
+        prop_assert_eq!(beside.is_ok(), alone.is_ok());
+        if let (Ok(beside), Ok(alone)) = (beside, alone) {
+            prop_assert_eq!(beside.digest(), alone.digest());
+            for question in &asked {
+                let request = question.request();
+                prop_assert_eq!(beside.decide(&request), alone.decide(&request));
+                prop_assert_eq!(beside.load(&request), alone.load(&request));
+            }
+        }
+    }
+}
+
+// ---- What gas is charged by, and whom policies name ----------------------------------------------------------
+
+/// What a policy with this condition adds to a call by account 1 of contract 2.
+fn load(scope: &str, condition: &str) -> Load {
+    let bank: OrgId = "bank-a".parse().unwrap();
+    let set = with(&[("the-policy", &format!("forbid ({scope}) when {{ {condition} }};"))]).unwrap();
+    set.load(&Request {
+        principal: Principal { account: kit::address(1), organisation: &bank, role: Role::Operator },
+        action: Action::Call,
+        resource: Resource::Contract(ContractFacts {
+            address: kit::address(2),
+            organisation: Some(&bank),
+            administrator: None,
+            system: false,
+        }),
+        context: Context::default(),
+    })
+}
+
+#[test]
+fn the_terms_of_conditions_are_golden() {
+    let calls = "principal, action == Action::\"call\", resource";
+    let golden = [
+        ("context.internal", 2),
+        ("!context.internal", 3),
+        ("context.method == \"0x01020304\"", 4),
+        ("context.method == \"\" || context.caller == \"\"", 9),
+        ("[\"0x01020304\", \"0x05060708\"].contains(context.method)", 6),
+        ("context.method like \"0x01*\"", 2 + 1 + 5),
+        ("if context.internal then context.onMethodList else context.onContractList", 7),
+        ("principal in Organisation::\"bank-a\"", 3),
+        ("resource has administrator && resource.administrator == principal", 7),
+        // A text that is read as a time counts for more.
+        ("context.time > datetime(\"2027-01-01\")", 1 + 2 + 8 + 1),
+    ];
+    for (condition, terms) in golden {
+        assert_eq!(load(calls, condition), Load { policies: 1, terms }, "{condition}");
+    }
+    assert_eq!(
+        load("principal in Role::\"auditor\", action == Action::\"call\", resource", "true").policies,
+        0
+    );
+    assert_eq!(load("principal, action == Action::\"deploy\", resource", "true").policies, 0);
+}
+
+#[test]
+fn policies_are_known_by_the_accounts_that_they_name_however_those_are_spelt() {
+    let account = |digits: &str| format!("Account::\"{digits}{}\"", "01".repeat(20));
+    let calls = "action == Action::\"call\", resource";
+    let named = kit::address(1);
+    for (scope, condition) in [
+        (format!("principal == {}, {calls}", account("0x")), "true".to_owned()),
+        (format!("principal == {}, {calls}", account("\\u{30}x")), "true".to_owned()),
+        (format!("principal, {calls}"), format!("principal == {}", account("\\x30x"))),
+        (
+            format!("principal, {calls}"),
+            format!("resource has administrator && resource.administrator == {}", account("0x")),
+        ),
+        (format!("principal, {calls}"), format!("!([{}].contains(principal))", account("0x"))),
+    ] {
+        let set = with(&[("the-policy", &format!("forbid ({scope}) when {{ {condition} }};"))]).unwrap();
+        assert_eq!(set.naming(named).map(PolicyId::as_str), Some("the-policy"), "{scope} {condition}");
+        assert_eq!(set.accounts(&"the-policy".parse().unwrap()).collect::<Vec<_>>(), [named]);
+        assert_eq!(set.naming(kit::address(2)), None);
+    }
+    // A contract is no account, and a comment names nobody.
+    let other = format!(
+        "forbid (principal, action == Action::\"call\", resource == Contract::\"0x{}\"); // {}",
+        "01".repeat(20),
+        account("0x")
+    );
+    assert_eq!(with(&[("the-policy", &other)]).unwrap().naming(named), None);
 }
 
 // ---- Digests, equality with Cedar ----------------------------------------------------------------------------
