@@ -282,4 +282,14 @@ pub trait Facts {
 
     /// The consent that a regulator gave last to a proposal.
     fn consent(&mut self, proposal: u64) -> Result<Option<Consent>, Self::Error>;
+
+    /// The key of an account as it was certified last; `None` if the account has never enrolled.
+    fn key(&mut self, account: Address) -> Result<Option<KeyFacts>, Self::Error>;
+
+    /// The policy or run-time rule that names an account, in words. Both speak of identities, so that what names a later
+    /// key would bind nobody.
+    fn naming(&mut self, account: Address) -> Result<Option<String>, Self::Error>;
+
+    /// Whether the subject of a founding member's certificate is barred, so that it cannot enrol.
+    fn founder_barred(&mut self, member: Address) -> Result<bool, Self::Error>;
 }

@@ -233,6 +233,9 @@ pub enum Refusal {
     /// No such run-time rule.
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
+    /// What names a later key would bind nobody.
+    #[error("{account} is named by {by}, which would bind nobody: take it out there, or use another key")]
+    KeyNamed { account: Address, by: String },
 }
 
 fn list(accounts: &[Address]) -> String {
@@ -310,6 +313,7 @@ impl Refusal {
             Self::ApprovalOver { .. } => 97,
             Self::LimitInvalid { .. } => 76,
             Self::LimitUnknown { .. } => 77,
+            Self::KeyNamed { .. } => 37,
         }
     }
 }

@@ -46,8 +46,7 @@ impl Display for Change {
                 sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
             }
             Change::Identity { identity, before, after } => {
-                let (before, after) = (format!("account {before}"), after.to_string());
-                sides(f, &format!("key of identity {identity}"), Some(&before), Some(&after))
+                sides(f, &format!("key of identity {identity}"), Some(before), Some(after))
             }
             Change::Bar { target, before, after } => {
                 let why = |basis: &Basis| format!("basis {:?} {}", basis.reference, basis.document);
