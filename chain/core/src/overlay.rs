@@ -92,6 +92,8 @@ pub(crate) struct Overlay<R> {
     approval_required: Option<bool>,
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
+    /// Whether a block is decided by it.
+    decides: bool,
     /// What the running transaction's system call will change if the transaction succeeds.
     staged: Option<Effects>,
     /// The read error behind a system call that revm reports as a mere text.
@@ -115,6 +117,7 @@ impl<R: StateReader> Overlay<R> {
             approval_required: None,
             events: Vec::new(),
             recent_signers: None,
+            decides: false,
             staged: None,
             failure: None,
         }
@@ -123,6 +126,11 @@ impl<R: StateReader> Overlay<R> {
     /// The same, where it is known who signed lately.
     pub(crate) fn with_signers(self, recent_signers: Option<Arc<[ConsensusAddress]>>) -> Self {
         Self { recent_signers, ..self }
+    }
+
+    /// The same for a block that is decided now.
+    pub(crate) fn deciding(self) -> Self {
+        Self { decides: true, ..self }
     }
 
     /// The account at an address.
@@ -386,6 +394,10 @@ impl<R: StateReader> Rows for Overlay<R> {
         let contract = contracts::tables::contract(self, address)?.map(Arc::new);
         self.contracts.insert(address, contract.clone());
         Ok(contract)
+    }
+
+    fn decides(&self) -> bool {
+        self.decides
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

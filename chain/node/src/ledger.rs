@@ -221,6 +221,7 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         settle::start_or_match_genesis(&store, &genesis)?;
         let tip = Arc::new(Tip::load(&store, &genesis)?);
+        concordat_core::prepare(store.state()?)?;
         metrics.height.set(tip.height as i64);
         let chain_id = genesis.evm_chain_id;
         let task = |error: &dyn std::error::Error| LedgerError::Task(error.to_string());
