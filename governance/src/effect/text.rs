@@ -156,7 +156,8 @@ impl Display for OrganisationFacts {
 
 impl Display for ValidatorFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { organisation, power, node_key, node_address, .. } = self;
+        let Self { organisation, power, node_key, .. } = self;
+        let node_address = visible(&self.node_address);
         write!(f, "of {organisation}, power {power}, at {node_address}, node key {node_key}")
     }
 }
