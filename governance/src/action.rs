@@ -515,4 +515,4 @@ impl Action {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

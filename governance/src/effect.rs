@@ -132,9 +132,9 @@ pub enum Change {
     Identity {
         /// Which: the address of its first key.
         identity: Address,
-        /// The account that acts for it, and never will again.
-        before: Address,
-        /// The one that will.
+        /// That of the account which acts for it, and never will again.
+        before: KeyFacts,
+        /// The one that will act for it.
         after: KeyFacts,
     },
     /// A bar.

@@ -324,4 +324,14 @@ pub trait Facts {
     fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Self::Error>;
     /// The implementation that a governed proxy has now; `None` for any other contract.
     fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, Self::Error>;
+
+    /// The key of an account as it was certified last; `None` if the account has never enrolled.
+    fn key(&mut self, account: Address) -> Result<Option<KeyFacts>, Self::Error>;
+
+    /// The policy or run-time rule that names an account, in words. Both speak of identities, so that what names a later
+    /// key would bind nobody.
+    fn naming(&mut self, account: Address) -> Result<Option<String>, Self::Error>;
+
+    /// Whether the subject of a founding member's certificate is barred, so that it cannot enrol.
+    fn founder_barred(&mut self, member: Address) -> Result<bool, Self::Error>;
 }

@@ -233,6 +233,9 @@ pub enum Refusal {
     /// No such run-time rule.
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
+    /// What names a later key would bind nobody.
+    #[error("{account} is named by {by}, which would bind nobody: take it out there, or use another key")]
+    KeyNamed { account: Address, by: String },
     /// Versions come one after the other.
     #[error(
         "protocol version {running} runs: the next is the one after it, or height 0 and {running} to stay; not {version}"
@@ -369,6 +372,7 @@ impl Refusal {
             Self::ApprovalOver { .. } => 97,
             Self::LimitInvalid { .. } => 76,
             Self::LimitUnknown { .. } => 77,
+            Self::KeyNamed { .. } => 37,
             Self::VersionNotNext { .. } => 111,
             Self::UpgradeTooSoon { .. } => 112,
             Self::NotReady { .. } => 113,

@@ -26,9 +26,9 @@ use alloy_primitives::Address;
 pub(crate) use deployments::{check_proposer, objection};
 
 use crate::{
-    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError,
+    Action, Committee, Effect, Facts, Kind, Member, Refusal, ResolveError,
     effect::Change,
-    facts::{Ability, Upgrade},
+    facts::{Ability, Membership, Upgrade},
     quorum::Quorum,
 };
 
@@ -120,13 +120,22 @@ fn unable<F: Facts>(
 ) -> Result<BTreeSet<Address>, ResolveError<F::Error>> {
     let mut unable = BTreeSet::new();
     for member in committee.members() {
-        let account = facts.account(member.address).map_err(ResolveError::Facts)?;
-        // Who has not enrolled yet can do so at any time.
-        if account.is_some_and(|account| account.ability == Ability::Not) {
+        let able = match facts.account(member.address).map_err(ResolveError::Facts)? {
+            Some(account) => account.ability != Ability::Not,
+            None => may_enrol(member, facts)?,
+        };
+        if !able {
             unable.insert(member.address);
         }
     }
     Ok(unable)
+}
+
+/// A founding member that has not enrolled yet can do so at any time, unless others have to lift something first.
+fn may_enrol<F: Facts>(member: &Member, facts: &mut F) -> Result<bool, ResolveError<F::Error>> {
+    let organisation = facts.organisation(&member.organisation).map_err(ResolveError::Facts)?;
+    let active = organisation.is_some_and(|organisation| organisation.membership == Membership::Active);
+    Ok(active && !facts.founder_barred(member.address).map_err(ResolveError::Facts)?)
 }
 
 /// Checks that the committee could still change its rules and itself, if an account could not vote.

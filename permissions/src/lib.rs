@@ -12,7 +12,7 @@
 //! | `facts` | what is asked, and what the caller knows of it |
 //! | `enacted` | a policy as it stands in the state, its canonical bytes |
 //! | `text`, `policy`, `literal`, `scope` | read and check a policy: bounds, schema, names, reserved actions |
-//! | `sight`, `index` | what a policy can see; which policies concern a request |
+//! | `sight`, `index`, `terms` | what a policy can see; which policies concern a request; how much a policy is to evaluate |
 //! | `engine` | Cedar, with the facts in its terms |
 //! | `set`, `decision` | decide, and say why |
 //! | `memo` | decisions made before |
@@ -35,6 +35,7 @@ mod policy;
 mod scope;
 mod set;
 mod sight;
+mod terms;
 mod text;
 mod wire;
 
@@ -45,7 +46,7 @@ pub use error::{Lockout, PolicyError};
 pub use facts::{Action, Context, ContractFacts, ListKind, Listing, Principal, Request, Resource};
 pub use memo::Memo;
 pub use policy::MAX_REASON_BYTES;
-pub use set::PolicySet;
+pub use set::{Load, PolicySet};
 pub use text::{MAX_IFS, MAX_NESTING};
 
 #[cfg(test)]

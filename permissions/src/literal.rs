@@ -1,10 +1,16 @@
 //! Names in policies that nothing ever has: an address in upper case would match nobody, and nobody would notice.
-//! Also kinds of values that no fact is of.
+//! Also kinds of values that no fact is of. And the accounts that a policy names.
 
+use std::collections::BTreeSet;
+
+use alloy_primitives::Address;
 use cedar_policy::pst::{Clause, Expr, Literal, Template, UnaryOp};
 use concordat_types::OrgId;
 
-use crate::scope::{address, type_name};
+use crate::{
+    scope::{PrincipalScope, Scope, address, type_name},
+    terms::parts,
+};
 
 const NO_FACT: &str = "no fact is of that kind, so leave it out";
 
@@ -24,21 +30,30 @@ fn within(expr: &Expr) -> Option<Mend> {
         // Whether Cedar knows them depends on what else is built with it, which must make no difference.
         Expr::UnaryOp { op: UnaryOp::Ip, .. } => Some(("ip".to_owned(), NO_FACT)),
         Expr::UnaryOp { op: UnaryOp::Decimal, .. } => Some(("decimal".to_owned(), NO_FACT)),
-        Expr::UnaryOp { expr, .. }
-        | Expr::GetAttr { expr, .. }
-        | Expr::HasAttr { expr, .. }
-        | Expr::Like { expr, .. } => within(expr),
-        Expr::Is { expr, in_expr, .. } => {
-            within(expr).or_else(|| in_expr.as_ref().and_then(|group| within(group)))
-        }
-        Expr::BinaryOp { left, right, .. } => within(left).or_else(|| within(right)),
-        Expr::IfThenElse { cond, then_expr, else_expr } => {
-            [cond, then_expr, else_expr].into_iter().find_map(|part| within(part))
-        }
-        Expr::Set(items) => items.iter().find_map(|item| within(item)),
-        Expr::Record(fields) => fields.values().find_map(|field| within(field)),
-        _ => None,
+        _ => parts(expr).into_iter().find_map(within),
     }
+}
+
+/// The accounts that a policy names, however its text spells them: in its scope, and in its conditions.
+pub(crate) fn accounts(scope: &Scope, body: &Template) -> BTreeSet<Address> {
+    let mut found = BTreeSet::new();
+    if let PrincipalScope::Account(account) = scope.principal {
+        found.insert(account);
+    }
+    for clause in body.clauses() {
+        let (Clause::When(expr) | Clause::Unless(expr)) = clause;
+        gather(expr, &mut found);
+    }
+    found
+}
+
+fn gather(expr: &Expr, found: &mut BTreeSet<Address>) {
+    if let Expr::Literal(Literal::EntityUID(uid)) = expr
+        && type_name(&uid.ty) == Some("Account")
+    {
+        found.extend(address(&uid.eid));
+    }
+    parts(expr).into_iter().for_each(|part| gather(part, found));
 }
 
 fn check(literal: &Literal) -> Option<Mend> {

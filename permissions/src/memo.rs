@@ -50,28 +50,50 @@ impl Memo {
     }
 
     /// What [`PolicySet::decide`] answers.
-    ///
-    /// The first request to another set forgets everything. What depends on the time is not kept.
     pub fn decide(&mut self, policies: &PolicySet, request: &Request<'_>) -> Arc<Decision> {
+        if let Some(known) = self.look(policies, request) {
+            return known;
+        }
+        let (decision, timed) = policies.decide_and_tell_if_timed(request);
+        let decision = Arc::new(decision);
+        if !timed {
+            self.keep(policies, request, &decision);
+        }
+        decision
+    }
+
+    /// A decision that is kept. Whoever shares a memo decides between this and [`Self::keep`], while others look.
+    pub fn look(&self, policies: &PolicySet, request: &Request<'_>) -> Option<Arc<Decision>> {
+        if self.digest != policies.digest() {
+            return None;
+        }
+        let key = Key::new(request, policies.sight(request.action));
+        let known = self.places.get(self.place(&key)).into_iter().flatten().flatten();
+        known.into_iter().find(|known| known.key == key).map(|known| known.decision.clone())
+    }
+
+    /// Keeps what [`PolicySet::decide_and_tell_if_timed`] has decided; what depends on the time must not be kept. The
+    /// first decision of another set forgets everything.
+    pub fn keep(&mut self, policies: &PolicySet, request: &Request<'_>, decision: &Arc<Decision>) {
         if self.digest != policies.digest() {
             self.places.fill([const { None }; WAYS]);
             self.digest = policies.digest();
         }
         let key = Key::new(request, policies.sight(request.action));
-        let place = usize::try_from(key.digest() & self.mask).unwrap_or_default();
-        let known = self.places.get(place).into_iter().flatten().flatten();
-        if let Some(known) = known.into_iter().find(|known| known.key == key) {
-            return known.decision.clone();
+        let place = self.place(&key);
+        let Some(place) = self.places.get_mut(place) else { return };
+        // Another one may have been faster.
+        if place.iter().flatten().any(|known| known.key == key) {
+            return;
         }
-        let (decision, timed) = policies.decide_and_tell_if_timed(request);
-        let decision = Arc::new(decision);
-        if let (false, Some(place)) = (timed, self.places.get_mut(place)) {
-            place.rotate_right(1);
-            if let Some(slot) = place.first_mut() {
-                *slot = Some(Known { key, decision: decision.clone() });
-            }
+        place.rotate_right(1);
+        if let Some(slot) = place.first_mut() {
+            *slot = Some(Known { key, decision: decision.clone() });
         }
-        decision
+    }
+
+    fn place(&self, key: &Key) -> usize {
+        usize::try_from(key.digest() & self.mask).unwrap_or_default()
     }
 }
 

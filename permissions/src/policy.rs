@@ -1,5 +1,8 @@
 //! One policy, read and checked.
 
+use std::collections::BTreeSet;
+
+use alloy_primitives::Address;
 use cedar_policy::{Effect, PolicySet, ValidationMode, ValidationWarning, pst::Template};
 use miette::Diagnostic;
 
@@ -10,6 +13,7 @@ use crate::{
     literal,
     scope::Scope,
     sight::Sight,
+    terms,
     text::{self, line_at, line_of},
 };
 
@@ -29,6 +33,10 @@ pub(crate) struct Policy {
     pub(crate) effect: Effect,
     pub(crate) scope: Scope,
     pub(crate) sight: Sight,
+    /// The accounts that it names.
+    pub(crate) accounts: BTreeSet<Address>,
+    /// How many terms its conditions have.
+    pub(crate) terms: u64,
     /// A set of this policy alone, as Cedar wants to be asked.
     alone: PolicySet,
 }
@@ -100,12 +108,13 @@ impl Policy {
         let alone = PolicySet::from_policies([parsed])
             .map_err(|error| PolicyError::Catalogue { reason: error.to_string() })?;
         validate(engine, &id, text, &alone, matches!(origin, Origin::Proposal { replaces: true, .. }))?;
-        let sight = Sight::of(&scope, body);
+        let (sight, accounts) = (Sight::of(&scope, body), literal::accounts(&scope, body));
         let proposal = match origin {
             Origin::Catalogue => None,
             Origin::Proposal { number, .. } => Some(*number),
         };
-        Ok(Self { id, text: text.to_owned(), reason, proposal, replaceable, effect, scope, sight, alone })
+        let (text, terms) = (text.to_owned(), terms::count(body));
+        Ok(Self { id, text, reason, proposal, replaceable, effect, scope, sight, accounts, terms, alone })
     }
 
     /// What it says.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use cedar_policy::Effect;
 use concordat_types::{Holder, Role};
@@ -24,6 +24,15 @@ use crate::{
     wire,
 };
 
+/// How much there is to evaluate for a request, the catalogue aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Enacted policies whose scopes the request is in.
+    pub policies: u64,
+    /// Terms of all their conditions together.
+    pub terms: u64,
+}
+
 /// Policies that were read and checked, and decide.
 pub struct PolicySet {
     engine: Arc<Engine>,
@@ -32,6 +41,8 @@ pub struct PolicySet {
     /// Those in force, in the order of their ids.
     policies: Vec<Arc<Policy>>,
     index: Index,
+    /// Whether any policy is enacted.
+    enacted: bool,
     digest: B256,
 }
 
@@ -76,7 +87,7 @@ impl PolicySet {
         }
         let policies: Vec<Arc<Policy>> = policies.into_values().collect();
         let (index, digest) = (Index::new(&policies), digest(&policies));
-        Ok(Self { engine, catalogue, policies, index, digest })
+        Ok(Self { engine, catalogue, policies, index, enacted: !enacted.is_empty(), digest })
     }
 
     /// SHA-256 over the schema and all policies in force: sets of equal digests decide equally.
@@ -87,6 +98,31 @@ impl PolicySet {
     /// The policies in force, in the order of their ids: each with its text.
     pub fn policies(&self) -> impl Iterator<Item = (Deciding, &str)> {
         self.policies.iter().map(|policy| (Deciding::new(policy), policy.text.as_str()))
+    }
+
+    /// The accounts that a policy in force names, in order.
+    pub fn accounts(&self, id: &PolicyId) -> impl Iterator<Item = Address> {
+        let policy = self.policies.iter().find(|policy| policy.id == *id);
+        policy.into_iter().flat_map(|policy| policy.accounts.iter().copied())
+    }
+
+    /// The first policy in force that names an account.
+    pub fn naming(&self, account: Address) -> Option<&PolicyId> {
+        self.policies.iter().find(|policy| policy.accounts.contains(&account)).map(|policy| &policy.id)
+    }
+
+    /// How much the enacted policies add to a decision. It is known before anything is evaluated, and depends on the
+    /// request and the set alone.
+    pub fn load(&self, request: &Request<'_>) -> Load {
+        if !self.enacted {
+            return Load::default();
+        }
+        let places = self.index.candidates(request);
+        let concerned = places.iter().filter_map(|place| self.policies.get(*place));
+        concerned.filter(|policy| policy.proposal.is_some()).fold(Load::default(), |sum, policy| Load {
+            policies: sum.policies.saturating_add(1),
+            terms: sum.terms.saturating_add(policy.terms),
+        })
     }
 
     /// Decides. What nothing permits is refused, what anything forbids as well, and so is what cannot be decided.
@@ -161,7 +197,7 @@ impl PolicySet {
     }
 
     /// The decision, and whether it depends on the time.
-    pub(crate) fn decide_and_tell_if_timed(&self, request: &Request<'_>) -> (Decision, bool) {
+    pub fn decide_and_tell_if_timed(&self, request: &Request<'_>) -> (Decision, bool) {
         let places = self.index.candidates(request);
         let mut candidates = places.iter().filter_map(|place| self.policies.get(*place));
         let timed = candidates.any(|policy| policy.sight.has(Sight::TIME));

@@ -143,6 +143,8 @@ interface IContracts {
     error UnknownListKind(uint8 kind);
     /// @notice A call names 1 to `most` accounts.
     error TooManyAccounts(uint256 have, uint256 most);
+    /// @notice Lists take accounts that have enrolled.
+    error NotEnrolled(address account);
     /// @notice All is as it should become.
     error NothingChanges();
     /// @notice The call is not one of this interface, or not canonical ABI.

@@ -69,7 +69,7 @@ interface IIdentityRegistry {
 
     /// @notice A request to replace an account by that of another key.
     struct Recovery {
-        /// Whether it can be confirmed now. False also where nothing was requested.
+        /// Whether there is one that has not lapsed.
         bool pending;
         /// SHA-256 of the RLP list of the account and the certification path; a confirmation is for the same.
         bytes32 digest;
@@ -81,6 +81,8 @@ interface IIdentityRegistry {
         uint64 requested;
         /// The last height at which it can be confirmed.
         uint64 expires;
+        /// The first height at which it can be; until then it can be objected to.
+        uint64 earliest;
     }
 
     /// @notice Why an identity or a node is shut out.
@@ -218,6 +220,12 @@ interface IIdentityRegistry {
     error KeyInUse(address account);
     /// @notice A recovery keeps the role.
     error RecoveryChangesRole(string held, string presented);
+    /// @notice Two registrars keep the common name: they replace a key, not a person.
+    error RecoveryChangesName(string held, string presented);
+    /// @notice It can still be objected to, and confirmed from this height on.
+    error RecoveryTooEarly(address account, uint64 earliest);
+    /// @notice A policy or run-time rule names the account of the new key, and would bind nobody by that.
+    error KeyNamed(address account, string by);
     /// @notice None of these accounts is to be reminded now.
     error NothingDue();
     /// @notice More accounts than one call takes.
@@ -253,17 +261,20 @@ interface IIdentityRegistry {
     function retireValidator(bytes32 consensusKey) external;
 
     /// @notice Asks to replace an account whose key is lost or stolen. Only a registrar of its organisation may, and
-    ///         not for members of the committee and regulators, whose keys the committee recovers. It lapses 10,000
-    ///         blocks later.
+    ///         not for members of the committee and regulators, whose keys the committee recovers. It can be confirmed
+    ///         once it could be objected to for 100 blocks, or the timelock of recover-key where that is longer, and
+    ///         lapses 10,000 blocks later.
     /// @param oldAccount The account that acts for its identity now.
-    /// @param chain Certification path of the new key: same organisation, same role, never enrolled.
+    /// @param chain Certification path of the new key: same organisation, role and common name, never enrolled, and named
+    ///        by no policy and no run-time rule.
     function requestRecovery(address oldAccount, bytes[] calldata chain) external;
 
     /// @notice Confirms the pending request with the same account and path, and replaces the account. Only another
     ///         registrar of the organisation may, of another subject than the first one.
     function confirmRecovery(address oldAccount, bytes[] calldata chain) external;
 
-    /// @notice Takes the pending request back. Any registrar of the organisation may, and the account itself.
+    /// @notice Objects to the pending request, or takes it back. Any registrar of the organisation may, and the account
+    ///         itself.
     function cancelRecovery(address oldAccount) external;
 
     /// @notice Raises the reminders that are due, for at most 100 accounts: 30, 7 and 1 days before the end of their

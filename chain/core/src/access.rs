@@ -43,7 +43,7 @@ pub fn block_access<R: StateReader>(
     txs: &[VerifiedTx],
     limit_bytes: usize,
 ) -> Result<Vec<TxAccess>, ExecError> {
-    let mut executor = BlockExecutor::new(reader, env)?.watched();
+    let mut executor = BlockExecutor::looking_back(reader, env)?.watched();
     let (mut all, mut bytes) = (Vec::new(), 0usize);
     for tx in txs {
         executor.execute(tx)?;

@@ -18,13 +18,20 @@ pub struct Admission {
     pub enrolling: bool,
 }
 
+/// Makes ready what decisions over this state need and what takes long to make: the set of policies in force. From then on
+/// blocks keep it, so that nothing which must not wait makes it whole.
+pub fn prepare<R: StateReader>(reader: R) -> Result<(), ExecError> {
+    Overlay::new(reader).deciding().policies()?;
+    Ok(())
+}
+
 /// Decides all that the state can tell now: everything but whether the nonces before this one will come.
 /// `env` is that of the next block; its whole gas limit counts.
 pub fn admission<R: StateReader>(reader: R, tx: &VerifiedTx, env: &BlockEnv) -> Result<Admission, ExecError> {
-    validity::check_form(tx, env.height, &env.tx_rules()?, env.params.block_gas_limit)?;
+    let due = validity::check_form(tx, env.height, &env.tx_rules()?, env.params.block_gas_limit)?;
     let overlay = &mut Overlay::new(reader);
     let state_nonce = validity::check_account(overlay, tx)?;
-    match validity::judge(overlay, tx, env)? {
+    match validity::judge(overlay, tx, env, &due)?.verdict {
         Verdict::Execute(_) => Ok(Admission { state_nonce, enrolling: false }),
         Verdict::Enrol => Ok(Admission { state_nonce, enrolling: true }),
         Verdict::Refuse(refusal) => Err(TxInvalid::from(refusal).into()),

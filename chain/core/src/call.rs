@@ -2,7 +2,7 @@
 //!
 //! They may speak for any account. Neither enrolment, role, policies, lists, nonce nor balance limits them, and frozen
 //! contracts are read as others are: an order to stop a contract is none to hide it. What asking the policies and making
-//! contracts costs is charged, so that an estimate suffices. Run-time rules bind accounts that are enrolled, as in a
+//! contracts costs is charged, for a caller who is enrolled as it would be in a block, so that an estimate suffices. Run-time rules bind accounts that are enrolled, as in a
 //! block: a violation is told as a revert.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +18,15 @@ use revm::{
 };
 
 use crate::{
+    contracts::Place,
     env::{BlockEnv, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, EvmContext, Run, RunStatus},
     overlay::Overlay,
-    permissions::Sender,
+    permissions::Asker,
     rules::{self, Bound},
-    standing::Enrolled,
+    standing::Action,
+    validity::{self, Wish},
 };
 
 /// Gas of the cheapest transaction.
@@ -213,6 +215,8 @@ impl From<Run> for CallOutcome {
 pub(crate) struct Simulation<R: StateReader, I = ()> {
     machine: ChainEvm<R, I>,
     tx: TxEnv,
+    /// Who asks, so that it pays for the same questions, and what the first of them costs.
+    asking: (Option<Asker>, u64),
     bound: Option<Bound>,
     max_init_code_bytes: usize,
     pub(crate) gas_cap: u64,
@@ -232,7 +236,11 @@ impl<R: StateReader, I> Simulation<R, I> {
         let mut overlay = Overlay::new(reader).within(env);
         pretend(&mut overlay, &request.overrides)?;
         let nonce = overlay.account(request.from)?.nonce;
-        let bound = bound(&mut overlay, request.from, env.time_secs)?;
+        let asking = asking(&mut overlay, env, request)?;
+        let bound = match &asking.0 {
+            Some(Asker { sender, time_secs, .. }) => Bound::new(overlay.limits()?, sender, *time_secs),
+            None => None,
+        };
         let tx = TxEnv {
             tx_type: evm::evm_type(&request.access_list),
             caller: request.from,
@@ -247,13 +255,13 @@ impl<R: StateReader, I> Simulation<R, I> {
         let gas_cap = request.gas.unwrap_or(u64::MAX).min(env.params.block_gas_limit);
         let max_init_code_bytes = env.tx_rules()?.max_init_code_bytes;
         let machine = evm::build(overlay, config, env.evm_block(), inspector);
-        Ok(Self { machine, tx, bound, max_init_code_bytes, gas_cap })
+        Ok(Self { machine, tx, asking, bound, max_init_code_bytes, gas_cap })
     }
 
     /// Tries the call with so much gas; gives what it touched along.
     pub(crate) fn run(&mut self, gas: u64) -> Result<(Run, EvmState), ExecError> {
         let tx = self.tx_with(gas);
-        let result = self.machine.run(tx, None, self.bound.clone());
+        let result = self.machine.run(tx, self.asking.clone(), self.bound.clone());
         self.settle(result, gas)
     }
 
@@ -263,7 +271,7 @@ impl<R: StateReader, I> Simulation<R, I> {
         I: Inspector<EvmContext<R>>,
     {
         let tx = self.tx_with(gas);
-        let result = self.machine.run_inspected(tx, None, self.bound.clone());
+        let result = self.machine.run_inspected(tx, self.asking.clone(), self.bound.clone());
         self.settle(result, gas)
     }
 
@@ -320,21 +328,20 @@ impl<R: StateReader, I> Simulation<R, I> {
     }
 }
 
-/// The run-time rules that bind a caller, if there are any and it is enrolled.
-fn bound<R: StateReader>(
+/// Who asks, if it is enrolled, bound by no answer; and what the enacted policies add to the price of what it asks for.
+fn asking<R: StateReader>(
     overlay: &mut Overlay<R>,
-    account: Address,
-    time_secs: u64,
-) -> Result<Option<Bound>, ReadError> {
-    let limits = overlay.limits()?;
-    if limits.is_empty() {
-        return Ok(None);
-    }
-    let Some(Enrolled { standing, identity, organisation }) = overlay.standing(account)? else {
-        return Ok(None);
-    };
-    let sender = Sender { account: identity, organisation, role: standing.role };
-    Ok(Bound::new(limits, &sender, time_secs))
+    env: &BlockEnv,
+    request: &CallRequest,
+) -> Result<(Option<Asker>, u64), ExecError> {
+    let Some(enrolled) = overlay.standing(request.from)? else { return Ok((None, 0)) };
+    let asker = Asker { binds: false, ..validity::asker(overlay, &enrolled, env)? };
+    let kind = request.to.map_or(TxKind::Create, TxKind::Call);
+    let wish = Wish { account: request.from, kind, input: &request.input };
+    let deed = validity::deed(&wish, Action::of(kind, wish.input));
+    let known = validity::known(overlay, Place { account: enrolled.identity, height: env.height }, &deed)?;
+    let price = asker.price(&deed, &known);
+    Ok((Some(asker), price))
 }
 
 fn pretend<R: StateReader>(overlay: &mut Overlay<R>, overrides: &StateOverrides) -> Result<(), ReadError> {

@@ -16,7 +16,7 @@ use crate::{
     overlay::Overlay,
     permissions::{Asker, Sender},
     rules::{self, Bound},
-    validity::{self, Refusal, Verdict},
+    validity::{self, Due, Judged, Refusal, Verdict},
 };
 
 /// What a block did.
@@ -52,8 +52,17 @@ pub struct BlockExecutor<R: StateReader> {
 impl<R: StateReader> BlockExecutor<R> {
     /// A block over the state before it.
     pub fn new(reader: R, env: BlockEnv) -> Result<Self, EnvError> {
+        Self::over(Overlay::new(reader).deciding(), env)
+    }
+
+    /// A block that is only looked at again.
+    pub(crate) fn looking_back(reader: R, env: BlockEnv) -> Result<Self, EnvError> {
+        Self::over(Overlay::new(reader), env)
+    }
+
+    fn over(overlay: Overlay<R>, env: BlockEnv) -> Result<Self, EnvError> {
         let config = env.evm_config()?;
-        let overlay = Overlay::new(reader).within(&env);
+        let overlay = overlay.within(&env);
         Ok(Self {
             tx_rules: env.tx_rules()?,
             machine: evm::build(overlay, config, env.evm_block(), ()),
@@ -74,14 +83,16 @@ impl<R: StateReader> BlockExecutor<R> {
         self.watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Executes the next transaction, or refuses it with a receipt. On [`ExecError::Invalid`] nothing has
+    /// Executes the next transaction, or refuses it with a receipt: nobody fills blocks for nothing, so that it uses gas
+    /// for its bytes and for what was asked about it. On [`ExecError::Invalid`] nothing has
     /// changed: a proposer goes on with another, a block that has it is invalid. After any other error the
     /// executor is of no use any more.
     pub fn execute(&mut self, tx: &VerifiedTx) -> Result<&Receipt, ExecError> {
-        let receipt = match self.judge(tx)? {
-            Verdict::Execute(asker) => self.run(tx, Some(asker))?,
-            Verdict::Enrol => self.run(tx, None)?,
-            Verdict::Refuse(refusal) => self.refuse(tx, &refusal)?,
+        let (Judged { verdict, asking }, due) = self.judge(tx)?;
+        let receipt = match verdict {
+            Verdict::Execute(asker) => self.run(tx, Some(asker), asking)?,
+            Verdict::Enrol => self.run(tx, None, asking)?,
+            Verdict::Refuse(refusal) => self.refuse(tx, &refusal, due.refused(asking))?,
         };
         self.gas_used = self.gas_used.saturating_add(receipt.gas_used);
         self.receipts.push(receipt);
@@ -112,16 +123,16 @@ impl<R: StateReader> BlockExecutor<R> {
         Ok(BlockOutcome { receipts, changes, gas_used, validators, identity_events, next })
     }
 
-    /// Decides what to do with the next transaction.
-    pub(crate) fn judge(&mut self, tx: &VerifiedTx) -> Result<Verdict, ExecError> {
-        validity::check_form(tx, self.env.height, &self.tx_rules, self.gas_left())?;
+    /// Decides what to do with the next transaction, and what it owes before it runs.
+    pub(crate) fn judge(&mut self, tx: &VerifiedTx) -> Result<(Judged, Due), ExecError> {
+        let due = validity::check_form(tx, self.env.height, &self.tx_rules, self.gas_left())?;
         let Self { env, machine, .. } = self;
         let overlay = machine.overlay();
         let next = validity::check_account(overlay, tx)?;
         if tx.nonce() != next {
             return Err(TxInvalid::NonceTooHigh { next, tx: tx.nonce() }.into());
         }
-        validity::judge(overlay, tx, env)
+        Ok((validity::judge(overlay, tx, env, &due)?, due))
     }
 
     /// The state with the block's changes so far.
@@ -133,10 +144,10 @@ impl<R: StateReader> BlockExecutor<R> {
         self.machine.overlay()
     }
 
-    fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>) -> Result<Receipt, ExecError> {
+    fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>, asking: u64) -> Result<Receipt, ExecError> {
         let bound = self.bound(asker.as_ref())?;
         let signer = asker.as_ref().map(|asker| asker.sender.clone());
-        let result = self.machine.run(evm::tx_env(tx), asker, bound);
+        let result = self.machine.run(evm::tx_env(tx), (asker, asking), bound);
         let (state, bound) = (self.machine.finalize(), self.machine.bound());
         let height = self.env.height;
         let mut noted = self.watched.is_some().then(|| TxAccess::of(&state));
@@ -185,7 +196,7 @@ impl<R: StateReader> BlockExecutor<R> {
         Ok(Bound::new(self.overlay().limits()?, sender, *time_secs))
     }
 
-    fn refuse(&mut self, tx: &VerifiedTx, refusal: &Refusal) -> Result<Receipt, ExecError> {
+    fn refuse(&mut self, tx: &VerifiedTx, refusal: &Refusal, gas_used: u64) -> Result<Receipt, ExecError> {
         self.overlay().use_nonce(tx.sender())?;
         Ok(Receipt {
             tx_hash: tx.hash(),
@@ -193,7 +204,7 @@ impl<R: StateReader> BlockExecutor<R> {
             sender: tx.sender(),
             outcome: refusal.outcome(),
             gas_limit: tx.gas_limit(),
-            gas_used: 0,
+            gas_used,
             contract_address: None,
             logs: Vec::new(),
             output: refusal.output(),

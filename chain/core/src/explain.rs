@@ -9,7 +9,7 @@ use crate::{
     error::ExecError,
     overlay::Overlay,
     standing::{Action, Enrolled, Standing},
-    validity::{self, Verdict, Wish},
+    validity::{self, Due, Verdict, Wish},
 };
 
 /// What a block would do with a transaction of somebody enrolled, and why.
@@ -45,7 +45,7 @@ pub fn explain<R: StateReader>(
     let deed = validity::deed(wish, action);
     let known = validity::known(overlay, Place { account: identity, height: env.height }, &deed)?;
     let permission = asker.explain(&deed, &known);
-    let refused = match validity::judge_enrolled(overlay, wish, env, enrolled)? {
+    let refused = match validity::judge_enrolled(overlay, wish, env, (enrolled, &Due::NOTHING))?.verdict {
         Verdict::Refuse(refusal) => Some(refusal.outcome()),
         Verdict::Execute(_) | Verdict::Enrol => None,
     };

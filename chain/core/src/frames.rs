@@ -4,8 +4,9 @@
 //! and a trace sees what execution does. A transaction's own call or creation is asked about before it runs
 //! (`validity`). Nothing is asked for Ethereum's precompiles, and for system contracts, which only answer contracts.
 //!
-//! Each frame pays for its question ([`gas::PERMISSION`], and the rows that it reads), and each creation for the row of
-//! the contract that it makes ([`gas::CONTRACT_MADE`]). Calls that only read are not asked about, and pay as well.
+//! Each frame pays for its question ([`gas::PERMISSION`], the rows that it reads, and the enacted policies that it
+//! concerns), and each creation for the row of the contract that it makes ([`gas::CONTRACT_MADE`]). Calls that only read
+//! are bound by no answer, and pay as well.
 //!
 //! A frozen or retired contract's code runs in no transaction, whoever calls it and how. Calls that only read still read
 //! it: what it holds stays known.
@@ -56,8 +57,10 @@ type Instructions<R> = EthInstructions<EthInterpreter, EvmContext<R>>;
 /// The machine, and who asks for what contracts do in the running transaction.
 pub(crate) struct ChainEvm<R: StateReader, I = ()> {
     machine: Machine<R, I>,
-    /// `None` where all is open: for calls that only read, and for enrolments, which call no contract.
+    /// `None` where all is open: for calls of nobody who is enrolled, and for enrolments, which call no contract.
     asker: Option<Asker>,
+    /// What asking about the running transaction itself costs.
+    asking: u64,
     /// What was asked in this transaction, and the data of refusals.
     asked: BTreeMap<Deed, Option<Bytes>>,
     /// The run-time rules that bind the running transaction; `None` where none is watched.
@@ -68,27 +71,32 @@ pub(crate) struct ChainEvm<R: StateReader, I = ()> {
 
 impl<R: StateReader, I> ChainEvm<R, I> {
     pub(crate) const fn new(machine: Machine<R, I>) -> Self {
-        Self { machine, asker: None, asked: BTreeMap::new(), bound: None, decided: false }
+        Self { machine, asker: None, asking: 0, asked: BTreeMap::new(), bound: None, decided: false }
     }
 
     /// Runs a transaction. Its changes wait in the journal for [`Self::finalize`].
-    pub(crate) fn run(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) -> EvmResult {
-        self.prepare(tx, asker, bound);
+    pub(crate) fn run(&mut self, tx: TxEnv, asking: (Option<Asker>, u64), bound: Option<Bound>) -> EvmResult {
+        self.prepare(tx, asking, bound);
         MainnetHandler::default().run(self)
     }
 
     /// The same, watched.
-    pub(crate) fn run_inspected(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) -> EvmResult
+    pub(crate) fn run_inspected(
+        &mut self,
+        tx: TxEnv,
+        asking: (Option<Asker>, u64),
+        bound: Option<Bound>,
+    ) -> EvmResult
     where
         I: Inspector<EvmContext<R>>,
     {
-        self.prepare(tx, asker, bound);
+        self.prepare(tx, asking, bound);
         MainnetHandler::default().inspect_run(self)
     }
 
-    fn prepare(&mut self, tx: TxEnv, asker: Option<Asker>, bound: Option<Bound>) {
+    fn prepare(&mut self, tx: TxEnv, asking: (Option<Asker>, u64), bound: Option<Bound>) {
         self.machine.ctx.set_tx(tx);
-        self.asker = asker;
+        (self.asker, self.asking) = asking;
         self.bound = bound;
         self.decided = false;
         self.asked.clear();
@@ -190,7 +198,7 @@ impl<R: StateReader, I> ChainEvm<R, I> {
                 let refusal = self.judge(deed, &mut meter)?;
                 (limit.saturating_sub(meter.left()), refusal)
             }
-            None if makes_by_transaction(init) => self.own_creation(limit)?,
+            None if init.depth == 0 => (self.own_price(init, limit)?, None),
             None => (0, None),
         };
         // A call that is refused is never made, so that no rule is asked about it.
@@ -213,7 +221,7 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         if let ItemOrResult::Result(result) = self.machine.frame_init(init)? {
             return match self.following(depth, &result) {
                 None => Ok(charged(ItemOrResult::Result(result), price)),
-                Some(then) => self.machine.frame_init(then),
+                Some(then) => Ok(charged(self.machine.frame_init(then)?, price)),
             };
         }
         if let Some(seen) = seen {
@@ -237,13 +245,13 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         Some(FrameInit { depth, memory, frame_input: FrameInput::Call(Box::new(inputs)) })
     }
 
-    /// A transaction's intrinsic gas has left it what the contract's row costs (`validity`), so that its frame begins in
-    /// any case: that is where revm counts up the sender's nonce. A call that only asks may bring less.
-    const fn own_creation(&self, limit: u64) -> Result<(u64, Option<Bytes>), SystemError> {
-        match self.asker {
-            None if limit < gas::CONTRACT_MADE => Err(SystemError::OutOfGas),
-            _ => Ok((gas::CONTRACT_MADE, None)),
-        }
+    /// What a transaction pays before it runs: for the policies that were asked about it, and for the row of the contract
+    /// that it makes. Its gas limit covers that (`validity`), so that its frame begins in any case: that is where revm
+    /// counts up the nonce of who makes a contract. A call that only asks may bring less.
+    fn own_price(&self, init: &FrameInit, limit: u64) -> Result<u64, SystemError> {
+        let row = if makes_by_transaction(init) { gas::CONTRACT_MADE } else { 0 };
+        let price = self.asking.saturating_add(row);
+        if price > limit { Err(SystemError::OutOfGas) } else { Ok(price) }
     }
 
     /// The data of a deed's refusal here, if it is refused; what it costs is charged.
@@ -270,7 +278,10 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let account = self.asker.as_ref().map_or(caller, |asker| asker.sender.account);
         let place = Place { account, height };
         let known = contracts::known(self.overlay(), meter, place, &deed)?;
-        let mut refusal = match &self.asker {
+        if let Some(asker) = &self.asker {
+            meter.charge(asker.price(&deed, &known))?;
+        }
+        let mut refusal = match self.binding() {
             None => None,
             Some(_) if self.decided => known.halted.as_ref().map(Halted::abi_encode),
             Some(asker) => objection(asker, &deed, &known),
@@ -292,8 +303,13 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         }
         meter.charge(gas::ROW_READ)?;
         let approved = self.overlay().contract(maker)?.is_some_and(|contract| contract.approval.is_some());
-        let refused = self.asker.is_some() && !approved;
+        let refused = self.binding().is_some() && !approved;
         Ok(refused.then(|| Unapproved { code: B256::ZERO, account: maker }.abi_encode()))
+    }
+
+    /// Whoever the answers bind.
+    fn binding(&self) -> Option<&Asker> {
+        self.asker.as_ref().filter(|asker| asker.binds)
     }
 
     /// Whether the running transaction deploys a contract: its constructor is a part of what was approved.

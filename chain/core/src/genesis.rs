@@ -18,7 +18,7 @@ use crate::{
     governance,
     identity::{
         Candidate, CheckedPath, Organisation, OrganisationIndex, Record, RegistryError, ValidatorRecord,
-        check_path, check_root, parse_chain, tables, validator_record,
+        bars, check_path, check_root, parse_chain, tables, validator_record,
     },
     system::{GOVERNANCE, MARKER_CODE, RowKey, SYSTEM_CONTRACTS},
 };
@@ -210,7 +210,7 @@ impl Builder {
 
     /// A founding member of the committee: the account of a certificate of that role.
     fn member(
-        &self,
+        &mut self,
         part: &GenesisPart,
         anchors: &[Certificate],
         index: usize,
@@ -228,6 +228,9 @@ impl Builder {
             return Err(place.refuse(RegistryError::RoleNotFit { expected, presented }));
         }
         let address = path.address().unwrap_or_default();
+        // Until it enrols nothing else tells whether it is barred.
+        let subject = bars::subject(&organisation, &path.common_name);
+        self.rows.insert(tables::founder_key(address), subject.to_row());
         Ok(Member { address, organisation, weight: member.weight })
     }
 

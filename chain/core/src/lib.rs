@@ -46,7 +46,7 @@ mod validity;
 
 pub use access::{SlotAccess, TxAccess, block_access};
 pub use account::{AccountState, account_state, code, storage};
-pub use admission::{Admission, admission};
+pub use admission::{Admission, admission, prepare};
 pub use call::{
     AccessList, AccessListItem, AccessListOutcome, AccountOverride, CallOutcome, CallRequest, CallStatus,
     EstimateError, StateOverrides, call, create_access_list, estimate_gas,

@@ -96,6 +96,8 @@ pub(crate) struct Overlay<R> {
     events: Vec<IdentityEvent>,
     recent_signers: Option<Arc<[ConsensusAddress]>>,
     params: Option<ChainParams>,
+    /// Whether a block is decided by it.
+    decides: bool,
     /// What the running transaction's system call will change if the transaction succeeds.
     staged: Option<Effects>,
     /// The read error behind a system call that revm reports as a mere text.
@@ -120,6 +122,7 @@ impl<R: StateReader> Overlay<R> {
             events: Vec::new(),
             recent_signers: None,
             params: None,
+            decides: false,
             staged: None,
             failure: None,
         }
@@ -128,6 +131,11 @@ impl<R: StateReader> Overlay<R> {
     /// The same, in a block.
     pub(crate) fn within(self, env: &BlockEnv) -> Self {
         Self { recent_signers: env.recent_signers.clone(), params: Some(env.params), ..self }
+    }
+
+    /// The same for a block that is decided now.
+    pub(crate) fn deciding(self) -> Self {
+        Self { decides: true, ..self }
     }
 
     /// The account at an address.
@@ -420,6 +428,10 @@ impl<R: StateReader> Rows for Overlay<R> {
 
     fn params(&self) -> Result<ChainParams, ReadError> {
         self.params.ok_or_else(params_unknown)
+    }
+
+    fn decides(&self) -> bool {
+        self.decides
     }
 
     fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {

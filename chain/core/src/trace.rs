@@ -20,7 +20,7 @@ use crate::{
     evm::{self, EvmContext, Run, RunStatus},
     executor::BlockExecutor,
     rules,
-    validity::{Refusal, Verdict},
+    validity::{Judged, Refusal, Verdict},
 };
 
 /// One call, with the calls that it made. Serialises as go-ethereum's `callTracer` does.
@@ -88,19 +88,20 @@ pub fn trace_transaction<R: StateReader>(
     limit_bytes: usize,
 ) -> Result<CallFrame, ExecError> {
     let (config, block) = (env.evm_config()?, env.evm_block());
-    let mut executor = BlockExecutor::new(reader, env)?;
+    let mut executor = BlockExecutor::looking_back(reader, env)?;
     for tx in preceding {
         executor.execute(tx)?;
     }
-    let asker = match executor.judge(tx)? {
-        Verdict::Refuse(refusal) => return Ok(refused_frame(tx, &refusal)),
+    let (Judged { verdict, asking }, due) = executor.judge(tx)?;
+    let asker = match verdict {
+        Verdict::Refuse(refusal) => return Ok(refused_frame(tx, &refusal, due.refused(asking))),
         Verdict::Execute(asker) => Some(asker),
         Verdict::Enrol => None,
     };
     let bound = executor.bound(asker.as_ref())?;
     let tracer = CallTracer::new(limit_bytes);
     let mut machine = evm::build(executor.into_overlay(), config, block, tracer);
-    let mut run = match machine.run_inspected(evm::tx_env(tx), asker, bound) {
+    let mut run = match machine.run_inspected(evm::tx_env(tx), (asker, asking), bound) {
         Ok(result) => Run::from(result),
         Err(error) => return Err(evm::machine_error(machine.overlay(), error)),
     };
@@ -315,13 +316,14 @@ impl<R: StateReader> Inspector<EvmContext<R>, EthInterpreter> for CallTracer {
 }
 
 /// The trace of a transaction that was refused before it ran.
-fn refused_frame(tx: &VerifiedTx, refusal: &Refusal) -> CallFrame {
+fn refused_frame(tx: &VerifiedTx, refusal: &Refusal, gas_used: u64) -> CallFrame {
     CallFrame {
         kind: if tx.kind().is_create() { "CREATE" } else { "CALL" },
         from: tx.sender(),
         to: tx.kind().to().copied(),
         value: Some(U256::ZERO),
         gas: U64::from(tx.gas_limit()),
+        gas_used: U64::from(gas_used),
         input: tx.input().clone(),
         output: refusal.output(),
         error: Some(refusal.outcome().describe().to_owned()),

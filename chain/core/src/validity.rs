@@ -25,7 +25,7 @@ pub(crate) fn check_form(
     height: u64,
     rules: &TxRules,
     gas_left: u64,
-) -> Result<(), TxInvalid> {
+) -> Result<Due, TxInvalid> {
     let (first, last) = tx.validity();
     if height < first {
         return Err(TxInvalid::NotYetValid { first, height });
@@ -44,7 +44,36 @@ pub(crate) fn check_form(
     check_gas(tx, &rules.gas, gas_left)
 }
 
-fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(), TxInvalid> {
+/// Gas that a transaction owes before it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Its limit.
+    have: u64,
+    /// For its bytes.
+    bytes: u64,
+    /// For its bytes at the least, whatever it uses otherwise (EIP-7623).
+    floor: u64,
+    /// For the row of the contract that it makes.
+    row: u64,
+}
+
+impl Due {
+    /// Of a question that nobody sends.
+    pub(crate) const NOTHING: Self = Self { have: u64::MAX, bytes: 0, floor: 0, row: 0 };
+
+    /// Checks that a transaction can also pay for asking the enacted policies about it.
+    fn check_asking(&self, asking: u64) -> Result<(), TxInvalid> {
+        let (have, want) = (self.have, self.bytes.saturating_add(self.row).saturating_add(asking));
+        if want > have { Err(TxInvalid::IntrinsicGas { have, want }) } else { Ok(()) }
+    }
+
+    /// What a transaction uses that is refused: its place in the block, and the questions that were asked about it.
+    pub(crate) fn refused(&self, asking: u64) -> u64 {
+        self.bytes.saturating_add(asking).max(self.floor)
+    }
+}
+
+fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<Due, TxInvalid> {
     let have = tx.gas_limit();
     if have > MAX_TX_GAS {
         return Err(TxInvalid::GasAboveCap { have, cap: MAX_TX_GAS });
@@ -61,7 +90,7 @@ fn check_gas(tx: &SignedTx, gas_params: &GasParams, gas_left: u64) -> Result<(),
     if due.floor_gas() > have {
         return Err(TxInvalid::FloorGas { have, want: due.floor_gas() });
     }
-    Ok(())
+    Ok(Due { have, bytes: due.initial_total_gas(), floor: due.floor_gas(), row })
 }
 
 /// Gas that is due for the transaction's bytes (EIP-2028, EIP-2930, EIP-3860, EIP-7623). What a contract's row costs
@@ -117,6 +146,19 @@ pub(crate) enum Verdict {
     Refuse(Refusal),
 }
 
+/// A verdict, and the gas of asking the enacted policies about the transaction itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) asking: u64,
+}
+
+impl From<Verdict> for Judged {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, asking: 0 }
+    }
+}
+
 /// Why a transaction stands in a block without being executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -168,10 +210,11 @@ pub(crate) fn judge<R: StateReader>(
     overlay: &mut Overlay<R>,
     tx: &VerifiedTx,
     env: &BlockEnv,
-) -> Result<Verdict, ExecError> {
+    due: &Due,
+) -> Result<Judged, ExecError> {
     match overlay.standing(tx.sender())? {
-        None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol),
-        Some(enrolled) => judge_enrolled(overlay, &Wish::of(tx), env, enrolled),
+        None => check_enrolment(overlay, tx, env).map(|()| Verdict::Enrol.into()),
+        Some(enrolled) => judge_enrolled(overlay, &Wish::of(tx), env, (enrolled, due)),
     }
 }
 
@@ -181,26 +224,29 @@ pub(crate) fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
     wish: &Wish<'_>,
     env: &BlockEnv,
-    enrolled: Enrolled,
-) -> Result<Verdict, ExecError> {
+    (enrolled, due): (Enrolled, &Due),
+) -> Result<Judged, ExecError> {
     let action = Action::of(wish.kind, wish.input);
     if let Err(outcome) = decide_sender(&enrolled.standing, env.height, env.time_secs, action) {
-        return Ok(Verdict::Refuse(Refusal::Standing(outcome)));
+        return Ok(Verdict::Refuse(Refusal::Standing(outcome)).into());
     }
     let asker = asker(overlay, &enrolled, env)?;
     let deed = deed(wish, action);
     let known = known(overlay, Place { account: enrolled.identity, height: env.height }, &deed)?;
     if let Some(halted) = known.halted {
-        return Ok(Verdict::Refuse(Refusal::Contract(halted)));
+        return Ok(Verdict::Refuse(Refusal::Contract(halted)).into());
     }
+    let asking = asker.price(&deed, &known);
+    due.check_asking(asking)?;
     if let Err(denial) = asker.ask(&deed, &known) {
-        return Ok(Verdict::Refuse(Refusal::Policy(denial)));
+        return Ok(Judged { verdict: Verdict::Refuse(Refusal::Policy(denial)), asking });
     }
     let unapproved = match action {
         Action::Deploy => contracts::unapproved(overlay, wish.input, enrolled.identity, env.height)?,
         _ => None,
     };
-    Ok(unapproved.map_or(Verdict::Execute(asker), |it| Verdict::Refuse(Refusal::Approval(it))))
+    let verdict = unapproved.map_or(Verdict::Execute(asker), |it| Verdict::Refuse(Refusal::Approval(it)));
+    Ok(Judged { verdict, asking })
 }
 
 /// Who asks the policies for what an enrolled account does.
@@ -211,7 +257,7 @@ pub(crate) fn asker<R: StateReader>(
 ) -> Result<Asker, ReadError> {
     let Enrolled { standing, identity, organisation } = enrolled;
     let sender = Sender { account: *identity, organisation: organisation.clone(), role: standing.role };
-    Ok(Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs })
+    Ok(Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs, binds: true })
 }
 
 /// What is known of what a transaction is about. Intrinsic gas covers it: it is at most four rows.

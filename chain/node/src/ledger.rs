@@ -239,6 +239,7 @@ impl Ledger {
         let known = known_protocol_version();
         version::tell(&tip.next, known);
         version::check(&tip.next, tip.next_height(), known)?;
+        concordat_core::prepare(store.state()?)?;
         metrics.height.set(tip.height as i64);
         metrics.protocol(&tip.next);
         let chain_id = genesis.evm_chain_id;

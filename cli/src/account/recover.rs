@@ -65,7 +65,8 @@ pub fn run(command: RecoverCommand, json: bool) -> Result<()> {
             let receipt = send(&client, &args.key, call.abi_encode())?;
             let request = ask(&client, &IIdentityRegistry::recoveryCall { account })?;
             output::show(json, &said(account, &receipt), |_| {
-                format!("requested: another registrar confirms it through height {}", request.expires)
+                let (from, through) = (request.earliest, request.expires);
+                format!("requested: another registrar confirms it at heights {from} to {through}")
             })
         }
         RecoverCommand::Confirm(args) => {
@@ -105,6 +106,7 @@ fn show(client: &Client, account: Address, json: bool) -> Result<()> {
             "newAccount": request.newAccount,
             "requester": request.requester,
             "requested": request.requested,
+            "earliest": request.earliest,
             "expires": request.expires,
         })
     });

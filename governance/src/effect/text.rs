@@ -46,8 +46,7 @@ impl Display for Change {
                 sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
             }
             Change::Identity { identity, before, after } => {
-                let (before, after) = (format!("account {before}"), after.to_string());
-                sides(f, &format!("key of identity {identity}"), Some(&before), Some(&after))
+                sides(f, &format!("key of identity {identity}"), Some(before), Some(after))
             }
             Change::Bar { target, before, after } => {
                 let why = |basis: &Basis| format!("basis {:?} {}", basis.reference, basis.document);
@@ -180,7 +179,8 @@ impl Display for OrganisationFacts {
 
 impl Display for ValidatorFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { organisation, power, node_key, node_address, .. } = self;
+        let Self { organisation, power, node_key, .. } = self;
+        let node_address = visible(&self.node_address);
         write!(f, "of {organisation}, power {power}, at {node_address}, node key {node_key}")
     }
 }

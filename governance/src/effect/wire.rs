@@ -115,7 +115,7 @@ fn change_row(change: &Change) -> ChangeRow {
             row(FREEZE, account.as_slice(), maybe(before, freeze_row), maybe(after, freeze_row))
         }
         Change::Identity { identity, before, after } => {
-            row(IDENTITY, identity.as_slice(), wire::encode(&vec![*before]), wire::encode(&key_row(after)))
+            row(IDENTITY, identity.as_slice(), wire::encode(&key_row(before)), wire::encode(&key_row(after)))
         }
         Change::Bar { target, before, after } => {
             row(BAR, target.as_bytes(), maybe(before, Basis::clone), maybe(after, Basis::clone))
@@ -211,14 +211,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
             before: read(before, freeze)?,
             after: read(after, freeze)?,
         },
-        IDENTITY => {
-            let [account] = *wire::decode::<Vec<Address>>(before)?.as_slice() else { return None };
-            Change::Identity {
-                identity: Address::try_from(key.as_ref()).ok()?,
-                before: account,
-                after: key_facts(wire::decode(after)?)?,
-            }
-        }
+        IDENTITY => Change::Identity {
+            identity: Address::try_from(key.as_ref()).ok()?,
+            before: key_facts(wire::decode(before)?)?,
+            after: key_facts(wire::decode(after)?)?,
+        },
         BAR => Change::Bar {
             target: BarTarget::from_bytes(key)?,
             before: read(before, Some)?,

@@ -30,7 +30,8 @@ pub(super) fn set_deploy_list<F: Facts>(
     Ok(Change::DeployList { before, after: Listed { kind, accounts: added } }.into())
 }
 
-/// The identities of those accounts that are on the list, or of those that are not, in the order of their addresses.
+/// The identities of those accounts that are on the list, or of those that are not, in the order of their addresses. Who
+/// comes on it has enrolled: another address might become a later key of an identity, and the list would not bind it.
 fn differing<F: Facts>(
     accounts: &[Address],
     listed: bool,
@@ -38,6 +39,9 @@ fn differing<F: Facts>(
 ) -> Result<Vec<Address>, ResolveError<F::Error>> {
     let mut differing = BTreeSet::new();
     for account in accounts {
+        if !listed && facts.account(*account).map_err(ResolveError::Facts)?.is_none() {
+            return Err(Refusal::AccountUnknown { account: *account }.into());
+        }
         let identity = facts.bound(*account).map_err(ResolveError::Facts)?.identity;
         if facts.on_deploy_list(identity).map_err(ResolveError::Facts)? == listed {
             differing.insert(identity);

@@ -10,14 +10,14 @@ use crate::{
     Facts, Refusal, ResolveError,
     action::{BarTarget, Basis},
     effect::{Change, Seat},
-    facts::{AccountFacts, Bound, KeyFacts},
+    facts::{Bound, KeyFacts},
 };
 
 /// The committee can do no less afterwards: the same seat has a key that works. So nothing is asked about that, lest
 /// a committee that lost keys could not get them back.
 pub(super) fn recover<F: Facts>(account: Address, chain: &[Bytes], facts: &mut F) -> Resolved<F> {
-    let holder = facts.account(account).map_err(ResolveError::Facts)?;
-    let holder = holder.ok_or(Refusal::AccountUnknown { account })?;
+    let before = facts.key(account).map_err(ResolveError::Facts)?;
+    let before = before.ok_or(Refusal::AccountUnknown { account })?;
     let Bound { identity, account: by } = facts.bound(account).map_err(ResolveError::Facts)?;
     if by != account {
         return Err(Refusal::AccountReplaced { account, by }.into());
@@ -25,14 +25,17 @@ pub(super) fn recover<F: Facts>(account: Address, chain: &[Bytes], facts: &mut F
     check_unbarred(BarTarget::Account(identity), facts)?;
     let checked = facts.check_key(chain).map_err(ResolveError::Facts)?;
     let after = checked.map_err(|reason| Refusal::Certificates { reason })?;
-    check_holder(&holder, &after)?;
+    check_holder(&before, &after)?;
     let committee = facts.committee().map_err(ResolveError::Facts)?;
     let enrolled = facts.account(after.account).map_err(ResolveError::Facts)?.is_some();
     if enrolled || committee.member(&after.account).is_some() {
         return Err(Refusal::KeyInUse { account: after.account }.into());
     }
     let new = after.account;
-    let mut changes = vec![Change::Identity { identity, before: account, after }];
+    if let Some(by) = facts.naming(new).map_err(ResolveError::Facts)? {
+        return Err(Refusal::KeyNamed { account: new, by }.into());
+    }
+    let mut changes = vec![Change::Identity { identity, before, after }];
     if let Some(member) = committee.member(&account) {
         let seat = Some(Seat { organisation: member.organisation.clone(), weight: member.weight });
         changes.push(Change::Seat { member: account, before: seat.clone(), after: None });
@@ -41,7 +44,8 @@ pub(super) fn recover<F: Facts>(account: Address, chain: &[Bytes], facts: &mut F
     Ok(changes.into())
 }
 
-fn check_holder(holder: &AccountFacts, new: &KeyFacts) -> Result<(), Refusal> {
+/// The name may become another one, as the voters are shown.
+fn check_holder(holder: &KeyFacts, new: &KeyFacts) -> Result<(), Refusal> {
     if new.organisation == holder.organisation && new.role == holder.role {
         return Ok(());
     }

@@ -56,6 +56,57 @@ fn a_recovery_changes_the_key_alone_and_needs_one_that_is_new() {
 }
 
 #[test]
+fn a_key_that_a_policy_or_rule_names_replaces_nobody_until_it_is_taken_out_there() {
+    let mut world = World::of_banks(4);
+    let account = spare(0, OPERATOR, 100);
+    world.named.insert(account, "policy not-olga".into());
+    let action = recover(operator(0), (0, OPERATOR, 100));
+    let by = "policy not-olga".to_owned();
+    assert_eq!(world.resolve(&action), Err(Refusal::KeyNamed { account, by }));
+    assert_eq!(code(&mut world, &action), 37);
+    world.named.clear();
+    assert_eq!(world.pass(&action, &everybody()), Ok("executed"));
+    // Of a proposal that was made before, the outcome tells it.
+    let late = recover(account, (0, OPERATOR, 101));
+    let id = world.propose(member(0), &late).unwrap();
+    everybody().into_iter().for_each(|voter| world.vote(voter, id, Choice::Yes).unwrap_or_default());
+    world.named.insert(spare(0, OPERATOR, 101), "rule payments".into());
+    world.height = world.height.max(world.proposal(id).earliest);
+    assert_eq!(world.execute(id), Ok("failed"));
+    assert_eq!(world.proposal(id).status.refusal_code(), 37);
+}
+
+#[test]
+fn voters_are_shown_the_name_before_and_after_a_recovery() {
+    let mut world = World::of_banks(4);
+    let effect = world.resolve(&recover(operator(0), (0, OPERATOR, 100))).unwrap();
+    let Change::Identity { before, after, .. } = &effect.changes[0] else { panic!() };
+    assert_eq!((before.account, before.common_name.as_str()), (operator(0), "somebody"));
+    assert_eq!((after.account, after.common_name.as_str()), (spare(0, OPERATOR, 100), "someone"));
+    let text = effect.to_string();
+    assert!(text.contains("- account") && text.contains("\"somebody\"") && text.contains("\"someone\""));
+}
+
+#[test]
+fn a_founder_that_cannot_enrol_without_the_others_is_not_counted_as_able() {
+    let mut world = World::of_banks(4);
+    let founder = spare(3, MEMBER, 100);
+    world.committee = world.committee.without(&member(3));
+    world.committee =
+        world.committee.with(Member { address: founder, organisation: org(3), weight: 1 }).unwrap();
+    assert!(
+        world.resolve(&bar(member(2))).is_ok(),
+        "three of four can act, one of them as soon as it enrols"
+    );
+    world.barred_founders.insert(founder);
+    assert_eq!(code(&mut world, &bar(member(2))), 54, "two of four cannot");
+    world.barred_founders.clear();
+    world.organisations.get_mut(&org(3)).unwrap().membership =
+        concordat_governance::facts::Membership::Suspended;
+    assert_eq!(code(&mut world, &bar(member(2))), 54, "nor while its organisation is suspended");
+}
+
+#[test]
 fn a_key_with_a_seat_that_has_not_enrolled_replaces_nobody() {
     let mut world = World::of_banks(4);
     let founder = spare(0, MEMBER, 100);

@@ -73,6 +73,10 @@ pub struct World {
     pub storage: BTreeMap<(Address, U256), U256>,
     /// To which heights contracts went back.
     pub rollbacks: Vec<u64>,
+    /// What names an account that is nobody's yet.
+    pub named: BTreeMap<Address, String>,
+    /// Members that have not enrolled and whose subject is barred.
+    pub barred_founders: BTreeSet<Address>,
     pub proposals: Vec<(Proposal, Action)>,
     /// What governed proxies hand their calls on to.
     pub implementations: BTreeMap<Address, Implementation>,
@@ -479,7 +483,7 @@ impl World {
                     self.rules.insert(kind, after);
                 }
                 Change::Freeze { account, after, .. } => self.apply_freeze(account, after),
-                Change::Identity { identity, before, after } => self.rebind(identity, before, after),
+                Change::Identity { identity, before, after } => self.rebind(identity, before.account, after),
                 Change::Bar { target, after, .. } => {
                     self.bars.remove(&target);
                     self.bars.extend(after.map(|basis| (target, basis)));
@@ -790,5 +794,23 @@ impl Facts for World {
 
     fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, Infallible> {
         Ok(self.implementations.get(&contract).copied())
+    }
+
+    fn key(&mut self, account: Address) -> Result<Option<KeyFacts>, Infallible> {
+        Ok(self.accounts.get(&account).map(|known| KeyFacts {
+            account,
+            organisation: known.organisation.clone(),
+            role: known.role,
+            common_name: "somebody".to_owned(),
+            fingerprint: B256::left_padding_from(account.as_slice()),
+        }))
+    }
+
+    fn naming(&mut self, account: Address) -> Result<Option<String>, Infallible> {
+        Ok(self.named.get(&account).cloned())
+    }
+
+    fn founder_barred(&mut self, member: Address) -> Result<bool, Infallible> {
+        Ok(self.barred_founders.contains(&member))
     }
 }

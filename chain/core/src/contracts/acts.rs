@@ -14,7 +14,10 @@ use super::{
     tables::{self, EXISTING_ROWS, List, Method},
 };
 use crate::{
-    identity::{Record as _, tables::identity_of},
+    identity::{
+        Record as _,
+        tables::{identity_of, standing as standing_row},
+    },
     permissions::{Asker, Deed, Policies, Sender},
     standing::{self, Backing, Enrolled, STANDING_ROWS, decide_sender},
     system::{Effects, GasMeter, Rows, SystemCall, SystemError, Write, gas},
@@ -131,7 +134,7 @@ impl<R: Rows> Administering<'_, R> {
         let deed = Deed::direct(Action::Administer, Some(address), None);
         let place = Place { account: asker.sender.account, height: self.call.height };
         let known = known(self.rows, self.meter, place, &deed)?;
-        self.meter.charge(gas::DECISION)?;
+        self.meter.charge(gas::DECISION.saturating_add(asker.price(&deed, &known)))?;
         asker.ask(&deed, &known).map_err(|denial| SystemError::Revert(denial.abi_encode()))?;
         Ok(contract)
     }
@@ -147,7 +150,7 @@ impl<R: Rows> Administering<'_, R> {
             return Err(revert(abi::SenderFrozen { account }));
         }
         let sender = Sender { account: identity, organisation, role: standing.role };
-        Ok(Asker { policies: Policies::in_force(self.rows)?, sender, time_secs })
+        Ok(Asker { policies: Policies::in_force(self.rows)?, sender, time_secs, binds: true })
     }
 
     /// The identity of who is to keep the lists: somebody that does business, and may do so now.
@@ -162,7 +165,8 @@ impl<R: Rows> Administering<'_, R> {
         fit.map(|fit| fit.identity).ok_or_else(|| revert(abi::NotAdministrator { account }))
     }
 
-    /// The identities of those accounts that change, in the order of their addresses.
+    /// The identities of those accounts that change, in the order of their addresses. Who comes on a list has enrolled:
+    /// another address might become a later key of an identity, and the list would not bind it.
     fn differing(
         &mut self,
         list: List,
@@ -174,7 +178,12 @@ impl<R: Rows> Administering<'_, R> {
             let (have, most) = (count(accounts.len()), count(MAX_ACCOUNTS));
             return Err(revert(abi::TooManyAccounts { have, most }));
         }
-        self.meter.charge_each(accounts.len(), gas::ROW_READ.saturating_mul(2))?;
+        self.meter.charge_each(accounts.len(), gas::ROW_READ.saturating_mul(3))?;
+        for account in accounts.iter().filter(|_| listed) {
+            if standing_row(self.rows, *account)?.is_none() {
+                return Err(revert(abi::NotEnrolled { account: *account }));
+            }
+        }
         let identities: BTreeSet<Address> = accounts
             .iter()
             .map(|account| identity_of(self.rows, *account))

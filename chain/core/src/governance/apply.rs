@@ -92,7 +92,7 @@ impl<R: Rows> Applier<'_, R> {
                 Ok(())
             }
             Change::Freeze { account, after, .. } => self.freeze(*account, after.as_ref()),
-            Change::Identity { before, .. } => self.identity(*before),
+            Change::Identity { before, .. } => self.identity(before.account),
             Change::Bar { target, after, .. } => self.bar(target, after.as_ref()),
             Change::Regulator { identity, after, .. } => self.regulator(*identity, after.as_ref()),
             Change::Policy { id, after, .. } => self.policy(id, after.as_deref()),

@@ -28,9 +28,9 @@ use crate::{
     },
     identity::{
         self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
-        validator_record,
+        naming::Naming, validator_record,
     },
-    permissions::{Policies, changed, named, tables as policies},
+    permissions::{Policies, changed, tables as policies},
     rules::{self, LimitError, LimitId, tables as limits},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
     system::{GasMeter, Rows, SystemCall, SystemError, gas, is_system},
@@ -279,11 +279,6 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             Ok(id) => id,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        if let Some((account, identity)) = self.later_key(text.map(named).unwrap_or_default())? {
-            let reason =
-                format!("policy {id} names {account}, a later key of identity {identity}; name the identity");
-            return Ok(Err(reason));
-        }
         let now = Policies::in_force(self.rows)?;
         let kept = now.enacted().iter().map(|policy| policy.text.len()).fold(0, usize::saturating_add);
         self.meter.charge_each(kept, gas::POLICY_KEPT_BYTE)?;
@@ -293,6 +288,11 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             // What is told stands in receipts: it must not rest on Cedar's words.
             Err(error) => return Ok(Err(error.told())),
         };
+        if let Some((account, identity)) = self.later_key(text.iter().flat_map(|_| set.accounts(&id)))? {
+            let reason =
+                format!("policy {id} names {account}, a later key of identity {identity}; name the identity");
+            return Ok(Err(reason));
+        }
         let committee = self.committee()?;
         self.charge_rows(committee.members().len())?;
         let mut members: Vec<Principal<'_>> = Vec::new();
@@ -416,5 +416,29 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
     }
     fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, SystemError> {
         implementation(contract, self.rows, self.meter)
+    }
+
+    fn key(&mut self, account: Address) -> Result<Option<KeyFacts>, SystemError> {
+        self.charge_rows(3)?;
+        let known = identity::tables::account(self.rows, account)?;
+        Ok(known.map(|known| KeyFacts {
+            account,
+            organisation: known.org,
+            role: known.role,
+            common_name: known.common_name,
+            fingerprint: known.fingerprint,
+        }))
+    }
+
+    fn naming(&mut self, account: Address) -> Result<Option<String>, SystemError> {
+        Ok(Naming::read(self.rows, self.meter)?.place(account))
+    }
+
+    fn founder_barred(&mut self, member: Address) -> Result<bool, SystemError> {
+        self.charge_rows(2)?;
+        match identity::tables::founder(self.rows, member)? {
+            Some(subject) => Ok(identity::tables::barred_subject(self.rows, subject)? > 0),
+            None => Ok(false),
+        }
     }
 }

@@ -8,9 +8,11 @@ use super::{
     ActError, RegistryError,
     abi::IIdentityRegistry::{self as abi, IIdentityRegistryCalls as Calls},
     membership::{self, Act},
+    naming::Naming,
     overview,
-    records::{Account, Bar, CertificateId, Organisation, Recovery, ValidatorRecord},
-    recovery, reminders, revocation, tables,
+    records::{Account, Bar, CertificateId, Organisation, ValidatorRecord},
+    recovery::{self, Pending},
+    reminders, revocation, tables,
     validators::{self, Candidate},
 };
 use crate::system::{
@@ -112,13 +114,15 @@ fn act(
             let asked = decode::<abi::requestRecoveryCall>(call, MAX_PATH_CALL_BYTES)?;
             charge_path(meter, asked.chain.len())?;
             meter.charge_each(recovery::REQUEST_ROWS, gas::ROW_READ)?;
-            Ok(recovery::decide_request(rows, act, asked.oldAccount, &asked.chain)?)
+            let naming = Naming::read(rows, meter)?;
+            Ok(recovery::decide_request(rows, act, asked.oldAccount, &asked.chain, &naming)?)
         }
         abi::confirmRecoveryCall::SELECTOR => {
             let asked = decode::<abi::confirmRecoveryCall>(call, MAX_PATH_CALL_BYTES)?;
             charge_path(meter, asked.chain.len())?;
             meter.charge_each(recovery::CONFIRMATION_ROWS, gas::ROW_READ)?;
-            Ok(recovery::decide_confirmation(rows, act, asked.oldAccount, &asked.chain)?)
+            let naming = Naming::read(rows, meter)?;
+            Ok(recovery::decide_confirmation(rows, act, asked.oldAccount, &asked.chain, &naming)?)
         }
         abi::cancelRecoveryCall::SELECTOR => {
             let asked = decode::<abi::cancelRecoveryCall>(call, MAX_CALL_BYTES)?;
@@ -226,7 +230,7 @@ fn view(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result
             tables::bound(rows, asked.identity)?.account.abi_encode()
         }
         Calls::recovery(asked) => {
-            meter.charge(gas::ROW_READ)?;
+            meter.charge_each(recovery::PENDING_ROWS, gas::ROW_READ)?;
             abi_recovery(recovery::pending(rows, asked.account, call.height)?).abi_encode()
         }
         Calls::bar(asked) => {
@@ -318,18 +322,18 @@ fn abi_organisation(organisation: Organisation) -> abi::Organisation {
     }
 }
 
-/// The request that may be confirmed now; all zero where there is none.
-fn abi_recovery(request: Option<Recovery>) -> abi::Recovery {
-    let expires = request.as_ref().map_or(0, recovery::expires);
-    let pending = request.is_some();
-    let request = request.unwrap_or_default();
+/// The request that has not lapsed; all zero where there is none.
+fn abi_recovery(known: Option<Pending>) -> abi::Recovery {
+    let pending = known.is_some();
+    let Pending { request, window } = known.unwrap_or_default();
     abi::Recovery {
         pending,
         digest: request.digest,
         newAccount: request.new_account,
         requester: request.requester,
         requested: request.requested,
-        expires,
+        expires: window.expires,
+        earliest: window.earliest,
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod bars;
 mod certificates;
 mod contract;
 mod membership;
+pub(crate) mod naming;
 mod overview;
 mod records;
 pub(crate) mod recovery;

@@ -136,7 +136,7 @@ macro_rules! plain_records {
     )* };
 }
 
-plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64, Recovery, Bar, Reminder);
+plain_records!(Revocation, CrlState, Details, Address, Vec<B256>, u32, u64, Recovery, Bar, Reminder, B256);
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct OrganisationRow {

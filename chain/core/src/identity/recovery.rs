@@ -4,10 +4,15 @@
 //! the identity stays: balances that tokens keep by it, policies, lists, freezes, bars, a seat on the committee. The
 //! certificate of the key before counts as revoked, so that its account is refused like any other whose certificate
 //! is, for ever: at each time exactly one account can act for an identity.
+//!
+//! Two registrars change the key and nothing else: the person stays, by organisation, role and common name. And they wait,
+//! so that whoever holds the old key hears of it and can object ([`decide_cancellation`]), as any registrar of the
+//! organisation can. A freeze needs no say here: it goes over to the new key, and holds whatever comes of the request.
 
 use alloy_primitives::Address;
 use alloy_rlp::RlpEncodable;
 use alloy_sol_types::SolEvent as _;
+use concordat_governance::Kind;
 use concordat_pki_verify::{Purpose, RevocationReason};
 use concordat_types::{B256, Bytes, Role};
 use sha2::{Digest as _, Sha256};
@@ -18,6 +23,7 @@ use super::{
     bars,
     certificates::CheckedPath,
     membership::{Act, account_of, account_writes, check_member_path},
+    naming::Naming,
     records::{Account, CertificateId, Record as _, Recovery, Revocation},
     tables,
     validators::require_org,
@@ -28,20 +34,26 @@ use crate::{
     system::{Effects, Rows, Write},
 };
 
-/// For how many blocks after the one of a request it may be confirmed.
+/// For how many blocks it may be confirmed once it may be.
 pub(crate) const RECOVERY_BLOCKS: u64 = 10_000;
+
+/// For how many blocks at least a request can be objected to before it may be confirmed.
+pub(crate) const RECOVERY_NOTICE_BLOCKS: u64 = 100;
+
+/// Rows that reading a request takes: itself, and the rule of recoveries by vote.
+pub(crate) const PENDING_ROWS: usize = 2;
 
 /// Rows that [`rebind`] reads: the account, its identity, revocation and request, and the new key's authority.
 pub(crate) const REBIND_ROWS: usize = 10;
 
-/// Rows that a request reads: sender and account, the identity, the request, the committee, the new key.
-pub(crate) const REQUEST_ROWS: usize = 12;
+/// Rows that a request reads: sender and account, the identity, the request, the rule, the committee, the new key.
+pub(crate) const REQUEST_ROWS: usize = 13;
 
 /// Rows that a confirmation reads besides: the requester, how it stands, and what [`rebind`] reads.
 pub(crate) const CONFIRMATION_ROWS: usize = REQUEST_ROWS + 3 + STANDING_ROWS + REBIND_ROWS;
 
 /// Rows that a cancellation reads.
-pub(crate) const CANCELLATION_ROWS: usize = 7;
+pub(crate) const CANCELLATION_ROWS: usize = 8;
 
 /// When a key is replaced, and by whose decision.
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +72,14 @@ pub(crate) fn decide_request(
     act: Act,
     old: Address,
     chain: &[Bytes],
+    naming: &Naming,
 ) -> Result<Effects, ActError> {
     let account = check_old(rows, act, old)?;
-    if let Some(pending) = pending(rows, old, act.height)? {
-        return Err(RegistryError::RecoveryPending { account: old, expires: expires(&pending) }.into());
+    let (pending, notice) = (pending(rows, old, act.height)?, notice(rows)?);
+    if let Some(Pending { window, .. }) = pending {
+        return Err(RegistryError::RecoveryPending { account: old, expires: window.expires }.into());
     }
-    let path = check_new(rows, act, &account, chain)?;
+    let path = check_new(rows, act, &account, chain, naming)?;
     let request = Recovery {
         digest: digest(old, chain),
         new_account: address(&path)?,
@@ -77,7 +91,7 @@ pub(crate) fn decide_request(
         newAccount: request.new_account,
         requester: act.sender,
         digest: request.digest,
-        expires: expires(&request),
+        expires: Window::of(&request, notice).expires,
     };
     Ok(Effects {
         writes: vec![(tables::recovery_key(old), Some(request.to_row()))],
@@ -92,21 +106,27 @@ pub(crate) fn decide_confirmation(
     act: Act,
     old: Address,
     chain: &[Bytes],
+    naming: &Naming,
 ) -> Result<Effects, ActError> {
     let account = check_old(rows, act, old)?;
     let pending = pending(rows, old, act.height)?.ok_or(RegistryError::NoRecovery { account: old })?;
-    let (requested, confirmed) = (pending.digest, digest(old, chain));
+    let Pending { request, window } = pending;
+    let (requested, confirmed) = (request.digest, digest(old, chain));
     if requested != confirmed {
         return Err(RegistryError::OtherRecovery { requested, confirmed }.into());
     }
-    check_other_person(rows, act.sender, pending.requester)?;
-    check_requester(rows, act, pending.requester)?;
-    let path = check_new(rows, act, &account, chain)?;
+    check_other_person(rows, act.sender, request.requester)?;
+    if act.height < window.earliest {
+        return Err(RegistryError::RecoveryTooEarly { account: old, earliest: window.earliest }.into());
+    }
+    check_requester(rows, act, request.requester)?;
+    let path = check_new(rows, act, &account, chain, naming)?;
     let decided = Decided { height: act.height, time_secs: act.time_secs, proposal: 0 };
     rebind(rows, old, &path, decided)
 }
 
-/// Decides a cancellation: by any registrar of the organisation, or by the account itself, which still has its key.
+/// Decides an objection, or that a request is taken back: by any registrar of the organisation, or by the account itself,
+/// which still has its key. Whoever stole that objects as well, until its certificate is revoked or it is frozen.
 pub(crate) fn decide_cancellation(rows: &mut impl Rows, act: Act, old: Address) -> Result<Effects, ActError> {
     let account = tables::account(rows, old)?.ok_or(RegistryError::NotEnrolled { account: old })?;
     if act.sender != old {
@@ -121,14 +141,39 @@ pub(crate) fn decide_cancellation(rows: &mut impl Rows, act: Act, old: Address) 
     })
 }
 
-/// The last height at which a request may be confirmed.
-pub(crate) const fn expires(request: &Recovery) -> u64 {
-    request.requested.saturating_add(RECOVERY_BLOCKS)
+/// The heights at which a request may be confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// The first.
+    pub(crate) earliest: u64,
+    /// The last.
+    pub(crate) expires: u64,
 }
 
-/// The request to replace an account that may be confirmed now.
-pub(crate) fn pending(rows: &mut impl Rows, old: Address, height: u64) -> Result<Option<Recovery>, ActError> {
-    Ok(tables::recovery(rows, old)?.filter(|request| height <= expires(request)))
+impl Window {
+    const fn of(request: &Recovery, notice: u64) -> Self {
+        let earliest = request.requested.saturating_add(notice);
+        Self { earliest, expires: earliest.saturating_add(RECOVERY_BLOCKS) }
+    }
+}
+
+/// A request that has not lapsed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending {
+    pub(crate) request: Recovery,
+    pub(crate) window: Window,
+}
+
+/// How long a request can be objected to: no shorter than what the committee grants where it recovers a key itself.
+fn notice(rows: &mut impl Rows) -> Result<u64, ActError> {
+    Ok(governance::rule(rows, Kind::RecoverKey)?.timelock_blocks.max(RECOVERY_NOTICE_BLOCKS))
+}
+
+/// The request to replace an account, if it has not lapsed.
+pub(crate) fn pending(rows: &mut impl Rows, old: Address, height: u64) -> Result<Option<Pending>, ActError> {
+    let Some(request) = tables::recovery(rows, old)? else { return Ok(None) };
+    let window = Window::of(&request, notice(rows)?);
+    Ok((height <= window.expires).then_some(Pending { request, window }))
 }
 
 #[derive(RlpEncodable)]
@@ -197,12 +242,14 @@ fn check_requester(rows: &mut impl Rows, act: Act, requester: Address) -> Result
     }
 }
 
-/// The path of the new key, if it is another key for the same organisation and role.
+/// The path of the new key, if it is another key of the same person: for the same organisation, role and common name, which
+/// are compared as bars compare them. By vote the name may become another one, as the voters are shown.
 fn check_new(
     rows: &mut impl Rows,
     act: Act,
     account: &Account,
     chain: &[Bytes],
+    naming: &Naming,
 ) -> Result<CheckedPath, ActError> {
     let path = check_member_path(rows, chain, Purpose::Account, act.time_secs)?;
     require_org(&account.org, &path)?;
@@ -210,11 +257,16 @@ fn check_new(
         let (held, presented) = (account.role, path.role);
         return Err(RegistryError::RecoveryChangesRole { held, presented }.into());
     }
+    if bars::subject(&path.org, &path.common_name) != bars::subject(&account.org, &account.common_name) {
+        let (held, presented) = (account.common_name.clone(), path.common_name);
+        return Err(RegistryError::RecoveryChangesName { held, presented }.into());
+    }
     let new = address(&path)?;
     let enrolled = tables::standing(rows, new)?.is_some();
     if enrolled || governance::committee(rows)?.member(&new).is_some() {
         return Err(RegistryError::KeyInUse { account: new }.into());
     }
+    naming.check(new)?;
     Ok(path)
 }
 
@@ -287,14 +339,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_lasts_ten_thousand_blocks_and_never_overflows() {
-        let request = |requested| Recovery {
-            digest: B256::ZERO,
-            new_account: Address::ZERO,
-            requester: Address::ZERO,
-            requested,
+    fn a_request_is_confirmed_within_ten_thousand_blocks_after_its_notice_and_no_height_overflows() {
+        let window = |requested, notice| {
+            let Window { earliest, expires } =
+                Window::of(&Recovery { requested, ..Recovery::default() }, notice);
+            (earliest, expires)
         };
-        assert_eq!(expires(&request(5)), 10_005);
-        assert_eq!(expires(&request(u64::MAX)), u64::MAX);
+        assert_eq!(window(5, 100), (105, 10_105));
+        assert_eq!(window(u64::MAX - 1, 100), (u64::MAX, u64::MAX));
     }
 }

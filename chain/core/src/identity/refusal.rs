@@ -123,6 +123,21 @@ pub enum RegistryError {
     /// A recovery changes the key alone.
     #[error("the certificate has the role {presented}, the account {held}: present one with that role")]
     RecoveryChangesRole { held: Role, presented: Role },
+    /// Two registrars replace a person's key, not the person.
+    #[error(
+        "the certificate is for {presented:?}, the account for {held:?}: present one for that name, or propose recover-key"
+    )]
+    RecoveryChangesName { held: String, presented: String },
+    /// Whoever holds the old key must have time to object.
+    #[error(
+        "a recovery of {account} can be confirmed from height {earliest} on; until then it can be objected to"
+    )]
+    RecoveryTooEarly { account: Address, earliest: u64 },
+    /// What names a later key would bind nobody.
+    #[error(
+        "account {account} is named by {by}, which would bind nobody: take it out there, or use another key"
+    )]
+    KeyNamed { account: Address, by: String },
     /// Too early, done, or of no use.
     #[error(
         "none of these accounts is to be reminded now: too early, reminded already, ended, or unable to renew"
@@ -229,6 +244,15 @@ impl RegistryError {
             Self::RecoveryChangesRole { held, presented } => {
                 abi::RecoveryChangesRole { held: held.to_string(), presented: presented.to_string() }
                     .abi_encode()
+            }
+            Self::RecoveryChangesName { held, presented } => {
+                abi::RecoveryChangesName { held: held.clone(), presented: presented.clone() }.abi_encode()
+            }
+            Self::RecoveryTooEarly { account, earliest } => {
+                abi::RecoveryTooEarly { account: *account, earliest: *earliest }.abi_encode()
+            }
+            Self::KeyNamed { account, by } => {
+                abi::KeyNamed { account: *account, by: by.clone() }.abi_encode()
             }
             _ => return None,
         })

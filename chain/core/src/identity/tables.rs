@@ -37,6 +37,7 @@ const BARS: u8 = 0x10;
 const BARRED_SUBJECTS: u8 = 0x11;
 const BARRED_NODES: u8 = 0x12;
 const REMINDERS: u8 = 0x13;
+const FOUNDERS: u8 = 0x14;
 
 /// Key of an organisation's row.
 pub(crate) fn organisation_key(id: &OrgId) -> RowKey {
@@ -133,6 +134,11 @@ pub(crate) fn reminder_key(account: Address) -> RowKey {
     RowKey::new(REMINDERS, account.as_slice())
 }
 
+/// Key of the row of a founding member's subject ([`super::bars::subject`]).
+pub(crate) fn founder_key(account: Address) -> RowKey {
+    RowKey::new(FOUNDERS, account.as_slice())
+}
+
 /// The record under a key.
 pub(crate) fn read<T: Record>(rows: &mut impl Rows, key: &RowKey) -> Result<Option<T>, ReadError> {
     let Some(bytes) = rows.row(key)? else { return Ok(None) };
@@ -218,6 +224,11 @@ pub(crate) fn barred_node(rows: &mut impl Rows, node_key: B256) -> Result<Option
 /// The reminder that was raised last for an account.
 pub(crate) fn reminder(rows: &mut impl Rows, account: Address) -> Result<Option<Reminder>, ReadError> {
     read(rows, &reminder_key(account))
+}
+
+/// The subject of the certificate that a founding member of the committee got its seat with.
+pub(crate) fn founder(rows: &mut impl Rows, account: Address) -> Result<Option<B256>, ReadError> {
+    read(rows, &founder_key(account))
 }
 
 pub(crate) fn certificate_account(

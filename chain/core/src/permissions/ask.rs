@@ -1,15 +1,15 @@
 //! What transactions and calls ask of the policies, and how refusals are told.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use alloy_sol_types::SolError as _;
 use concordat_permissions::{
-    Action, Code, Context, Deciding, Decision, Explanation, Principal, Request, Resource,
+    Action, Code, Context, Deciding, Decision, Explanation, Load, Principal, Request, Resource,
 };
 use concordat_types::{Address, Bytes, OrgId, Role, receipt::MAX_OUTPUT_BYTES};
 
 use super::{abi::IPermissions, force::Policies};
-use crate::contracts::Known;
+use crate::{contracts::Known, system::gas};
 
 /// The longest refusal: four words, the length of the id and the id, and the error's selector.
 const MAX_REFUSAL_BYTES: usize = 4 + 32 * 7;
@@ -81,6 +81,8 @@ pub(crate) struct Asker {
     pub(crate) sender: Sender,
     /// The block's time, Unix seconds.
     pub(crate) time_secs: u64,
+    /// Whether the answers bind. Who only asks what a transaction would do pays for the same questions.
+    pub(crate) binds: bool,
 }
 
 impl Asker {
@@ -91,6 +93,13 @@ impl Asker {
             return Ok(());
         }
         Err(Denial { action: deed.action, code: decision.code, policy: decision.policies.first().cloned() })
+    }
+
+    /// What the enacted policies that this concerns add to the price of the question.
+    pub(crate) fn price(&self, deed: &Deed, known: &Known) -> u64 {
+        let Load { policies, terms } = self.policies.set().load(&self.request(deed, known));
+        let terms = terms.saturating_mul(gas::POLICY_TERM);
+        policies.saturating_mul(gas::POLICY).saturating_add(terms)
     }
 
     /// The decision behind it.
@@ -121,12 +130,6 @@ impl Asker {
             },
         }
     }
-}
-
-/// The addresses that a policy's text names, in order.
-pub(crate) fn named(text: &str) -> BTreeSet<Address> {
-    // Policies write them in quotes and in one form.
-    text.split('"').filter(|part| part.starts_with("0x")).filter_map(|part| part.parse().ok()).collect()
 }
 
 /// A policy's id and proposal as contracts are told them.

@@ -16,14 +16,25 @@ use concordat_types::{B256, ReadError};
 use super::tables;
 use crate::{account::corrupt, system::Rows};
 
-/// Sets that are kept. More than one because blocks in the making, the tip and heights of the past differ.
-const MAX_SETS: usize = 8;
+/// Sets of blocks that are kept: that of the tip, and those of blocks in the making.
+const MAX_SETS: usize = 4;
+
+/// Sets besides that are kept for questions, which are about any height. They never drive out a block's.
+const MAX_ASKED_SETS: usize = 8;
 
 /// Decisions that are kept of each set.
 const MEMO_SLOTS: usize = 1 << 14;
 
 /// The sets that were used last, the latest first.
-static KEPT: Mutex<Vec<Arc<Policies>>> = Mutex::new(Vec::new());
+static KEPT: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), asked: Vec::new() });
+
+/// What this process remembers.
+struct Kept {
+    /// For blocks.
+    blocks: Vec<Arc<Policies>>,
+    /// For questions alone.
+    asked: Vec<Arc<Policies>>,
+}
 
 /// A set of policies, with the decisions that it made.
 pub(crate) struct Policies {
@@ -44,7 +55,7 @@ impl Policies {
     /// read: no verdict, and never a permit.
     pub(crate) fn in_force(rows: &mut impl Rows) -> Result<Arc<Self>, ReadError> {
         let digest = tables::enacted_digest(rows)?;
-        if let Some(policies) = kept(digest) {
+        if let Some(policies) = lock(&KEPT).find(digest, rows.decides()) {
             return Ok(policies);
         }
         let enacted = tables::enacted(rows)?;
@@ -52,7 +63,7 @@ impl Policies {
             return Err(corrupt("the enacted policies, which do not have their digest"));
         }
         let policies = Arc::new(Self::make(enacted).map_err(|error| unusable(&error))?);
-        keep(policies.clone());
+        lock(&KEPT).keep(policies.clone(), rows.decides());
         Ok(policies)
     }
 
@@ -71,14 +82,22 @@ impl Policies {
         &self.set
     }
 
-    /// What the set decides.
+    /// What the set decides. Nobody waits while it does.
     pub(crate) fn decide(&self, request: &Request<'_>) -> Arc<Decision> {
-        lock(&self.memo).decide(&self.set, request)
+        let known = lock(&self.memo).look(&self.set, request);
+        known.unwrap_or_else(|| {
+            let (decision, timed) = self.set.decide_and_tell_if_timed(request);
+            let decision = Arc::new(decision);
+            if !timed {
+                lock(&self.memo).keep(&self.set, request, &decision);
+            }
+            decision
+        })
     }
 
     fn make(enacted: Vec<EnactedPolicy>) -> Result<Self, PolicyError> {
         // Most of a new set stands in the one before.
-        let latest = lock(&KEPT).first().cloned();
+        let latest = lock(&KEPT).latest();
         let set = match latest {
             Some(latest) => latest.set.with(&enacted)?,
             None => PolicySet::new(&enacted)?,
@@ -106,20 +125,74 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn kept(digest: Option<B256>) -> Option<Arc<Policies>> {
-    let mut kept = lock(&KEPT);
-    let place = kept.iter().position(|policies| policies.digest == digest)?;
-    kept.get_mut(..=place)?.rotate_right(1);
-    kept.first().cloned()
+impl Kept {
+    /// The set of a digest. One that decides about a block is a block's from then on; questions leave those as they are.
+    fn find(&mut self, digest: Option<B256>, decides: bool) -> Option<Arc<Policies>> {
+        let of_block = self.blocks.iter().find(|policies| policies.digest == digest).cloned();
+        if !decides && of_block.is_some() {
+            return of_block;
+        }
+        let asked = take(&mut self.asked, digest);
+        let known = of_block.or(asked)?;
+        self.keep(known.clone(), decides);
+        Some(known)
+    }
+
+    fn keep(&mut self, policies: Arc<Policies>, decides: bool) {
+        let (list, most) = match decides {
+            true => (&mut self.blocks, MAX_SETS),
+            false => (&mut self.asked, MAX_ASKED_SETS),
+        };
+        // Another thread may have made it as well.
+        drop(take(list, policies.digest));
+        list.insert(0, policies);
+        list.truncate(most);
+    }
+
+    fn latest(&self) -> Option<Arc<Policies>> {
+        self.blocks.first().or_else(|| self.asked.first()).cloned()
+    }
 }
 
-fn keep(policies: Arc<Policies>) {
-    let mut kept = lock(&KEPT);
-    kept.retain(|other| other.digest != policies.digest);
-    kept.insert(0, policies);
-    kept.truncate(MAX_SETS);
+/// Takes the set of a digest out of a list.
+fn take(list: &mut Vec<Arc<Policies>>, digest: Option<B256>) -> Option<Arc<Policies>> {
+    let place = list.iter().position(|policies| policies.digest == digest)?;
+    Some(list.remove(place))
 }
 
 fn unusable(error: &PolicyError) -> ReadError {
     ReadError::Store { what: "the enacted policies".into(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policies(number: u8) -> Arc<Policies> {
+        let set = PolicySet::new(&[]).expect("the catalogue is one");
+        let digest = Some(B256::repeat_byte(number));
+        Arc::new(Policies { digest, enacted: Vec::new(), set, memo: Mutex::new(Memo::new(1)) })
+    }
+
+    #[test]
+    fn questions_about_any_height_never_drive_out_the_set_that_blocks_are_decided_by() {
+        let mut kept = Kept { blocks: Vec::new(), asked: Vec::new() };
+        kept.keep(policies(0), true);
+        for number in 1..=20 {
+            kept.keep(policies(number), false);
+        }
+        assert_eq!((kept.blocks.len(), kept.asked.len()), (1, MAX_ASKED_SETS));
+        let digest = |number| Some(B256::repeat_byte(number));
+        assert!(kept.find(digest(0), false).is_some() && kept.find(digest(0), true).is_some());
+        assert!(kept.find(digest(12), false).is_none(), "the oldest questions are forgotten");
+        // What a question has brought becomes a block's, once one is decided by it.
+        assert!(kept.find(digest(13), true).is_some());
+        assert_eq!(kept.latest().map(|latest| latest.digest), Some(digest(13)));
+        for number in 21..=24 {
+            kept.keep(policies(number), true);
+            kept.keep(policies(number), true);
+        }
+        assert_eq!(kept.blocks.len(), MAX_SETS);
+        assert!(kept.find(digest(0), true).is_none(), "only other blocks drive out a block's");
+    }
 }

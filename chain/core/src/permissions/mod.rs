@@ -16,7 +16,7 @@ mod force;
 pub(crate) mod tables;
 
 pub use ask::Denial;
-pub(crate) use ask::{Asker, Deed, Sender, named};
+pub(crate) use ask::{Asker, Deed, Sender};
 pub use contract::Permissions;
 pub(crate) use force::{Policies, changed};
 pub use tables::rows_of;

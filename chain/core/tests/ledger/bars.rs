@@ -16,8 +16,8 @@ use concordat_types::{Role, StateKey, StateReader as _, receipt::Outcome};
 use crate::{
     kit::{Actor, Consortium, Say, certify, org},
     recovery::{
-        basis, business, carry, confirm, execute, holder, pass, proposal_refused, recover, refused,
-        registrars, request,
+        NOTICE, basis, business, carry, confirm, execute, holder, pass, proposal_refused, recover, refused,
+        registrars, replace, request,
     },
 };
 
@@ -134,8 +134,9 @@ fn a_barred_identity_recovers_no_key_neither_by_its_registrars_nor_by_vote() {
     let (mut net, members) = Consortium::governed();
     let registrars = registrars(&mut net);
     let mallory = enrolled(&mut net, "Mallory", "m");
-    let new = holder(&mut net, "bank-a", Role::Operator, "Someone Else", "new key");
+    let new = holder(&mut net, "bank-a", Role::Operator, "Mallory", "new key");
     net.one(&registrars[0].sign(&request(&mallory, &new)));
+    net.height += NOTICE;
     pass(&mut net, &members, &bar(&mallory));
     let _: registry::Barred = refused(&mut net, &registrars[1], &confirm(&mallory, &new));
     let _: registry::Barred = refused(&mut net, &registrars[1], &request(&mallory, &new));
@@ -152,14 +153,30 @@ fn a_barred_identity_recovers_no_key_neither_by_its_registrars_nor_by_vote() {
 }
 
 #[test]
+fn a_founder_whose_subject_is_barred_is_not_counted_as_able() {
+    let (mut net, mut members) = Consortium::governed_by(&["bank-a", "bank-b", "bank-c"]);
+    let absent = members.pop().unwrap();
+    assert_eq!(Registry::new(&net.state).account(absent.address).unwrap(), None);
+    let namesake = holder(&mut net, "bank-d", Role::Operator, "MEMBER", "another key");
+    net.enrol(&namesake);
+    let (account, scope) = (members[2].address, Scope::All);
+    let freeze = Action::FreezeAccount { account, scope, basis: basis(), until: 0 };
+    carry(&mut net, &members, &freeze);
+    pass(&mut net, &members, &bar(&namesake));
+    assert!(enrolment_refusal(&net, &absent).contains("barred"));
+    assert_eq!(proposal_refused(&mut net, &members[0], &freeze), 54, "two of four could change nothing back");
+    pass(&mut net, &members, &lift(&namesake));
+    net.enrol(&absent);
+}
+
+#[test]
 fn a_bar_names_any_account_of_an_identity_and_binds_the_one_that_acts() {
     let (mut net, members) = Consortium::governed();
     let registrars = registrars(&mut net);
     let old = enrolled(&mut net, "Mallory", "m");
     let new = holder(&mut net, "bank-a", Role::Operator, "Mallory", "new key");
     let id = carry(&mut net, &members, &bar(&old));
-    net.one(&registrars[0].sign(&request(&old, &new)));
-    net.one(&registrars[1].sign(&confirm(&old, &new)));
+    replace(&mut net, &registrars, &old, &new);
     net.one(&members[0].sign(&execute(id)));
     assert_eq!(net.try_one(&new.sign(&business())).outcome, Outcome::Barred);
     assert!(told(&net, &old).barred && told(&net, &new).barred);

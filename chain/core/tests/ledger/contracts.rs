@@ -17,7 +17,7 @@ use proptest::{prelude::*, strategy::ValueTree as _};
 
 use crate::{
     governance::{Committee, execute, propose},
-    kit::{Actor, Child, Consortium, Probe, Say, Token, bytecode, token_init_code},
+    kit::{Actor, Child, Consortium, Probe, Say, Token, bytecode, refused_gas, token_init_code},
     permissions::{asked, caller, creator, deploy, enact, hex_address, policy, to, told},
 };
 
@@ -247,7 +247,8 @@ fn a_frozen_contract_refuses_calls_of_everybody_from_the_next_transaction_of_the
     assert_eq!(outcomes, [Outcome::Success, Outcome::Success, frozen, frozen, Outcome::Success]);
     let receipt = &block.receipts[2];
     let error = contracts::ContractFrozen::abi_decode(&receipt.output).unwrap();
-    assert_eq!((error.contractAddress, error.until, receipt.gas_used), (probe, 0, 0));
+    assert_eq!((error.contractAddress, error.until), (probe, 0));
+    assert_eq!(receipt.gas_used, refused_gas(&count(probe).input, 0));
     assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), *receipt);
     let log = governance::ContractFrozen::decode_log(&block.receipts[1].logs[1]).unwrap();
     assert_eq!((log.contractAddress, log.documentReference.as_str(), log.proposalId), (probe, "Order 7", id));
@@ -356,7 +357,8 @@ fn a_trace_shows_how_a_frozen_contract_refused() {
     let receipts = committee.net.block(&[inner, direct]).receipts;
     assert_eq!(first.calls[0].output, receipts[0].output);
     assert_eq!(first.calls[0].gas_used.to::<u64>(), gas::PERMISSION + gas::ROW_READ);
-    assert_eq!((&second.output, second.gas_used.to::<u64>()), (&receipts[1].output, 0));
+    assert_eq!((&second.output, second.gas_used.to::<u64>()), (&receipts[1].output, receipts[1].gas_used));
+    assert_eq!(receipts[1].gas_used, refused_gas(&count(probe).input, 0));
     assert_eq!(second.error.as_deref(), Some("refused: the contract is frozen or retired"));
 }
 
@@ -776,9 +778,14 @@ fn what_is_no_list_no_contract_or_no_change_is_refused() {
 fn a_hundred_accounts_are_listed_at_once_and_those_on_the_list_stay() {
     let mut net = Consortium::new();
     let (developer, probe) = net.deploy(bytecode("Probe").into());
-    let many: Vec<Address> = (0..100_u8).map(Address::repeat_byte).collect();
+    let people: Vec<Actor> =
+        (0..100).map(|number| net.stranger("bank-b", Role::Operator, &format!("number {number}"))).collect();
+    let enrolments: Vec<_> = people.iter().map(|person| person.sign(&person.enrolment())).collect();
+    net.block(&enrolments);
+    let mut many: Vec<Address> = people.iter().map(|person| person.address).collect();
+    many.sort_unstable();
     net.one(&developer.sign(&add(probe, &many[..2])));
-    let receipt = net.one(&developer.sign(&add(probe, &many)));
+    let receipt = net.one(&developer.sign(&add(probe, &many).gas(4_000_000)));
     let log = contracts::ContractListChanged::decode_log(&receipt.logs[0]).unwrap();
     assert_eq!(log.accounts, many[2..], "those that come");
     assert!(receipt.gas_used > 98 * gas::ROW_WRITE);
@@ -788,6 +795,31 @@ fn a_hundred_accounts_are_listed_at_once_and_those_on_the_list_stay() {
     }
     let receipt = net.try_one(&developer.sign(&remove(probe, &many).gas(1_000_000)));
     assert_eq!(receipt.outcome, Outcome::Halted, "a hundred rows are not written for that");
+}
+
+#[test]
+fn who_has_not_enrolled_comes_on_no_list() {
+    let mut world = World::new();
+    let (stranger, probe) = (world.net().stranger("bank-b", Role::Developer, "new key"), world.probe);
+    let accounts = vec![world.operator.address, stranger.address];
+    let method = [1; 4];
+    let on_method = contracts::addToMethodListCall {
+        contractAddress: probe,
+        method: method.into(),
+        accounts: accounts.clone(),
+    };
+    let World { committee: Committee { net, .. }, developer, .. } = &mut world;
+    for say in [add(probe, &accounts), say(&on_method)] {
+        let error: contracts::NotEnrolled = refuses(net, developer, &say);
+        assert_eq!(error.account, stranger.address);
+    }
+    // Who is not there can be looked for all the same.
+    let _: contracts::NothingChanges = refuses(net, developer, &remove(probe, &accounts));
+    assert_eq!(world.refused(&deploy_list(ListKind::Allow, &[stranger.address], &[])), 50);
+    world.net().enrol(&stranger);
+    assert_eq!(world.committee.pass(&deploy_list(ListKind::Allow, &[stranger.address], &[])), 1);
+    let World { committee: Committee { net, .. }, developer, .. } = &mut world;
+    net.one(&developer.sign(&add(probe, &accounts)));
 }
 
 #[test]

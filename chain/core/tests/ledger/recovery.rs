@@ -10,8 +10,9 @@ use concordat_core::{
     governance::abi::IGovernance as governance, permissions::abi::IPermissions as permissions,
 };
 use concordat_governance::{
-    Action, Kind,
+    Action, Kind, Rule,
     action::{Basis, Scope},
+    effect::Change,
 };
 use concordat_pki_authority::KeyType;
 use concordat_types::{
@@ -34,6 +35,8 @@ sol! {
 
 const YES: u8 = 1;
 const WINDOW: u64 = 10_000;
+/// For how many blocks a request can be objected to.
+pub const NOTICE: u64 = 100;
 
 pub fn basis() -> Basis {
     Basis { document: B256::repeat_byte(1), reference: "Order 7".into() }
@@ -72,9 +75,10 @@ fn cancel(old: &Actor) -> Say {
     Say::registry(&registry::cancelRecoveryCall { oldAccount: old.address })
 }
 
-/// Two registrars replace an account.
-fn replace(net: &mut Consortium, registrars: &[Actor; 2], old: &Actor, new: &Actor) -> Receipt {
+/// Two registrars replace an account, as soon as they can.
+pub fn replace(net: &mut Consortium, registrars: &[Actor; 2], old: &Actor, new: &Actor) -> Receipt {
     net.one(&registrars[0].sign(&request(old, new)));
+    net.height = pending(net, old).earliest;
     net.one(&registrars[1].sign(&confirm(old, new)))
 }
 
@@ -151,10 +155,12 @@ fn two_registrars_replace_a_lost_key_and_the_old_account_acts_never_again() {
     let receipt = net.one(&registrars[0].sign(&request(&old, &new)));
     let requested = registry::RecoveryRequested::decode_log(&receipt.logs[0]).unwrap();
     let told = pending(&net, &old);
-    assert!(told.pending && told.requested == height && told.expires == height + WINDOW);
+    assert!(told.pending && told.requested == height);
+    assert_eq!((told.earliest, told.expires), (height + NOTICE, height + NOTICE + WINDOW));
     assert_eq!((told.newAccount, told.requester), (new.address, registrars[0].address));
     assert_eq!((told.digest, told.expires), (requested.digest, requested.expires));
     net.one(&old.sign(&business()));
+    net.height = told.earliest;
 
     let txs = [registrars[1].sign(&confirm(&old, &new)), old.sign(&business()), new.sign(&business())];
     let block = net.block(&txs);
@@ -298,6 +304,107 @@ fn a_policy_that_names_a_later_key_is_refused_since_it_would_bind_nobody() {
     assert_eq!(net.try_one(&new.sign(&business())).outcome, Outcome::NotPermitted);
 }
 
+/// A policy that forbids an account to call.
+fn not_olga(account: Address) -> Action {
+    let text = format!(
+        "@id(\"not-olga\")\n@reason(\"a test\")\nforbid (principal, action == Action::\"call\", resource) \
+         when {{ principal == Account::\"\\u{{30}}x{}\" }};",
+        hex::encode(account)
+    );
+    Action::SetPolicy { id: "not-olga".into(), text }
+}
+
+#[test]
+fn a_key_that_a_policy_names_in_advance_becomes_nobodys_later_key_until_it_is_taken_out() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = enrolled(&mut net, "bank-a", Role::Operator, "Olga");
+    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "new key");
+    net.one(&registrars[0].sign(&request(&old, &new)));
+    // However the policy spells it.
+    pass(&mut net, &members, &not_olga(new.address));
+    net.height += NOTICE;
+    let named: registry::KeyNamed = refused(&mut net, &registrars[1], &confirm(&old, &new));
+    assert_eq!((named.account, named.by.as_str()), (new.address, "policy not-olga"));
+    assert_eq!(proposal_refused(&mut net, &members[0], &recover(&old, &new)), 37);
+    net.one(&registrars[1].sign(&cancel(&old)));
+    let _: registry::KeyNamed = refused(&mut net, &registrars[0], &request(&old, &new));
+    // Another key will do, or the same once no policy names it.
+    let other = holder(&mut net, "bank-a", Role::Operator, "Olga", "another key");
+    net.one(&registrars[0].sign(&request(&old, &other)));
+    net.one(&registrars[0].sign(&cancel(&old)));
+    pass(&mut net, &members, &Action::RepealPolicy { id: "not-olga".into() });
+    replace(&mut net, &registrars, &old, &new);
+    // And from then on no policy names it any more.
+    assert_eq!(proposal_refused(&mut net, &members[0], &not_olga(new.address)), 70);
+}
+
+#[test]
+fn two_registrars_keep_the_common_name_and_a_vote_shows_that_it_changes() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = enrolled(&mut net, "bank-a", Role::Operator, "Olga");
+    let other = holder(&mut net, "bank-a", Role::Operator, "Otto", "new key");
+    let error: registry::RecoveryChangesName = refused(&mut net, &registrars[0], &request(&old, &other));
+    assert_eq!((error.held.as_str(), error.presented.as_str()), ("Olga", "Otto"));
+    // What bars take for the same name is the same here.
+    let same = holder(&mut net, "bank-a", Role::Operator, " olga", "another key");
+    replace(&mut net, &registrars, &old, &same);
+    let id = carry(&mut net, &members, &recover(&same, &other));
+    let preview = net.ask(GOVERNANCE, &governance::previewCall { id });
+    let effect = concordat_governance::Effect::decode(&preview.effect).unwrap();
+    let Change::Identity { before, after, .. } = &effect.changes[0] else { panic!() };
+    assert_eq!((before.common_name.as_str(), before.account), (" olga", same.address));
+    assert_eq!((after.common_name.as_str(), after.account), ("Otto", other.address));
+    net.one(&members[0].sign(&execute(id)));
+    assert_eq!(account_of(&net, old.address), other.address);
+}
+
+#[test]
+fn nobody_confirms_a_request_before_whoever_holds_the_old_key_could_object() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = enrolled(&mut net, "bank-a", Role::Operator, "Olga");
+    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "new key");
+    let block =
+        net.block(&[registrars[0].sign(&request(&old, &new)), registrars[1].sign(&confirm(&old, &new))]);
+    assert_eq!(block.receipts[1].outcome, Outcome::Reverted);
+    let early = registry::RecoveryTooEarly::abi_decode(&block.receipts[1].output).unwrap();
+    let earliest = pending(&net, &old).earliest;
+    assert_eq!((early.account, early.earliest), (old.address, earliest));
+    net.height = earliest - 1;
+    let _: registry::RecoveryTooEarly = refused(&mut net, &registrars[1], &confirm(&old, &new));
+    assert_eq!(net.height, earliest);
+    // Until it is confirmed the owner objects, in the very block of the confirmation.
+    let block = net.block(&[old.sign(&cancel(&old)), registrars[1].sign(&confirm(&old, &new))]);
+    assert!(block.receipts[0].outcome.succeeded());
+    assert!(registry::NoRecovery::abi_decode(&block.receipts[1].output).is_ok());
+    // Where the committee waits longer itself, registrars do as well.
+    let rule = Rule { timelock_blocks: 5_000, ..Rule::initial(Kind::RecoverKey, 4) };
+    pass(&mut net, &members, &Action::SetRule { kind: Kind::RecoverKey, rule });
+    net.one(&registrars[0].sign(&request(&old, &new)));
+    let told = pending(&net, &old);
+    assert_eq!((told.earliest, told.expires), (told.requested + 5_000, told.requested + 5_000 + WINDOW));
+    net.height = told.earliest;
+    net.one(&registrars[1].sign(&confirm(&old, &new)));
+}
+
+#[test]
+fn a_freeze_while_a_request_waits_holds_the_new_key() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = enrolled(&mut net, "bank-a", Role::Operator, "Olga");
+    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "new key");
+    net.one(&registrars[0].sign(&request(&old, &new)));
+    let (account, scope) = (old.address, Scope::All);
+    pass(&mut net, &members, &Action::EmergencyFreeze { account, scope, basis: basis() });
+    // Whoever stole the key can object no more, and who gets the new one cannot act before the committee lets it.
+    assert_eq!(net.try_one(&old.sign(&cancel(&old))).outcome, Outcome::Frozen);
+    net.height = pending(&net, &old).earliest;
+    net.one(&registrars[1].sign(&confirm(&old, &new)));
+    assert_eq!(net.try_one(&new.sign(&business())).outcome, Outcome::Frozen);
+}
+
 #[test]
 fn a_freeze_goes_over_to_the_new_key_with_its_end_and_is_lifted_by_any_of_its_accounts() {
     let (mut net, members) = Consortium::governed();
@@ -436,6 +543,7 @@ fn registrars_replace_neither_members_nor_regulators_nor_themselves() {
     // A third one asks, and Rita may not confirm; Rolf may.
     let third = enrolled(&mut net, "bank-a", Role::Registrar, "Ruth");
     net.one(&third.sign(&request(&registrars[0], &new)));
+    net.height += NOTICE;
     let _: registry::NotAnotherRegistrar = refused(&mut net, &registrars[0], &confirm(&registrars[0], &new));
     net.one(&registrars[1].sign(&confirm(&registrars[0], &new)));
     assert_eq!(account_of(&net, registrars[0].address), new.address);
@@ -479,6 +587,7 @@ fn a_confirmation_is_by_another_person_for_the_same_key() {
     let error: registry::OtherRecovery = refused(&mut net, &registrars[1], &confirm(&old, &other));
     assert_ne!(error.requested, error.confirmed);
     let _: registry::RecoveryPending = refused(&mut net, &registrars[1], &request(&old, &other));
+    net.height += NOTICE;
     net.one(&registrars[1].sign(&confirm(&old, &new)));
 }
 
@@ -528,7 +637,8 @@ fn a_request_is_refused_for_the_wrong_certificate() {
     let _: registry::OrganisationMismatch = refused(&mut net, &registrars[0], &request(&old, &foreign));
     let other = holder(&mut net, "bank-a", Role::Developer, "Olga", "two");
     let _: registry::RecoveryChangesRole = refused(&mut net, &registrars[0], &request(&old, &other));
-    let known = enrolled(&mut net, "bank-a", Role::Operator, "Otto");
+    let known = holder(&mut net, "bank-a", Role::Operator, "Olga", "in use");
+    net.enrol(&known);
     for used in [&old, &known] {
         let _: registry::KeyInUse = refused(&mut net, &registrars[0], &request(&old, used));
     }
@@ -548,9 +658,11 @@ fn what_has_changed_since_the_request_is_judged_at_its_confirmation() {
         ["new key", "next"].map(|seed| holder(&mut net, "bank-a", Role::Operator, "Olga", seed));
     net.one(&registrars[0].sign(&request(&old, &new)));
     net.enrol(&new);
+    net.height += NOTICE;
     let _: registry::KeyInUse = refused(&mut net, &registrars[1], &confirm(&old, &new));
     net.one(&registrars[1].sign(&cancel(&old)));
     net.one(&registrars[0].sign(&request(&old, &next)));
+    net.height += NOTICE;
     let list = crl_against(&mut net, "bank-a", &registrars[0]);
     net.one(&registrars[1].sign(&Say::registry(&list)));
     let fell: registry::RequesterFell = refused(&mut net, &registrars[1], &confirm(&old, &next));
@@ -559,6 +671,7 @@ fn what_has_changed_since_the_request_is_judged_at_its_confirmation() {
     let third = enrolled(&mut net, "bank-a", Role::Registrar, "Ruth");
     net.one(&third.sign(&cancel(&old)));
     net.one(&third.sign(&request(&old, &next)));
+    net.height += NOTICE;
     let list = crl_against(&mut net, "bank-a", &next);
     net.one(&third.sign(&Say::registry(&list)));
     let _: registry::PathRevoked = refused(&mut net, &registrars[1], &confirm(&old, &next));
@@ -602,6 +715,7 @@ fn the_rows_of_a_recovery_are_golden() {
     let address = |actor: &Actor| format!("94{}", hex::encode(actor.address));
     let request = format!("f84ca0{}{}{}04", hex::encode(told.digest), address(&new), address(&registrars[0]));
     assert_eq!(row(&net, 0x0f, &old), Some(request));
+    net.height = told.earliest;
     net.one(&registrars[1].sign(&confirm(&old, &new)));
     assert_eq!(row(&net, 0x0f, &old), None);
     assert_eq!((row(&net, 0x0d, &new), row(&net, 0x0e, &old)), (Some(address(&old)), Some(address(&new))));
@@ -795,7 +909,7 @@ fn lists_and_administration_go_over_to_the_new_key() {
         assert!(net.ask(CONTRACTS, &contracts::isOnContractListCall { contractAddress: probe, account }));
     }
 
-    let heir = holder(&mut net, "bank-a", Role::Developer, "Dora", "the developer's second");
+    let heir = holder(&mut net, "bank-a", Role::Developer, "someone", "the developer's second");
     replace(&mut net, &registrars, &developer, &heir);
     let deny = contracts::setContractListCall { contractAddress: probe, kind: 2 }.abi_encode();
     net.one(&heir.sign(&contract_say(deny)));

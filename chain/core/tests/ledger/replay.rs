@@ -58,7 +58,7 @@ fn say(world: &World, actor: &Actor, what: u8, value: u64) -> Say {
             Say::call(CONTRACTS, &contracts::setContractListCall { contractAddress: world.probe, kind })
         }
         9 => {
-            let accounts = vec![actor.address, world.token];
+            let accounts = vec![actor.address, world.actors[0].address];
             Say::call(CONTRACTS, &contracts::addToContractListCall { contractAddress: world.probe, accounts })
         }
         10 => {

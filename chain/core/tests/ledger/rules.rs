@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, token_init_code},
-    recovery::{confirm, holder, proposal_refused, registrars, request as request_recovery},
+    recovery::{holder, pass, proposal_refused, registrars, replace, request as request_recovery},
 };
 
 /// What moves in every transfer of these tests goes to here.
@@ -295,9 +295,8 @@ fn a_list_of_counterparties_binds_every_key_of_an_identity() {
     let batch = world.deploy_rich(&hands_on(world.token, &[0xf1, 0xf1]));
     let registrars = registrars(&mut world.net);
     let old = world.net.actor("bank-a", Role::Operator);
-    let new = holder(&mut world.net, "bank-a", Role::Operator, "Olga", "new key");
-    world.net.one(&registrars[0].sign(&request_recovery(&old, &new)));
-    world.net.one(&registrars[1].sign(&confirm(&old, &new)));
+    let new = holder(&mut world.net, "bank-a", Role::Operator, "someone", "new key");
+    replace(&mut world.net, &registrars, &old, &new);
     let pay = |world: &mut World, to: &Actor| {
         world.net.try_one(&world.developer.sign(&transfer(world.token, to.address, 1)))
     };
@@ -326,9 +325,8 @@ fn a_rule_that_names_a_later_key_of_an_identity_is_refused_and_told_the_identity
     let (mut net, members) = Consortium::governed();
     let registrars = registrars(&mut net);
     let old = net.actor("bank-a", Role::Operator);
-    let new = holder(&mut net, "bank-a", Role::Operator, "Olga", "new key");
-    net.one(&registrars[0].sign(&request_recovery(&old, &new)));
-    net.one(&registrars[1].sign(&confirm(&old, &new)));
+    let new = holder(&mut net, "bank-a", Role::Operator, "someone", "new key");
+    replace(&mut net, &registrars, &old, &new);
     let proposal = |fields: Value| {
         let limit = on_transfers(SHOP, "limit", fields);
         concordat_governance::Action::SetLimit { id: "limit".into(), limit: limit.encode().into() }
@@ -345,6 +343,27 @@ fn a_rule_that_names_a_later_key_of_an_identity_is_refused_and_told_the_identity
         payload: fine.encode(),
     };
     net.one(&members[0].sign(&Say::governance(&call)));
+}
+
+#[test]
+fn a_key_that_a_rule_names_in_advance_becomes_nobodys_later_key() {
+    let (mut net, members) = Consortium::governed();
+    let registrars = registrars(&mut net);
+    let old = net.actor("bank-a", Role::Operator);
+    let new = holder(&mut net, "bank-a", Role::Operator, "someone", "new key");
+    for fields in [
+        json!({ "max_amount": "1", "binds": { "account": new.address } }),
+        json!({ "counterparties": { "deny": [SANCTIONED, new.address] } }),
+    ] {
+        let limit = on_transfers(SHOP, "limit", fields);
+        let set = concordat_governance::Action::SetLimit { id: "limit".into(), limit: limit.encode().into() };
+        pass(&mut net, &members, &set);
+        let receipt = net.try_one(&registrars[0].sign(&request_recovery(&old, &new)));
+        let named = concordat_core::abi::IIdentityRegistry::KeyNamed::abi_decode(&receipt.output).unwrap();
+        assert_eq!((named.account, named.by.as_str()), (new.address, "rule limit"));
+    }
+    pass(&mut net, &members, &concordat_governance::Action::RepealLimit { id: "limit".into() });
+    replace(&mut net, &registrars, &old, &new);
 }
 
 #[test]

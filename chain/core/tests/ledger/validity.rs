@@ -5,7 +5,7 @@ use concordat_core::{BlockEnv, BlockExecutor, EnvError, ExecError, MAX_TX_GAS, T
 use concordat_pki_authority::KeyType;
 use concordat_types::{ChainParams, Role, StateKey};
 
-use crate::kit::{BLOCK_GAS, Consortium, Say};
+use crate::kit::{BLOCK_GAS, Consortium, Say, refused_gas};
 
 fn nothing() -> Say {
     Say { to: TxKind::Call(Address::repeat_byte(9)), input: Bytes::new(), gas: 21_000 }
@@ -150,6 +150,26 @@ fn the_pool_turns_away_what_a_block_would_only_refuse() {
         invalid.to_string(),
         "refused: not permitted: call is forbidden: exclusive-roles: only operators and developers do business: committee, regulators, registrars and auditors never do (catalogue)"
     );
+}
+
+#[test]
+fn what_is_refused_uses_gas_for_its_place_so_that_nobody_fills_blocks_for_nothing() {
+    let mut net = Consortium::new();
+    let auditor = net.actor("bank-a", Role::Auditor);
+    let data = Say { input: vec![1; 100].into(), ..nothing().gas(30_000) };
+    let env = BlockEnv { gas_limit: 60_000, ..net.env() };
+    let mut executor = BlockExecutor::new(&net.state, env).unwrap();
+    // Not permitted; the second one at the floor for its data.
+    let first = executor.execute(&auditor.sign(&nothing())).unwrap().gas_used;
+    let second = executor.execute(&auditor.sign(&data)).unwrap().gas_used;
+    assert_eq!((first, second, second), (21_000, refused_gas(&data.input, 0), 25_000));
+    assert_eq!((executor.gas_used(), executor.gas_left()), (46_000, 14_000));
+    let third = auditor.sign(&nothing());
+    let full = TxInvalid::GasAboveBlock { have: 21_000, left: 14_000 };
+    assert_eq!(executor.execute(&third), Err(full.into()));
+    let outcome = executor.finish().unwrap();
+    assert_eq!(outcome.gas_used, outcome.receipts.iter().map(|receipt| receipt.gas_used).sum::<u64>());
+    assert!(outcome.receipts.iter().all(|receipt| receipt.outcome.refused()));
 }
 
 #[test]
