@@ -155,7 +155,7 @@ pub(super) fn announce<R: Rows>(
     let effects = Effects {
         writes: vec![(key, Some(version.to_row()))],
         logs: vec![log.encode_log_data()],
-        events: Vec::new(),
+        ..Effects::default()
     };
     Ok(Reply { output: Bytes::new(), effects: Some(effects) })
 }
