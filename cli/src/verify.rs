@@ -61,7 +61,7 @@ struct Verified {
     headers_verified: u64,
     signatures_checked: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    transaction: Option<proof::TransactionProof>,
+    transaction: Option<TransactionProof>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     state: Vec<proof::StateProof>,
 }
