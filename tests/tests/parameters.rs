@@ -72,7 +72,7 @@ fn another_gas_limit_holds_from_the_next_block_on(network: &mut Network) {
     let at = quantity(&pass(network, &["set-parameters", "--block-gas-limit", "60000000"])["blockNumber"]);
     network.wait_for_height(1, at + 1);
     assert_eq!([at, at + 1].map(|height| gas_limit(network, height)), [20_000_000, 60_000_000]);
-    let said = network.with_passphrase(&["chain", "params", "--rpc", &network.url(0, "ethereum")]);
+    let said = concordat_tests::concordat(&["chain", "params", "--rpc", &network.url(0, "ethereum")]);
     assert_eq!((&said["block_gas_limit"], &said["protocol_version"]), (&json!(60_000_000), &json!(1)));
 }
 

@@ -184,7 +184,8 @@ impl Chain {
     ) -> CommittedBlock {
         self.height += 1;
         let (next, row) = set.unzip();
-        let params = std::mem::replace(&mut self.params, next.unwrap_or(self.params));
+        let params = self.params;
+        self.params = next.unwrap_or(params);
         let set = validators();
         let context = HeaderContext {
             chain_id: CHAIN,
