@@ -23,6 +23,9 @@ fn the_artefacts_are_compiled_from_the_sources_beside_them() {
         ("Probe.sol", include_str!("../data/contracts/Probe.sol")),
         ("IdentityToken.sol", include_str!("../data/contracts/IdentityToken.sol")),
         ("TieredVault.sol", include_str!("../data/contracts/TieredVault.sol")),
+        ("Versions.sol", include_str!("../data/contracts/Versions.sol")),
+        ("CorrectableToken.sol", include_str!("../data/contracts/CorrectableToken.sol")),
+        ("GovernedProxy.sol", include_str!("../../contracts/GovernedProxy.sol")),
         ("IContracts.sol", include_str!("../../contracts/IContracts.sol")),
         ("IIdentityRegistry.sol", include_str!("../../contracts/IIdentityRegistry.sol")),
     ];
