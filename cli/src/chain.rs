@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use clap::Subcommand;
-use concordat_core::{abi::IIdentityRegistry::validatorsCall, governance::abi::IGovernance, known_protocol_version};
+use concordat_core::{
+    abi::IIdentityRegistry::validatorsCall, governance::abi::IGovernance, known_protocol_version,
+};
 use eyre::Result;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    account, gov,
+    account,
     client::{Client, NodeArgs},
-    output,
+    gov, output,
 };
 
 /// Subcommands of `concordat chain`.

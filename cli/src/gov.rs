@@ -282,7 +282,9 @@ fn announce(sender: &SenderArgs, version: Option<u64>, json: bool) -> Result<()>
     let known = known_protocol_version();
     let version = version.unwrap_or(known);
     if version > known {
-        bail!("this program knows protocol versions 1 to {known}; announce {version} with the program that knows it");
+        bail!(
+            "this program knows protocol versions 1 to {known}; announce {version} with the program that knows it"
+        );
     }
     let call = IGovernance::announceVersionCall { version_: version };
     sender.send(&call, None, json, |_| format!("announced protocol version {version}"))

@@ -234,7 +234,9 @@ pub enum Refusal {
     #[error("there is no rule {id} in force")]
     LimitUnknown { id: String },
     /// Versions come one after the other.
-    #[error("protocol version {running} runs: the next is the one after it, or height 0 and {running} to stay; not {version}")]
+    #[error(
+        "protocol version {running} runs: the next is the one after it, or height 0 and {running} to stay; not {version}"
+    )]
     VersionNotNext { version: u64, running: u64 },
     /// Whoever lacks the program needs time to install it.
     #[error("the upgrade would begin at height {height}; the first at which it can is {from}")]
@@ -248,10 +250,14 @@ pub enum Refusal {
     )]
     NotReady { version: u64, ready: u64, total: u64, missing: Vec<OrgId> },
     /// It does not answer for nodes.
-    #[error("{sender} is a {role}; a registrar announces which protocol version its organisation's nodes know")]
+    #[error(
+        "{sender} is a {role}; a registrar announces which protocol version its organisation's nodes know"
+    )]
     NotRegistrar { sender: Address, role: Role },
     /// Nobody waits for it.
-    #[error("organisation {organisation} has no validator, so that nothing depends on which versions its nodes know")]
+    #[error(
+        "organisation {organisation} has no validator, so that nothing depends on which versions its nodes know"
+    )]
     NoValidators { organisation: OrgId },
     /// Every node that runs knows more.
     #[error("protocol version {running} runs already; version {version} is past")]

@@ -23,7 +23,8 @@ use alloy_primitives::Address;
 pub(crate) use deployments::{check_proposer, objection};
 
 use crate::{
-    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError, effect::Change,
+    Action, Committee, Effect, Facts, Kind, Refusal, ResolveError,
+    effect::Change,
     facts::{Ability, Upgrade},
     quorum::Quorum,
 };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use alloy_primitives::{Bytes, TxKind};
 use concordat_tests::{
     Network, chain, committee,
-    committee::{gov, pass, propose, proposal},
+    committee::{gov, pass, proposal, propose},
     history::quantity,
     refused,
     wallet::Wallet,
@@ -154,7 +154,8 @@ fn past_heights_answer_by_their_own_rules(network: &Network, height: u64, failed
     assert!(then.to_string().contains("max code size exceeded"), "{then}");
     assert!(creation(network, &format!("{height:#x}")).is_ok());
     assert!(creation(network, "latest").is_ok());
-    let trace = network.eth(2, "debug_traceTransaction", json!([failed, { "tracer": "callTracer" }])).unwrap();
+    let trace =
+        network.eth(2, "debug_traceTransaction", json!([failed, { "tracer": "callTracer" }])).unwrap();
     assert_eq!(trace["error"], "max code size exceeded", "{trace}");
 }
 

@@ -358,9 +358,7 @@ fn invalid(error: InvalidTransaction, have: u64, (size, limit): (usize, usize)) 
         InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor: want, .. } => {
             TxInvalid::FloorGas { have, want }.into()
         }
-        InvalidTransaction::CreateInitCodeSizeLimit => {
-            TxInvalid::InitCodeTooLarge { size, limit }.into()
-        }
+        InvalidTransaction::CreateInitCodeSizeLimit => TxInvalid::InitCodeTooLarge { size, limit }.into(),
         InvalidTransaction::NonceOverflowInTransaction => TxInvalid::NonceMax.into(),
         other => ExecError::Internal(other.to_string()),
     }

@@ -31,7 +31,9 @@ pub struct BlockEnv {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
     /// The chain has moved on to rules that this program does not know.
-    #[error("protocol version {have} is unknown to this program, which knows 1 to {known}; install a newer one")]
+    #[error(
+        "protocol version {have} is unknown to this program, which knows 1 to {known}; install a newer one"
+    )]
     UnknownProtocolVersion {
         /// The version asked for.
         have: u64,
@@ -52,12 +54,10 @@ pub(crate) struct EvmRules {
 }
 
 /// Osaka, with the limits of EIP-170 and EIP-3860.
-const OSAKA: EvmRules =
-    EvmRules { spec: SpecId::OSAKA, max_code_bytes: 24_576, max_init_code_bytes: 49_152 };
+const OSAKA: EvmRules = EvmRules { spec: SpecId::OSAKA, max_code_bytes: 24_576, max_init_code_bytes: 49_152 };
 
 /// Osaka with larger contracts, in the limits of EIP-7954.
-const LARGER_CONTRACTS: EvmRules =
-    EvmRules { max_code_bytes: 65_536, max_init_code_bytes: 131_072, ..OSAKA };
+const LARGER_CONTRACTS: EvmRules = EvmRules { max_code_bytes: 65_536, max_init_code_bytes: 131_072, ..OSAKA };
 
 /// The rules of all protocol versions, from 1 on. What a version says never changes.
 const VERSIONS: &[EvmRules] = &[OSAKA, LARGER_CONTRACTS];

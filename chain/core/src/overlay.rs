@@ -13,7 +13,8 @@ use std::{
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{
-    Address, B256, Bytes, ChainParams, ChangeSet, ReadError, StateKey, StateReader, U256, validator::ConsensusAddress,
+    Address, B256, Bytes, ChainParams, ChangeSet, ReadError, StateKey, StateReader, U256,
+    validator::ConsensusAddress,
 };
 use revm::{
     Database,

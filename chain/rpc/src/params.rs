@@ -24,7 +24,9 @@ pub(crate) fn at(store: &Store, genesis: &Genesis, height: u64) -> Result<ChainP
     };
     match store.state_at(before) {
         Ok(state) => said(in_force(state, &genesis.params, height)),
-        Err(pruned @ StoreError::Pruned { .. }) => committed(store, genesis, height)?.ok_or(ParamsError::Store(pruned)),
+        Err(pruned @ StoreError::Pruned { .. }) => {
+            committed(store, genesis, height)?.ok_or(ParamsError::Store(pruned))
+        }
         Err(error) => Err(ParamsError::Store(error)),
     }
 }
@@ -38,6 +40,7 @@ fn committed(store: &Store, genesis: &Genesis, height: u64) -> Result<Option<Cha
     let Some(header) = store.header(height).map_err(ParamsError::Store)? else { return Ok(None) };
     let oldest = store.state_at(store.history_floor()).map_err(ParamsError::Store)?;
     let oldest = said(in_force(oldest, &genesis.params, height))?;
-    let same = [oldest, genesis.params].into_iter().find(|params| params.consensus_hash() == header.consensus_hash);
+    let same =
+        [oldest, genesis.params].into_iter().find(|params| params.consensus_hash() == header.consensus_hash);
     Ok(same.map(|params| ChainParams { protocol_version: header.version.app, ..params }))
 }

@@ -14,13 +14,13 @@ use super::{Done, SenderArgs};
 use crate::{output, rule};
 pub(crate) use args::PolicyArgs;
 pub(super) use args::document;
-use parameters::{ParametersArgs, VersionArgs};
 use args::{
     AdministratorArgs, AdmitArgs, AttributesArgs, AuthoritiesArgs, BarArgs, BarNodeArgs, ContractArgs,
     DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs, KeyOfVotesArgs, LiftArgs,
     LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs, Proposable, RecoverArgs,
     RegulatorArgs, RequireArgs, RuleArgs, SeatArgs, UnfreezeArgs, ValidatorArgs,
 };
+use parameters::{ParametersArgs, VersionArgs};
 
 /// Subcommands of `concordat gov propose`.
 #[derive(Subcommand)]

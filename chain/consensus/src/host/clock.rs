@@ -150,7 +150,8 @@ mod tests {
     #[test]
     fn another_precision_is_another_verdict_on_the_same_clock() {
         let mut watch = watch();
-        let turns = |watch: &mut ClockWatch| (0..9).filter_map(|_| watch.decided(at(0), at(800))).collect::<Vec<_>>();
+        let turns =
+            |watch: &mut ClockWatch| (0..9).filter_map(|_| watch.decided(at(0), at(800))).collect::<Vec<_>>();
         assert_eq!(turns(&mut watch), [Turn::Off(800)]);
         watch.set_precision(Duration::from_secs(1));
         assert_eq!((turns(&mut watch), watch.precision()), (vec![Turn::Right], Duration::from_secs(1)));

@@ -29,11 +29,7 @@ pub struct InForce {
 
 /// What holds in the block at `height`, if `reader` is the state before it and `genesis` the genesis document's
 /// parameters: they hold for as long as the committee has set none.
-pub fn in_force<R: StateReader>(
-    reader: R,
-    genesis: &ChainParams,
-    height: u64,
-) -> Result<InForce, ReadError> {
+pub fn in_force<R: StateReader>(reader: R, genesis: &ChainParams, height: u64) -> Result<InForce, ReadError> {
     at(&mut ReaderRows(&reader), genesis, height)
 }
 
@@ -72,9 +68,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     fn at(self, height: u64) -> ProtocolFacts {
         match self.upgrade {
-            Some(begun) if begun.height <= height => {
-                ProtocolFacts { running: begun.version, upgrade: None }
-            }
+            Some(begun) if begun.height <= height => ProtocolFacts { running: begun.version, upgrade: None },
             upgrade => ProtocolFacts { running: self.running, upgrade },
         }
     }

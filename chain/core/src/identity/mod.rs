@@ -41,8 +41,8 @@ pub use records::{
 };
 pub(crate) use records::{OrganisationIndex, Record, StandingRow};
 pub use refusal::RegistryError;
-pub use registry::{AuthorizeError, ClientIdentity, NodeIdentity, Registry};
 pub(crate) use registry::ReaderRows;
+pub use registry::{AuthorizeError, ClientIdentity, NodeIdentity, Registry};
 pub(crate) use validators::{Candidate, record as validator_record, require_org};
 
 use crate::system::{IDENTITY_REGISTRY, SystemError};

@@ -14,7 +14,8 @@ use aws_lc_rs::{
 };
 use concordat_core::{
     BlockEnv, BlockExecutor, BlockOutcome, GOVERNANCE, IDENTITY_REGISTRY, Registry, TxInvalid,
-    abi::IIdentityRegistry as registry, genesis_state,
+    abi::IIdentityRegistry as registry,
+    genesis_state,
     governance::{abi::IGovernance as governance, in_force},
 };
 use concordat_pki_authority::{

@@ -88,7 +88,10 @@ fn what_fits_into_no_block_is_not_taken_and_every_transaction_fits_into_some() {
     executor.execute(&other.sign_at(&announce(2), other.nonce.get())).unwrap();
     let error = executor.execute(&full).unwrap_err();
     assert!(matches!(error, concordat_core::ExecError::Invalid(TxInvalid::GasAboveBlock { .. })), "{error}");
-    assert_eq!(committee.pass(&Action::SetParameters(Parameters { block_gas_limit: 30_000_000, ..least })), 1);
+    assert_eq!(
+        committee.pass(&Action::SetParameters(Parameters { block_gas_limit: 30_000_000, ..least })),
+        1
+    );
 }
 
 #[test]
@@ -152,7 +155,10 @@ fn version_2_holds_from_its_height_on_and_allows_larger_contracts() {
     assert_eq!((last.params.protocol_version, last.upgrade), (1, Some(Upgrade { version: 2, height })));
     let before = BlockEnv { height: height - 1, ..net.env() };
     net.height = height - 1;
-    assert_eq!(net.block(&[]).next, InForce { params: ChainParams { protocol_version: 2, ..genesis }, upgrade: None });
+    assert_eq!(
+        net.block(&[]).next,
+        InForce { params: ChainParams { protocol_version: 2, ..genesis }, upgrade: None }
+    );
     assert_eq!(net.env().params.protocol_version, 2);
     // A question about the past is answered by the rules of the past.
     let request = CallRequest { from: developer.address, input: LARGE.into(), ..CallRequest::default() };

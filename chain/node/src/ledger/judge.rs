@@ -119,11 +119,7 @@ fn differences(have: &Header, want: &Header) -> String {
 
 /// Time grows with every block; a fresh proposal's time is also close to ours (CometBFT ADR 071), and no
 /// proposal's is ahead of it.
-fn check_time(
-    header: &Header,
-    tip: &Tip,
-    about: Circumstances,
-) -> Result<(), InvalidBlock> {
+fn check_time(header: &Header, tip: &Tip, about: Circumstances) -> Result<(), InvalidBlock> {
     if !header.time.after(tip.time) {
         return Err(InvalidBlock::Time(format!(
             "{} is not after the previous block's {}",

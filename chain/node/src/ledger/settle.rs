@@ -9,7 +9,8 @@ use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, ValidatorsFrom};
 use concordat_types::{Block, Genesis, receipt::results_hash};
 
 use super::{
-    Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit, version,
+    Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit,
+    version,
 };
 
 /// The first block's height.

@@ -161,7 +161,9 @@ impl Comet {
 
     /// The parameters from the block after `height` on, if that block changed what headers say of them.
     pub fn updated_params(&self, height: u64) -> Result<Option<ChainParams>, RpcError> {
-        let said = |height| Ok(self.store.header(height).map_err(store_error)?.map(|h| (h.consensus_hash, h.version.app)));
+        let said = |height| {
+            Ok(self.store.header(height).map_err(store_error)?.map(|h| (h.consensus_hash, h.version.app)))
+        };
         let next = height.saturating_add(1);
         let (before, after) = (said(height)?, said(next)?);
         if before.is_some() && before == after {

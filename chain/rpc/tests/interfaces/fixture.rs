@@ -176,7 +176,12 @@ impl Chain {
     }
 
     /// Commits a block of these transactions that sets these parameters, if any.
-    fn commit(&mut self, store: &Store, txs: Vec<Bytes>, set: Option<(ChainParams, Bytes)>) -> CommittedBlock {
+    fn commit(
+        &mut self,
+        store: &Store,
+        txs: Vec<Bytes>,
+        set: Option<(ChainParams, Bytes)>,
+    ) -> CommittedBlock {
         self.height += 1;
         let (next, row) = set.unzip();
         let params = self.params;

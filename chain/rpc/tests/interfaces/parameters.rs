@@ -24,7 +24,8 @@ async fn changed() -> Fixture {
 }
 
 async fn gas_limit(fixture: &Fixture, height: u64) -> Value {
-    result(fixture.eth, "eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await["gasLimit"].clone()
+    result(fixture.eth, "eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await["gasLimit"]
+        .clone()
 }
 
 async fn max_gas(fixture: &Fixture, height: u64) -> Value {
@@ -40,7 +41,9 @@ async fn updates(fixture: &Fixture, height: u64) -> Value {
 #[tokio::test]
 async fn each_block_has_the_parameters_of_its_time() {
     let fixture = changed().await;
-    for (height, limit, max) in [(0, "0x11e1a300", ""), (4, "0x11e1a300", "300000000"), (5, "0x3938700", "60000000")] {
+    for (height, limit, max) in
+        [(0, "0x11e1a300", ""), (4, "0x11e1a300", "300000000"), (5, "0x3938700", "60000000")]
+    {
         assert_eq!(gas_limit(&fixture, height).await, limit, "block {height}");
         if height > 0 {
             assert_eq!(max_gas(&fixture, height).await, max, "block {height}");
@@ -60,9 +63,14 @@ async fn a_change_is_told_in_the_results_of_the_block_that_made_it() {
     let told = updates(&fixture, 4).await;
     assert_eq!((&told["block"]["max_gas"], &told["version"]["app"]), (&json!("60000000"), &json!("1")));
     assert_eq!(updates(&fixture, 5).await, Value::Null);
-    assert_eq!(updates(&fixture, 6).await, Value::Null, "also of the newest block, which no header follows yet");
+    assert_eq!(
+        updates(&fixture, 6).await,
+        Value::Null,
+        "also of the newest block, which no header follows yet"
+    );
     let higher = ChainParams::default();
-    fixture.commit_setting(vec![], Some((higher, "0xd2834000008411e1a3008227108201f4821388".parse().unwrap())));
+    fixture
+        .commit_setting(vec![], Some((higher, "0xd2834000008411e1a3008227108201f4821388".parse().unwrap())));
     assert_eq!(updates(&fixture, 7).await["block"]["max_gas"], "300000000", "the newest block made it");
 }
 

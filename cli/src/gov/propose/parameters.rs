@@ -54,9 +54,8 @@ impl Proposable for ParametersArgs {
 
 impl Proposable for VersionArgs {
     fn action(&self, sender: &SenderArgs) -> Result<Action> {
-        let running = || -> Result<u64> {
-            Ok(ask(&sender.node.connect()?, &IGovernance::protocolCall {})?.running)
-        };
+        let running =
+            || -> Result<u64> { Ok(ask(&sender.node.connect()?, &IGovernance::protocolCall {})?.running) };
         let version = match (self.cancel, self.next) {
             (true, _) => running()?,
             (false, Some(next)) => next,
