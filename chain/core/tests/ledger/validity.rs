@@ -157,7 +157,8 @@ fn what_is_refused_uses_gas_for_its_place_so_that_nobody_fills_blocks_for_nothin
     let mut net = Consortium::new();
     let auditor = net.actor("bank-a", Role::Auditor);
     let data = Say { input: vec![1; 100].into(), ..nothing().gas(30_000) };
-    let env = BlockEnv { gas_limit: 60_000, ..net.env() };
+    let mut env = net.env();
+    env.params.block_gas_limit = 60_000;
     let mut executor = BlockExecutor::new(&net.state, env).unwrap();
     // Not permitted; the second one at the floor for its data.
     let first = executor.execute(&auditor.sign(&nothing())).unwrap().gas_used;
