@@ -710,7 +710,7 @@ fn the_bytes_of_upgrades_and_corrections_are_golden_and_have_one_form() {
     let call = format!("9fc1d0e7{}{}{}64", word("07"), word("06"), "00".repeat(31));
     let correction = format!("f8a323{key}a2e1a0{}b868f866b864{call}", "04".repeat(32));
     let bytes = hex::encode(effect.encode());
-    assert_eq!(bytes, format!("f901550159a0{}f9012d{upgrade}{correction}c0", "09".repeat(32)));
+    assert_eq!(bytes, format!("f901540159a0{}f9012d{upgrade}{correction}c0", "09".repeat(32)));
     let other = bytes.replace("9fc1d0e7", "a9059cbb");
     assert_eq!(Effect::decode(&hex::decode(other).unwrap()), None, "a call that is no correction");
 }
