@@ -75,7 +75,8 @@ impl Place {
 
 fn said(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn solc() -> PathBuf {
@@ -134,7 +135,8 @@ fn a_contract_is_identical_or_it_is_told_where_it_differs(place: &Place, artefac
     assert_eq!((code, said["compared"]["verdict"].as_str()), (Some(3), Some("differs")), "{said}");
     assert!(said["compared"]["at"].as_u64() > Some(0), "{said}");
 
-    let (code, said) = place.verify(&place.input, &["--address", "0x00000000000000000000000000000000000000bb"]);
+    let (code, said) =
+        place.verify(&place.input, &["--address", "0x00000000000000000000000000000000000000bb"]);
     assert_eq!(code, Some(1));
     assert!(said["error"].as_str().unwrap().contains("no contract"), "{said}");
 }
@@ -157,7 +159,8 @@ fn a_proposal_to_deploy_names_the_hashes_of_its_source(place: &Place, artefact: 
     let rest = ["--source", &place.input, "--compiler", "solc 0.8.37", "--deployer", &deployer];
     let rest = [&rest[..], &["--reviewer", &reviewer, "--until", "90000"]].concat();
     let propose = |code: &[&str]| {
-        let made = committee::gov(network, "bank-a", &[&["propose", "deploy-contract"], code, &rest].concat());
+        let made =
+            committee::gov(network, "bank-a", &[&["propose", "deploy-contract"], code, &rest].concat());
         (made["id"].to_string(), made["digest"].clone())
     };
     let (id, digest) = propose(&["--artefact", artefact, "--argument", "5"]);
@@ -169,7 +172,10 @@ fn a_proposal_to_deploy_names_the_hashes_of_its_source(place: &Place, artefact: 
 
     let (exit, said) = place.verify(&place.input, &["--proposal", &id, "--argument", "5"]);
     assert_eq!(exit, Some(0), "{said}");
-    assert_eq!((&said["compared"]["same_code"], &said["compared"]["same_source"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&said["compared"]["same_code"], &said["compared"]["same_source"]),
+        (&json!(true), &json!(true))
+    );
     let (exit, said) = place.verify(&place.input, &["--proposal", &id, "--argument", "6"]);
     assert_eq!((exit, &said["compared"]["same_code"]), (Some(3), &json!(false)), "{said}");
     let comment = place.changed("no more than", "at most");
@@ -184,7 +190,8 @@ fn a_proposal_to_deploy_names_the_hashes_of_its_source(place: &Place, artefact: 
 fn what_has_no_place_in_a_contract_is_found(place: &Place) {
     let ends = "selfdestruct(payable(tx.origin));\n        require(amount < 1000";
     let (exit, said) = place.verify(&place.changed("require(amount < 1000", ends), &["--init-code", "0x"]);
-    let found: Vec<_> = said["findings"].as_array().unwrap().iter().map(|found| found["what"].as_str()).collect();
+    let found: Vec<_> =
+        said["findings"].as_array().unwrap().iter().map(|found| found["what"].as_str()).collect();
     assert_eq!((exit, found), (Some(3), vec![Some("SELFDESTRUCT"), Some("ORIGIN")]), "{said}");
 }
 

@@ -207,14 +207,18 @@ impl Compared {
                 lines.join("\n")
             }
             Self::InitCode { code, verdict, arguments, as_named, .. } => {
-                let arguments = match (arguments, as_named) {
-                    (None, _) => {
-                        "differs     what follows the creation code is no constructor's arguments".to_owned()
+                let arguments = match (verdict, arguments, as_named) {
+                    // Where the code ends, nobody knows then.
+                    (Verdict::Differs { .. }, ..) => String::new(),
+                    (_, None, _) => {
+                        "\ndiffers     what follows the creation code is no constructor's arguments".to_owned()
                     }
-                    (Some(_), false) => "differs     the arguments are not those that were named".to_owned(),
-                    (Some(arguments), true) => format!("arguments   {}", arguments.join(", ")),
+                    (_, Some(_), false) => {
+                        "\ndiffers     the arguments are not those that were named".to_owned()
+                    }
+                    (_, Some(arguments), true) => format!("\narguments   {}", arguments.join(", ")),
                 };
-                format!("{}\n{arguments}\ninit code   {code}", line(verdict, "the init code"))
+                format!("{}{arguments}\ninit code   {code}", line(verdict, "the init code"))
             }
             Self::Proposal { proposal, code, same_code, same_source } => {
                 let word = |same: bool| if same { "identical" } else { "differs" };
