@@ -13,6 +13,7 @@ mod kit;
 mod lifecycle;
 mod organisations;
 mod permissions;
+mod reading;
 mod recovery;
 mod refusals;
 mod regulators;

@@ -211,7 +211,8 @@ impl Compared {
                     // Where the code ends, nobody knows then.
                     (Verdict::Differs { .. }, ..) => String::new(),
                     (_, None, _) => {
-                        "\ndiffers     what follows the creation code is no constructor's arguments".to_owned()
+                        "\ndiffers     what follows the creation code is no constructor's arguments"
+                            .to_owned()
                     }
                     (_, Some(_), false) => {
                         "\ndiffers     the arguments are not those that were named".to_owned()
