@@ -1,4 +1,7 @@
-//! `concordat contract`: deploy, send, call. Foundry, Hardhat and ethers do the same and more.
+//! `concordat contract`: deploy, send, call, verify. Foundry, Hardhat and ethers deploy, send and call too.
+
+mod encoding;
+mod verify;
 
 mod versions;
 
@@ -7,14 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy_dyn_abi::{DynSolType, FunctionExt as _, JsonAbiExt as _, Specifier as _};
-use alloy_json_abi::{Function, JsonAbi};
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, TxKind};
 use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
 use concordat_core::{CONTRACTS, contracts::abi::IContracts};
 use concordat_governance::action::ListKind;
-use eyre::{Result, WrapErr as _, bail, eyre};
+use eyre::{Result, WrapErr as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +25,8 @@ use crate::{
     output,
     transaction::{self, Act},
 };
+use encoding::{TargetArgs, show_values};
+pub use encoding::{encode_call, init_code, parse_method, read_hex};
 
 /// Subcommands of `concordat contract`.
 #[derive(Subcommand)]
@@ -137,6 +140,9 @@ pub enum ContractCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// Whether code is what a source compiles to: of a contract, of a proposal to deploy, or init code. Looks for
+    /// instructions that do not belong into it, and has proved what can be proved. Exit code 3: it is not, or they do.
+    Verify(Box<verify::VerifyArgs>),
 }
 
 /// Which list, and who changes it.
@@ -149,32 +155,6 @@ pub struct ListingArgs {
     key: KeyArgs,
     #[command(flatten)]
     node: NodeArgs,
-}
-
-/// A function of a contract.
-#[derive(Args)]
-pub struct TargetArgs {
-    /// The contract.
-    #[arg(long)]
-    to: Address,
-    /// The function, `transfer(address,uint256)` or `balanceOf(address)(uint256)` with what it returns.
-    function: String,
-    /// Its arguments.
-    #[arg(value_name = "ARGUMENT")]
-    arguments: Vec<String>,
-}
-
-/// The first four bytes of a call: given as such, or as the signature whose hash they begin.
-pub fn parse_method(text: &str) -> Result<FixedBytes<4>> {
-    if text.starts_with("0x") {
-        return text.parse().wrap_err("a method has 4 bytes, 0xa9059cbb for example");
-    }
-    let signature = Function::parse(text)
-        .wrap_err_with(|| format!("{text:?} is no method; write transfer(address,uint256) or 0xa9059cbb"))?;
-    for input in &signature.inputs {
-        input.resolve().wrap_err_with(|| format!("{text:?} is no method"))?;
-    }
-    Ok(signature.selector())
 }
 
 /// Runs `concordat contract`.
@@ -229,6 +209,7 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
             let call = IContracts::setAdministratorCall { contractAddress: contract, administrator };
             administer(&key, &node, call.abi_encode(), json)
         }
+        ContractCommand::Verify(args) => verify::run(&args, json),
     }
 }
 
@@ -335,96 +316,4 @@ fn attributes(client: &Client, contract: Address, json: bool) -> Result<()> {
         "proposal": known.proposalId,
     });
     output::show(json, &said, |said| format!("{said:#}"))
-}
-
-fn show_values(json: bool, function: &Function, answer: &Bytes) -> Result<()> {
-    if function.outputs.is_empty() {
-        return output::show(json, &json!({ "output": answer }), |_| answer.to_string());
-    }
-    let values =
-        function.abi_decode_output(answer).wrap_err("the answer is not what the function returns")?;
-    let texts: Vec<String> = values.iter().map(value_text).collect();
-    output::show(json, &json!({ "output": answer, "values": texts }), |_| texts.join("\n"))
-}
-
-fn value_text(value: &alloy_dyn_abi::DynSolValue) -> String {
-    use alloy_dyn_abi::DynSolValue as V;
-    match value {
-        V::Uint(number, _) => number.to_string(),
-        V::Int(number, _) => number.to_string(),
-        V::Bool(flag) => flag.to_string(),
-        V::String(text) => text.clone(),
-        V::Address(address) => address.to_string(),
-        V::Array(items) | V::FixedArray(items) | V::Tuple(items) => {
-            format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(", "))
-        }
-        other => {
-            other.abi_encode_packed().iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-        }
-    }
-}
-
-impl TargetArgs {
-    fn encode(&self) -> Result<(Function, Bytes)> {
-        encode_call(&self.function, &self.arguments)
-    }
-}
-
-/// A function and the data of a call of it.
-pub fn encode_call(function: &str, arguments: &[String]) -> Result<(Function, Bytes)> {
-    let function =
-        Function::parse(function).wrap_err_with(|| format!("{function:?} is no function signature"))?;
-    let types: Vec<String> = function.inputs.iter().map(|input| input.ty.clone()).collect();
-    let values = coerce(&types, arguments)?;
-    let input = function.abi_encode_input(&values)?;
-    Ok((function, input.into()))
-}
-
-/// Init code of an artefact, with the constructor's arguments behind it.
-pub fn init_code(artefact: &Path, arguments: &[String]) -> Result<Bytes> {
-    let text = fs::read_to_string(artefact).wrap_err_with(|| artefact.display().to_string())?;
-    let artefact: Value = serde_json::from_str(&text).wrap_err("not a JSON artefact")?;
-    let abi: JsonAbi = serde_json::from_value(artefact["abi"].clone()).wrap_err("artefact has no `abi`")?;
-    let code =
-        [&artefact["bytecode"], &artefact["bytecode"]["object"], &artefact["evm"]["bytecode"]["object"]];
-    let code =
-        code.iter().find_map(|code| code.as_str()).ok_or_else(|| eyre!("artefact has no `bytecode`"))?;
-    let mut code = hex::decode(code.trim_start_matches("0x"))
-        .wrap_err("`bytecode` is no hex; link its libraries first")?;
-    match abi.constructor() {
-        Some(constructor) => {
-            let types: Vec<String> = constructor.inputs.iter().map(|input| input.ty.clone()).collect();
-            code.extend(constructor.abi_encode_input(&coerce(&types, arguments)?)?);
-        }
-        None if arguments.is_empty() => {}
-        None => bail!("the contract has no constructor, so it takes no arguments"),
-    }
-    Ok(code.into())
-}
-
-fn coerce(types: &[String], arguments: &[String]) -> Result<Vec<alloy_dyn_abi::DynSolValue>> {
-    if types.len() != arguments.len() {
-        bail!("{} arguments are needed ({}), {} given", types.len(), types.join(", "), arguments.len());
-    }
-    let one = |(kind, text): (&String, &String)| {
-        let parsed = DynSolType::parse(kind)?.coerce_str(text);
-        parsed.wrap_err_with(|| format!("argument {text:?} is no {kind}"))
-    };
-    types.iter().zip(arguments).map(one).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_method_is_a_signature_or_its_four_bytes() {
-        let transfer = FixedBytes([0xa9, 0x05, 0x9c, 0xbb]);
-        assert_eq!(parse_method("transfer(address,uint256)").unwrap(), transfer);
-        assert_eq!(parse_method("transfer(address to, uint256 amount)").unwrap(), transfer);
-        assert_eq!(parse_method("0xa9059cbb").unwrap(), transfer);
-        for wrong in ["0xa905", "transfer", "transfer(thing)", ""] {
-            assert!(parse_method(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -4,16 +4,24 @@ use std::process::ExitCode;
 
 use eyre::Result;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Something was verified and found wrong. Scripts tell it from "could not verify" by exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct FoundWrong(pub String);
 
-/// It failed, and what is to be said of it is printed already.
+/// A report that ends the program with a code of its own. It is printed in place of an error.
 #[derive(Debug, thiserror::Error)]
-#[error("see above")]
-pub struct Told;
+#[error("{text}")]
+pub struct Report {
+    /// For machines.
+    pub said: Value,
+    /// For people.
+    pub text: String,
+    /// The exit code.
+    pub code: u8,
+}
 
 /// Prints `value` as JSON, or what `human` makes of it.
 pub fn show<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
@@ -34,8 +42,9 @@ pub fn progress(json: bool, text: impl std::fmt::Display) {
 
 /// Prints an error with its causes and chooses the exit code.
 pub fn failure(error: &eyre::Report, json: bool) -> ExitCode {
-    if error.is::<Told>() {
-        return ExitCode::FAILURE;
+    if let Some(Report { said, text, code }) = error.downcast_ref() {
+        println!("{}", if json { format!("{said:#}") } else { text.trim_end().to_owned() });
+        return ExitCode::from(*code);
     }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     if json {

@@ -27,7 +27,7 @@ use plan::{Conflict, Plan, Wanted};
 
 use crate::{
     client::NodeArgs,
-    output::{self, Told},
+    output::{self, Report},
 };
 
 /// Subcommands of `concordat rollback`.
@@ -76,8 +76,7 @@ fn make(args: &PlanArgs, json: bool) -> Result<()> {
     };
     let plan = plan::compute(&args.node.connect()?, &wanted, json)?;
     if !plan.conflicts.is_empty() {
-        output::show(json, &plan, described)?;
-        return Err(Told.into());
+        return Err(Report { said: serde_json::to_value(&plan)?, text: described(&plan), code: 1 }.into());
     }
     if plan.slots.is_empty() {
         bail!("nothing would change: all of it is as it was after height {}", plan.height);

@@ -125,6 +125,12 @@ impl PolicySet {
         })
     }
 
+    /// The first enacted policy that is about an action.
+    pub fn enacted_on(&self, action: Action) -> Option<Deciding> {
+        let mut enacted = self.policies.iter().filter(|policy| policy.proposal.is_some());
+        enacted.find(|policy| policy.scope.actions.contains(&action)).map(|policy| Deciding::new(policy))
+    }
+
     /// Decides. What nothing permits is refused, what anything forbids as well, and so is what cannot be decided.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         self.decide_by(request, &self.index.candidates(request))

@@ -38,6 +38,7 @@ pub mod governance;
 pub mod identity;
 mod overlay;
 pub mod permissions;
+mod reading;
 pub mod rules;
 mod standing;
 mod system;
@@ -60,6 +61,7 @@ pub use identity::{
     Account, AuthorizeError, CertificateId, ClientIdentity, IdentityEvent, NodeIdentity, Organisation,
     Registry, RegistryError, Revocation, ValidatorRecord, abi,
 };
+pub use reading::{ReadAt, ReadRefusal, Readable, may_read};
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{
     CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, RULES, SYSTEM_CONTRACTS,

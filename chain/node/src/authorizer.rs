@@ -9,8 +9,8 @@ use std::{
 };
 
 use concordat_consensus::{AuthorizedNode, PeerAuthorizer};
-use concordat_core::Registry;
-use concordat_rpc::{ClientAuthorizer, ClientRefusal};
+use concordat_core::{ClientIdentity, ReadAt, Readable, Registry, may_read};
+use concordat_rpc::{ClientAuthorizer, ClientRefusal, ReadDenied};
 use rustls::pki_types::CertificateDer;
 
 use crate::ledger::Ledger;
@@ -60,14 +60,27 @@ impl PeerAuthorizer for RegistryAuthorizer {
 }
 
 impl ClientAuthorizer for RegistryAuthorizer {
-    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<(), ClientRefusal> {
+    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<ClientIdentity, ClientRefusal> {
         let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
         let registry = self.registry().map_err(ClientRefusal)?;
-        registry.authorize_client(&chain, self.now()).map_err(|error| ClientRefusal(error.to_string()))?;
-        Ok(())
+        registry.authorize_client(&chain, self.now()).map_err(|error| ClientRefusal(error.to_string()))
     }
 
     fn generation(&self) -> u64 {
         Self::generation(self)
+    }
+
+    fn may_read(&self, client: &ClientIdentity, wanted: Readable) -> Result<(), ReadDenied> {
+        let undecided = |error: &dyn std::fmt::Display| ReadDenied::Undecided(error.to_string());
+        let state = self.ledger.store().state().map_err(|error| undecided(&error))?;
+        let tip = self.ledger.tip();
+        let time_secs = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
+        let at = ReadAt { height: tip.next_height(), time_secs };
+        may_read(state, client, wanted, at).map_err(|error| undecided(&error))??;
+        Ok(())
+    }
+
+    fn height(&self) -> u64 {
+        self.ledger.tip().height
     }
 }

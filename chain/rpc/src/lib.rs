@@ -20,6 +20,8 @@ mod comet;
 mod config;
 mod edge;
 mod eth;
+#[cfg(test)]
+mod golden;
 mod jsonrpc;
 mod origin;
 mod params;
@@ -29,8 +31,8 @@ pub use api::{
 };
 pub use config::{ConfigError, Limits, ListenerConfig, RpcConfig};
 pub use edge::{
-    ClientAuthorizer, ClientRefusal, RpcMetrics, RpcParts, RpcServers, ServeError, ServerIdentity, TlsEdge,
-    serve,
+    ClientAuthorizer, ClientRefusal, ReadDenied, RpcMetrics, RpcParts, RpcServers, ServeError,
+    ServerIdentity, TlsEdge, serve,
 };
 
 /// What the fuzz targets in `fuzz/` drive without sockets. No part of the interface.

@@ -16,6 +16,7 @@ mod lifecycle;
 mod organisations;
 mod parameters;
 mod permissions;
+mod reading;
 mod recovery;
 mod refusals;
 mod regulators;

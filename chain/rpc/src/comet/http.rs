@@ -10,7 +10,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::{Comet, args::Args, methods};
+use super::{Comet, args::Args, methods, service::reads};
 use crate::{
     edge::{Edge, Service, http, is_upgrade, socket},
     jsonrpc::{Reply, RpcError},
@@ -45,13 +45,20 @@ async fn get(request: HttpRequest, path: Path<String>, edge: Data<Arc<Edge<Comet
     let began = std::time::Instant::now();
     let label = edge.service.label(&path);
     let result = match methods::find(&path) {
-        Some(method) => Arc::clone(&edge.service).run(method, Args::from_uri(request.query_string())).await,
+        Some(method) => {
+            let args = Args::from_uri(request.query_string());
+            match edge.check_reading(&request, &reads(method, &args)) {
+                Ok(()) => Arc::clone(&edge.service).run(method, args).await,
+                Err(refused) => Err(refused),
+            }
+        }
         None => Err(RpcError::method_not_found(&path)),
     };
     edge.metrics.observe(Comet::INTERFACE, label, result.is_ok(), began.elapsed());
     let status = match &result {
         Ok(_) => StatusCode::OK,
         Err(error) if error.code == RpcError::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        Err(error) if error.code == RpcError::READ_REFUSED => StatusCode::FORBIDDEN,
         Err(error) if error.code == RpcError::INVALID_PARAMS => StatusCode::BAD_REQUEST,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use concordat_core::Readable;
 use concordat_state::{Store, StoreError, Tip};
 use concordat_types::{ChainParams, Genesis, ValidatorSet};
 use prost::Message as _;
@@ -14,7 +15,7 @@ use tendermint_proto::v0_38::types as pb;
 
 use super::{
     args::Args,
-    methods::{self, Handler},
+    methods::{self, Handler, Reads},
 };
 use crate::{
     Limits, NodeApi,
@@ -181,6 +182,15 @@ impl Comet {
     }
 }
 
+/// What a call reads.
+pub(super) fn reads(method: &methods::Method, args: &Args) -> Vec<Readable> {
+    match method.reads {
+        Reads::Nothing => Vec::new(),
+        Reads::Ledger => vec![Readable::Ledger],
+        Reads::Entry => vec![methods::entry(&args.hex_bytes("data").unwrap_or_default())],
+    }
+}
+
 impl Service for Comet {
     const INTERFACE: &'static str = "cometbft";
 
@@ -190,6 +200,12 @@ impl Service for Comet {
         };
         let args = Args::from_json(call.params, method.params)?;
         self.run(method, args).await
+    }
+
+    fn reads(&self, call: &Call) -> Vec<Readable> {
+        let Some(method) = methods::find(&call.method) else { return Vec::new() };
+        let args = Args::from_json(call.params.clone(), method.params).unwrap_or_default();
+        reads(method, &args)
     }
 
     fn label(&self, method: &str) -> &'static str {
@@ -208,8 +224,9 @@ impl Service for Comet {
             RpcError::INVALID_REQUEST => (RpcError::INVALID_REQUEST, "Invalid Request"),
             RpcError::METHOD_NOT_FOUND => (RpcError::METHOD_NOT_FOUND, "Method not found"),
             RpcError::INVALID_PARAMS => (RpcError::INVALID_PARAMS, "Invalid params"),
-            // Answers that are found too large only when they are written get the same error.
-            RpcError::RESPONSE_TOO_LARGE => return error,
+            // Answers that are found too large only when they are written get the same error; who may not read has one
+            // error on both interfaces.
+            RpcError::RESPONSE_TOO_LARGE | RpcError::READ_REFUSED => return error,
             _ => (RpcError::INTERNAL, "Internal error"),
         };
         RpcError::new(code, kind).with_data(Value::String(error.message))

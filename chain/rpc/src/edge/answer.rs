@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use actix_web::HttpRequest;
 use futures::StreamExt as _;
 use serde_json::Value;
 
@@ -37,9 +38,10 @@ pub(crate) fn accept<S: Service>(
     Ok(body)
 }
 
-/// Lets the connection answer what concerns itself; the rest is to be run.
+/// Lets the connection answer what concerns itself, and refuses what its client may not read; the rest is to be run.
 pub(crate) fn plan<S: Service>(
     edge: &Edge<S>,
+    request: &HttpRequest,
     body: Body,
     mut by_connection: impl FnMut(&Call) -> Option<RpcResult>,
 ) -> Plan {
@@ -54,7 +56,9 @@ pub(crate) fn plan<S: Service>(
             Job::Refused(Reply { id, result: Err(S::dress(error)) })
         }
         Ok(mut call) => {
-            let (result, label) = (by_connection(&call), edge.service.label(&call.method));
+            let refused = edge.refuse_reading(request, &call).err();
+            let result = refused.map(Err).or_else(|| by_connection(&call));
+            let label = edge.service.label(&call.method);
             let id = call.id.take();
             match result {
                 Some(result) => Job::Answered { id, label, result },

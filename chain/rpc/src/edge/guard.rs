@@ -117,7 +117,7 @@ impl<S: Service> Edge<S> {
     pub fn check_certificate(&self, request: &HttpRequest) -> Result<(), Refusal> {
         let Some(authorizer) = &self.authorizer else { return Ok(()) };
         let peer = request.conn_data::<TlsPeer>().ok_or(Refusal::Certificate)?;
-        peer.recheck(authorizer.as_ref()).map_err(|refusal| {
+        peer.recheck(authorizer.as_ref()).map(|_| ()).map_err(|refusal| {
             tracing::info!(interface = S::INTERFACE, reason = %refusal.0, "client certificate no longer accepted");
             Refusal::Certificate
         })

@@ -24,7 +24,7 @@ pub(crate) async fn post<S: Service>(
         Ok(body) => body,
         Err(refusal) => return edge.refuse(&refusal),
     };
-    let plan = answer::plan(&edge, body, |_| None);
+    let plan = answer::plan(&edge, &request, body, |_| None);
     let answered = answer::run(Arc::clone(edge.get_ref()), plan).await;
     let mut response =
         HttpResponse::Ok().insert_header(header::ContentType::json()).body(answered.unwrap_or_default());

@@ -8,6 +8,7 @@ pub(crate) mod http;
 mod metrics;
 mod push;
 mod rate;
+mod reads;
 mod serve;
 pub(crate) mod socket;
 mod tls;
@@ -18,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use concordat_core::Readable;
 use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -36,7 +38,7 @@ pub(crate) use push::{Pieces, pieces};
 pub use serve::{RpcParts, RpcServers, ServeError, serve};
 pub(crate) use serve::{SubscribableService, is_upgrade};
 pub(crate) use socket::{Session, Told};
-pub use tls::{ClientAuthorizer, ClientRefusal, ServerIdentity, TlsEdge};
+pub use tls::{ClientAuthorizer, ClientRefusal, ReadDenied, ServerIdentity, TlsEdge};
 
 /// Calls of one batch that run at the same time.
 const BATCH_CONCURRENCY: usize = 8;
@@ -65,6 +67,9 @@ pub(crate) trait Service: Send + Sync + 'static {
     {
         std::future::ready(call_each(self, calls))
     }
+
+    /// What a call reads of the ledger: nothing at all, where it is empty.
+    fn reads(&self, call: &Call) -> Vec<Readable>;
 
     /// The method's name if it is one, else `unknown`: metrics have a bounded set of labels.
     fn label(&self, method: &str) -> &'static str;
@@ -124,6 +129,10 @@ mod tests {
 
         fn label(&self, _: &str) -> &'static str {
             "unknown"
+        }
+
+        fn reads(&self, _: &Call) -> Vec<Readable> {
+            Vec::new()
         }
 
         fn index(&self) -> Value {

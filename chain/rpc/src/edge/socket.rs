@@ -1,12 +1,15 @@
 //! WebSocket connections: calls, answered as they finish, and pushed events.
 
-use std::{future::Future, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet, future::Future, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
 };
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use concordat_core::Readable;
 use futures::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::sync::watch;
 
@@ -77,7 +80,8 @@ pub(crate) async fn open<S: SubscribableService>(
     let closing = edge.closing.clone();
     let flow = Arc::new(Flow::default());
     let response = response.map_body(|_, body| flow.meter(body)).map_into_boxed_body();
-    let connection = Connection { client, request, edge, sender, flow, session, closing };
+    let connection =
+        Connection { client, request, edge, sender, flow, session, reads: BTreeSet::new(), closing };
     actix_web::rt::spawn(connection.run(messages));
     Ok(response)
 }
@@ -90,6 +94,8 @@ struct Connection<S: SubscribableService> {
     sender: actix_ws::Session,
     flow: Arc<Flow>,
     session: S::Session,
+    /// What was subscribed to on this connection, and ends it once it may not be read.
+    reads: BTreeSet<Readable>,
     /// Changes when the node stops.
     closing: watch::Receiver<()>,
 }
@@ -122,6 +128,7 @@ impl<S: SubscribableService> Connection<S> {
                 biased;
                 Some(answer) = in_flight.next() => {
                     if let Some(answer) = answer {
+                        self.check_certificate()?;
                         self.send(into_text(answer)).await?;
                     }
                 }
@@ -132,9 +139,11 @@ impl<S: SubscribableService> Connection<S> {
                     }
                 }
                 event = self.session.receive() => {
-                    self.check_certificate()?;
                     let mut pieces = self.session.push(event);
                     while let Some(texts) = pieces.next().await {
+                        // Where a client is slow, blocks pass while it is told of others.
+                        self.check_certificate()?;
+                        self.check_reading()?;
                         for text in texts {
                             self.send(text).await?;
                         }
@@ -186,7 +195,14 @@ impl<S: SubscribableService> Connection<S> {
                 return Ok(Box::pin(std::future::ready(Some(text))));
             }
         };
-        let plan = answer::plan(&self.edge, body, |call| self.session.subscribe(call));
+        let Self { edge, request, session, reads, .. } = self;
+        let plan = answer::plan(edge, request, body, |call| {
+            let answered = session.subscribe(call)?;
+            if answered.is_ok() && edge.authorizer.is_some() {
+                reads.extend(edge.service.reads(call));
+            }
+            Some(answered)
+        });
         Ok(Box::pin(answer::run(Arc::clone(&self.edge), plan)))
     }
 
@@ -194,6 +210,19 @@ impl<S: SubscribableService> Connection<S> {
         self.edge.check_certificate(&self.request).map_err(|refusal| {
             self.edge.count(&refusal);
             End::Because(CloseCode::Policy, "client certificate no longer accepted")
+        })
+    }
+
+    /// Asks whether the client may still read what it has subscribed to.
+    fn check_reading(&self) -> Result<(), End> {
+        let wanted: Vec<Readable> = self.reads.iter().copied().collect();
+        self.edge.check_reading(&self.request, &wanted).map_err(|refused| {
+            tracing::info!(
+                interface = S::INTERFACE,
+                reason = refused.message,
+                "a subscriber may not read any more"
+            );
+            End::Because(CloseCode::Policy, "what was subscribed to may not be read any more")
         })
     }
 

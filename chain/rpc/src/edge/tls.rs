@@ -6,15 +6,13 @@
 use std::{
     any::Any,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{dev::Extensions, rt::net::TcpStream};
+use concordat_core::{ClientIdentity, ReadRefusal, Readable};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -43,12 +41,29 @@ pub struct TlsEdge {
 pub trait ClientAuthorizer: Send + Sync + 'static {
     /// Judges a chain of DER certificates, leaf first, as of now. That the client holds the leaf's key is
     /// checked elsewhere.
-    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<(), ClientRefusal>;
+    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<ClientIdentity, ClientRefusal>;
 
     /// Changes whenever a judgement may change: with the registry, and now and then with time, since
     /// certificates expire. Open connections are then judged anew before their next call and before the next
     /// event pushed to them.
     fn generation(&self) -> u64;
+
+    /// Decides whether a client may read something, in the newest state.
+    fn may_read(&self, client: &ClientIdentity, wanted: Readable) -> Result<(), ReadDenied>;
+
+    /// The newest height: with every block other things may be read.
+    fn height(&self) -> u64;
+}
+
+/// Why something may not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadDenied {
+    /// The state says so.
+    #[error(transparent)]
+    Refused(#[from] ReadRefusal),
+    /// The state cannot be read. Goes to the log, never to the client.
+    #[error("who may read cannot be decided: {0}")]
+    Undecided(String),
 }
 
 /// Why a certificate may not connect. Goes to the log, never to the client.
@@ -139,7 +154,7 @@ impl ClientCertVerifier for AuthorizingVerifier {
         let chain: Vec<CertificateDer<'_>> =
             std::iter::once(end_entity.clone()).chain(intermediates.iter().cloned()).collect();
         match self.authorizer.authorize(&chain) {
-            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(refusal) => {
                 self.metrics.observe_refused(self.interface, "certificate");
                 if let Some(left_out) = self.quiet.says(Instant::now()) {
@@ -223,26 +238,55 @@ pub(crate) fn server_config(
         .with_cert_resolver(Arc::new(resolver)))
 }
 
-/// The certificate behind a connection, and when it was judged.
+/// The certificate behind a connection, and what was found when it was judged.
 pub(crate) struct TlsPeer {
     chain: Vec<CertificateDer<'static>>,
-    judged: AtomicU64,
+    judged: Mutex<Option<Judged>>,
+}
+
+/// A certificate that was accepted.
+#[derive(Clone)]
+struct Judged {
+    generation: u64,
+    client: Arc<ClientIdentity>,
+    /// The height at which the client was last found to be allowed to read the ledger.
+    reads: Option<u64>,
 }
 
 impl TlsPeer {
-    fn new(chain: &[CertificateDer<'_>], generation: u64) -> Self {
+    fn new(chain: &[CertificateDer<'_>]) -> Self {
         let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        Self { chain, judged: AtomicU64::new(generation) }
+        Self { chain, judged: Mutex::new(None) }
     }
 
-    /// Judges the certificate anew if something has changed since.
-    pub fn recheck(&self, authorizer: &dyn ClientAuthorizer) -> Result<(), ClientRefusal> {
+    /// Who is there. Judges the certificate anew if something has changed since.
+    pub fn recheck(&self, authorizer: &dyn ClientAuthorizer) -> Result<Arc<ClientIdentity>, ClientRefusal> {
         let generation = authorizer.generation();
-        if self.judged.load(Ordering::Acquire) == generation {
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judged) = judged.as_ref().filter(|judged| judged.generation == generation) {
+            return Ok(Arc::clone(&judged.client));
+        }
+        *judged = None;
+        let client = Arc::new(authorizer.authorize(&self.chain)?);
+        *judged = Some(Judged { generation, client: Arc::clone(&client), reads: None });
+        Ok(client)
+    }
+
+    /// Asks whether the client may read the ledger, once for each block.
+    pub fn reads_ledger(
+        &self,
+        authorizer: &dyn ClientAuthorizer,
+        client: &ClientIdentity,
+    ) -> Result<(), ReadDenied> {
+        let height = authorizer.height();
+        let judged = || self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if judged().as_ref().is_some_and(|judged| judged.reads == Some(height)) {
             return Ok(());
         }
-        authorizer.authorize(&self.chain)?;
-        self.judged.store(generation, Ordering::Release);
+        authorizer.may_read(client, Readable::Ledger)?;
+        if let Some(judged) = judged().as_mut().filter(|judged| *judged.client == *client) {
+            judged.reads = Some(height);
+        }
         Ok(())
     }
 }
@@ -251,37 +295,67 @@ impl TlsPeer {
 /// call: a session resumed from a ticket was not judged in its handshake, and the registry may have changed
 /// meanwhile.
 pub(crate) fn remember_peer<S: Service>(edge: &Edge<S>, connection: &dyn Any, data: &mut Extensions) {
-    let Some(authorizer) = &edge.authorizer else { return };
+    if edge.authorizer.is_none() {
+        return;
+    }
     let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
     edge.metrics.handshake_completed(S::INTERFACE);
     if let Some(chain) = stream.get_ref().1.peer_certificates() {
-        data.insert(TlsPeer::new(chain, authorizer.generation().wrapping_sub(1)));
+        data.insert(TlsPeer::new(chain));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use super::*;
 
+    /// Who connects, in tests.
+    fn somebody() -> ClientIdentity {
+        ClientIdentity {
+            org: "bank-a".parse().unwrap(),
+            role: concordat_types::Role::Operator,
+            spki_sha256: Default::default(),
+            common_name: "till".into(),
+            not_after: u64::MAX,
+            address: None,
+            path: Vec::new(),
+        }
+    }
+
+    #[derive(Default)]
     struct Switch {
-        open: AtomicBool,
+        shut: AtomicBool,
         generation: AtomicU64,
+        height: AtomicU64,
+        frozen: AtomicBool,
         asked: AtomicU64,
     }
 
     impl ClientAuthorizer for Switch {
-        fn authorize(&self, _: &[CertificateDer<'_>]) -> Result<(), ClientRefusal> {
+        fn authorize(&self, _: &[CertificateDer<'_>]) -> Result<ClientIdentity, ClientRefusal> {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            match self.open.load(Ordering::Relaxed) {
-                true => Ok(()),
-                false => Err(ClientRefusal("revoked".into())),
+            match self.shut.load(Ordering::Relaxed) {
+                false => Ok(somebody()),
+                true => Err(ClientRefusal("revoked".into())),
             }
         }
 
         fn generation(&self) -> u64 {
             self.generation.load(Ordering::Relaxed)
+        }
+
+        fn may_read(&self, _: &ClientIdentity, _: Readable) -> Result<(), ReadDenied> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            match self.frozen.load(Ordering::Relaxed) {
+                false => Ok(()),
+                true => Err(ReadRefusal::Frozen { account: Default::default() }.into()),
+            }
+        }
+
+        fn height(&self) -> u64 {
+            self.height.load(Ordering::Relaxed)
         }
     }
 
@@ -296,18 +370,34 @@ mod tests {
 
     #[test]
     fn an_open_connection_is_judged_anew_only_when_the_registry_changed() {
-        let switch =
-            Switch { open: AtomicBool::new(true), generation: AtomicU64::new(7), asked: AtomicU64::new(0) };
-        let peer = TlsPeer::new(&[], 7);
-        assert_eq!(peer.recheck(&switch), Ok(()));
-        assert_eq!(switch.asked.load(Ordering::Relaxed), 0);
-        switch.generation.store(8, Ordering::Relaxed);
-        assert_eq!(peer.recheck(&switch), Ok(()));
-        assert_eq!(peer.recheck(&switch), Ok(()));
+        let (switch, peer) = (Switch::default(), TlsPeer::new(&[]));
+        let judged = || peer.recheck(&switch).map(|client| (*client).clone());
+        assert_eq!(judged(), Ok(somebody()), "a resumed session was not judged in its handshake");
+        assert_eq!(judged(), Ok(somebody()));
         assert_eq!(switch.asked.load(Ordering::Relaxed), 1);
-        switch.open.store(false, Ordering::Relaxed);
+        switch.generation.store(8, Ordering::Relaxed);
+        assert_eq!(judged(), Ok(somebody()));
+        assert_eq!(switch.asked.load(Ordering::Relaxed), 2);
+        switch.shut.store(true, Ordering::Relaxed);
         switch.generation.store(9, Ordering::Relaxed);
-        assert_eq!(peer.recheck(&switch), Err(ClientRefusal("revoked".into())));
-        assert_eq!(peer.recheck(&switch), Err(ClientRefusal("revoked".into())));
+        assert_eq!(judged(), Err(ClientRefusal("revoked".into())));
+        assert_eq!(judged(), Err(ClientRefusal("revoked".into())));
+    }
+
+    #[test]
+    fn who_may_read_the_ledger_is_asked_once_for_each_block() {
+        let (switch, peer) = (Switch::default(), TlsPeer::new(&[]));
+        let client = peer.recheck(&switch).unwrap();
+        switch.asked.store(0, Ordering::Relaxed);
+        for height in [1, 1, 1, 2] {
+            switch.height.store(height, Ordering::Relaxed);
+            assert_eq!(peer.reads_ledger(&switch, &client), Ok(()));
+        }
+        assert_eq!(switch.asked.load(Ordering::Relaxed), 2);
+        switch.frozen.store(true, Ordering::Relaxed);
+        switch.height.store(3, Ordering::Relaxed);
+        for _ in 0..2 {
+            assert!(peer.reads_ledger(&switch, &client).is_err(), "a refusal is not remembered, and stays");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod hex;
 mod json;
 pub(crate) mod methods;
 mod query;
+mod reads;
 mod service;
 mod socket;
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
+use concordat_core::Readable;
 use concordat_state::Store;
 use concordat_types::Genesis;
 use futures::{StreamExt as _, stream};
@@ -138,6 +139,10 @@ impl Service for Eth {
             Some((outcome?, (places, submitted, rest)))
         };
         stream::unfold(sources, next).boxed()
+    }
+
+    fn reads(&self, call: &Call) -> Vec<Readable> {
+        self.reads_of(call)
     }
 
     fn label(&self, method: &str) -> &'static str {

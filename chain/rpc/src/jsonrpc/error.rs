@@ -31,6 +31,8 @@ impl RpcError {
     pub const RESPONSE_TOO_LARGE: i64 = -32003;
     /// Asked too much (EIP-1474).
     pub const LIMIT_EXCEEDED: i64 = -32005;
+    /// The policies do not let this client read it; `data` names the policy.
+    pub const READ_REFUSED: i64 = -32010;
     /// A contract reverted; `data` holds what it said.
     pub const REVERTED: i64 = 3;
     /// History that this node no longer keeps.

@@ -97,7 +97,7 @@ pub async fn counts(registry: &prometheus::Registry, line: &str) {
 }
 
 /// A WebSocket connection (RFC 6455), text frames only.
-pub struct Socket(TcpStream);
+pub struct Socket<S = TcpStream>(S);
 
 impl Socket {
     pub async fn open(address: SocketAddr, path: &str) -> Self {
@@ -108,7 +108,20 @@ impl Socket {
 
     /// Asks for an upgrade with further headers; the status.
     pub async fn upgrade(address: SocketAddr, path: &str, headers: &str) -> (TcpStream, u16) {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        Self::upgrade_on(stream, address, path, headers).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Opens one on a connection, over TLS for example.
+    pub async fn open_on(stream: S, address: SocketAddr) -> Self {
+        let (stream, status) = Self::upgrade_on(stream, address, "/", "").await;
+        assert_eq!(status, 101);
+        Self(stream)
+    }
+
+    async fn upgrade_on(mut stream: S, address: SocketAddr, path: &str, headers: &str) -> (S, u16) {
         let key = STANDARD.encode([7u8; 16]);
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\

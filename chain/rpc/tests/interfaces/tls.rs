@@ -1,12 +1,14 @@
 //! TLS with client certificates.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use concordat_core::{ClientIdentity, ReadRefusal, Readable};
 use concordat_rpc::*;
 use concordat_state::{Store, StoreOptions};
+use concordat_types::Role;
 use openssl::{
     asn1::Asn1Time,
     bn::BigNum,
@@ -20,6 +22,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -27,7 +30,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    client::{JSON, counts, exchange, post_request},
+    client::{JSON, Socket, counts, exchange, post_request},
     fixture::Fixture,
 };
 
@@ -61,14 +64,36 @@ struct Door {
     known: CertificateDer<'static>,
     open: AtomicBool,
     generation: AtomicU64,
+    height: AtomicU64,
+    /// What nobody may read.
+    hidden: Mutex<Vec<Readable>>,
 }
 
 impl ClientAuthorizer for Door {
-    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<(), ClientRefusal> {
-        match chain.first() == Some(&self.known) && self.open.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err(ClientRefusal("not admitted".into())),
+    fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<ClientIdentity, ClientRefusal> {
+        if chain.first() != Some(&self.known) || !self.open.load(Ordering::Relaxed) {
+            return Err(ClientRefusal("not admitted".into()));
         }
+        Ok(ClientIdentity {
+            org: "bank-a".parse().unwrap(),
+            role: Role::Operator,
+            spki_sha256: Default::default(),
+            common_name: "client".into(),
+            not_after: u64::MAX,
+            address: None,
+            path: Vec::new(),
+        })
+    }
+
+    fn may_read(&self, _: &ClientIdentity, wanted: Readable) -> Result<(), ReadDenied> {
+        match self.hidden.lock().unwrap().contains(&wanted) {
+            false => Ok(()),
+            true => Err(ReadRefusal::Frozen { account: Default::default() }.into()),
+        }
+    }
+
+    fn height(&self) -> u64 {
+        self.height.load(Ordering::Relaxed)
     }
 
     fn generation(&self) -> u64 {
@@ -81,11 +106,17 @@ impl Door {
         self.open.store(false, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// From the next block on, nobody may read this.
+    fn hide(&self, hidden: Readable) {
+        self.hidden.lock().unwrap().push(hidden);
+        self.height.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 struct Guarded {
     /// Store and node.
-    _behind: Fixture,
+    behind: Fixture,
     servers: RpcServers,
     registry: prometheus::Registry,
     identity: Arc<ServerIdentity>,
@@ -98,7 +129,13 @@ async fn guarded() -> Guarded {
     let behind = Fixture::start().await;
     let ((server, key), client) = (self_signed("server"), self_signed("client"));
     let identity = Arc::new(ServerIdentity::new(vec![server.clone()], key).unwrap());
-    let door = Arc::new(Door { known: client.0.clone(), open: true.into(), generation: 1.into() });
+    let door = Arc::new(Door {
+        known: client.0.clone(),
+        open: true.into(),
+        generation: 1.into(),
+        height: 1.into(),
+        hidden: Mutex::default(),
+    });
     let registry = prometheus::Registry::new();
     let parts = RpcParts {
         api: Arc::<crate::fixture::FakeNode>::clone(&behind.node),
@@ -109,7 +146,7 @@ async fn guarded() -> Guarded {
     let listener = ListenerConfig { plaintext: false, ..ListenerConfig::loopback(0) };
     let config = RpcConfig { ethereum: Some(listener), workers: 1, ..RpcConfig::default() };
     let servers = serve(config, parts).await.unwrap();
-    Guarded { _behind: behind, servers, registry, identity, door, server, client }
+    Guarded { behind, servers, registry, identity, door, server, client }
 }
 
 impl Guarded {
@@ -189,6 +226,118 @@ async fn an_open_connection_is_refused_once_its_holder_is_expelled() {
     assert_eq!(refused.status, 403);
     guarded.counts(r#"rpc_refused_total{interface="ethereum",reason="certificate"} 1"#).await;
     assert!(!String::from_utf8_lossy(&refused.body).contains("not admitted"), "reasons stay in the log");
+}
+
+const HIDDEN: &str = "0x1111111111111111111111111111111111111111";
+const OTHER: &str = "0x2222222222222222222222222222222222222222";
+
+fn contract(address: &str) -> Readable {
+    Readable::Contract(address.parse().unwrap())
+}
+
+impl Guarded {
+    /// Calls a method over TLS: the answer.
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let mut stream = self.connect(Some(&self.client), &self.server).await.unwrap();
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        exchange(&mut stream, &post_request("localhost", JSON, body.as_bytes())).await.json()
+    }
+
+    async fn is_refused(&self, method: &str, params: Value) -> bool {
+        let answer = self.call(method, params).await;
+        answer["error"]["code"] == json!(-32010)
+    }
+
+    async fn socket(&self) -> Socket<TlsStream<TcpStream>> {
+        let stream = self.connect(Some(&self.client), &self.server).await.unwrap();
+        Socket::open_on(stream, self.servers.ethereum().unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn a_contract_that_may_not_be_read_is_refused_wherever_a_call_names_it() {
+    let guarded = guarded().await;
+    guarded.door.hide(contract(HIDDEN));
+    let answer = guarded.call("eth_getCode", json!([HIDDEN])).await;
+    let told = answer["error"]["message"].as_str().unwrap();
+    assert!(told.starts_with("contract 0x1111") && told.contains("may not be read"), "{answer}");
+    assert_eq!(answer["error"]["data"]["action"], "read", "{answer}");
+    let call = json!({ "to": HIDDEN, "input": "0x" });
+    for (method, params) in [
+        ("eth_getBalance", json!([HIDDEN])),
+        ("eth_getStorageAt", json!([HIDDEN, "0x0"])),
+        ("eth_getTransactionCount", json!([HIDDEN])),
+        ("eth_getProof", json!([HIDDEN, []])),
+        ("eth_call", json!([call])),
+        ("eth_estimateGas", json!([call])),
+        ("eth_createAccessList", json!([call])),
+        ("debug_traceCall", json!([call])),
+        ("eth_getLogs", json!([{ "address": [OTHER, HIDDEN] }])),
+        ("eth_newFilter", json!([{ "address": HIDDEN }])),
+    ] {
+        assert!(guarded.is_refused(method, params).await, "{method}");
+    }
+    for (method, params) in [
+        ("eth_getCode", json!([OTHER])),
+        ("eth_getLogs", json!([{ "address": OTHER }])),
+        ("eth_blockNumber", json!([])),
+    ] {
+        assert!(!guarded.is_refused(method, params).await, "{method}");
+    }
+    guarded.counts(r#"rpc_refused_total{interface="ethereum",reason="read"} 11"#).await;
+}
+
+#[tokio::test]
+async fn what_names_no_contract_is_refused_where_contracts_must_be_named() {
+    let guarded = guarded().await;
+    let filter = guarded.call("eth_newFilter", json!([{}])).await["result"].clone();
+    assert!(filter.is_string(), "{filter}");
+    guarded.door.hide(Readable::AllContracts);
+    let overridden = json!([{ "to": OTHER }, "latest", { OTHER: { "code": "0x00" } }]);
+    for (method, params) in [
+        ("eth_getLogs", json!([{}])),
+        ("eth_newFilter", json!([{}])),
+        ("eth_getFilterChanges", json!([filter])),
+        ("eth_getFilterLogs", json!([filter])),
+        ("eth_call", json!([{ "input": "0x00" }])),
+        ("eth_call", overridden),
+    ] {
+        assert!(guarded.is_refused(method, params).await, "{method}");
+    }
+    assert!(!guarded.is_refused("eth_call", json!([{ "to": OTHER }])).await);
+    assert!(!guarded.is_refused("eth_uninstallFilter", json!([filter])).await);
+}
+
+#[tokio::test]
+async fn who_may_not_read_the_ledger_learns_what_everybody_may_know_and_can_still_submit() {
+    let guarded = guarded().await;
+    guarded.door.hide(Readable::Ledger);
+    for method in ["eth_blockNumber", "eth_gasPrice", "eth_getCode", "txpool_content"] {
+        let refused =
+            guarded.is_refused(method, json!([OTHER])).await || guarded.is_refused(method, json!([])).await;
+        assert_eq!(refused, method != "eth_gasPrice", "{method}");
+    }
+    assert!(!guarded.is_refused("eth_sendRawTransaction", json!(["0x00"])).await);
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_nothing_from_the_block_on_that_hides_what_it_reads() {
+    let guarded = guarded().await;
+    let mut heads = guarded.socket().await;
+    let mut logs = guarded.socket().await;
+    heads.call(1, "eth_subscribe", json!(["newHeads"])).await;
+    logs.call(1, "eth_subscribe", json!(["logs", { "address": HIDDEN }])).await;
+    guarded.behind.commit(Vec::new());
+    assert_eq!(heads.receive().await.unwrap()["method"], "eth_subscription");
+    guarded.door.hide(contract(HIDDEN));
+    let refused = logs.call(2, "eth_subscribe", json!(["logs", { "address": HIDDEN }])).await;
+    assert_eq!(refused["error"]["code"], json!(-32010), "{refused}");
+    guarded.behind.commit(Vec::new());
+    assert_eq!(heads.receive().await.unwrap()["method"], "eth_subscription");
+    assert_eq!(logs.receive().await, Err(1008), "closed by policy");
+    guarded.door.hide(Readable::Ledger);
+    guarded.behind.commit(Vec::new());
+    assert_eq!(heads.receive().await, Err(1008));
 }
 
 #[tokio::test]

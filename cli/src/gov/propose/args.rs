@@ -234,18 +234,21 @@ pub struct AttributesArgs {
 #[derive(Args)]
 pub struct DeploymentArgs {
     /// JSON artefact with `abi` and `bytecode`, as for `concordat contract deploy`.
-    #[arg(long, value_name = "FILE")]
-    pub(super) artefact: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "init_code")]
+    pub(super) artefact: Option<PathBuf>,
     /// An argument of the constructor; repeat it for each, in order.
-    #[arg(long, value_name = "ARGUMENT")]
+    #[arg(long, value_name = "ARGUMENT", requires = "artefact")]
     pub(super) argument: Vec<String>,
+    /// The init code with its arguments instead of an artefact: hex, or a file that holds it.
+    #[arg(long, value_name = "FILE|HEX", conflicts_with = "artefact")]
+    pub(super) init_code: Option<String>,
     /// The compiler's standard JSON input.
     #[arg(long, value_name = "FILE")]
     pub(super) source: PathBuf,
     /// The compiler, `solc 0.8.37` for example.
     #[arg(long)]
     pub(super) compiler: String,
-    /// A report of an audit or a proof; repeat it for each.
+    /// A report of an audit or a proof (`concordat contract verify --prove --report`); repeat it for each.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Vec<PathBuf>,
     /// Who may deploy it: a developer.
@@ -569,7 +572,11 @@ impl Proposable for CorrectArgs {
 
 impl Proposable for DeploymentArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
-        let init_code = contract::init_code(&self.artefact, &self.argument)?;
+        let init_code = match (&self.artefact, &self.init_code) {
+            (Some(artefact), _) => contract::init_code(artefact, &self.argument)?,
+            (None, Some(code)) => contract::read_hex(code)?,
+            (None, None) => bail!("name either --artefact or --init-code"),
+        };
         let reports = self.report.iter().map(|file| document(file)).collect::<Result<_>>()?;
         let reviewers = BTreeSet::from_iter(self.reviewer.iter().copied());
         Ok(Action::DeployContract(Deployment {

@@ -44,9 +44,30 @@ pub(crate) enum Handler {
     Subscription,
 }
 
+/// What a method reads, by its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// What every client may know: constants, the node itself, what the client brings.
+    Nothing,
+    /// Blocks, transactions, receipts.
+    Ledger,
+    /// The account whose address stands at this place.
+    Contract(usize),
+    /// The contract that a call object, the first parameter, calls; with the place of state overrides.
+    Call { overrides: Option<usize> },
+    /// The contracts that a filter object at this place names.
+    Logs(usize),
+    /// What the kind of the subscription is about.
+    Subscription,
+    /// What the installed filter, the first parameter, watches.
+    Filter,
+}
+
 /// A method.
 pub(crate) struct Method {
     pub name: &'static str,
+    /// What it reads: asked of the policies where clients show a certificate.
+    pub reads: Reads,
     /// Names of its parameters; those with `?` may be left out.
     pub params: &'static [&'static str],
     /// One line for the documentation.
@@ -56,102 +77,110 @@ pub(crate) struct Method {
 
 const fn memory(
     name: &'static str,
+    reads: Reads,
     params: &'static [&'static str],
     summary: &'static str,
     handler: Sync,
 ) -> Method {
-    Method { name, params, summary, handler: Handler::Memory(handler) }
+    Method { name, reads, params, summary, handler: Handler::Memory(handler) }
 }
 
 const fn read(
     name: &'static str,
+    reads: Reads,
     params: &'static [&'static str],
     summary: &'static str,
     handler: Sync,
 ) -> Method {
-    Method { name, params, summary, handler: Handler::Blocking(Work::Read, handler) }
+    Method { name, reads, params, summary, handler: Handler::Blocking(Work::Read, handler) }
 }
 
 const fn execute(
     name: &'static str,
+    reads: Reads,
     params: &'static [&'static str],
     summary: &'static str,
     handler: Sync,
 ) -> Method {
-    Method { name, params, summary, handler: Handler::Blocking(Work::Execute, handler) }
+    Method { name, reads, params, summary, handler: Handler::Blocking(Work::Execute, handler) }
 }
 
-const fn subscription(name: &'static str, params: &'static [&'static str], summary: &'static str) -> Method {
-    Method { name, params, summary, handler: Handler::Subscription }
+const fn subscription(
+    name: &'static str,
+    reads: Reads,
+    params: &'static [&'static str],
+    summary: &'static str,
+) -> Method {
+    Method { name, reads, params, summary, handler: Handler::Subscription }
 }
 
 /// Every method, by name space.
 #[rustfmt::skip]
 pub(crate) static METHODS: &[Method] = &[
-    memory("web3_clientVersion", &[], "Program and version of the node", network::client_version),
-    memory("web3_sha3", &["data"], "keccak256 of the data", network::sha3),
-    memory("net_version", &[], "EIP-155 chain id, decimal", network::net_version),
-    memory("net_listening", &[], "Always true", network::listening),
-    memory("net_peerCount", &[], "Connected peers", network::peer_count),
-    memory("rpc_modules", &[], "Name spaces and their versions", network::modules),
+    memory("web3_clientVersion", Reads::Nothing, &[], "Program and version of the node", network::client_version),
+    memory("web3_sha3", Reads::Nothing, &["data"], "keccak256 of the data", network::sha3),
+    memory("net_version", Reads::Nothing, &[], "EIP-155 chain id, decimal", network::net_version),
+    memory("net_listening", Reads::Nothing, &[], "Always true", network::listening),
+    memory("net_peerCount", Reads::Nothing, &[], "Connected peers", network::peer_count),
+    memory("rpc_modules", Reads::Nothing, &[], "Name spaces and their versions", network::modules),
 
-    memory("eth_chainId", &[], "EIP-155 chain id", network::chain_id),
-    memory("eth_protocolVersion", &[], "Constant, for old clients", network::protocol_version),
-    memory("eth_syncing", &[], "False, or how far the node is behind", network::syncing),
-    memory("eth_accounts", &[], "Always empty: nodes hold no user keys", network::accounts),
-    memory("eth_mining", &[], "Always false", network::mining),
-    memory("eth_hashrate", &[], "Always zero", network::zero),
-    memory("eth_gasPrice", &[], "Always zero: nothing is charged", network::zero),
-    memory("eth_maxPriorityFeePerGas", &[], "Always zero: nothing is charged", network::zero),
-    read("eth_feeHistory", &["blockCount", "newestBlock", "rewardPercentiles?"], "Fees (zero) and gas used of recent blocks", blocks::fee_history),
+    memory("eth_chainId", Reads::Nothing, &[], "EIP-155 chain id", network::chain_id),
+    memory("eth_protocolVersion", Reads::Nothing, &[], "Constant, for old clients", network::protocol_version),
+    memory("eth_syncing", Reads::Ledger, &[], "False, or how far the node is behind", network::syncing),
+    memory("eth_accounts", Reads::Nothing, &[], "Always empty: nodes hold no user keys", network::accounts),
+    memory("eth_mining", Reads::Nothing, &[], "Always false", network::mining),
+    memory("eth_hashrate", Reads::Nothing, &[], "Always zero", network::zero),
+    memory("eth_gasPrice", Reads::Nothing, &[], "Always zero: nothing is charged", network::zero),
+    memory("eth_maxPriorityFeePerGas", Reads::Nothing, &[], "Always zero: nothing is charged", network::zero),
+    read("eth_feeHistory", Reads::Ledger, &["blockCount", "newestBlock", "rewardPercentiles?"], "Fees (zero) and gas used of recent blocks", blocks::fee_history),
 
-    memory("eth_blockNumber", &[], "Newest committed height", blocks::block_number),
-    read("eth_getBlockByNumber", &["block", "full?"], "A block by height or tag", blocks::by_number),
-    read("eth_getBlockByHash", &["hash", "full?"], "A block by hash", blocks::by_hash),
-    read("eth_getBlockTransactionCountByNumber", &["block"], "How many transactions a block has", blocks::count_by_number),
-    read("eth_getBlockTransactionCountByHash", &["hash"], "How many transactions a block has", blocks::count_by_hash),
-    read("eth_getUncleCountByBlockNumber", &["block"], "Always zero", blocks::uncle_count_by_number),
-    read("eth_getUncleCountByBlockHash", &["hash"], "Always zero", blocks::uncle_count_by_hash),
-    memory("eth_getUncleByBlockNumberAndIndex", &["block", "index"], "Always null", blocks::no_uncle),
-    memory("eth_getUncleByBlockHashAndIndex", &["hash", "index"], "Always null", blocks::no_uncle),
-    read("eth_getBlockReceipts", &["block"], "All receipts of a block", blocks::receipts),
+    memory("eth_blockNumber", Reads::Ledger, &[], "Newest committed height", blocks::block_number),
+    read("eth_getBlockByNumber", Reads::Ledger, &["block", "full?"], "A block by height or tag", blocks::by_number),
+    read("eth_getBlockByHash", Reads::Ledger, &["hash", "full?"], "A block by hash", blocks::by_hash),
+    read("eth_getBlockTransactionCountByNumber", Reads::Ledger, &["block"], "How many transactions a block has", blocks::count_by_number),
+    read("eth_getBlockTransactionCountByHash", Reads::Ledger, &["hash"], "How many transactions a block has", blocks::count_by_hash),
+    read("eth_getUncleCountByBlockNumber", Reads::Ledger, &["block"], "Always zero", blocks::uncle_count_by_number),
+    read("eth_getUncleCountByBlockHash", Reads::Ledger, &["hash"], "Always zero", blocks::uncle_count_by_hash),
+    memory("eth_getUncleByBlockNumberAndIndex", Reads::Nothing, &["block", "index"], "Always null", blocks::no_uncle),
+    memory("eth_getUncleByBlockHashAndIndex", Reads::Nothing, &["hash", "index"], "Always null", blocks::no_uncle),
+    read("eth_getBlockReceipts", Reads::Ledger, &["block"], "All receipts of a block", blocks::receipts),
 
-    read("eth_getTransactionByHash", &["hash"], "A transaction, waiting ones included", transactions::by_hash),
-    read("eth_getTransactionByBlockNumberAndIndex", &["block", "index"], "A transaction by place", transactions::by_number_and_index),
-    read("eth_getTransactionByBlockHashAndIndex", &["hash", "index"], "A transaction by place", transactions::by_hash_and_index),
-    read("eth_getRawTransactionByHash", &["hash"], "EIP-2718 bytes of a transaction", transactions::raw_by_hash),
-    read("eth_getTransactionReceipt", &["hash"], "What became of a transaction", transactions::receipt),
-    Method { name: "eth_sendRawTransaction", params: &["data"], summary: "Puts a signed transaction into the pool", handler: Handler::Submit(transactions::send_raw) },
+    read("eth_getTransactionByHash", Reads::Ledger, &["hash"], "A transaction, waiting ones included", transactions::by_hash),
+    read("eth_getTransactionByBlockNumberAndIndex", Reads::Ledger, &["block", "index"], "A transaction by place", transactions::by_number_and_index),
+    read("eth_getTransactionByBlockHashAndIndex", Reads::Ledger, &["hash", "index"], "A transaction by place", transactions::by_hash_and_index),
+    read("eth_getRawTransactionByHash", Reads::Ledger, &["hash"], "EIP-2718 bytes of a transaction", transactions::raw_by_hash),
+    read("eth_getTransactionReceipt", Reads::Ledger, &["hash"], "What became of a transaction", transactions::receipt),
+    Method { name: "eth_sendRawTransaction", reads: Reads::Nothing, params: &["data"], summary: "Puts a signed transaction into the pool", handler: Handler::Submit(transactions::send_raw) },
 
-    read("eth_getBalance", &["address", "block?"], "Always zero: there is no native token", state::balance),
-    read("eth_getCode", &["address", "block?"], "Byte code of a contract", state::code),
-    read("eth_getStorageAt", &["address", "slot", "block?"], "A storage slot", state::storage),
-    read("eth_getTransactionCount", &["address", "block?"], "Nonce of an account; `pending` counts the pool", state::nonce),
-    read("eth_getProof", &["address", "slots", "block?"], "ICS 23 proofs of an account and its slots", proof::get_proof),
+    read("eth_getBalance", Reads::Contract(0), &["address", "block?"], "Always zero: there is no native token", state::balance),
+    read("eth_getCode", Reads::Contract(0), &["address", "block?"], "Byte code of a contract", state::code),
+    read("eth_getStorageAt", Reads::Contract(0), &["address", "slot", "block?"], "A storage slot", state::storage),
+    read("eth_getTransactionCount", Reads::Contract(0), &["address", "block?"], "Nonce of an account; `pending` counts the pool", state::nonce),
+    read("eth_getProof", Reads::Contract(0), &["address", "slots", "block?"], "ICS 23 proofs of an account and its slots", proof::get_proof),
 
-    execute("eth_call", &["call", "block?", "stateOverrides?", "blockOverrides?"], "Runs a call without keeping its changes", execution::call),
-    execute("eth_estimateGas", &["call", "block?", "stateOverrides?"], "Least gas with which a call succeeds", execution::estimate_gas),
-    execute("eth_createAccessList", &["call", "block?"], "Slots that a call touches", execution::create_access_list),
-    execute("debug_traceTransaction", &["hash", "options?"], "Calls within a transaction (callTracer)", execution::trace_transaction),
-    execute("debug_traceCall", &["call", "block?", "options?"], "Calls within a call (callTracer)", execution::trace_call),
+    execute("eth_call", Reads::Call { overrides: Some(2) }, &["call", "block?", "stateOverrides?", "blockOverrides?"], "Runs a call without keeping its changes", execution::call),
+    execute("eth_estimateGas", Reads::Call { overrides: Some(2) }, &["call", "block?", "stateOverrides?"], "Least gas with which a call succeeds", execution::estimate_gas),
+    execute("eth_createAccessList", Reads::Call { overrides: None }, &["call", "block?"], "Slots that a call touches", execution::create_access_list),
+    execute("debug_traceTransaction", Reads::Ledger, &["hash", "options?"], "Calls within a transaction (callTracer)", execution::trace_transaction),
+    execute("debug_traceCall", Reads::Call { overrides: None }, &["call", "block?", "options?"], "Calls within a call (callTracer)", execution::trace_call),
 
-    read("eth_getLogs", &["filter"], "Logs of a range of blocks", logs::get_logs),
-    read("eth_newFilter", &["filter"], "Installs a filter for logs", logs::new_filter),
-    memory("eth_newBlockFilter", &[], "Installs a filter for blocks", logs::new_block_filter),
-    memory("eth_newPendingTransactionFilter", &[], "Installs a filter for waiting transactions", logs::new_pending_filter),
-    read("eth_getFilterChanges", &["id"], "What is new since the last call", logs::filter_changes),
-    read("eth_getFilterLogs", &["id"], "All logs that a filter matches", logs::filter_logs),
-    memory("eth_uninstallFilter", &["id"], "Drops a filter", logs::uninstall_filter),
-    subscription("eth_subscribe", &["kind", "filter?"], "newHeads, logs or newPendingTransactions, on WebSockets"),
-    subscription("eth_unsubscribe", &["id"], "Ends a subscription"),
+    read("eth_getLogs", Reads::Logs(0), &["filter"], "Logs of a range of blocks", logs::get_logs),
+    read("eth_newFilter", Reads::Logs(0), &["filter"], "Installs a filter for logs", logs::new_filter),
+    memory("eth_newBlockFilter", Reads::Ledger, &[], "Installs a filter for blocks", logs::new_block_filter),
+    memory("eth_newPendingTransactionFilter", Reads::Ledger, &[], "Installs a filter for waiting transactions", logs::new_pending_filter),
+    read("eth_getFilterChanges", Reads::Filter, &["id"], "What is new since the last call", logs::filter_changes),
+    read("eth_getFilterLogs", Reads::Filter, &["id"], "All logs that a filter matches", logs::filter_logs),
+    memory("eth_uninstallFilter", Reads::Nothing, &["id"], "Drops a filter", logs::uninstall_filter),
+    subscription("eth_subscribe", Reads::Subscription, &["kind", "filter?"], "newHeads, logs or newPendingTransactions, on WebSockets"),
+    subscription("eth_unsubscribe", Reads::Nothing, &["id"], "Ends a subscription"),
 
-    memory("txpool_status", &[], "How many transactions wait", pool::status),
-    memory("txpool_content", &[], "The waiting transactions", pool::content),
-    memory("txpool_contentFrom", &["address"], "The waiting transactions of one sender", pool::content_from),
-    memory("txpool_inspect", &[], "The waiting transactions, a line each", pool::inspect),
+    memory("txpool_status", Reads::Ledger, &[], "How many transactions wait", pool::status),
+    memory("txpool_content", Reads::Ledger, &[], "The waiting transactions", pool::content),
+    memory("txpool_contentFrom", Reads::Ledger, &["address"], "The waiting transactions of one sender", pool::content_from),
+    memory("txpool_inspect", Reads::Ledger, &[], "The waiting transactions, a line each", pool::inspect),
 
-    read("concordat_getStorageChanges", &["address", "fromBlock", "toBlock?"], "A contract's slots that differ after two blocks", history::storage_changes),
-    execute("concordat_getBlockAccess", &["block"], "Slots that each successful transaction of a block read or wrote", history::block_access),
+    read("concordat_getStorageChanges", Reads::Contract(0), &["address", "fromBlock", "toBlock?"], "A contract's slots that differ after two blocks", history::storage_changes),
+    execute("concordat_getBlockAccess", Reads::Ledger, &["block"], "Slots that each successful transaction of a block read or wrote", history::block_access),
 ];
 
 /// The method of this name.
@@ -198,6 +227,13 @@ mod tests {
         for unknown in ["*", "eth*", "eth_cal", "admin_*", ""] {
             assert!(!is_known_pattern(unknown), "{unknown}");
         }
+    }
+
+    #[test]
+    fn what_each_method_reads_is_what_was_agreed() {
+        let reads = |method: &Method| format!("{} {:?}\n", method.name, method.reads);
+        let table: String = METHODS.iter().map(reads).collect();
+        crate::golden::check("testdata/reads-ethereum.txt", &table);
     }
 
     #[test]
