@@ -101,7 +101,7 @@ pub fn may_read<R: StateReader>(
     }
     let organisation = Arc::new(client.org.clone());
     let sender = Sender { account: identity, organisation, role: client.role };
-    let asker = Asker { policies, sender, time_secs: at.time_secs };
+    let asker = Asker { policies, sender, time_secs: at.time_secs, binds: true };
     let contract = match wanted {
         Readable::Contract(address) => Some(address),
         Readable::Ledger | Readable::AllContracts => None,

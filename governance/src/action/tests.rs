@@ -59,7 +59,7 @@ pub(crate) fn rollback() -> Rollback {
 }
 
 fn correction() -> Correction {
-    Correction::Mint { to: Address::repeat_byte(7), amount: alloy_primitives::U256::from(100) }
+    Correction::Mint { to: Address::repeat_byte(7), amount: U256::from(100) }
 }
 
 /// An address of this byte as a word.

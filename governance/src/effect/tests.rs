@@ -684,7 +684,7 @@ fn people_and_machines_read_what_is_rolled_back() {
 
 fn call_effects() -> Effect {
     let (contract, code) = (Address::repeat_byte(6), B256::repeat_byte(4));
-    let (address, amount) = (Address::repeat_byte(7), alloy_primitives::U256::from(100));
+    let (address, amount) = (Address::repeat_byte(7), U256::from(100));
     let before = Implementation { address, code };
     let after = Implementation { address: Address::repeat_byte(8), code: B256::repeat_byte(5) };
     let correction = Correction::ForcedTransfer { from: address, to: contract, amount };
