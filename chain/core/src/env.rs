@@ -72,6 +72,14 @@ const fn last_of(versions: &[EvmRules]) -> u64 {
     versions.len() as u64
 }
 
+/// The largest code of a contract and the largest init code of a creation under a protocol version, in bytes.
+///
+/// # Errors
+/// [`EnvError::UnknownProtocolVersion`].
+pub fn code_limits(protocol_version: u64) -> Result<(usize, usize), EnvError> {
+    evm_rules(protocol_version).map(|rules| (rules.max_code_bytes, rules.max_init_code_bytes))
+}
+
 /// The EVM's rules under a protocol version.
 pub(crate) fn evm_rules(protocol_version: u64) -> Result<EvmRules, EnvError> {
     rules_among(VERSIONS, protocol_version)

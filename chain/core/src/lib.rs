@@ -52,7 +52,7 @@ pub use call::{
     AccessList, AccessListItem, AccessListOutcome, AccountOverride, CallOutcome, CallRequest, CallStatus,
     EstimateError, StateOverrides, call, create_access_list, estimate_gas,
 };
-pub use env::{BlockEnv, EnvError, MAX_TX_GAS, known_protocol_version};
+pub use env::{BlockEnv, EnvError, MAX_TX_GAS, code_limits, known_protocol_version};
 pub use error::{ExecError, TxInvalid};
 pub use executor::{BlockExecutor, BlockOutcome};
 pub use explain::{Grounds, explain};

@@ -149,10 +149,7 @@ impl Verified {
             format!("compiler    {compiler}"),
         ];
         lines.extend(self.compared.as_ref().map(Compared::describe));
-        let (most, most_init) = (review::MAX_CODE_BYTES, 2 * review::MAX_CODE_BYTES);
-        lines.push(format!(
-            "size        {code_bytes} of {most} bytes, to deploy {init_code_bytes} of {most_init}"
-        ));
+        lines.push(format!("size        {code_bytes} bytes, to deploy {init_code_bytes}"));
         lines.extend(self.findings.iter().map(Finding::describe));
         lines.extend(self.proofs.as_ref().map(Proofs::describe));
         lines.join("\n")

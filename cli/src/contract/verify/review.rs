@@ -6,13 +6,10 @@
 
 use std::ops::Range;
 
-use concordat_core::MAX_INIT_CODE_BYTES;
+use concordat_core::{code_limits, known_protocol_version};
 use serde::Serialize;
 
 use super::compare::without;
-
-/// The largest code of a contract, in bytes (EIP-170).
-pub const MAX_CODE_BYTES: usize = MAX_INIT_CODE_BYTES / 2;
 
 const STOP: u8 = 0x00;
 const JUMP: u8 = 0x56;
@@ -97,7 +94,7 @@ const NAMED: usize = 8;
 
 /// Reviews what a contract runs once it is made.
 pub fn runtime(name: &str, code: &[u8]) -> Vec<Finding> {
-    let mut found = size(name, code.len(), MAX_CODE_BYTES, "EIP-170");
+    let mut found = size(name, code.len(), |(code, _)| code);
     found.extend(entry(name, code));
     found.extend(instructions(name, without(code), 0..0));
     found
@@ -112,18 +109,28 @@ pub fn constructor(name: &str, code: &[u8], made: &[u8], length: usize) -> Vec<F
         false => code.windows(made.len()).position(|window| window == made),
     };
     let left_out = start.map_or(0..0, |start| start..start + made.len());
-    let mut found = size(&name, length, MAX_INIT_CODE_BYTES, "EIP-3860");
+    let mut found = size(&name, length, |(_, init_code)| init_code);
     found.extend(instructions(&name, without(code), left_out));
     found
 }
 
-fn size(code: &str, length: usize, limit: usize, rule: &str) -> Vec<Finding> {
-    if length <= limit {
-        return Vec::new();
-    }
-    let why = format!("{length} bytes, of which {limit} are allowed ({rule}): it cannot be deployed");
-    let code = code.to_owned();
-    vec![Finding { weight: Weight::Forbidden, what: "SIZE", why, code, at: Vec::new(), times: 1 }]
+/// Holds a length against a limit of the protocol versions: of the first one, under which any chain may run, and of the
+/// newest that is known.
+fn size(code: &str, length: usize, limit: impl Fn((usize, usize)) -> usize) -> Vec<Finding> {
+    let takes = |version: &u64| code_limits(*version).is_ok_and(|limits| length <= limit(limits));
+    let newest = known_protocol_version();
+    let (weight, why) = match (1..=newest).find(takes) {
+        Some(1) => return Vec::new(),
+        Some(version) => {
+            let why = format!("{length} bytes are allowed from protocol version {version} on alone");
+            (Weight::Warned, format!("{why} (`concordat chain params` tells which runs)"))
+        }
+        None => {
+            let most = code_limits(newest).map(limit).unwrap_or_default();
+            (Weight::Forbidden, format!("{length} bytes, of which {most} are allowed: it cannot be deployed"))
+        }
+    };
+    vec![Finding { weight, what: "SIZE", why, code: code.to_owned(), at: Vec::new(), times: 1 }]
 }
 
 /// Code whose first byte can never run answers nobody.
@@ -212,13 +219,15 @@ mod tests {
 
     #[test]
     fn code_that_is_too_long_or_answers_nobody_is_forbidden() {
-        assert_eq!(found(&[STOP; MAX_CODE_BYTES]), []);
-        assert_eq!(found(&[STOP; MAX_CODE_BYTES + 1]), [("SIZE", Weight::Forbidden, vec![])]);
+        assert_eq!(found(&[STOP; 24_576]), []);
+        assert_eq!(found(&[STOP; 24_577]), [("SIZE", Weight::Warned, vec![])]);
+        assert_eq!(found(&[STOP; 65_536]), [("SIZE", Weight::Warned, vec![])]);
+        assert_eq!(found(&[STOP; 65_537]), [("SIZE", Weight::Forbidden, vec![])]);
         assert_eq!(found(&[INVALID, 0x5f]), [("ENTRY", Weight::Forbidden, vec![0])]);
         assert_eq!(found(&[0xef, 0x5f])[0].0, "ENTRY");
-        let long = constructor("A.sol:A", &[STOP], &[], MAX_INIT_CODE_BYTES + 1);
+        let long = constructor("A.sol:A", &[STOP], &[], 131_073);
         assert_eq!((long[0].what, long[0].code.as_str()), ("SIZE", "A.sol:A constructor"));
-        assert_eq!(constructor("A.sol:A", &[STOP], &[], MAX_INIT_CODE_BYTES), []);
+        assert_eq!(constructor("A.sol:A", &[STOP], &[], 49_152), []);
     }
 
     #[test]
