@@ -285,6 +285,16 @@ fn seen(sender: &SenderArgs, id: u64, expected: Option<B256>, json: bool) -> Res
     if effect.digest() != proposal.digest {
         bail!("the effect has changed since proposal {id} was made: it will be void");
     }
+    if let Some(checked) = check(&client, id, &effect, json)? {
+        output::progress(json, checked.describe());
+        if !checked.matches {
+            bail!(
+                "the history of the node that was asked does not bear the rollback out; whoever votes all the same says \
+                 --expect-digest {}",
+                effect.digest()
+            );
+        }
+    }
     Ok(effect.digest())
 }
 

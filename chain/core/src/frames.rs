@@ -15,8 +15,9 @@
 //! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of foreign code as one's own are calls of no method, while
 //! a contract that delegates to itself, as by a multicall, calls its own.
 //!
-//! What the committee has decided is not asked about again: a call that follows a decision ([`Then`]) and all that it
-//! leads to meet neither policies nor run-time rules. Freezes bind there as well.
+//! What the committee has decided is not asked about again: a call that follows a decision ([`Then`]), with the code that
+//! the contract runs as its own. What that contract has others do is asked about and held against run-time rules as if the
+//! sender had called it, since others than the committee decide whom it calls. Freezes bind everywhere.
 
 use std::collections::BTreeMap;
 
@@ -65,13 +66,13 @@ pub(crate) struct ChainEvm<R: StateReader, I = ()> {
     asked: BTreeMap<Deed, Option<Bytes>>,
     /// The run-time rules that bind the running transaction; `None` where none is watched.
     bound: Option<Bound>,
-    /// Whether what runs follows a decision of the committee.
-    decided: bool,
+    /// The contract that what runs calls by a decision of the committee.
+    decided: Option<Address>,
 }
 
 impl<R: StateReader, I> ChainEvm<R, I> {
     pub(crate) const fn new(machine: Machine<R, I>) -> Self {
-        Self { machine, asker: None, asking: 0, asked: BTreeMap::new(), bound: None, decided: false }
+        Self { machine, asker: None, asking: 0, asked: BTreeMap::new(), bound: None, decided: None }
     }
 
     /// Runs a transaction. Its changes wait in the journal for [`Self::finalize`].
@@ -98,7 +99,7 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         self.machine.ctx.set_tx(tx);
         (self.asker, self.asking) = asking;
         self.bound = bound;
-        self.decided = false;
+        self.decided = None;
         self.asked.clear();
     }
 
@@ -138,7 +139,7 @@ impl<R: StateReader, I> ChainEvm<R, I> {
             // Precompiles and system contracts are those addresses that are always warm.
             FrameInput::Call(inputs) if self.is_warm(&inputs.bytecode_address) => None,
             // The decided call itself. Whether the contract answers was looked at when that was decided.
-            FrameInput::Call(_) if self.decided && init.depth == 1 => None,
+            FrameInput::Call(_) if self.decided.is_some() && init.depth == 1 => None,
             FrameInput::Call(inputs) => Some(self.call_deed(inputs)),
             FrameInput::Create(inputs) => {
                 let caller = Some(inputs.caller());
@@ -237,11 +238,12 @@ impl<R: StateReader, I> ChainEvm<R, I> {
             return None;
         }
         let ctx = &self.machine.ctx;
-        let inputs = ctx.db().then()?.frame(ctx.tx().caller, result.gas());
+        let then = ctx.db().then()?;
+        let (target, inputs) = (then.target, then.frame(ctx.tx().caller, result.gas()));
         let mut memory = SharedMemory::new_with_buffer(ctx.local().shared_memory_buffer().clone());
         memory.set_memory_limit(ctx.cfg().memory_limit());
-        self.bound = None;
-        self.decided = true;
+        self.bound = self.bound.take().map(|bound| bound.sparing(target));
+        self.decided = Some(target);
         Some(FrameInit { depth, memory, frame_input: FrameInput::Call(Box::new(inputs)) })
     }
 
@@ -283,7 +285,7 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         }
         let mut refusal = match self.binding() {
             None => None,
-            Some(_) if self.decided => known.halted.as_ref().map(Halted::abi_encode),
+            Some(_) if self.spares(&deed) => known.halted.as_ref().map(Halted::abi_encode),
             Some(asker) => objection(asker, &deed, &known),
         };
         if let (None, Action::Create, Some(maker)) = (&refusal, deed.action, deed.caller) {
@@ -305,6 +307,12 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let approved = self.overlay().contract(maker)?.is_some_and(|contract| contract.approval.is_some());
         let refused = self.binding().is_some() && !approved;
         Ok(refused.then(|| Unapproved { code: B256::ZERO, account: maker }.abi_encode()))
+    }
+
+    /// Whether a deed is a part of what the committee has decided: that contract runs its own code, or other code as its own.
+    fn spares(&self, deed: &Deed) -> bool {
+        let own = deed.action == Action::DelegateCall || deed.contract == self.decided;
+        self.decided.is_some() && deed.caller == self.decided && own
     }
 
     /// Whoever the answers bind.

@@ -62,17 +62,18 @@ impl ChainParams {
     }
 
     /// Whether each lies in its range: in a genesis document, and in what a committee votes for. Within them blocks can
-    /// be made, so that no vote takes the means to undo it: any transaction fits into a block, and a proposal whose
-    /// time is that of a clock set by NTP arrives in time over any line that consensus works on.
+    /// be made, so that no vote takes the means to undo it: any transaction fits into a block, which a validator judges
+    /// within the longest round, and a proposal whose time is that of a clock set by NTP arrives in time over any line that
+    /// consensus works on.
     pub fn check(&self) -> Result<(), ParamError> {
         let max = u64::try_from(crate::block::MAX_BLOCK_BYTES).unwrap_or(u64::MAX);
         let ranges = [
             // Which versions there are, execution knows.
             ("protocol_version", self.protocol_version, 1, u64::MAX),
             ("block_max_bytes", self.block_max_bytes, 256 * 1024, max),
-            ("block_gas_limit", self.block_gas_limit, MAX_TX_GAS, 1_000_000_000_000),
+            ("block_gas_limit", self.block_gas_limit, MAX_TX_GAS, 3_000_000_000),
             ("empty_block_interval_ms", self.empty_block_interval_ms, 100, 3_600_000),
-            ("clock_precision_ms", self.clock_precision_ms, 100, 600_000),
+            ("clock_precision_ms", self.clock_precision_ms, 100, 10_000),
             ("message_delay_ms", self.message_delay_ms, 1_000, 600_000),
         ];
         for (name, have, least, most) in ranges {

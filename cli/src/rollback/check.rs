@@ -13,7 +13,7 @@ use crate::client::Client;
 #[derive(Serialize)]
 pub struct Checked {
     /// Whether it is the very same.
-    matches: bool,
+    pub matches: bool,
     /// What is not.
     differs: Vec<String>,
     /// What depends on what would be undone.

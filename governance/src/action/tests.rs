@@ -512,7 +512,7 @@ fn parameters_lie_in_the_ranges_of_the_genesis_document() {
     let least = MAX_TX_GAS;
     assert_eq!(
         refused(Action::SetParameters(Parameters { block_gas_limit: least - 1, ..now })).to_string(),
-        "parameter block_gas_limit is 16777215 but must lie between 16777216 and 1000000000000"
+        "parameter block_gas_limit is 16777215 but must lie between 16777216 and 3000000000"
     );
     for (name, parameters) in [
         ("block_max_bytes", Parameters { block_max_bytes: 1, ..now }),

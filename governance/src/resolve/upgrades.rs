@@ -25,11 +25,19 @@ pub(super) fn upgrade<F: Facts>(contract: Address, implementation: Address, fact
 /// Checks that a contract, if it is a proxy, has somebody to hand its calls on to. Code that is there stays for good, but
 /// where there is none yet, anybody could put some that nobody has voted for.
 pub(super) fn check_runs<F: Facts>(contract: Address, facts: &mut F) -> Result<(), ResolveError<F::Error>> {
-    match facts.implementation(contract).map_err(ResolveError::Facts)? {
-        Some(Implementation { address: implementation, code }) if code.is_zero() => {
-            Err(Refusal::ImplementationUnfit { implementation, reason: Unfit::NoCode }.into())
-        }
-        _ => Ok(()),
+    let Some(Implementation { address: implementation, code }) =
+        facts.implementation(contract).map_err(ResolveError::Facts)?
+    else {
+        return Ok(());
+    };
+    let unfit = |reason| Refusal::ImplementationUnfit { implementation, reason };
+    if code.is_zero() {
+        return Err(unfit(Unfit::NoCode).into());
+    }
+    // The first one, which a proxy is made with, may be a proxy of code that is not there yet.
+    match facts.implementation(implementation).map_err(ResolveError::Facts)? {
+        Some(_) => Err(unfit(Unfit::Proxy).into()),
+        None => Ok(()),
     }
 }
 

@@ -363,7 +363,11 @@ fn who_may_do_what_is_the_reviewed_matrix_and_nothing_is_missing_in_it() {
 fn every_contract_of_the_chain_has_its_interface_in_the_matrix() {
     assert_eq!(interfaces().map(|interface| interface.address), SYSTEM_CONTRACTS);
     for interface in interfaces() {
-        let declared = interface.source.matches("    function ").count();
+        // A file may hold another one beside it: what the chain calls is no method of its own.
+        let begins = format!("interface {} {{", interface.name);
+        let (_, body) = interface.source.split_once(&begins).unwrap();
+        let (body, _) = body.split_once("\n}").unwrap();
+        let declared = body.matches("    function ").count();
         assert_eq!(interface.selectors.len(), declared, "{}", interface.name);
     }
 }

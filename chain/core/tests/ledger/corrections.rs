@@ -5,7 +5,7 @@ use alloy_sol_types::{SolCall as _, SolError as _, SolEvent as _, sol};
 use concordat_core::{
     CONTRACTS, CallRequest, CallStatus, EstimateError, GOVERNANCE, call,
     contracts::abi::IContracts as contracts, estimate_gas, governance::abi::IGovernance as governance,
-    trace_transaction,
+    permissions::abi::IPermissions as permissions, trace_transaction,
 };
 use concordat_governance::{
     Action,
@@ -32,6 +32,12 @@ sol! {
         function isFrozen(address account) external view returns (bool);
         function getFrozenTokens(address account) external view returns (uint256);
         function totalSupply() external view returns (uint256);
+    }
+}
+
+sol! {
+    contract HookedToken {
+        function setHook(address to, bytes calldata with) external;
     }
 }
 
@@ -301,6 +307,24 @@ fn neither_policies_nor_rules_stop_what_the_committee_has_decided() {
     assert_eq!(world.balances(), [600, 400]);
     let counted = world.net().state.values.keys().filter(|key| matches!(key.as_bytes(), [0x10, 0x53, ..]));
     assert_eq!(counted.count(), 0, "what the committee moves counts for nobody's limit");
+}
+
+#[test]
+fn what_a_corrected_token_has_others_do_is_asked_about_as_always() {
+    let mut world = World::closed();
+    let other = world.token;
+    world.token = deploy(&mut world.committee.net, &world.owner, bytecode("HookedToken").into());
+    let balance = Token::balanceOfCall { owner: world.owner.address }.abi_encode().into();
+    let hook = Say::call(world.token, &HookedToken::setHookCall { to: other, with: balance });
+    world.committee.net.one(&world.owner.sign(&hook));
+    let id = world.carries(Correction::Mint { to: world.customer.address, amount: U256::from(1) });
+    // The hook can be set to anything after the vote. Members do no business, by way of a correction neither.
+    let receipt = world.executes(id);
+    assert_eq!(receipt.outcome, Outcome::Reverted);
+    assert!(permissions::NotPermitted::abi_decode(&receipt.output).is_ok(), "{:?}", receipt.output);
+    assert_eq!(world.committee.proposal(id).status, 0, "it stays open");
+    let tx = world.customer.sign(&execute(id));
+    assert_eq!(world.net().try_one(&tx).outcome, Outcome::Success, "an operator may call that contract");
 }
 
 #[test]

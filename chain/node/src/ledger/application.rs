@@ -71,7 +71,11 @@ impl Application for LedgerApplication {
 
     async fn propose(&self, request: ProposalRequest) -> Result<ProposedBlock, AppError> {
         let ProposalRequest { height, proposer, last_commit, timeout, .. } = request;
-        let behind = behind(self.0.tip().time, to_time(SystemTime::now()), timeout / BUILD_SHARE)?;
+        let behind = {
+            let tip = self.0.tip();
+            let precision = Duration::from_millis(tip.next.params.clock_precision_ms);
+            behind(tip.time, to_time(SystemTime::now()), (timeout / BUILD_SHARE, precision))?
+        };
         tokio::time::sleep(behind).await;
         let now = to_time(SystemTime::now());
         let deadline = Instant::now() + timeout / BUILD_SHARE;
@@ -208,10 +212,14 @@ fn next_height(tip: &Tip) -> Result<NextHeight, AppError> {
 }
 
 /// How long a proposer waits until its clock is past the last block's time, as CometBFT's do: correct clocks may
-/// be a little apart, and a block must not have a time that its proposer's clock has not reached.
-fn behind(last: Time, now: Time, patience: Duration) -> Result<Duration, AppError> {
+/// be a little apart, and a block should not have a time that its proposer's clock has not reached. Where that would take
+/// too long it does not wait: whoever's clock is as far ahead as the precision allows would propose alone otherwise.
+fn behind(last: Time, now: Time, (patience, precision): (Duration, Duration)) -> Result<Duration, AppError> {
     let Ok(behind) = last.duration_since(now) else { return Ok(Duration::ZERO) };
     let wait = behind + Duration::from_millis(1);
+    if wait > patience && behind <= precision {
+        return Ok(Duration::ZERO);
+    }
     if wait > patience {
         return Err(AppError::say(format!(
             "this node's clock is {} ms behind the last block; set it (NTP). It does not propose",
@@ -240,11 +248,13 @@ mod tests {
 
     #[test]
     fn proposer_waits_for_its_clock_to_pass_the_last_block_but_not_for_minutes() {
-        let patience = Duration::from_millis(100);
-        assert_eq!(behind(at(0), at(5), patience), Ok(Duration::ZERO));
-        assert_eq!(behind(at(30), at(0), patience), Ok(Duration::from_millis(31)));
-        assert_eq!(behind(at(7), at(7), patience), Ok(Duration::from_millis(1)));
-        let error = behind(at(180_000), at(0), patience).unwrap_err().to_string();
+        let limits = (Duration::from_millis(100), Duration::from_millis(500));
+        assert_eq!(behind(at(0), at(5), limits), Ok(Duration::ZERO));
+        assert_eq!(behind(at(30), at(0), limits), Ok(Duration::from_millis(31)));
+        assert_eq!(behind(at(7), at(7), limits), Ok(Duration::from_millis(1)));
+        assert_eq!(behind(at(500), at(0), limits), Ok(Duration::ZERO), "as far as clocks may be apart");
+        assert!(behind(at(501), at(0), limits).is_err());
+        let error = behind(at(180_000), at(0), limits).unwrap_err().to_string();
         assert!(error.contains("180000 ms behind"), "{error}");
     }
 }

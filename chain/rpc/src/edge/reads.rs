@@ -25,10 +25,8 @@ impl<S: Service> Edge<S> {
         }
         let judged = request.conn_data::<TlsPeer>().ok_or(Refusal::Certificate);
         let peer = judged.map_err(|refusal| refusal.error())?;
-        may_read(authorizer.as_ref(), peer, wanted).map_err(|refused| {
-            self.metrics.observe_refused(S::INTERFACE, "read");
-            refused
-        })
+        may_read(authorizer.as_ref(), peer, wanted)
+            .inspect_err(|_| self.metrics.observe_refused(S::INTERFACE, "read"))
     }
 }
 
