@@ -259,7 +259,12 @@ async fn what_cannot_be_answered_is_said_to_be_so() {
         ("eth_getProof", json!([READER, [], "0x99"]), -32000, "header not found"),
         ("eth_getFilterLogs", json!(["0x1"]), -32000, "filter not found"),
         ("concordat_getStorageChanges", json!([READER, "0x0", "0x9"]), -32000, "header not found"),
-        ("concordat_getStorageChanges", json!([READER, "0x2", "0x1"]), -32005, "block range too large: from 2"),
+        (
+            "concordat_getStorageChanges",
+            json!([READER, "0x2", "0x1"]),
+            -32005,
+            "block range too large: from 2",
+        ),
         ("concordat_getBlockAccess", json!(["0x0"]), -32000, "header not found"),
         ("concordat_getBlockAccess", json!(["0x9"]), -32000, "header not found"),
         ("eth_newFilter", json!([{ "fromBlock": "0x5", "toBlock": "0x4" }]), -32602, "invalid block range"),
