@@ -132,7 +132,7 @@ fn a_proxy_whose_implementation_is_not_there_is_neither_rated_nor_corrected() {
     let gone = Implementation { address: contract(1), code: B256::ZERO };
     world.implementations.insert(contract(0), gone);
     let mint = Correction::Mint { to: operator(0), amount: U256::from(1) };
-    for action in [set_attributes(contract(0), 90), correct(contract(0), mint.clone())] {
+    for action in [set_attributes(contract(0), 90), correct(contract(0), mint)] {
         assert_eq!(refused(&mut world, &action).0, 121);
     }
     // One that is a proxy itself may have nobody there either.
