@@ -215,6 +215,9 @@ impl Crl {
         if list.signature != parsed.signature_algorithm {
             return Err(CrlError::AlgorithmMismatch);
         }
+        if parsed.signature_value.unused_bits != 0 {
+            return Err(CrlError::NotACrl("the signature is no whole number of octets".to_owned()));
+        }
         let (number, authority_key_id) = extensions(list.extensions())?;
         let (this_update, next_update) = validity(&parsed)?;
         Ok(Self {

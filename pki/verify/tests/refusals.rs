@@ -324,6 +324,21 @@ fn a_revoked_certificate_is_refused() {
     assert_eq!((reason, revoked_at), (RevocationReason::Unspecified, NOW - 5));
 }
 
+/// The last octet of a signature may end in zero bits, of which strict DER lets some be said to be unused.
+#[test]
+fn a_crl_whose_signature_is_no_whole_number_of_octets_is_refused() {
+    let scene = Scene::valid();
+    let ends_in_zero = |der: &Vec<u8>| der.last().is_some_and(|last| last % 2 == 0);
+    let listing = |serial: u32| crl(&scene.chain[1], &[serial], NOW, NOW + DAY).der().to_vec();
+    let mut der = (1..100).map(listing).find(ends_in_zero).unwrap();
+    let signature = (0..der.len() - 2)
+        .find(|at| der[*at] == 0x03 && usize::from(der[at + 1]) == der.len() - at - 2 && der[at + 2] == 0)
+        .unwrap();
+    der[signature + 2] = 1;
+    let refused = Crl::parse(&der).unwrap_err();
+    assert!(refused.to_string().contains("whole number of octets"), "{refused}");
+}
+
 #[test]
 fn a_crl_that_lists_others_changes_nothing() {
     let mut scene = Scene::valid();
