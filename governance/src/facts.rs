@@ -320,8 +320,10 @@ pub trait Facts {
 
     /// The highest protocol version that an organisation has said its validators know; zero if it has said nothing.
     fn announced(&mut self, organisation: &OrgId) -> Result<u64, Self::Error>;
+
     /// The word that a storage slot of a contract holds.
     fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Self::Error>;
+
     /// The implementation that a governed proxy has now; `None` for any other contract.
     fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, Self::Error>;
 

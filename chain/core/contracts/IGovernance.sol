@@ -187,6 +187,7 @@ interface IGovernance {
         /// The first height of the next one; 0 if none is to come.
         uint64 height;
     }
+
     /// @notice A rollback that was executed; all zero where there was none.
     struct Rollback {
         /// The height at which it was executed: the header of this height carries the state root before it, the next

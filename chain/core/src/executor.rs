@@ -215,6 +215,7 @@ impl<R: StateReader> BlockExecutor<R> {
         let (params, height) = (self.env.params, self.env.height.saturating_add(1));
         Ok(parameters::at(self.overlay(), &params, height)?)
     }
+
     /// Whoever had no success did nothing to slots.
     fn note(&mut self, noted: Option<TxAccess>) {
         if let Some(watched) = &mut self.watched {

@@ -788,6 +788,7 @@ impl Facts for World {
     fn announced(&mut self, organisation: &OrgId) -> Result<u64, Infallible> {
         Ok(self.announced.get(organisation).copied().unwrap_or_default())
     }
+
     fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, Infallible> {
         Ok(self.storage.get(&(contract, slot)).copied().unwrap_or_default())
     }

@@ -409,11 +409,13 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
         self.charge_rows(1)?;
         Ok(parameters::announced(self.rows, organisation)?)
     }
+
     fn storage(&mut self, contract: Address, slot: U256) -> Result<U256, SystemError> {
         // A slot costs what a row does: a cold `SLOAD`.
         self.charge_rows(1)?;
         Ok(self.rows.word(contract, slot)?)
     }
+
     fn implementation(&mut self, contract: Address) -> Result<Option<Implementation>, SystemError> {
         implementation(contract, self.rows, self.meter)
     }

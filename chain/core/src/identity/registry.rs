@@ -35,9 +35,11 @@ impl<R: StateReader> Rows for ReaderRows<'_, R> {
     fn params(&self) -> Result<ChainParams, ReadError> {
         Err(params_unknown())
     }
+
     fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
         storage_word(self.0, address, slot.into())
     }
+
     fn code(&mut self, address: Address) -> Result<Bytes, ReadError> {
         code(self.0, address)
     }
