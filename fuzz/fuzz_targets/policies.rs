@@ -23,7 +23,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let other = PolicySet::new(&policies).expect("the same policies make a set again");
     assert_eq!(set.digest(), other.digest());
-    for (role, action) in Role::ALL.iter().flat_map(|role| Action::ALL.iter().map(move |action| (*role, *action))) {
+    for (role, action) in
+        Role::ALL.iter().flat_map(|role| Action::ALL.iter().map(move |action| (*role, *action)))
+    {
         let contract = ContractFacts {
             address: Address::repeat_byte(2),
             organisation: Some(&BANK),
@@ -35,13 +37,20 @@ fuzz_target!(|bytes: &[u8]| {
                 principal: Principal { account: Address::repeat_byte(1), organisation: &BANK, role },
                 action,
                 resource,
-                context: Context { method: Some([1, 2, 3, 4]), time_secs: 1_800_000_000, ..Context::default() },
+                context: Context {
+                    method: Some([1, 2, 3, 4]),
+                    time_secs: 1_800_000_000,
+                    ..Context::default()
+                },
             };
             let decision = set.decide(&request);
             assert_eq!(decision, other.decide(&request));
             assert_eq!(set.load(&request), other.load(&request));
             assert!(set.load(&request).policies <= 1);
-            assert_eq!(decision.allowed, decision.errors.is_empty() && !decision.policies.is_empty() && decision.code.code() == 0);
+            assert_eq!(
+                decision.allowed,
+                decision.errors.is_empty() && !decision.policies.is_empty() && decision.code.code() == 0
+            );
         }
     }
 });

@@ -20,6 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(effect) = Effect::decode(payload) {
         assert_eq!(effect.encode(), payload, "a second form of an effect");
         let text = effect.to_string();
-        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "an effect acts on the terminal: {text:?}");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "an effect acts on the terminal: {text:?}"
+        );
     }
 });

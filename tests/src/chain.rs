@@ -38,13 +38,18 @@ fn header(meta: &Value) -> Told {
 /// All nodes have one chain: the same block and state root at each height. Waits until all have reached
 /// the height of the highest.
 pub fn assert_one_chain(network: &Network) -> u64 {
-    let heights = (0..network.count()).filter_map(|node| network.height(node));
+    assert_one_chain_of(network, network.count())
+}
+
+/// As [`assert_one_chain`], of the first nodes alone: the others are out.
+pub fn assert_one_chain_of(network: &Network, count: usize) -> u64 {
+    let heights = (0..count).filter_map(|node| network.height(node));
     let highest = heights.max().expect("a node answers");
-    for node in 0..network.count() {
+    for node in 0..count {
         network.wait_for_height(node, highest);
     }
     let reference = headers(network, 0, 1, highest);
-    for node in 1..network.count() {
+    for node in 1..count {
         let other = headers(network, node, 1, highest);
         for (height, (left, right)) in (1u64..).zip(reference.iter().zip(&other)) {
             assert_eq!(left, right, "nodes 0 and {node} differ at height {height}");

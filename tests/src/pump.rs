@@ -1,5 +1,5 @@
-//! An account that pays without a pause, and what blocks made of it: to count what got through after it was
-//! forbidden.
+//! An account that pays without a pause, what the pool said and what blocks made of it: to count what got through after
+//! it was forbidden.
 
 use std::{
     sync::{
@@ -13,12 +13,21 @@ use std::{
 use alloy_primitives::Address;
 use serde_json::{Value, json};
 
-use crate::{Network, Wallet, call};
+use crate::{Network, Wallet, call, history::quantity};
 
 /// Pays until it is stopped, and lets nothing wait for a receipt.
 pub struct Pump {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Vec<Offer>>,
+}
+
+/// A transaction that the pool of node 1 was offered.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// How far the node had come before that.
+    pub height: u64,
+    /// Whether it took the transaction.
+    pub taken: bool,
 }
 
 impl Pump {
@@ -28,22 +37,26 @@ impl Pump {
         let (wallet, url) = (Wallet::of(network, account), network.url(1, "ethereum"));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            let mut nonce = 1;
+            let (mut nonce, mut offers) = (1, Vec::new());
             while !stopped.load(Ordering::SeqCst) {
                 let raw = wallet.transfer(nonce, token, Address::repeat_byte(0xbb), 0);
-                match call(&url, "eth_sendRawTransaction", json!([raw])) {
-                    Ok(_) => nonce += 1,
-                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                let height = call(&url, "eth_blockNumber", json!([])).as_ref().map_or(0, quantity);
+                let taken = call(&url, "eth_sendRawTransaction", json!([raw])).is_ok();
+                offers.push(Offer { height, taken });
+                match taken {
+                    true => nonce += 1,
+                    false => std::thread::sleep(Duration::from_millis(5)),
                 }
             }
+            offers
         });
         Self { stop, thread }
     }
 
-    /// Stops paying.
-    pub fn stop(self) {
+    /// Stops paying. All that was offered.
+    pub fn stop(self) -> Vec<Offer> {
         self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
+        self.thread.join().unwrap()
     }
 }
 

@@ -1,14 +1,16 @@
 //! The policies of a real network: one is enacted under load and binds from the next block on, whoever it refuses is told
-//! which one and whose vote it was, and `why` comes to the same decision from proved state.
+//! which one and whose vote it was, and `why` comes to the same decision from proved state. A CRL and the suspension of an
+//! organisation bind in the same way, also in the pool and on open connections.
 
 use std::path::PathBuf;
 
 use alloy_primitives::Address;
 use concordat_tests::{
-    Network, committee,
+    Network, chain, committee,
     committee::{gov, pass, proposal, propose},
+    get,
     history::quantity,
-    pump::{Fate, Pump, fates},
+    pump::{Fate, Offer, Pump, fates},
     refused, run, token,
 };
 use serde_json::{Value, json};
@@ -16,6 +18,10 @@ use serde_json::{Value, json};
 const NODES: usize = 4;
 /// Code of the outcome of a transaction that the policies refuse.
 const NOT_PERMITTED: u64 = 21;
+/// That of an account whose certificate is revoked.
+const REVOKED: u64 = 17;
+/// That of an account whose organisation is suspended.
+const SUSPENDED: u64 = 18;
 const TRANSFER: &str = "transfer(address,uint256)";
 
 #[test]
@@ -31,7 +37,11 @@ fn a_policy_binds_from_the_next_block_on_under_load_and_everybody_is_told_why() 
     an_operator_deploys_once_a_policy_permits_it(&network);
     policies_that_do_not_hold_are_refused(&network);
     what_was_repealed_binds_no_more(&network, token);
-    concordat_tests::chain::assert_one_chain(&network);
+    a_crl_binds_under_load(&network, token);
+    chain::assert_one_chain(&network);
+    // The last bank's node is out after that.
+    a_suspension_binds_under_load(&network, token);
+    chain::assert_one_chain_of(&network, NODES - 1);
 }
 
 /// A policy in a file.
@@ -158,4 +168,68 @@ fn what_was_repealed_binds_no_more(network: &Network, token: Address) {
     network.with_key("bank-b/operator", 0, &["contract", "send", "--to", &to, TRANSFER, &to, "0"]);
     let twice = refused(network, "bank-a/member", &["gov", "propose", "repeal-policy", "--id", "no-bank-b"]);
     assert!(twice.contains("code 71:"), "{twice}");
+}
+
+/// What an account pays is refused by every block after the one that bound, and by the pool as soon as its node has one more
+/// block: what got through is counted.
+fn nothing_gets_through(network: &Network, account: &str, pump: Pump, bound_at: u64, code: u64) {
+    network.wait_for_height(0, bound_at + 5);
+    network.wait_for_height(1, bound_at + 5);
+    let offers = pump.stop();
+    let account = network.address(account);
+    let first = offers.first().map_or(0, |offer| offer.height);
+    let earlier = fates(network, account, first, bound_at);
+    assert!(earlier.iter().any(|fate| fate.code == 0), "it paid until then: {earlier:?}");
+    let later = fates(network, account, bound_at + 1, network.height(0).unwrap());
+    let violations: Vec<&Fate> = later.iter().filter(|fate| fate.code != code).collect();
+    assert!(violations.is_empty(), "executed after {bound_at}: {violations:?}");
+    let (late, early): (Vec<&Offer>, Vec<&Offer>) = offers.iter().partition(|offer| offer.height > bound_at);
+    assert!(early.iter().any(|offer| offer.taken) && !late.is_empty(), "it was offered before and after");
+    let taken: Vec<&&Offer> = late.iter().filter(|offer| offer.taken).collect();
+    assert!(taken.is_empty(), "taken into the pool after {bound_at}: {taken:?}");
+}
+
+fn a_crl_binds_under_load(network: &Network, token: Address) {
+    network.enrol("bank-c/operator", 0);
+    network.enrol("bank-c/registrar", 0);
+    let ca = network.home().join("organisations/bank-c/ca");
+    let (crl, issuer) = (network.home().join("bank-c.crl"), ca.join("issuing/ca.crt"));
+    let [ca, crl, issuer] = [&ca, &crl, &issuer].map(|path| path.to_str().unwrap());
+    let certificate = network.account("bank-c/operator")["certificate"].as_str().unwrap();
+    let reason = ["--reason", "key-compromise"];
+    network.with_passphrase(&[&["pki", "revoke", "--ca", ca, "--cert", certificate][..], &reason].concat());
+    network.with_passphrase(&["pki", "crl", "--ca", ca, "--out", crl]);
+
+    let pump = Pump::start(network, "bank-c/operator", token);
+    network.wait_for_height(0, network.height(0).unwrap() + 3);
+    let submit = ["account", "submit-crl", "--crl", crl, "--issuer", issuer];
+    let bound_at = quantity(&network.with_key("bank-c/registrar", 0, &submit)["blockNumber"]);
+    nothing_gets_through(network, "bank-c/operator", pump, bound_at, REVOKED);
+}
+
+fn a_suspension_binds_under_load(network: &Network, token: Address) {
+    network.enrol("bank-d/operator", 0);
+    let pump = Pump::start(network, "bank-d/operator", token);
+    let (bound_at, in_touch) = std::thread::scope(|scope| {
+        let watched = [0, 1, 2].map(|node| scope.spawn(move || last_in_touch(network, node)));
+        let bound_at = quantity(&pass(network, &["suspend-organisation", "bank-d"])["blockNumber"]);
+        (bound_at, watched.map(|watch| watch.join().unwrap()))
+    });
+    nothing_gets_through(network, "bank-d/operator", pump, bound_at, SUSPENDED);
+    let longer: Vec<u64> = in_touch.into_iter().filter(|height| *height > bound_at + 1).collect();
+    assert!(longer.is_empty(), "in touch with the node of who was suspended at {bound_at}: {longer:?}");
+}
+
+/// The last height at which a node had connections to all others.
+fn last_in_touch(network: &Network, node: usize) -> u64 {
+    let mut last = 0;
+    network.wait("the connection ends", || {
+        let (_, page) = get(&format!("{}/metrics", network.url(node, "operations")));
+        let value = |name| page.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok());
+        let (height, peers) = (value("concordat_height "), value("concordat_consensus_peers "));
+        let all = peers.unwrap() as usize == NODES - 1;
+        last = if all { height.unwrap() as u64 } else { last };
+        !all && last > 0
+    });
+    last
 }

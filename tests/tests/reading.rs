@@ -1,5 +1,6 @@
 //! Who reads by a node's interfaces: applications over TLS hear of no block from the one on that freezes their account,
-//! hides the ledger from their organisation or bars them, while others go on. What they are told is counted.
+//! hides the ledger from their organisation, bars them, revokes their certificate or suspends their organisation, while
+//! others go on. What they are told is counted.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -50,6 +51,13 @@ fn open_connections_fall_silent_with_the_block_that_shuts_their_holder_out() {
     assert!(
         network.counted(NODE, "concordat_rpc_refused_total{interface=\"ethereum\",reason=\"read\"}") >= 4
     );
+
+    // Who is not enrolled reads by its certificate alone.
+    let [stall, kiosk] = ["stall", "kiosk"].map(|name| issue(&network, name, "bank-c"));
+    network.enrol("bank-c/registrar", 0);
+    is_silenced_by(&network, &stall, &desk, "a CRL", || revoke(&network, &stall));
+    let suspend = ["suspend-organisation", "bank-c"].map(str::to_owned);
+    is_silenced(&network, &kiosk, &desk, &suspend);
 }
 
 /// What a client shows.
@@ -155,18 +163,41 @@ impl Drop for Listener {
     }
 }
 
+/// The registrar of bank-c submits a CRL with this certificate; at which height.
+fn revoke(network: &Network, holder: &Holder) -> u64 {
+    let [ca, issuer] =
+        ["ca", "ca/issuing/ca.crt"].map(|name| path(network, &format!("organisations/bank-c/{name}")));
+    let (crl, reason) = (path(network, "bank-c.crl"), ["--reason", "key-compromise"]);
+    let revoke = ["pki", "revoke", "--ca", &ca, "--cert", &holder.certificate];
+    network.with_passphrase(&[&revoke[..], &reason].concat());
+    network.with_passphrase(&["pki", "crl", "--ca", &ca, "--out", &crl]);
+    let submit = ["account", "submit-crl", "--crl", &crl, "--issuer", &issuer];
+    quantity(&network.with_key("bank-c/registrar", 0, &submit)["blockNumber"])
+}
+
 /// The committee does this, and the client hears of no block from the one on that it is executed in.
 fn is_silenced(network: &Network, client: &Holder, other: &Holder, action: &[String]) {
+    let words: Vec<&str> = action.iter().map(String::as_str).collect();
+    is_silenced_by(network, client, other, words[0], || quantity(&pass(network, &words)["blockNumber"]));
+}
+
+/// Something is done, and the client hears of no block from the one on that it was done in.
+fn is_silenced_by(
+    network: &Network,
+    client: &Holder,
+    other: &Holder,
+    action: &str,
+    done: impl FnOnce() -> u64,
+) {
     let (shut_out, free) = (Listener::connect(network, client), Listener::connect(network, other));
     let begun = network.height(0).unwrap();
     free.told_through(begun + 1);
-    let action: Vec<&str> = action.iter().map(String::as_str).collect();
-    let bound_at = quantity(&pass(network, &action)["blockNumber"]);
+    let bound_at = done();
     let (told, end) = shut_out.told_until_its_end();
-    assert_eq!(end, "closed 1008", "{action:?}");
+    assert_eq!(end, "closed 1008", "{action}");
     let (before, after): (Vec<u64>, Vec<u64>) = told.iter().partition(|height| **height < bound_at);
-    assert!(!before.is_empty(), "{action:?}: it was told until then");
-    assert_eq!(after, Vec::<u64>::new(), "{action:?}: it bound at {bound_at}");
+    assert!(!before.is_empty(), "{action}: it was told until then");
+    assert_eq!(after, Vec::<u64>::new(), "{action}: it bound at {bound_at}");
     assert!(free.told_through(bound_at + 5).len() > 5, "others are told on");
 }
 

@@ -43,4 +43,22 @@ pub mod internals {
         let body = crate::jsonrpc::parse_body(body, &crate::Limits::default());
         body.map(|body| body.calls()).map_err(|error| format!("{error:?}"))
     }
+
+    /// Reads the query of a page in each way in which a method asks for an argument: in how many it is one.
+    pub fn read_query(query: &str, name: &str) -> usize {
+        let args = crate::comet::Args::from_uri(query);
+        let asked = [
+            args.integer(name).is_ok(),
+            args.flag(name).is_ok(),
+            args.text(name).is_ok(),
+            args.bytes(name).is_ok(),
+            args.hex_bytes(name).is_ok(),
+        ];
+        asked.into_iter().filter(|read| *read).count()
+    }
+
+    /// Reads what a subscription or a search asks for.
+    pub fn read_search(text: &str) -> Result<(), String> {
+        crate::comet::Query::parse(text).map(|_| ())
+    }
 }

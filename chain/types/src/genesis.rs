@@ -253,6 +253,8 @@ impl Genesis {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn part(id: &str) -> GenesisPart {
@@ -299,6 +301,21 @@ mod tests {
         assert_ne!(governed.hash(), bare.hash());
         assert!(!bare.to_json().contains("committee"));
         assert_eq!(Genesis::from_json(&governed.to_json()).unwrap(), governed);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_documents_are_refused_or_are_documents(at in any::<prop::sample::Index>(), by in any::<u8>()) {
+            let whole = genesis(vec![part("bank-a"), part("bank-b")]).unwrap().to_json();
+            let mut bytes = whole.into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = by;
+            for text in [String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&bytes[..at])] {
+                if let Ok(read) = Genesis::from_json(&text) {
+                    prop_assert_eq!(Genesis::from_json(&read.to_json()).map(|again| again.hash()), Ok(read.hash()));
+                }
+            }
+        }
     }
 
     #[test]

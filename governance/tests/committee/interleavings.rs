@@ -1,6 +1,8 @@
 //! Random interleavings of proposals, ballots, revocations, vetoes, executions and jumps of the height, against a
 //! model that knows nothing of the crate's counting: 100,000 of them, or `GOVERNANCE_CASES`.
 
+mod chain;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -14,6 +16,7 @@ use concordat_governance::{
 use concordat_types::{Role, validator::consensus_address};
 
 use crate::{kit::*, lifecycle::admission};
+use chain::{Chain, is_unready};
 
 /// Sequences of acts, and acts in each.
 const SEQUENCES: u64 = 100_000;
@@ -133,6 +136,7 @@ fn reviewed(world: &World, place: usize) -> Option<Result<&'static str, u16>> {
 struct Run {
     world: World,
     model: Vec<Modelled>,
+    chain: Chain,
     random: Random,
     banks: u8,
     /// How many proposals had each outcome, and how many of each kind were executed.
@@ -180,12 +184,14 @@ impl Run {
                 world.regulators.insert(account(index, Role::Regulator), entry);
             }
         }
-        Self { world, model: Vec::new(), random, banks, counts: BTreeMap::new() }
+        let chain = Chain::of(&world);
+        Self { world, model: Vec::new(), chain, random, banks, counts: BTreeMap::new() }
     }
 
     fn run(mut self) -> BTreeMap<&'static str, u64> {
         for _ in 0..ACTS {
-            match self.random.below(18) {
+            match self.random.below(19) {
+                18 => self.announce(),
                 0..=3 => self.propose(),
                 4..=9 => self.vote(),
                 10 => self.revoke(),
@@ -238,7 +244,7 @@ impl Run {
     fn action(&mut self) -> Action {
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(35) {
+        match self.random.below(40) {
             24 => self.recovery(index),
             25 => self.bar(index),
             0 => admission(other, "first"),
@@ -277,6 +283,7 @@ impl Run {
                 let it = self.random.pick(&[contract(0), contract(1), system_contract()]);
                 correct(it, Correction::Mint { to: operator(index), amount: U256::from(1) })
             }
+            35..=39 => self.about_the_chain(),
             _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
         }
     }
@@ -344,9 +351,13 @@ impl Run {
     }
 
     fn propose(&mut self) {
+        if self.random.below(16) == 0 {
+            return self.propose_out_of_bounds();
+        }
         let (sender, action) = (self.anyone(), self.action());
         let (kind, rule) = (action.kind(), self.world.rules[&action.kind()]);
         let expected = self.world.resolve(&action);
+        self.check_judgement(&action, &expected);
         let made = self.world.propose(sender, &action);
         if let Err(refusal) = self.may_decide(sender) {
             assert_eq!(made, Err(refusal));
@@ -372,6 +383,14 @@ impl Run {
                 self.review(&action);
             }
         }
+    }
+
+    fn propose_out_of_bounds(&mut self) {
+        let (sender, action) = (self.anyone(), self.out_of_bounds());
+        let expected = self.may_decide(sender).map_err(|refusal| refusal.code()).err();
+        let made = self.world.propose(sender, &action).map_err(|refusal| refusal.code());
+        assert_eq!(made, Err(expected.unwrap_or(6)), "{action:?}");
+        *self.counts.entry("out of bounds").or_default() += 1;
     }
 
     /// Some reviewers approve, few object, and few never say anything.
@@ -547,16 +566,21 @@ impl Run {
             expected
         } else {
             let action = before.proposals[place].1.clone();
-            match before.clone().resolve(&action) {
+            let resolved = before.clone().resolve(&action);
+            self.check_judgement(&action, &resolved);
+            match resolved {
                 Ok(effect) if effect.digest() == *digest && self.waits(&before, place) => Err(47),
+                Ok(effect) if effect.digest() == *digest && is_unready(&before, &action) => Err(113),
                 Ok(effect) if effect.digest() == *digest => Ok("executed"),
                 Ok(_) => Ok("void"),
                 Err(_) => Ok("failed"),
             }
         };
         assert_eq!(executed, expected);
-        if executed == Err(47) {
-            *self.counts.entry("waited").or_default() += 1;
+        match executed {
+            Err(47) => *self.counts.entry("waited").or_default() += 1,
+            Err(113) => *self.counts.entry("unready").or_default() += 1,
+            _ => {}
         }
         if let Ok(status) = executed {
             self.decided(place, status);
@@ -564,6 +588,7 @@ impl Run {
                 self.check_quorum(&before);
                 self.check_regulators(&before, place);
                 self.check_contracts(&before, &before.proposals[place].1);
+                self.follow(&before, &before.proposals[place].1);
                 *self.counts.entry(self.model[place].kind.name()).or_default() += 1;
             }
         }
@@ -575,10 +600,12 @@ impl Run {
         *self.counts.entry(outcome).or_default() += 1;
     }
 
-    /// What nobody decides: certificates expire and are renewed, validators go down and come back.
+    /// What nobody decides: certificates expire and are renewed, validators go down and come back, contracts write.
     fn world_turns(&mut self) {
         let index = self.random.index(self.banks);
-        match self.random.below(3) {
+        match self.random.below(5) {
+            3 => self.write(),
+            4 => self.wait_for_version(),
             0 => {
                 let holder = self.world.holder(&member(index));
                 let account = self.world.accounts.get_mut(&holder).unwrap();
@@ -606,6 +633,7 @@ impl Run {
         self.check_identities();
         self.check_limits();
         self.check_attributes();
+        self.check_chain();
     }
 
     /// What is attested of a contract is what an executed proposal said, of the code that the contract had.
@@ -739,11 +767,12 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
     let regulators = [Kind::AdmitRegulator, Kind::RetireRegulator];
     let calls = [Kind::UpgradeContract, Kind::Correct];
-    for act in ["consented", "waited"] {
-        assert!(outcomes.contains_key(act), "no regulator's consent {act}");
+    let chain = [Kind::SetParameters, Kind::SetProtocolVersion, Kind::RollBack];
+    for act in ["consented", "waited", "announced", "unready", "began", "out of bounds"] {
+        assert!(outcomes.contains_key(act), "nothing was ever {act}");
     }
     let kinds = texts.into_iter().chain(contracts).chain(others).chain(lives).chain(approvals);
-    for kind in kinds.chain(identities).chain(regulators).chain(calls) {
+    for kind in kinds.chain(identities).chain(regulators).chain(calls).chain(chain) {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -24,7 +24,7 @@ fn upgrade(version: u64, height: u64) -> Action {
     Action::SetProtocolVersion { version, height }
 }
 
-fn announce(world: &mut World, sender: Address, version: u64) -> Result<(), Refusal> {
+pub fn announce(world: &mut World, sender: Address, version: u64) -> Result<(), Refusal> {
     let said = decide_announcement(world, sender, version).map_err(refusal)?;
     world.announced.insert(said.organisation, said.version);
     Ok(())

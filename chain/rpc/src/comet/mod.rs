@@ -14,5 +14,7 @@ mod query;
 mod service;
 mod socket;
 
+pub(crate) use args::Args;
 pub(crate) use http::routes;
+pub(crate) use query::Query;
 pub(crate) use service::Comet;
