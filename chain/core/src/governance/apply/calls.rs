@@ -1,6 +1,6 @@
 //! Decisions that end in a call in the name of the committee: upgrades of proxies, corrections of tokens.
 
-use alloy_sol_types::{SolCall as _, SolEvent as _};
+use alloy_sol_types::SolCall as _;
 use concordat_governance::{Action, action::Correction, facts::Implementation};
 use concordat_types::{Address, Bytes};
 
@@ -31,7 +31,7 @@ impl<R: Rows> Applier<'_, R> {
         self.write(version_in_force_key(proxy), Some(version.to_row()));
         self.write(version_key(proxy, number), Some(version.to_row()));
         let log = abi::ContractUpgraded { proxy, implementation, codeHash: code, proposalId: proposal };
-        self.effects.logs.push(log.encode_log_data());
+        self.log(&log);
         self.then(proxy, IGovernedProxy::governedUpgradeCall { implementation }.abi_encode().into());
         Ok(())
     }
@@ -48,7 +48,7 @@ impl<R: Rows> Applier<'_, R> {
             documentReference: basis.reference.clone(),
             proposalId: self.proposal,
         };
-        self.effects.logs.push(log.encode_log_data());
+        self.log(&log);
         self.then(token, correction.encode());
         Ok(())
     }
