@@ -279,6 +279,15 @@ pub enum Change {
         /// The call.
         correction: Correction,
     },
+    /// The code of a contract, of which slots change and which stays. Words mean something to that code alone.
+    Code {
+        /// Of which contract.
+        contract: Address,
+        /// Keccak-256 of what it runs, as in [`crate::facts::ContractFacts::code`].
+        code: B256,
+        /// What a governed proxy hands its calls on to.
+        implementation: Option<Implementation>,
+    },
 }
 
 /// What an action does.

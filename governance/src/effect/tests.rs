@@ -642,10 +642,13 @@ fn rollback_effect() -> Effect {
     let (contract, root) = (Address::repeat_byte(6), B256::repeat_byte(3));
     let (slot, before, after) = (U256::from(258), U256::from(2), U256::ZERO);
     let transactions = vec![Reversed { height: 501, hash: B256::repeat_byte(4) }];
+    let implementation = Some(Implementation { address: Address::repeat_byte(7), code: B256::repeat_byte(8) });
     Effect {
         kind: Kind::RollBack,
         action: B256::repeat_byte(9),
         changes: vec![
+            Change::Code { contract, code: B256::repeat_byte(5), implementation: None },
+            Change::Code { contract, code: B256::repeat_byte(5), implementation },
             Change::Slot { contract, slot, before, after },
             Change::RollBack { height: 500, root, transactions },
         ],
@@ -660,16 +663,21 @@ fn the_bytes_of_rollbacks_are_golden_and_have_one_form() {
     let key = format!("b4{}{}0102", "06".repeat(20), "00".repeat(30));
     let transactions = format!("e5e48201f5a0{}", "04".repeat(32));
     let back = format!("b84cf84a8201f4a0{}{transactions}", "03".repeat(32));
-    let changes = format!("f83c1e{key}82c10282c180f8511f8080{back}");
-    assert_eq!(hex::encode(effect.encode()), format!("f8b7015aa0{}f891{changes}c0", "09".repeat(32)));
+    let code = format!("94{}a2e1a0{}", "06".repeat(20), "05".repeat(32));
+    let implementation = format!("b7f694{}a0{}", "07".repeat(20), "08".repeat(32));
+    let codes = format!("f83a24{code}80f87124{code}{implementation}");
+    let changes = format!("{codes}f83c1e{key}82c10282c180f8511f8080{back}");
+    assert_eq!(hex::encode(effect.encode()), format!("f90168015aa0{}f90141{changes}c0", "09".repeat(32)));
 }
 
 #[test]
 fn people_and_machines_read_what_is_rolled_back() {
     let effect = rollback_effect();
-    let (contract, hash) = ("06".repeat(20), "04".repeat(32));
+    let (contract, hash, code) = ("06".repeat(20), "04".repeat(32), "05".repeat(32));
     let text = effect.to_string();
     for line in [
+        format!("  contract 0x{contract} runs code 0x{code}, and will\n  contract"),
+        format!("and will\n    implementation 0x{}, code 0x{}\n", "07".repeat(20), "08".repeat(32)),
         format!("  slot 0x102 of contract 0x{contract}\n    - 0x2\n    + 0x0\n"),
         "  back to the state after height 500, root 0x0303".to_owned(),
         format!("\n    - transaction 0x{hash} of block 501 is reversed\n"),
@@ -677,9 +685,10 @@ fn people_and_machines_read_what_is_rolled_back() {
         assert!(text.contains(&line), "{line:?} is not in:\n{text}");
     }
     let json = serde_json::to_value(&effect).unwrap();
-    assert_eq!((&json["changes"][0]["what"], &json["changes"][0]["after"]), (&"slot".into(), &"0x0".into()));
-    assert_eq!(json["changes"][1]["what"], "roll-back");
-    assert_eq!(json["changes"][1]["transactions"][0]["height"], 501);
+    assert_eq!((&json["changes"][0]["what"], &json["changes"][0]["implementation"]), (&"code".into(), &serde_json::Value::Null));
+    assert_eq!((&json["changes"][2]["what"], &json["changes"][2]["after"]), (&"slot".into(), &"0x0".into()));
+    assert_eq!(json["changes"][3]["what"], "roll-back");
+    assert_eq!(json["changes"][3]["transactions"][0]["height"], 501);
 }
 
 fn call_effects() -> Effect {

@@ -105,6 +105,10 @@ impl Display for Change {
             Change::Correction { contract, code, correction } => {
                 write!(f, "  correction of contract {contract}, code {code}\n    + {correction}")
             }
+            Change::Code { contract, code, implementation } => {
+                write!(f, "  contract {contract} runs code {code}, and will")?;
+                implementation.iter().try_for_each(|it| write!(f, "\n    implementation {it}"))
+            }
         }
     }
 }

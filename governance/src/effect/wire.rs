@@ -43,6 +43,7 @@ const SLOT: u8 = 30;
 const ROLL_BACK: u8 = 31;
 const IMPLEMENTATION: u8 = 34;
 const CORRECTION: u8 = 35;
+const CODE: u8 = 36;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -176,6 +177,10 @@ fn change_row(change: &Change) -> ChangeRow {
             let call = vec![correction.encode()];
             row(CORRECTION, contract.as_slice(), wire::encode(&vec![*code]), wire::encode(&call))
         }
+        Change::Code { contract, code, implementation } => {
+            let implementation = maybe(implementation, implementation_row);
+            row(CODE, contract.as_slice(), wire::encode(&vec![*code]), implementation)
+        }
     }
 }
 
@@ -301,6 +306,11 @@ fn change(row: &ChangeRow) -> Option<Change> {
                 correction: Correction::decode(&call)?,
             }
         }
+        CODE => Change::Code {
+            contract: Address::try_from(key.as_ref()).ok()?,
+            code: only(wire::decode(before)?)?,
+            implementation: read(after, |row| Some(implementation(row)))?,
+        },
         _ => return None,
     })
 }

@@ -543,6 +543,7 @@ impl World {
                 Change::Correction { contract, correction, .. } => {
                     self.corrections.push((contract, correction));
                 }
+                Change::Code { .. } => {}
             }
         }
     }

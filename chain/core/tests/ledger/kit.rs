@@ -102,7 +102,7 @@ impl Say {
     }
 
     pub fn governance(call: &impl SolCall) -> Self {
-        Self::call(GOVERNANCE, call).gas(8_000_000)
+        Self::call(GOVERNANCE, call).gas(12_000_000)
     }
 
     pub fn deploy(init_code: Bytes) -> Self {

@@ -13,7 +13,7 @@ use crate::{
     },
     governance::abi::{IGovernance as abi, IGovernedProxy},
     identity::Record as _,
-    system::{GOVERNANCE, Rows, SystemError, Then},
+    system::{GOVERNANCE, Rows, SystemError, Then, gas},
 };
 
 impl<R: Rows> Applier<'_, R> {
@@ -32,7 +32,8 @@ impl<R: Rows> Applier<'_, R> {
         self.write(version_key(proxy, number), Some(version.to_row()));
         let log = abi::ContractUpgraded { proxy, implementation, codeHash: code, proposalId: proposal };
         self.effects.logs.push(log.encode_log_data());
-        self.then(proxy, IGovernedProxy::governedUpgradeCall { implementation }.abi_encode().into());
+        let call = IGovernedProxy::governedUpgradeCall { implementation }.abi_encode();
+        self.then(proxy, gas::TELLING, call.into());
         Ok(())
     }
 
@@ -49,11 +50,13 @@ impl<R: Rows> Applier<'_, R> {
             proposalId: self.proposal,
         };
         self.effects.logs.push(log.encode_log_data());
-        self.then(token, correction.encode());
+        self.then(token, gas::DECIDED_CALL, correction.encode());
         Ok(())
     }
 
-    fn then(&mut self, target: Address, input: Bytes) {
-        self.effects.then = Some(Then { caller: GOVERNANCE, target, input });
+    /// A call more follows, of the contract that the others are of: effects are about one.
+    fn then(&mut self, target: Address, gas: u32, data: Bytes) {
+        let then = self.effects.then.get_or_insert(Then { caller: GOVERNANCE, target, calls: Vec::new() });
+        then.calls.push((gas, data));
     }
 }
