@@ -96,7 +96,7 @@ fn other_code_between_ballots_and_execution_voids_the_ballots() {
     let version = |byte| Implementation { address: contract(byte), code: B256::repeat_byte(byte) };
     world.implementations.insert(contract(0), version(2));
     let other: [fn(&mut World, Implementation); 2] = [
-        |world, other| drop(world.implementations.insert(contract(0), other)),
+        |world, other| *world.implementations.get_mut(&contract(0)).unwrap() = other,
         |world, other| world.contracts.get_mut(&contract(0)).unwrap().code = other.code,
     ];
     for change in other {

@@ -3,15 +3,15 @@
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use alloy_sol_types::{SolCall, SolError as _, SolEvent as _, SolValue as _, sol};
 use concordat_core::{
-    CONTRACTS, CallRequest, CallStatus, account_state, call,
+    CONTRACTS, CallRequest, GOVERNANCE, CallStatus, account_state, call,
     contracts::abi::IContracts as contracts,
     gas,
     governance::abi::{IGovernance as governance, IGovernedProxy},
     storage, trace_call,
 };
 use concordat_governance::{
-    Action,
-    action::{Attributes, Basis},
+    Action, Effect,
+    action::{Attributes, Basis, Rollback, SlotChange},
 };
 use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
 
@@ -281,6 +281,31 @@ fn a_rating_is_void_as_well_where_a_question_pretends_other_code_of_the_implemen
     request.overrides.insert(second, concordat_core::AccountOverride { code, ..Default::default() });
     let outcome = call(&world.committee.net.state, &world.committee.net.env(), &request).unwrap();
     assert_eq!(U256::from_be_slice(&outcome.output), U256::ZERO);
+}
+
+#[test]
+fn a_rollback_of_a_proxy_is_void_once_other_code_makes_sense_of_its_slots() {
+    let mut world = World::new();
+    let ([first, second], proxy) = (world.versions, world.proxy);
+    world.passes(&upgrade(proxy, second));
+    let count = || U256::from(world.count());
+    let slot = SlotChange { contract: proxy, slot: U256::ZERO, before: count(), after: U256::from(2) };
+    let (height, root) = (world.committee.net.height - 1, B256::repeat_byte(3));
+    let back = Rollback { basis: basis(), height, root, transactions: vec![], slots: vec![slot] };
+    let back = Action::RollBack(back);
+    let preview = governance::previewActionCall { kind: back.kind().code(), payload_: back.encode() };
+    let effect = world.net().ask(GOVERNANCE, &preview).effect;
+    let text = Effect::decode(&effect).unwrap().to_string();
+    assert!(text.contains(&format!("contract {proxy} runs code")), "{text}");
+    assert!(text.contains(&format!("implementation {second}, code")), "{text}");
+    let id = world.committee.propose(&back);
+    world.committee.carry(id);
+    world.passes(&upgrade(proxy, first));
+    assert_eq!(world.committee.execute(id), 7, "void: the words would be read by other code");
+    assert_eq!(world.count(), 5);
+    world.passes(&upgrade(proxy, second));
+    world.passes(&back);
+    assert_eq!(world.count(), 2);
 }
 
 #[test]
