@@ -31,12 +31,15 @@ use crate::{
 };
 use check::{
     check_accounts, check_certificates, check_correction, check_length, check_limit, check_limit_id,
-    check_policy_id, check_policy_text, check_power,
+    check_migration, check_policy_id, check_policy_text, check_power,
 };
 use rows::*;
 
 /// The longest payload, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 32 * 1024;
+
+/// The longest call that migrates a proxy's storage, in bytes.
+pub const MAX_MIGRATION_BYTES: usize = 4 * 1024;
 
 /// The most root certificates of an organisation, and the most certificates of a path.
 pub const MAX_CERTIFICATES: usize = 4;
@@ -287,6 +290,8 @@ pub enum Action {
         contract: Address,
         /// What its calls are handed on to; an earlier one to roll back.
         implementation: Address,
+        /// The call of the proxy that brings its storage into the form of that implementation, in the same execution.
+        migration: Option<Bytes>,
     },
     /// Corrects a token.
     Correct {
@@ -423,8 +428,9 @@ impl Action {
             Action::SetParameters(parameters) => wire::encode(parameters),
             Action::SetProtocolVersion { version, height } => wire::encode(&vec![*version, *height]),
             Action::RollBack(rollback) => wire::encode(rollback),
-            Action::UpgradeContract { contract, implementation } => {
-                wire::encode(&vec![*contract, *implementation])
+            Action::UpgradeContract { contract, implementation, migration } => {
+                let (contract, implementation, migration) = (*contract, *implementation, migration.clone());
+                wire::encode(&UpgradeRow { contract, implementation, migration })
             }
             Action::Correct { contract, call, basis } => {
                 let (call, basis) = (call.clone(), basis.clone());
@@ -505,6 +511,7 @@ impl Action {
             Action::RepealLimit { id } => check_limit_id(id),
             Action::SetParameters(parameters) => parameters.validate(),
             Action::RollBack(rollback) => rollback.validate(),
+            Action::UpgradeContract { migration: Some(call), .. } => check_migration(call),
             Action::Correct { call, basis, .. } => {
                 check_correction(call)?;
                 check_text("the reference", &basis.reference, MAX_REFERENCE_BYTES)

@@ -288,6 +288,13 @@ pub enum Change {
         /// What a governed proxy hands its calls on to.
         implementation: Option<Implementation>,
     },
+    /// A governed proxy is called in the name of the committee, once its new implementation runs.
+    Migration {
+        /// Which proxy.
+        contract: Address,
+        /// The call data.
+        call: Bytes,
+    },
 }
 
 /// What an action does.

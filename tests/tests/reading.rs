@@ -1,13 +1,13 @@
 //! Who reads by a node's interfaces: applications over TLS hear of no block from the one on that freezes their account,
-//! hides the ledger from their organisation or bars them, while others go on. What they are told is counted.
+//! suspends their organisation, hides the ledger from their organisation or bars them, while others go on. What they are told is counted.
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
 };
 
-use concordat_tests::{Network, PATIENCE, committee, committee::pass, history::quantity, package, run, skip};
+use concordat_tests::{Network, PATIENCE, committee, committee::{pass, pass_without}, history::quantity, package, run, skip};
 use serde_json::Value;
 
 /// The node that serves over TLS; the others are asked by the test itself.
@@ -36,6 +36,11 @@ fn open_connections_fall_silent_with_the_block_that_shuts_their_holder_out() {
     is_silenced(&network, &till, &desk, &freeze);
     refused_by_name(&network, &till, "frozen");
     pass(&network, &with(&["unfreeze-account", &account]).iter().map(String::as_str).collect::<Vec<_>>());
+
+    is_silenced(&network, &till, &desk, &["suspend-organisation", "bank-c"].map(str::to_owned));
+    assert!(!ask(&network, &till).status.success(), "its certificates open no connection");
+    pass_without(&network, "bank-c", &["reinstate-organisation", "bank-c"]);
+    assert!(ask(&network, &till).status.success(), "it reads again");
 
     let policy = network.home().join("policy.cedar");
     let text = "@id(\"bank-c-is-blind\")\n@reason(\"a test\")\n\
@@ -170,13 +175,18 @@ fn is_silenced(network: &Network, client: &Holder, other: &Holder, action: &[Str
     assert!(free.told_through(bound_at + 5).len() > 5, "others are told on");
 }
 
-/// A call over TLS is refused, and why is said.
-fn refused_by_name(network: &Network, holder: &Holder, why: &str) {
+/// A call over TLS.
+fn ask(network: &Network, holder: &Holder) -> Output {
     let (url, ca) = (https(network), path(network, "organisations/bank-b/ca/root/ca.crt"));
     let registry = "0x000000000000000000000000000000000000c001";
     let call = ["contract", "call", "--to", registry, "version()(uint64)", "--rpc", &url, "--ca", &ca];
     let shown = ["--client-certificate", &holder.certificate, "--client-key", &holder.key];
-    let output = run(&[&call[..], &shown, &["--client-passphrase-file", passphrase(network)]].concat());
+    run(&[&call[..], &shown, &["--client-passphrase-file", passphrase(network)]].concat())
+}
+
+/// A call over TLS is refused, and why is said.
+fn refused_by_name(network: &Network, holder: &Holder, why: &str) {
+    let output = ask(network, holder);
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let said = said["error"].as_str().unwrap();
     assert!(!output.status.success() && said.contains("may not be read") && said.contains(why), "{said}");

@@ -2,6 +2,7 @@
 
 mod args;
 mod parameters;
+mod upgrade;
 
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use clap::{Args, Subcommand};
@@ -19,9 +20,10 @@ use args::{
     CorrectArgs, DeployListArgs, DeploymentArgs, EmergencyArgs, FreezeArgs, FreezeContractArgs,
     KeyOfVotesArgs, LiftArgs, LimitArgs, LimitIdArgs, MandateArgs, OrganisationArgs, PolicyIdArgs, PowerArgs,
     Proposable, RecoverArgs, RegulatorArgs, RequireArgs, RollBackArgs, RuleArgs, SeatArgs, UnfreezeArgs,
-    UpgradeArgs, ValidatorArgs,
+    ValidatorArgs,
 };
 use parameters::{ParametersArgs, VersionArgs};
+use upgrade::UpgradeArgs;
 
 /// Subcommands of `concordat gov propose`.
 #[derive(Subcommand)]
@@ -192,10 +194,7 @@ pub fn run(command: ProposeCommand, json: bool) -> Result<()> {
         Command::SetParameters(args) => args.propose(json),
         Command::SetProtocolVersion(args) => args.propose(json),
         Command::RollBack(args) => args.propose(json),
-        Command::UpgradeContract(args) => {
-            let UpgradeArgs { contract, implementation } = args.what;
-            submit(&args.sender, &Action::UpgradeContract { contract, implementation }, json)
-        }
+        Command::UpgradeContract(args) => args.propose(json),
         Command::Correct(args) => args.propose(json),
     }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes};
 
 use super::{
     ActionError, Correction, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES, MAX_CORRECTION_BYTES, MAX_LIMIT_BYTES,
-    MAX_LISTED_ACCOUNTS, MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES,
+    MAX_LISTED_ACCOUNTS, MAX_MIGRATION_BYTES, MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES,
 };
 
 pub(super) fn check_length(what: &'static str, have: usize, most: usize) -> Result<(), ActionError> {
@@ -87,8 +87,22 @@ pub(super) const fn check_power(power: u64) -> Result<(), ActionError> {
     if power == 0 { Err(ActionError::NoPower) } else { Ok(()) }
 }
 
+/// `governedUpgrade(address)` of governed proxies.
+const GOVERNED_UPGRADE: [u8; 4] = [0x52, 0x8b, 0x15, 0x9e];
+
 /// Whether the token agrees is for the token to say.
 pub(super) fn check_correction(call: &[u8]) -> Result<(), ActionError> {
     check_length("the call", call.len(), MAX_CORRECTION_BYTES)?;
     Correction::decode(call).map(drop).ok_or_else(|| ActionError::NoCorrection(Bytes::copy_from_slice(call)))
+}
+
+/// Whether the contract takes the call is for the contract to say.
+pub(super) fn check_migration(call: &[u8]) -> Result<(), ActionError> {
+    check_length("the migration", call.len(), MAX_MIGRATION_BYTES)?;
+    match call.first_chunk::<4>() {
+        None => Err(ActionError::NoMigration),
+        // The proxy takes it for the chain's own word and would tell tools of another implementation.
+        Some(&GOVERNED_UPGRADE) => Err(ActionError::MigrationUpgrades),
+        Some(_) => Ok(()),
+    }
 }

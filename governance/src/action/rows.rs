@@ -115,8 +115,8 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Action> {
         }
         Kind::RollBack => Action::RollBack(row(payload)?),
         Kind::UpgradeContract => {
-            let [contract, implementation] = *row::<Vec<Address>>(payload)?.as_slice() else { return None };
-            Action::UpgradeContract { contract, implementation }
+            let UpgradeRow { contract, implementation, migration } = row(payload)?;
+            Action::UpgradeContract { contract, implementation, migration }
         }
         Kind::Correct => {
             let CorrectionRow { contract, call, basis } = row(payload)?;
@@ -280,4 +280,13 @@ pub(super) struct CorrectionRow {
     pub(super) contract: Address,
     pub(super) call: Bytes,
     pub(super) basis: Basis,
+}
+
+/// Without a migration, its field is left out.
+#[derive(RlpEncodable, RlpDecodable)]
+#[rlp(trailing)]
+pub(super) struct UpgradeRow {
+    pub(super) contract: Address,
+    pub(super) implementation: Address,
+    pub(super) migration: Option<Bytes>,
 }

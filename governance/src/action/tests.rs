@@ -182,8 +182,16 @@ pub(crate) fn golden() -> Vec<(Action, String)> {
         ),
         (Action::RequireApproval { required: true }, "c101".into()),
         (
-            Action::UpgradeContract { contract: account, implementation: Address::ZERO },
+            Action::UpgradeContract { contract: account, implementation: Address::ZERO, migration: None },
             format!("ea{account_hex}94{}", "00".repeat(20)),
+        ),
+        (
+            Action::UpgradeContract {
+                contract: account,
+                implementation: Address::ZERO,
+                migration: Some(Bytes::from_static(&[1, 2, 3, 4])),
+            },
+            format!("ef{account_hex}94{}8401020304", "00".repeat(20)),
         ),
         (
             Action::RollBack(rollback()),
@@ -530,11 +538,30 @@ fn parameters_lie_in_the_ranges_of_the_genesis_document() {
 #[test]
 fn an_upgrade_names_a_proxy_and_an_implementation_and_no_more() {
     let account = Address::repeat_byte(7);
-    for addresses in [vec![], vec![account], vec![account; 3]] {
+    for addresses in [vec![], vec![account], vec![account; 4]] {
         let payload = wire::encode(&addresses);
         let malformed = Err(ActionError::Malformed(Kind::UpgradeContract));
         assert_eq!(Action::decode(Kind::UpgradeContract, &payload), malformed);
     }
+}
+
+#[test]
+fn a_migration_names_a_function_of_the_implementation_within_bounds() {
+    let account = Address::repeat_byte(7);
+    let error = |call: &[u8]| {
+        let migration = Some(Bytes::copy_from_slice(call));
+        let action = Action::UpgradeContract { contract: account, implementation: account, migration };
+        Action::decode(Kind::UpgradeContract, &action.encode()).err()
+    };
+    assert_eq!(error(&[1; 4]), None);
+    assert_eq!(error(&[1; MAX_MIGRATION_BYTES]), None);
+    for short in [&[][..], &[1; 3]] {
+        assert_eq!(error(short), Some(ActionError::NoMigration));
+    }
+    let (have, most) = (MAX_MIGRATION_BYTES + 1, MAX_MIGRATION_BYTES);
+    assert_eq!(error(&[1; MAX_MIGRATION_BYTES + 1]), Some(ActionError::TooLong { what: "the migration", have, most }));
+    let own = alloy_primitives::keccak256("governedUpgrade(address)");
+    assert_eq!(error(&own[..4]), Some(ActionError::MigrationUpgrades));
 }
 
 #[test]

@@ -703,6 +703,7 @@ fn call_effects() -> Effect {
         changes: vec![
             Change::Implementation { contract, before, after },
             Change::Correction { contract, code, correction },
+            Change::Migration { contract, call: Bytes::from_static(&[1, 2, 3, 4, 5]) },
         ],
         quorum: None,
     }
@@ -719,7 +720,8 @@ fn the_bytes_of_upgrades_and_corrections_are_golden_and_have_one_form() {
     let call = format!("9fc1d0e7{}{}{}64", word("07"), word("06"), "00".repeat(31));
     let correction = format!("f8a323{key}a2e1a0{}b868f866b864{call}", "04".repeat(32));
     let bytes = hex::encode(effect.encode());
-    assert_eq!(bytes, format!("f901540159a0{}f9012d{upgrade}{correction}c0", "09".repeat(32)));
+    let migration = format!("de25{key}8087c6850102030405");
+    assert_eq!(bytes, format!("f901730159a0{}f9014c{upgrade}{correction}{migration}c0", "09".repeat(32)));
     let other = bytes.replace("9fc1d0e7", "a9059cbb");
     assert_eq!(Effect::decode(&hex::decode(other).unwrap()), None, "a call that is no correction");
 }
@@ -733,6 +735,8 @@ fn people_and_machines_read_what_runs_and_what_is_corrected() {
         "\n    + 0x0808080808080808080808080808080808080808, code 0x0505",
         "  correction of contract 0x0606060606060606060606060606060606060606, code 0x0404",
         "\n    + forced transfer of 100 from 0x0707070707070707070707070707070707070707 to 0x0606060606060606060606060606060606060606\n",
+        "  migration of proxy 0x0606060606060606060606060606060606060606\n    + call of 0x01020304 in 5 bytes, SHA-256 0x74f81fe1",
+        "\n    + 0x0102030405\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }

@@ -5,6 +5,9 @@ use std::{
     fmt::{self, Display},
 };
 
+use alloy_primitives::{B256, hex};
+use sha2::{Digest as _, Sha256};
+
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
     Rule,
@@ -108,6 +111,12 @@ impl Display for Change {
             Change::Code { contract, code, implementation } => {
                 write!(f, "  contract {contract} runs code {code}, and will")?;
                 implementation.iter().try_for_each(|it| write!(f, "\n    implementation {it}"))
+            }
+            Change::Migration { contract, call } => {
+                let (method, bytes) = (call.get(..4).unwrap_or_default(), call.len());
+                let hash = B256::from_slice(&Sha256::digest(call));
+                write!(f, "  migration of proxy {contract}\n    + call of {} in {bytes} bytes, ", hex::encode_prefixed(method))?;
+                write!(f, "SHA-256 {hash}\n    + {call}")
             }
         }
     }

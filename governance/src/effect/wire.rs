@@ -44,6 +44,7 @@ const ROLL_BACK: u8 = 31;
 const IMPLEMENTATION: u8 = 34;
 const CORRECTION: u8 = 35;
 const CODE: u8 = 36;
+const MIGRATION: u8 = 37;
 
 #[derive(RlpEncodable, RlpDecodable)]
 struct EffectRow {
@@ -181,6 +182,9 @@ fn change_row(change: &Change) -> ChangeRow {
             let implementation = maybe(implementation, implementation_row);
             row(CODE, contract.as_slice(), wire::encode(&vec![*code]), implementation)
         }
+        Change::Migration { contract, call } => {
+            row(MIGRATION, contract.as_slice(), Vec::new(), wire::encode(&vec![call.clone()]))
+        }
     }
 }
 
@@ -311,6 +315,10 @@ fn change(row: &ChangeRow) -> Option<Change> {
             code: only(wire::decode(before)?)?,
             implementation: read(after, |row| Some(implementation(row)))?,
         },
+        MIGRATION if before.is_empty() => {
+            let [call]: [Bytes; 1] = wire::decode::<Vec<Bytes>>(after)?.try_into().ok()?;
+            Change::Migration { contract: Address::try_from(key.as_ref()).ok()?, call }
+        }
         _ => return None,
     })
 }

@@ -47,7 +47,7 @@ pub(crate) fn proxy_code(first: Address, data: &[u8]) -> Bytes {
 }
 
 pub(crate) fn upgrade(contract: Address, implementation: Address) -> Action {
-    Action::UpgradeContract { contract, implementation }
+    Action::UpgradeContract { contract, implementation, migration: None }
 }
 
 fn basis() -> Basis {
@@ -61,17 +61,17 @@ fn rated(contract: Address, rating: u8) -> Action {
 }
 
 /// A governed chain with two versions of a counter, and a proxy of the first that starts at 5.
-struct World {
-    committee: Committee,
-    developer: Actor,
-    operator: Actor,
-    versions: [Address; 2],
-    proxy: Address,
+pub(crate) struct World {
+    pub(crate) committee: Committee,
+    pub(crate) developer: Actor,
+    pub(crate) operator: Actor,
+    pub(crate) versions: [Address; 2],
+    pub(crate) proxy: Address,
     made: Receipt,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut committee = Committee::new();
         let developer = committee.net.actor("bank-a", Role::Developer);
         let operator = committee.net.actor("bank-b", Role::Operator);
@@ -88,7 +88,7 @@ impl World {
         &mut self.committee.net
     }
 
-    fn passes(&mut self, action: &Action) {
+    pub(crate) fn passes(&mut self, action: &Action) {
         assert_eq!(self.committee.pass(action), 1, "{action:?}");
     }
 
@@ -96,7 +96,7 @@ impl World {
         self.committee.refused(0, &propose(action))
     }
 
-    fn calls(&mut self, call: &impl SolCall) -> Receipt {
+    pub(crate) fn calls(&mut self, call: &impl SolCall) -> Receipt {
         let tx = self.operator.sign(&Say::call(self.proxy, call));
         self.net().try_one(&tx)
     }
@@ -106,11 +106,11 @@ impl World {
         self.count()
     }
 
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.committee.net.ask(self.proxy, &Counter::countCall {}).to()
     }
 
-    fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.committee.net.ask(self.proxy, &Counter::versionCall {}).to()
     }
 
@@ -118,7 +118,7 @@ impl World {
         self.committee.net.ask(CONTRACTS, &contracts::ratingCall { contractAddress: self.proxy })
     }
 
-    fn slot(&self) -> Address {
+    pub(crate) fn slot(&self) -> Address {
         Address::from_word(storage(&self.committee.net.state, self.proxy, SLOT).unwrap())
     }
 

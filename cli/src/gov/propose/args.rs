@@ -365,14 +365,6 @@ pub struct RollBackArgs {
 }
 
 #[derive(Args)]
-pub struct UpgradeArgs {
-    /// The proxy.
-    pub(super) contract: Address,
-    /// What its calls are to be handed on to; an earlier implementation to roll back.
-    pub(super) implementation: Address,
-}
-
-#[derive(Args)]
 pub struct CorrectArgs {
     /// The token.
     pub(super) token: Address,

@@ -2,7 +2,8 @@
 
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use concordat_governance::{Action, action::Correction, facts::Implementation};
-use concordat_types::{Address, Bytes};
+use concordat_types::{Address, B256, Bytes};
+use sha2::{Digest as _, Sha256};
 
 use super::Applier;
 use crate::{
@@ -27,7 +28,8 @@ impl<R: Rows> Applier<'_, R> {
         let last = contracts::tables::version_in_force(self.rows, proxy)?;
         let number = last.map_or(contracts::FIRST, |version| version.number).saturating_add(1);
         let Implementation { address: implementation, code } = *after;
-        let version = Version { number, implementation, code, since: height, proposal };
+        let migration = self.migration_hash();
+        let version = Version { number, implementation, code, since: height, proposal, migration };
         self.write(version_in_force_key(proxy), Some(version.to_row()));
         self.write(version_key(proxy, number), Some(version.to_row()));
         let log = abi::ContractUpgraded { proxy, implementation, codeHash: code, proposalId: proposal };
@@ -35,6 +37,21 @@ impl<R: Rows> Applier<'_, R> {
         let call = IGovernedProxy::governedUpgradeCall { implementation }.abi_encode();
         self.then(proxy, gas::TELLING, call.into());
         Ok(())
+    }
+
+    /// The proxy is called as soon as it was told, so that its new implementation brings the storage into its own form. If it
+    /// refuses, the execution reverts.
+    pub(super) fn migration(&mut self, proxy: Address, call: &Bytes) {
+        let log = abi::ContractMigrated { proxy, call: call.clone(), proposalId: self.proposal };
+        self.effects.logs.push(log.encode_log_data());
+        self.then(proxy, gas::DECIDED_CALL, call.clone());
+    }
+
+    fn migration_hash(&self) -> B256 {
+        match self.action {
+            Action::UpgradeContract { migration: Some(call), .. } => B256::from_slice(&Sha256::digest(call)),
+            _ => B256::ZERO,
+        }
     }
 
     /// The token says whether the committee may. If not, the execution reverts.
