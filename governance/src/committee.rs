@@ -16,7 +16,7 @@ pub const MAX_MEMBERS: usize = 64;
 pub const MAX_WEIGHT: u64 = 1_000_000;
 
 /// A seat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct Member {
     /// The account that votes.
     pub address: Address,
@@ -125,14 +125,12 @@ impl Committee {
 
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
-        wire::encode(&self.members.iter().map(Row::from).collect::<Vec<_>>())
+        wire::encode(&self.members)
     }
 
     /// Reads [`Self::encode`]'s bytes; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let rows: Vec<Row> = wire::decode(bytes)?;
-        let members = rows.into_iter().map(Row::member).collect::<Option<Vec<_>>>()?;
-        let committee = Self::new(members).ok()?;
+        let committee = Self::new(wire::decode(bytes)?).ok()?;
         (committee.encode() == bytes).then_some(committee)
     }
 }
@@ -140,27 +138,6 @@ impl Committee {
 /// The sum of weights; no committee's overflows.
 pub(crate) fn weight<'a>(members: impl IntoIterator<Item = &'a Member>) -> u64 {
     members.into_iter().fold(0, |sum, member| sum.saturating_add(member.weight))
-}
-
-#[derive(RlpEncodable, RlpDecodable)]
-struct Row {
-    address: Address,
-    organisation: String,
-    weight: u64,
-}
-
-impl From<&Member> for Row {
-    fn from(member: &Member) -> Self {
-        let Member { address, organisation, weight } = member;
-        Self { address: *address, organisation: organisation.to_string(), weight: *weight }
-    }
-}
-
-impl Row {
-    fn member(self) -> Option<Member> {
-        let organisation = wire::org(&self.organisation)?;
-        Some(Member { address: self.address, organisation, weight: self.weight })
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What an action does: each thing that changes, before and after. Ballots bind its digest.
 
+mod records;
 mod text;
 mod wire;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_types::OrgId;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// A seat on the committee.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct Seat {
     /// The organisation that it votes for.
     pub organisation: OrgId,
@@ -292,6 +294,8 @@ pub enum Change {
     Migration {
         /// Which proxy.
         contract: Address,
+        /// Keccak-256 of the implementation's code, which will run.
+        code: B256,
         /// The call data.
         call: Bytes,
     },

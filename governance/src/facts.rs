@@ -41,7 +41,7 @@ pub struct OrganisationFacts {
 }
 
 /// A validator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct ValidatorFacts {
     /// The organisation that runs it.
     pub organisation: OrgId,
@@ -108,7 +108,7 @@ pub struct Bound {
 }
 
 /// A key that a certification path vouches for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct KeyFacts {
     /// The account that it controls.
     pub account: Address,
@@ -175,7 +175,7 @@ impl Halted {
 }
 
 /// What an earlier proposal attested of a contract.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct Attested {
     /// The code that it is about, as in [`ContractFacts::code`]. Of other code it says nothing.
     pub code: B256,
@@ -185,7 +185,7 @@ pub struct Attested {
 }
 
 /// What a governed proxy hands its calls on to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct Implementation {
     /// The contract whose code runs.
     pub address: Address,

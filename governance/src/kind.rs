@@ -118,6 +118,8 @@ impl Kind {
     }
 }
 
+crate::wire::by_code!(Kind);
+
 /// The text names no kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no kind of proposal; kinds are {names}", names = names())]

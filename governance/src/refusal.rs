@@ -296,7 +296,9 @@ pub enum Refusal {
     #[error("contract {contract} is frozen, and so are corrections of it: unfreeze it first")]
     CorrectionFrozen { contract: Address },
     /// Whoever executes brings what the call may use.
-    #[error("the call that follows needs {need} gas, and {have} are left: raise the gas limit to what eth_estimateGas tells")]
+    #[error(
+        "the call that follows needs {need} gas, and {have} are left: raise the gas limit to what eth_estimateGas tells"
+    )]
     CallGas { have: u64, need: u64 },
     /// It would make steps of the call cheaper than they are for others.
     #[error("an execution that calls a contract takes no access list: leave it out")]

@@ -136,19 +136,19 @@ impl Mandate {
 
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
-        wire::encode(&MandateRow::from(self))
+        wire::encode(self)
     }
 
     /// Reads [`Self::encode`]'s bytes; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mandate = wire::decode::<MandateRow>(bytes)?.mandate()?;
+        let mandate: Self = wire::decode(bytes)?;
         // One form only: what is listed stands in order, each once.
         (mandate.encode() == bytes).then_some(mandate)
     }
 }
 
 /// A regulator's entry in the registry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct RegulatorFacts {
     /// The organisation that vouches for it.
     pub organisation: OrgId,
@@ -182,9 +182,9 @@ impl Consent {
 
 /// A mandate as it is kept. Each list stands in a list: none is all, one is those that it names.
 #[derive(RlpEncodable, RlpDecodable)]
-pub(crate) struct MandateRow {
+struct MandateRow {
     jurisdiction: String,
-    organisations: Vec<Vec<String>>,
+    organisations: Vec<Vec<OrgId>>,
     contracts: Vec<Vec<Address>>,
     powers: u8,
     until: u64,
@@ -193,10 +193,9 @@ pub(crate) struct MandateRow {
 impl From<&Mandate> for MandateRow {
     fn from(mandate: &Mandate) -> Self {
         let Mandate { jurisdiction, organisations, contracts, powers, until } = mandate;
-        let ids = |ids: &BTreeSet<OrgId>| ids.iter().map(ToString::to_string).collect();
         Self {
             jurisdiction: jurisdiction.clone(),
-            organisations: organisations.iter().map(ids).collect(),
+            organisations: organisations.iter().map(|all| all.iter().cloned().collect()).collect(),
             contracts: contracts.iter().map(|all| all.iter().copied().collect()).collect(),
             powers: Power::bits(powers),
             until: *until,
@@ -206,17 +205,15 @@ impl From<&Mandate> for MandateRow {
 
 impl MandateRow {
     /// The mandate; whoever reads it checks that its bytes were these.
-    pub(crate) fn mandate(self) -> Option<Mandate> {
+    fn mandate(self) -> Option<Mandate> {
         let Self { jurisdiction, organisations, contracts, powers, until } = self;
-        let ids = |ids: Vec<String>| ids.iter().map(|id| wire::org(id)).collect::<Option<BTreeSet<_>>>();
-        let organisations = match named(organisations)? {
-            Some(listed) => Some(ids(listed)?),
-            None => None,
-        };
+        let organisations = named(organisations)?.map(BTreeSet::from_iter);
         let contracts = named(contracts)?.map(BTreeSet::from_iter);
         Some(Mandate { jurisdiction, organisations, contracts, powers: Power::from_bits(powers)?, until })
     }
 }
+
+wire::by_row!(Mandate, MandateRow, MandateRow::mandate);
 
 /// What is named; `Some(None)` for all, `None` for what is no form of either.
 fn named<T>(lists: Vec<Vec<T>>) -> Option<Option<Vec<T>>> {

@@ -106,7 +106,7 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
         }
         Action::RollBack(rollback) => rollbacks::roll_back(rollback, facts),
         Action::UpgradeContract { contract, implementation, migration } => {
-            upgrades::upgrade(*contract, *implementation, migration.as_ref(), facts)
+            upgrades::upgrade(*contract, *implementation, migration, facts)
         }
         Action::Correct { contract, call, .. } => corrections::correct(*contract, call, facts),
     }?;

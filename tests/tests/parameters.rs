@@ -188,7 +188,8 @@ fn a_program_ends_before_the_first_block_of_a_version_that_it_does_not_know(netw
     }
     let begins = network.height(0).unwrap() + 200;
     pass(network, &["set-protocol-version", "3", "--height", &begins.to_string()]);
-    let clear = format!("from height {begins} on this chain runs protocol version 3, and this program knows 1 to 2");
+    let clear =
+        format!("from height {begins} on this chain runs protocol version 3, and this program knows 1 to 2");
     for node in 0..=OBSERVER {
         assert_ne!(network.wait_for_end(node), Some(0), "node {node}");
         assert!(network.log(node).contains(&clear), "node {node}:\n{}", network.log_tail(node, 10));

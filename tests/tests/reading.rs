@@ -7,7 +7,12 @@ use std::{
     sync::mpsc::{self, Receiver},
 };
 
-use concordat_tests::{Network, PATIENCE, committee, committee::{pass, pass_without}, history::quantity, package, run, skip};
+use concordat_tests::{
+    Network, PATIENCE, committee,
+    committee::{pass, pass_without},
+    history::quantity,
+    package, run, skip,
+};
 use serde_json::Value;
 
 /// The node that serves over TLS; the others are asked by the test itself.

@@ -30,8 +30,8 @@ use concordat_types::{Address, B256, Bytes, StateReader};
 use revm::{
     Inspector,
     context::{
-        Block as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _,
-        LocalContextTr as _, TxEnv,
+        Block as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _, LocalContextTr as _,
+        TxEnv,
     },
     context_interface::context::ContextError,
     handler::{

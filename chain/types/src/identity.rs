@@ -5,6 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
+use alloy_rlp::{BufMut, Decodable, Encodable};
 use serde::{Deserialize, Serialize};
 
 /// The identifier of a member organisation, as it stands in the `O` of its certificates.
@@ -58,6 +59,23 @@ impl From<OrgId> for String {
 impl fmt::Display for OrgId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// As text.
+impl Encodable for OrgId {
+    fn encode(&self, out: &mut dyn BufMut) {
+        self.0.encode(out);
+    }
+
+    fn length(&self) -> usize {
+        self.0.length()
+    }
+}
+
+impl Decodable for OrgId {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        String::decode(buf)?.parse().map_err(|_| alloy_rlp::Error::Custom("no id of an organisation"))
     }
 }
 
@@ -145,6 +163,23 @@ impl Role {
     }
 }
 
+/// By its code.
+impl Encodable for Role {
+    fn encode(&self, out: &mut dyn BufMut) {
+        self.code().encode(out);
+    }
+
+    fn length(&self) -> usize {
+        self.code().length()
+    }
+}
+
+impl Decodable for Role {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        Role::from_code(u8::decode(buf)?).ok_or(alloy_rlp::Error::Custom("no code of a role"))
+    }
+}
+
 /// The text names no role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -191,5 +226,18 @@ mod tests {
             assert_eq!(Role::from_code(role.code()), Some(*role));
         }
         assert_eq!(Role::from_code(0), None);
+    }
+
+    #[test]
+    fn ids_are_texts_and_roles_are_codes_in_rlp() {
+        let id: OrgId = "bank-a".parse().unwrap();
+        assert_eq!(alloy_rlp::encode(&id), b"\x86bank-a");
+        assert_eq!(alloy_rlp::decode_exact(b"\x86bank-a"), Ok(id));
+        assert!(alloy_rlp::decode_exact::<OrgId>(b"\x86Bank-A").is_err());
+        for role in Role::ALL {
+            assert_eq!(alloy_rlp::encode(role), [role.code()]);
+            assert_eq!(alloy_rlp::decode_exact([role.code()]), Ok(*role));
+        }
+        assert!(alloy_rlp::decode_exact::<Role>([7]).is_err());
     }
 }

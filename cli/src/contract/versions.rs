@@ -49,6 +49,7 @@ fn line(version: &IContracts::Version, last: u64) -> String {
         0 => "when it was made".to_owned(),
         id => format!("by proposal {id}"),
     };
-    let migrated = if migration.is_zero() { String::new() } else { format!("; migrated by call {migration}") };
+    let migrated =
+        if migration.is_zero() { String::new() } else { format!("; migrated by call {migration}") };
     format!("{mark} {number:>4}  {implementation}  since {since} {how}; code {codeHash}{migrated}")
 }

@@ -3,9 +3,11 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use alloy_primitives::{Address, B256, Bytes};
-use alloy_rlp::{RlpDecodable, RlpEncodable};
+use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
 use concordat_types::{OrgId, Role};
 use serde::{Deserialize, Serialize};
+
+use crate::wire;
 
 /// What a freeze refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +105,8 @@ impl FromStr for ListKind {
     }
 }
 
+wire::by_code!(Scope, ListKind);
+
 /// Why an order is lawful: the hash of the document that orders it, and where that is found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
 pub struct Basis {
@@ -147,6 +151,23 @@ impl fmt::Display for BarTarget {
     }
 }
 
+impl Encodable for BarTarget {
+    fn encode(&self, out: &mut dyn BufMut) {
+        self.as_bytes().encode(out);
+    }
+
+    fn length(&self) -> usize {
+        self.as_bytes().length()
+    }
+}
+
+impl Decodable for BarTarget {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let bytes = Bytes::decode(buf)?;
+        Self::from_bytes(&bytes).ok_or(alloy_rlp::Error::Custom("neither an account nor a node key"))
+    }
+}
+
 /// A new member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
@@ -159,6 +180,30 @@ pub struct Admission {
     /// The roles that they may grant.
     pub roles: BTreeSet<Role>,
 }
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct AdmissionRow {
+    id: OrgId,
+    name: String,
+    roots: Vec<Bytes>,
+    roles: Bytes,
+}
+
+impl From<&Admission> for AdmissionRow {
+    fn from(admission: &Admission) -> Self {
+        let Admission { id, name, roots, roles } = admission;
+        Self { id: id.clone(), name: name.clone(), roots: roots.clone(), roles: wire::role_codes(roles) }
+    }
+}
+
+impl AdmissionRow {
+    fn admission(self) -> Option<Admission> {
+        let Self { id, name, roots, roles } = self;
+        Some(Admission { id, name, roots, roles: wire::roles(&roles)? })
+    }
+}
+
+wire::by_row!(Admission, AdmissionRow, AdmissionRow::admission);
 
 /// A new validator.
 #[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]

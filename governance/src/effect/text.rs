@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display},
 };
 
-use alloy_primitives::{B256, hex};
+use alloy_primitives::{Address, B256, Bytes, hex};
 use sha2::{Digest as _, Sha256};
 
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
@@ -34,76 +34,59 @@ impl Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Change::Organisation { id, before, after } => {
-                sides(f, &format!("organisation {id}"), before.as_ref(), after.as_ref())
+                sides(f, format!("organisation {id}"), before, after)
             }
             Change::Validator { consensus_key, before, after } => {
-                sides(f, &format!("validator {consensus_key}"), before.as_ref(), after.as_ref())
+                sides(f, format!("validator {consensus_key}"), before, after)
             }
             Change::Seat { member, before, after } => {
-                sides(f, &format!("committee seat of {member}"), before.as_ref(), after.as_ref())
+                sides(f, format!("committee seat of {member}"), before, after)
             }
-            Change::Rule { kind, before, after } => {
-                sides(f, &format!("rule of {kind}"), Some(before), Some(after))
-            }
+            Change::Rule { kind, before, after } => both(f, format!("rule of {kind}"), before, after),
             Change::Freeze { account, before, after } => {
-                sides(f, &format!("freeze of {account}"), before.as_ref(), after.as_ref())
+                sides(f, format!("freeze of {account}"), before, after)
             }
             Change::Identity { identity, before, after } => {
-                sides(f, &format!("key of identity {identity}"), Some(before), Some(after))
+                both(f, format!("key of identity {identity}"), before, after)
             }
             Change::Bar { target, before, after } => {
-                let why = |basis: &Basis| format!("basis {:?} {}", basis.reference, basis.document);
-                let (before, after) = (before.as_ref().map(why), after.as_ref().map(why));
-                sides(f, &format!("bar of {target}"), before.as_ref(), after.as_ref())
+                sides(f, format!("bar of {target}"), &before.as_ref().map(why), &after.as_ref().map(why))
             }
             Change::Regulator { identity, before, after } => {
-                sides(f, &format!("regulator {identity}"), before.as_ref(), after.as_ref())
+                sides(f, format!("regulator {identity}"), before, after)
             }
             Change::Policy { id, before, after } => policy(f, id, before.as_deref(), after.as_deref()),
-            Change::DeployList { before, after } => {
-                sides(f, "list of who may deploy", Some(before), Some(after))
-            }
+            Change::DeployList { before, after } => both(f, "list of who may deploy", before, after),
             Change::ContractHalt { contract, before, after } => {
-                sides(f, &format!("contract {contract}"), before.as_ref(), after.as_ref())
+                sides(f, format!("contract {contract}"), before, after)
             }
             Change::ContractAdministrator { contract, before, after } => {
-                sides(f, &format!("administrator of contract {contract}"), before.as_ref(), after.as_ref())
+                sides(f, format!("administrator of contract {contract}"), before, after)
             }
             Change::Attributes { contract, before, after } => {
-                sides(f, &format!("attributes of contract {contract}"), before.as_ref(), after.as_ref())
+                sides(f, format!("attributes of contract {contract}"), before, after)
             }
             Change::Approval { code, deployer, before, after } => {
-                let through = |until: &u64| format!("through height {until}");
-                let (before, after) = (before.as_ref().map(through), after.as_ref().map(through));
                 let what = format!("deployment of code (SHA-256) {code} by {deployer}");
-                sides(f, &what, before.as_ref(), after.as_ref())
+                sides(f, what, &before.map(End::At), &after.map(End::At))
             }
             Change::ApprovalRule { before, after } => {
-                let said = |required| if required { "needed" } else { "not needed" };
-                sides(f, "approval of deployments", Some(&said(*before)), Some(&said(*after)))
+                both(f, "approval of deployments", needed(*before), needed(*after))
             }
-            Change::Limit { id, before, after } => {
-                sides(f, &format!("rule {id}"), before.as_ref(), after.as_ref())
-            }
+            Change::Limit { id, before, after } => sides(f, format!("rule {id}"), before, after),
             Change::Parameters { before, after } => {
-                sides(f, "parameters from the next block on", Some(before), Some(after))
+                both(f, "parameters from the next block on", before, after)
             }
             Change::Protocol { running, before, after } => {
-                let what = format!("what follows protocol version {running}");
-                sides(f, &what, before.as_ref(), after.as_ref())
+                sides(f, format!("what follows protocol version {running}"), before, after)
             }
             Change::Slot { contract, slot, before, after } => {
-                let (before, after) = (format!("{before:#x}"), format!("{after:#x}"));
-                sides(f, &format!("slot {slot:#x} of contract {contract}"), Some(&before), Some(&after))
+                let what = format!("slot {slot:#x} of contract {contract}");
+                both(f, what, format!("{before:#x}"), format!("{after:#x}"))
             }
-            Change::RollBack { height, root, transactions } => {
-                write!(f, "  back to the state after height {height}, root {root}")?;
-                transactions.iter().try_for_each(|Reversed { height, hash }| {
-                    write!(f, "\n    - transaction {hash} of block {height} is reversed")
-                })
-            }
+            Change::RollBack { height, root, transactions } => rollback(f, *height, *root, transactions),
             Change::Implementation { contract, before, after } => {
-                sides(f, &format!("implementation of proxy {contract}"), Some(before), Some(after))
+                both(f, format!("implementation of proxy {contract}"), before, after)
             }
             Change::Correction { contract, code, correction } => {
                 write!(f, "  correction of contract {contract}, code {code}\n    + {correction}")
@@ -112,31 +95,48 @@ impl Display for Change {
                 write!(f, "  contract {contract} runs code {code}, and will")?;
                 implementation.iter().try_for_each(|it| write!(f, "\n    implementation {it}"))
             }
-            Change::Migration { contract, call } => {
-                let (method, bytes) = (call.get(..4).unwrap_or_default(), call.len());
-                let hash = B256::from_slice(&Sha256::digest(call));
-                write!(f, "  migration of proxy {contract}\n    + call of {} in {bytes} bytes, ", hex::encode_prefixed(method))?;
-                write!(f, "SHA-256 {hash}\n    + {call}")
-            }
+            Change::Migration { contract, code, call } => migration(f, *contract, *code, call),
         }
     }
 }
 
 /// What it is, what goes (`-`), what comes (`+`).
+fn both<T: Display>(f: &mut fmt::Formatter<'_>, what: impl Display, before: T, after: T) -> fmt::Result {
+    write!(f, "  {what}\n    - {before}\n    + {after}")
+}
+
+/// The same of what may not be.
 fn sides<T: Display>(
     f: &mut fmt::Formatter<'_>,
-    what: &str,
-    before: Option<&T>,
-    after: Option<&T>,
+    what: impl Display,
+    before: &Option<T>,
+    after: &Option<T>,
 ) -> fmt::Result {
-    write!(f, "  {what}")?;
-    for (sign, side) in [('-', before), ('+', after)] {
-        match side {
-            Some(side) => write!(f, "\n    {sign} {side}")?,
-            None => write!(f, "\n    {sign} none")?,
-        }
-    }
-    Ok(())
+    let said = |side: &Option<T>| side.as_ref().map_or_else(|| "none".into(), ToString::to_string);
+    both(f, what, said(before), said(after))
+}
+
+fn why(basis: &Basis) -> String {
+    format!("basis {:?} {}", basis.reference, basis.document)
+}
+
+const fn needed(required: bool) -> &'static str {
+    if required { "needed" } else { "not needed" }
+}
+
+fn rollback(f: &mut fmt::Formatter<'_>, height: u64, root: B256, transactions: &[Reversed]) -> fmt::Result {
+    write!(f, "  back to the state after height {height}, root {root}")?;
+    transactions.iter().try_for_each(|Reversed { height, hash }| {
+        write!(f, "\n    - transaction {hash} of block {height} is reversed")
+    })
+}
+
+/// A call that only its contract understands: its function, what it can be compared by, and all of it.
+fn migration(f: &mut fmt::Formatter<'_>, proxy: Address, code: B256, call: &Bytes) -> fmt::Result {
+    let (method, bytes) = (hex::encode_prefixed(call.get(..4).unwrap_or_default()), call.len());
+    let hash = B256::from_slice(&Sha256::digest(call));
+    write!(f, "  migration of proxy {proxy}, code {code}\n    + call of {method} in {bytes} bytes, ")?;
+    write!(f, "SHA-256 {hash}\n    + {call}")
 }
 
 /// A policy line by line: what goes (`-`), what comes (`+`), and around it what stays. Each line of a text is behind
@@ -270,7 +270,7 @@ impl Display for Freeze {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Freeze { scope, basis, end, emergency } = self;
         let emergency = if *emergency { "emergency, " } else { "" };
-        write!(f, "{emergency}scope {scope}, {end}; basis {:?} {}", basis.reference, basis.document)
+        write!(f, "{emergency}scope {scope}, {end}; {}", why(basis))
     }
 }
 
@@ -294,11 +294,9 @@ impl Display for Halt {
         match self {
             Halt::Frozen { basis, end, emergency } => {
                 let emergency = if *emergency { "emergency, " } else { "" };
-                write!(f, "{emergency}frozen, {end}; basis {:?} {}", basis.reference, basis.document)
+                write!(f, "{emergency}frozen, {end}; {}", why(basis))
             }
-            Halt::Retired { basis } => {
-                write!(f, "retired for good; basis {:?} {}", basis.reference, basis.document)
-            }
+            Halt::Retired { basis } => write!(f, "retired for good; {}", why(basis)),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn upgrade<F: Facts>(
     contract: Address,
     implementation: Address,
-    migration: Option<&Bytes>,
+    migration: &Bytes,
     facts: &mut F,
 ) -> Resolved<F> {
     known(contract, facts)?;
@@ -26,7 +26,9 @@ pub(super) fn upgrade<F: Facts>(
     }
     let after = fit(implementation, facts)?;
     let mut changes = vec![Change::Implementation { contract, before, after }];
-    changes.extend(migration.map(|call| Change::Migration { contract, call: call.clone() }));
+    if !migration.is_empty() {
+        changes.push(Change::Migration { contract, code: after.code, call: migration.clone() });
+    }
     Ok(changes.into())
 }
 

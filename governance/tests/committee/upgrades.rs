@@ -53,7 +53,7 @@ fn a_migration_is_a_part_of_what_ballots_bind() {
     let mut world = world();
     let (contract, implementation) = (contract(0), contract(2));
     let with = |call: [u8; 4]| {
-        let migration = Some(call.to_vec().into());
+        let migration = call.to_vec().into();
         Action::UpgradeContract { contract, implementation, migration }
     };
     let effect = world.resolve(&with([1, 2, 3, 4])).unwrap();
@@ -62,7 +62,7 @@ fn a_migration_is_a_part_of_what_ballots_bind() {
         effect.changes,
         [
             Change::Implementation { contract, before, after },
-            Change::Migration { contract, call: vec![1, 2, 3, 4].into() },
+            Change::Migration { contract, code: after.code, call: vec![1, 2, 3, 4].into() },
         ]
     );
     assert_ne!(effect.digest(), world.resolve(&with([1, 2, 3, 5])).unwrap().digest());

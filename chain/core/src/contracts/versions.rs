@@ -155,8 +155,7 @@ mod tests {
         let (implementation, code) = (Address::repeat_byte(7), B256::repeat_byte(4));
         let migration = B256::repeat_byte(5);
         let version = Version { number: 2, implementation, code, since: 500, proposal: 9, migration };
-        let golden =
-            format!("f85c0294{}a0{}8201f409a0{}", "07".repeat(20), "04".repeat(32), "05".repeat(32));
+        let golden = format!("f85c0294{}a0{}8201f409a0{}", "07".repeat(20), "04".repeat(32), "05".repeat(32));
         assert_eq!(hex::encode(version.to_row()), golden);
         assert_eq!(Version::from_row(&version.to_row()), Some(version));
         assert_eq!(Version::from_row(&[0xc0]), None);

@@ -134,7 +134,7 @@ impl<R: Rows> Applier<'_, R> {
             Change::Correction { contract, correction, .. } => self.correction(*contract, correction),
             // It stays: told for the ballots alone.
             Change::Code { .. } => Ok(()),
-            Change::Migration { contract, call } => {
+            Change::Migration { contract, call, .. } => {
                 self.migration(*contract, call);
                 Ok(())
             }

@@ -18,7 +18,8 @@ use crate::{
     evm::EvmContext,
     governance::{Governance, revert},
     identity::IdentityRegistry,
-    permissions::Permissions, rules::Rules,
+    permissions::Permissions,
+    rules::Rules,
 };
 
 /// Ethereum's precompiles and the system contracts.

@@ -45,7 +45,7 @@ const PROGRAM: &[u8] = &[
 ];
 
 /// Keccak-256 of [`PROGRAM`].
-const PROGRAM_HASH: B256 = b256!("0x766b332a3bbf3cf07403f4432f743078fac1cc76c60f41fb7fed7f91e3e7ac86");
+const PROGRAM_HASH: B256 = b256!("0x7c9eb5c16ad3a5c97f73bfcde644aff5061a260f9f9a50ae9a7daa8475ddf5b5");
 
 static BYTECODE: LazyLock<Bytecode> = LazyLock::new(|| Bytecode::new_legacy(Bytes::from_static(PROGRAM)));
 

@@ -49,7 +49,7 @@ impl Migration {
     }
 
     fn upgrade(&self, implementation: Address, call: &impl SolCall) -> Action {
-        let migration = Some(Bytes::from(call.abi_encode()));
+        let migration = Bytes::from(call.abi_encode());
         Action::UpgradeContract { contract: self.world.proxy, implementation, migration }
     }
 
@@ -86,7 +86,8 @@ fn an_upgrade_brings_what_the_proxy_holds_into_the_form_of_its_new_version() {
     let (proxy, third, call) = (it.world.proxy, it.third, migrate(1_000).abi_encode());
     let action = it.upgrade(third, &migrate(1_000));
     let preview = governance::previewActionCall { kind: action.kind().code(), payload_: action.encode() };
-    let effect = Effect::decode(&it.world.committee.net.ask(GOVERNANCE, &preview).effect).unwrap().to_string();
+    let effect =
+        Effect::decode(&it.world.committee.net.ask(GOVERNANCE, &preview).effect).unwrap().to_string();
     let hash = B256::from_slice(&Sha256::digest(&call));
     assert!(effect.contains(&format!("in 36 bytes, SHA-256 {hash}")), "{effect}");
 
@@ -111,7 +112,10 @@ fn a_migration_that_is_refused_leaves_the_proxy_as_it_was_and_the_proposal_open(
     let (first, id) = (it.world.versions[0], it.carries(&migrate(4)));
     let receipt = it.executes(id);
     let error = CounterV3::TooLarge::abi_decode(&receipt.output).unwrap();
-    assert_eq!((receipt.outcome, error.count, error.limit), (Outcome::Reverted, U256::from(5), U256::from(4)));
+    assert_eq!(
+        (receipt.outcome, error.count, error.limit),
+        (Outcome::Reverted, U256::from(5), U256::from(4))
+    );
     assert!(receipt.logs.is_empty() && receipt.gas_used < receipt.gas_limit / 4, "{receipt:?}");
     assert_eq!((it.world.version(), it.world.count(), it.world.slot()), (1, 5, first));
     let asked = contracts::versionsCall { contractAddress: it.world.proxy, from: 1, limit: 64 };
@@ -140,7 +144,7 @@ fn nobody_but_the_committee_migrates() {
     it.world.passes(&Action::UpgradeContract {
         contract: it.world.proxy,
         implementation: third,
-        migration: None,
+        migration: Bytes::new(),
     });
     let receipt = it.world.calls(&migrate(1_000));
     let error = CounterV3::NotGovernance::abi_decode(&receipt.output).unwrap();

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use alloy_sol_types::{SolCall, SolError as _, SolEvent as _, SolValue as _, sol};
 use concordat_core::{
-    CONTRACTS, CallRequest, GOVERNANCE, CallStatus, account_state, call,
+    CONTRACTS, CallRequest, CallStatus, GOVERNANCE, account_state, call,
     contracts::abi::IContracts as contracts,
     gas,
     governance::abi::{IGovernance as governance, IGovernedProxy},
@@ -47,7 +47,7 @@ pub(crate) fn proxy_code(first: Address, data: &[u8]) -> Bytes {
 }
 
 pub(crate) fn upgrade(contract: Address, implementation: Address) -> Action {
-    Action::UpgradeContract { contract, implementation, migration: None }
+    Action::UpgradeContract { contract, implementation, migration: Bytes::new() }
 }
 
 fn basis() -> Basis {

@@ -1,11 +1,30 @@
-//! Proposals of other parameters and of the next protocol version.
+//! Proposals on the chain's parameters and the next protocol version.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use concordat_core::governance::abi::IGovernance;
 use concordat_governance::{Action, action::Parameters};
 use eyre::Result;
 
-use super::{super::ask, SenderArgs, args::Proposable};
+use super::args::{Proposable, Proposing};
+use crate::gov::{SenderArgs, ask};
+
+/// Subcommands of `concordat gov propose` on the chain's parameters and the next protocol version.
+#[derive(Subcommand)]
+pub enum ParameterCommand {
+    /// The chain's parameters from the next block on. What is not named stays as it is.
+    SetParameters(Proposing<ParametersArgs>),
+    /// The next protocol version from a height on, or that it does not come (`concordat gov announce-version`).
+    SetProtocolVersion(Proposing<VersionArgs>),
+}
+
+impl ParameterCommand {
+    pub fn run(self, json: bool) -> Result<()> {
+        match self {
+            Self::SetParameters(args) => args.propose(json),
+            Self::SetProtocolVersion(args) => args.propose(json),
+        }
+    }
+}
 
 #[derive(Args)]
 pub struct ParametersArgs {
@@ -26,19 +45,6 @@ pub struct ParametersArgs {
     message_delay_ms: Option<u64>,
 }
 
-#[derive(Args)]
-pub struct VersionArgs {
-    /// The next version; the one after that which runs, if it is not said.
-    #[arg(value_name = "VERSION", conflicts_with = "cancel")]
-    next: Option<u64>,
-    /// The first height of that version, at least 100 blocks after the proposal is executed.
-    #[arg(long, required_unless_present = "cancel")]
-    height: Option<u64>,
-    /// What is scheduled does not come.
-    #[arg(long, conflicts_with = "height")]
-    cancel: bool,
-}
-
 impl Proposable for ParametersArgs {
     fn action(&self, sender: &SenderArgs) -> Result<Action> {
         let now = ask(&sender.node.connect()?, &IGovernance::parametersCall {})?;
@@ -50,6 +56,19 @@ impl Proposable for ParametersArgs {
             message_delay_ms: self.message_delay_ms.unwrap_or(now.messageDelayMs),
         }))
     }
+}
+
+#[derive(Args)]
+pub struct VersionArgs {
+    /// The next version; the one after that which runs, if it is not said.
+    #[arg(value_name = "VERSION", conflicts_with = "cancel")]
+    next: Option<u64>,
+    /// The first height of that version, at least 100 blocks after the proposal is executed.
+    #[arg(long, required_unless_present = "cancel")]
+    height: Option<u64>,
+    /// What is scheduled does not come.
+    #[arg(long, conflicts_with = "height")]
+    cancel: bool,
 }
 
 impl Proposable for VersionArgs {

@@ -49,7 +49,9 @@ impl<R: Rows> Applier<'_, R> {
 
     fn migration_hash(&self) -> B256 {
         match self.action {
-            Action::UpgradeContract { migration: Some(call), .. } => B256::from_slice(&Sha256::digest(call)),
+            Action::UpgradeContract { migration, .. } if !migration.is_empty() => {
+                B256::from_slice(&Sha256::digest(migration))
+            }
             _ => B256::ZERO,
         }
     }
