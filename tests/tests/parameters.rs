@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use alloy_consensus::TxEip1559;
-use alloy_primitives::{Address, Bytes, TxKind, address};
-use alloy_sol_types::{SolCall as _, sol};
+use alloy_primitives::{Bytes, TxKind};
 use concordat_tests::{
     Network, chain, committee,
     committee::{gov, pass, proposal, propose},
@@ -14,11 +12,7 @@ use concordat_tests::{
 };
 use serde_json::{Value, json};
 
-sol! {
-    function announceVersion(uint64 version) external;
-}
-
-const GOVERNANCE: Address = address!("0x000000000000000000000000000000000000C002");
+const GOVERNANCE: &str = "0x000000000000000000000000000000000000C002";
 const NODES: usize = 4;
 /// The node that joins at the end and syncs all blocks.
 const OBSERVER: usize = 4;
@@ -180,11 +174,8 @@ fn whoever_joins_later_and_whoever_trusts_nobody_follow(network: &mut Network) {
 /// The chain schedules what this program does not know, as for a newer one. That takes no hook: registrars give their word.
 fn a_program_ends_before_the_first_block_of_a_version_that_it_does_not_know(network: &mut Network) {
     for bank in ["bank-a", "bank-b", "bank-c"] {
-        let registrar = Wallet::of(network, &format!("{bank}/registrar"));
-        // Enrolment and the word on version 2 came before.
-        let word = announceVersionCall { version: 3 }.abi_encode();
-        let word = TxEip1559 { gas_limit: 1_000_000, ..registrar.draft(2, GOVERNANCE.into(), word) };
-        assert_eq!(network.execute(0, &registrar.sign(word))["status"], "0x1", "{bank}");
+        let word = ["contract", "send", "--to", GOVERNANCE, "announceVersion(uint64)", "3"];
+        network.with_key(&format!("{bank}/registrar"), 0, &word);
     }
     let begins = network.height(0).unwrap() + 200;
     pass(network, &["set-protocol-version", "3", "--height", &begins.to_string()]);
