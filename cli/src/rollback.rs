@@ -23,7 +23,7 @@ use concordat_governance::{
 use eyre::{Result, WrapErr as _, bail};
 
 pub use check::{Checked, check};
-use plan::{Conflict, Plan, Wanted};
+use plan::{Conflict, Plan, Runs, Wanted};
 
 use crate::{
     client::NodeArgs,
@@ -120,6 +120,7 @@ fn described(plan: &Plan) -> String {
             slot.before, slot.after
         ));
     }
+    out.push_str(&codes(&plan.codes));
     for undone in &plan.undone {
         out.push_str(&format!("undoes transaction {} of block {}\n", undone.hash, undone.height));
     }
@@ -130,6 +131,19 @@ fn described(plan: &Plan) -> String {
     }
     out.push_str(&conflicts(&plan.conflicts));
     out
+}
+
+/// What the contracts run, a line each, and plainly where the words are of other code.
+fn codes(codes: &[Runs]) -> String {
+    let line = |runs: &Runs| {
+        let Runs { contract, code, implementation, upgraded_from } = runs;
+        let how = implementation.map_or_else(String::new, |it| format!(", implementation {it}"));
+        let other = upgraded_from.map_or_else(String::new, |it| {
+            format!("UPGRADED since: these words of {contract} are of implementation {it}\n")
+        });
+        format!("contract {contract} runs code {code}{how}\n{other}")
+    };
+    codes.iter().map(line).collect()
 }
 
 /// What depends on what would be undone, a line each.

@@ -34,6 +34,9 @@ pub const MAX_CERTIFICATES: usize = 4;
 /// The longest certificate, in bytes.
 pub const MAX_CERTIFICATE_BYTES: usize = 4 * 1024;
 
+/// The longest call that migrates a proxy's storage, in bytes.
+pub const MAX_MIGRATION_BYTES: usize = 4 * 1024;
+
 /// The longest name of an organisation, in bytes.
 pub const MAX_NAME_BYTES: usize = 100;
 

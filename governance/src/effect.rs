@@ -281,6 +281,24 @@ pub enum Change {
         /// The call.
         correction: Correction,
     },
+    /// The code of a contract, of which slots change and which stays. Words mean something to that code alone.
+    Code {
+        /// Of which contract.
+        contract: Address,
+        /// Keccak-256 of what it runs, as in [`crate::facts::ContractFacts::code`].
+        code: B256,
+        /// What a governed proxy hands its calls on to.
+        implementation: Option<Implementation>,
+    },
+    /// A governed proxy is called in the name of the committee, once its new implementation runs.
+    Migration {
+        /// Which proxy.
+        contract: Address,
+        /// Keccak-256 of the implementation's code, which will run.
+        code: B256,
+        /// The call data.
+        call: Bytes,
+    },
 }
 
 /// What an action does.

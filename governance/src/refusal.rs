@@ -295,6 +295,20 @@ pub enum Refusal {
     /// Its code runs for nobody.
     #[error("contract {contract} is frozen, and so are corrections of it: unfreeze it first")]
     CorrectionFrozen { contract: Address },
+    /// Whoever executes brings what the call may use.
+    #[error(
+        "the call that follows needs {need} gas, and {have} are left: raise the gas limit to what eth_estimateGas tells"
+    )]
+    CallGas { have: u64, need: u64 },
+    /// It would make steps of the call cheaper than they are for others.
+    #[error("an execution that calls a contract takes no access list: leave it out")]
+    CallAccessList,
+    /// Whoever called what ran out of gas may hide that.
+    #[error(
+        "the call, or one inside of it, ran out of gas, so that nothing of it stands. It has {gas} for all that it does: \
+         decide less at once, or mend the contract"
+    )]
+    CallStarved { gas: u32 },
 }
 
 fn list<T: ToString>(named: &[T]) -> String {
@@ -386,6 +400,9 @@ impl Refusal {
             Self::NotProxy { .. } => 120,
             Self::ImplementationUnfit { .. } => 121,
             Self::CorrectionFrozen { .. } => 125,
+            Self::CallGas { .. } => 126,
+            Self::CallAccessList => 127,
+            Self::CallStarved { .. } => 128,
         }
     }
 }

@@ -105,8 +105,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             parameters::schedule(Upgrade { version: *version, height: *height }, facts)
         }
         Action::RollBack(rollback) => rollbacks::roll_back(rollback, facts),
-        Action::UpgradeContract { contract, implementation } => {
-            upgrades::upgrade(*contract, *implementation, facts)
+        Action::UpgradeContract { contract, implementation, migration } => {
+            upgrades::upgrade(*contract, *implementation, migration, facts)
         }
         Action::Correct { contract, call, .. } => corrections::correct(*contract, call, facts),
     }?;

@@ -174,7 +174,8 @@ fn asks(network: &Network, contract: &str, call: &[&str]) -> String {
 }
 
 fn a_proxy_is_upgraded_and_rolled_back(network: &Network) {
-    let [first, second] = ["CounterV1", "CounterV2"].map(|name| deploys(network, name, &[]));
+    let [first, second, third] =
+        ["CounterV1", "CounterV2", "CounterV3"].map(|name| deploys(network, name, &[]));
     let artefact = package().join("../chain/core/contracts/GovernedProxy.json");
     let proxy = deploys_file(network, artefact.to_str().unwrap(), &[&first, "0x"]);
     let steps_to = |count: &str, version: &str| {
@@ -189,14 +190,17 @@ fn a_proxy_is_upgraded_and_rolled_back(network: &Network) {
     assert!(told.contains("code 121:"), "{told}");
     pass(network, &["upgrade-contract", &proxy, &first]);
     steps_to("12", "1");
+    pass(network, &["upgrade-contract", &proxy, &third, "--migrate", "migrate(uint256)", "1000"]);
+    steps_to("2200", "3");
     let output = run(&["contract", "versions", &proxy, "--rpc", &network.url(3, "ethereum")]);
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let versions: Vec<_> = said["versions"].as_array().unwrap().iter().collect();
     let implementations =
         versions.iter().map(|version| version["implementation"].as_str().unwrap().to_lowercase());
-    let expected = [&first, &second, &first].map(|address| address.to_lowercase());
+    let expected = [&first, &second, &first, &third].map(|address| address.to_lowercase());
     assert_eq!(implementations.collect::<Vec<_>>(), expected, "{said}");
-    assert_eq!((&versions[1]["inForce"], &versions[2]["inForce"]), (&json!(false), &json!(true)));
+    assert_eq!((&versions[2]["inForce"], &versions[3]["inForce"]), (&json!(false), &json!(true)));
+    assert!(versions[2]["migration"].is_null() && versions[3]["migration"].is_string(), "{said}");
 }
 
 fn a_token_is_corrected_once_it_has_opted_in(network: &Network) {

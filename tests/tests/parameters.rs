@@ -12,6 +12,7 @@ use concordat_tests::{
 };
 use serde_json::{Value, json};
 
+const GOVERNANCE: &str = "0x000000000000000000000000000000000000C002";
 const NODES: usize = 4;
 /// The node that joins at the end and syncs all blocks.
 const OBSERVER: usize = 4;
@@ -36,6 +37,7 @@ fn parameters_and_the_protocol_version_change_by_vote_on_a_running_network() {
     whoever_joins_later_and_whoever_trusts_nobody_follow(&mut network);
     chain::assert_one_chain(&network);
     chain::assert_no_double_signing(&network);
+    a_program_ends_before_the_first_block_of_a_version_that_it_does_not_know(&mut network);
 }
 
 fn header(network: &Network, node: usize, height: u64) -> Value {
@@ -167,4 +169,32 @@ fn whoever_joins_later_and_whoever_trusts_nobody_follow(network: &mut Network) {
     assert_eq!(said["headers_verified"], said["height"]);
     assert!(said["height"].as_u64().unwrap() >= tip, "{said}");
     assert_eq!(network.counted(OBSERVER, r#"concordat_protocol_version{kind="running"}"#), 2);
+}
+
+/// The chain schedules what this program does not know, as for a newer one. That takes no hook: registrars give their word.
+fn a_program_ends_before_the_first_block_of_a_version_that_it_does_not_know(network: &mut Network) {
+    for bank in ["bank-a", "bank-b", "bank-c"] {
+        let word = ["contract", "send", "--to", GOVERNANCE, "announceVersion(uint64)", "3"];
+        network.with_key(&format!("{bank}/registrar"), 0, &word);
+    }
+    let begins = network.height(0).unwrap() + 200;
+    pass(network, &["set-protocol-version", "3", "--height", &begins.to_string()]);
+    let clear =
+        format!("from height {begins} on this chain runs protocol version 3, and this program knows 1 to 2");
+    for node in 0..=OBSERVER {
+        assert_ne!(network.wait_for_end(node), Some(0), "node {node}");
+        assert!(network.log(node).contains(&clear), "node {node}:\n{}", network.log_tail(node, 10));
+    }
+    for node in 0..NODES {
+        assert_eq!(last_signed(network, node), begins - 1, "node {node} has signed nothing of that height");
+        network.start_node(node);
+        assert_ne!(network.wait_for_end(node), Some(0), "node {node} ends whenever it is started");
+        assert_eq!(last_signed(network, node), begins - 1, "node {node}");
+    }
+}
+
+/// The height of what a validator's key has signed last, of which its vote guard keeps the record.
+fn last_signed(network: &Network, node: usize) -> u64 {
+    let record = std::fs::read(network.node_folder(node).join("data/last-signed")).unwrap();
+    u64::from_be_bytes(record[8..16].try_into().unwrap())
 }

@@ -96,6 +96,8 @@ interface IContracts {
         uint64 since;
         /// The proposal that decided it; zero for the first.
         uint64 proposalId;
+        /// SHA-256 of the call by which the proxy's storage was migrated with it; zero if there was none.
+        bytes32 migration;
     }
 
     /// @notice A contract's list of who may call it binds like this from the next transaction on.

@@ -274,6 +274,9 @@ interface IGovernance {
     /// @notice From the next transaction on, a governed proxy hands its calls on to this implementation, which may be an
     ///         earlier one.
     event ContractUpgraded(address indexed proxy, address indexed implementation, bytes32 codeHash, uint64 indexed proposalId);
+    /// @notice The committee has called a governed proxy that it gave another implementation, in its own name, to migrate what
+    ///         the proxy holds. What came of it, the implementation tells itself.
+    event ContractMigrated(address indexed proxy, bytes call, uint64 indexed proposalId);
     /// @notice The committee has called a token in its own name, as decided. What the token has made of it, it tells itself.
     event Corrected(address indexed contractAddress, bytes call, bytes32 document, string documentReference, uint64 indexed proposalId);
 
@@ -314,7 +317,9 @@ interface IGovernance {
     /// @notice Gives a proposal its outcome once its time has come. Any account in good standing may ask for it.
     ///         Refused while a regulator's consent is missing.
     /// @return status What became of it. A failed execution is a failed proposal, not a reverted transaction. But where a
-    ///         token refuses a correction, the transaction reverts with what the token says, and the proposal stays open.
+    ///         token refuses a correction, or a proxy a migration, the transaction reverts with what it says, and the
+    ///         proposal stays open. Such a call has the same gas whoever executes: bring the gas for it (126), and no access
+    ///         list (127). If anything in it runs out of gas, none of it stands (128).
     function execute(uint64 id) external returns (uint8 status);
 
     /// @notice A proposal, as it stands at this height.

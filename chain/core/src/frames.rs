@@ -15,9 +15,13 @@
 //! (`rules::enforce`); they pay [`gas::RULE`] for each rule. Calls of foreign code as one's own are calls of no method, while
 //! a contract that delegates to itself, as by a multicall, calls its own.
 //!
-//! What the committee has decided is not asked about again: a call that follows a decision ([`Then`]), with the code that
+//! What the committee has decided is not asked about again: calls that follow a decision ([`Then`]), with the code that
 //! the contract runs as its own. What that contract has others do is asked about and held against run-time rules as if the
-//! sender had called it, since others than the committee decide whom it calls. Freezes bind everywhere.
+//! sender had called it, since others than the committee decide whom it calls. Freezes bind everywhere. And it stands whole
+//! or not at all: where anything inside runs out of gas or is refused, the decided call reverts, also if the contract would
+//! go on without it (docs/adr/0050).
+
+mod decided;
 
 use std::collections::BTreeMap;
 
@@ -26,8 +30,8 @@ use concordat_types::{Address, B256, Bytes, StateReader};
 use revm::{
     Inspector,
     context::{
-        Block as _, Cfg as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _,
-        LocalContextTr as _, TxEnv,
+        Block as _, ContextSetters as _, ContextTr as _, FrameStack, JournalTr as _, LocalContextTr as _,
+        TxEnv,
     },
     context_interface::context::ContextError,
     handler::{
@@ -38,7 +42,7 @@ use revm::{
     inspector::{InspectorEvmTr, InspectorHandler as _},
     interpreter::{
         CallInput, CallInputs, CallOutcome, CallScheme, CreateOutcome, FrameInput, Gas, InstructionResult,
-        InterpreterResult, SharedMemory, interpreter::EthInterpreter, interpreter_action::FrameInit,
+        InterpreterResult, interpreter::EthInterpreter, interpreter_action::FrameInit,
     },
     state::EvmState,
 };
@@ -51,6 +55,8 @@ use crate::{
     rules::{Bound, SeenCall},
     system::{GasMeter, Rows as _, SystemError, SystemPrecompiles, gas},
 };
+
+use decided::Decided;
 
 type Frame = EthFrame<EthInterpreter>;
 type Instructions<R> = EthInstructions<EthInterpreter, EvmContext<R>>;
@@ -67,7 +73,7 @@ pub(crate) struct ChainEvm<R: StateReader, I = ()> {
     /// The run-time rules that bind the running transaction; `None` where none is watched.
     bound: Option<Bound>,
     /// The contract that what runs calls by a decision of the committee.
-    decided: Option<Address>,
+    decided: Option<Decided>,
 }
 
 impl<R: StateReader, I> ChainEvm<R, I> {
@@ -214,11 +220,12 @@ impl<R: StateReader, I> ChainEvm<R, I> {
     /// made.
     fn begin(
         &mut self,
-        init: FrameInit,
+        mut init: FrameInit,
         seen: Option<SeenCall>,
         price: u64,
     ) -> Result<FrameInitResult<'_, Frame>, ContextDbError<EvmContext<R>>> {
         let depth = init.depth;
+        let price = self.pays_first(&mut init, price);
         if let ItemOrResult::Result(result) = self.machine.frame_init(init)? {
             return match self.following(depth, &result) {
                 None => Ok(charged(ItemOrResult::Result(result), price)),
@@ -231,20 +238,16 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         Ok(charged(ItemOrResult::Item(self.machine.frame_stack.get()), price))
     }
 
-    /// The frame of the call that follows what a transaction has just done at a system contract, if one does. It takes
-    /// the place of the transaction's own, which has paid for all until here.
-    fn following(&mut self, depth: usize, result: &FrameResult) -> Option<FrameInit> {
-        if depth > 0 || !result.instruction_result().is_ok() {
-            return None;
+    /// What runs where its frame begins, a precompile, gets no more gas than its price leaves: it pays before it works.
+    /// What is still to be paid of any other frame, whose code runs later.
+    fn pays_first(&self, init: &mut FrameInit, price: u64) -> u64 {
+        match &mut init.frame_input {
+            FrameInput::Call(inputs) if self.is_warm(&inputs.bytecode_address) => {
+                inputs.gas_limit = inputs.gas_limit.saturating_sub(price);
+                0
+            }
+            _ => price,
         }
-        let ctx = &self.machine.ctx;
-        let then = ctx.db().then()?;
-        let (target, inputs) = (then.target, then.frame(ctx.tx().caller, result.gas()));
-        let mut memory = SharedMemory::new_with_buffer(ctx.local().shared_memory_buffer().clone());
-        memory.set_memory_limit(ctx.cfg().memory_limit());
-        self.bound = self.bound.take().map(|bound| bound.sparing(target));
-        self.decided = Some(target);
-        Some(FrameInit { depth, memory, frame_input: FrameInput::Call(Box::new(inputs)) })
     }
 
     /// What a transaction pays before it runs: for the policies that were asked about it, and for the row of the contract
@@ -307,12 +310,6 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let approved = self.overlay().contract(maker)?.is_some_and(|contract| contract.approval.is_some());
         let refused = self.binding().is_some() && !approved;
         Ok(refused.then(|| Unapproved { code: B256::ZERO, account: maker }.abi_encode()))
-    }
-
-    /// Whether a deed is a part of what the committee has decided: that contract runs its own code, or other code as its own.
-    fn spares(&self, deed: &Deed) -> bool {
-        let own = deed.action == Action::DelegateCall || deed.contract == self.decided;
-        self.decided.is_some() && deed.caller == self.decided && own
     }
 
     /// Whoever the answers bind.
@@ -396,6 +393,7 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
         let (result, data, gas) = match self.toll(&init, seen.as_ref(), limit) {
             Ok((price, None)) => return self.begin(init, seen, price),
             Ok((price, Some(data))) => {
+                self.spoil_by(&data);
                 let mut gas = Gas::new_with_regular_gas_and_reservoir(limit, reservoir);
                 gas.set_remaining(limit.saturating_sub(price));
                 (InstructionResult::Revert, data, gas)
@@ -416,8 +414,9 @@ impl<R: StateReader, I> EvmTr for ChainEvm<R, I> {
 
     fn frame_return_result(
         &mut self,
-        result: FrameResult,
+        mut result: FrameResult,
     ) -> Result<Option<FrameResult>, ContextDbError<Self::Context>> {
+        self.spoil(&mut result);
         self.machine.frame_return_result(result)
     }
 }

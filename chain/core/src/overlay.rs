@@ -224,6 +224,12 @@ impl<R: StateReader> Overlay<R> {
         self.staged.as_ref()?.then.as_ref()
     }
 
+    /// The row that a decision writes, while the calls that follow it run: whom they call is told what was decided.
+    fn decided_row(&self, key: &RowKey) -> Option<&Option<Bytes>> {
+        let Effects { writes, .. } = self.staged.as_ref().filter(|effects| effects.then.is_some())?;
+        writes.iter().rev().find(|(written, _)| written == key).map(|(_, row)| row)
+    }
+
     /// Applies what the running transaction has staged; the slots of contracts that it changes.
     pub(crate) fn apply_staged(&mut self) -> Result<Vec<SlotAccess>, ReadError> {
         let Some(effects) = self.staged.take() else { return Ok(Vec::new()) };
@@ -396,6 +402,9 @@ fn write_slots(cached: &mut U256Map<Tracked<U256>>, slots: EvmStorage) {
 
 impl<R: StateReader> Rows for Overlay<R> {
     fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
+        if let Some(row) = self.decided_row(key) {
+            return Ok(row.clone());
+        }
         if let Some(row) = self.rows.get(key) {
             return Ok(row.now.clone());
         }

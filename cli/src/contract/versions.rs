@@ -31,6 +31,7 @@ pub(super) fn versions(client: &Client, contract: Address, json: bool) -> Result
             "code": version.codeHash,
             "since": version.since,
             "proposal": version.proposalId,
+            "migration": Some(version.migration).filter(|hash| !hash.is_zero()),
             "inForce": version.number == last,
         })
     };
@@ -42,11 +43,13 @@ pub(super) fn versions(client: &Client, contract: Address, json: bool) -> Result
 }
 
 fn line(version: &IContracts::Version, last: u64) -> String {
-    let IContracts::Version { number, implementation, codeHash, since, proposalId } = version;
+    let IContracts::Version { number, implementation, codeHash, since, proposalId, migration } = version;
     let mark = if *number == last { '*' } else { ' ' };
     let how = match proposalId {
         0 => "when it was made".to_owned(),
         id => format!("by proposal {id}"),
     };
-    format!("{mark} {number:>4}  {implementation}  since {since} {how}; code {codeHash}")
+    let migrated =
+        if migration.is_zero() { String::new() } else { format!("; migrated by call {migration}") };
+    format!("{mark} {number:>4}  {implementation}  since {since} {how}; code {codeHash}{migrated}")
 }

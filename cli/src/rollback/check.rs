@@ -6,7 +6,7 @@ use concordat_governance::action::{Rollback, SlotChange};
 use eyre::Result;
 use serde::Serialize;
 
-use super::plan::{self, Conflict, Plan, Wanted};
+use super::plan::{self, Conflict, Plan, Runs, Wanted};
 use crate::client::Client;
 
 /// What a comparison shows.
@@ -18,6 +18,8 @@ pub struct Checked {
     differs: Vec<String>,
     /// What depends on what would be undone.
     conflicts: Vec<Conflict>,
+    /// What code makes sense of the slots.
+    codes: Vec<Runs>,
 }
 
 /// Plans anew and compares.
@@ -33,6 +35,7 @@ pub fn check(client: &Client, rollback: &Rollback, json: bool) -> Result<Checked
         matches: differs.is_empty() && plan.conflicts.is_empty(),
         differs,
         conflicts: plan.conflicts,
+        codes: plan.codes,
     })
 }
 
@@ -40,9 +43,11 @@ impl Checked {
     /// For people.
     pub fn describe(&self) -> String {
         if self.matches {
-            return "MATCHES: by this node's history these slots held just that, no other slot belongs to it, and \
-                    nothing depends on it"
-                .into();
+            return format!(
+                "{}MATCHES: by this node's history these slots held just that, no other slot belongs to it, and nothing \
+                 depends on it",
+                super::codes(&self.codes)
+            );
         }
         let differs: String = self.differs.iter().map(|what| format!("DIFFERS: {what}\n")).collect();
         format!("{differs}{}", super::conflicts(&self.conflicts)).trim_end().to_owned()
@@ -101,6 +106,7 @@ mod tests {
             planned_at: 9,
             transactions: vec![],
             slots: vec![slot(1, 7), slot(2, 7)],
+            codes: vec![],
             undone: vec![],
             made: vec![],
             conflicts: vec![],

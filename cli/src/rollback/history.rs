@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use concordat_core::is_system;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolCall as _;
+use concordat_core::{CONTRACTS, contracts::abi::IContracts, is_system};
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -97,6 +98,29 @@ pub fn has_code(client: &Client, address: Address, height: u64) -> Result<bool> 
     let code: Bytes =
         serde_json::from_value(client.call("eth_getCode", json!([address, format!("{height:#x}")]))?)?;
     Ok(!code.is_empty())
+}
+
+/// Keccak-256 of the code at an address after a block.
+pub fn code_hash(client: &Client, address: Address, height: u64) -> Result<B256> {
+    let code: Bytes =
+        serde_json::from_value(client.call("eth_getCode", json!([address, format!("{height:#x}")]))?)?;
+    Ok(keccak256(code))
+}
+
+/// What a governed proxy handed its calls on to after a block; `None` for other contracts.
+pub fn implementation(client: &Client, contract: Address, height: u64) -> Result<Option<Address>> {
+    let ask = |input: Vec<u8>| -> Result<Bytes> {
+        let request = json!({ "to": CONTRACTS, "input": Bytes::from(input) });
+        Ok(serde_json::from_value(client.call("eth_call", json!([request, format!("{height:#x}")]))?)?)
+    };
+    let decided = IContracts::implementationCall { contractAddress: contract };
+    let decided = IContracts::implementationCall::abi_decode_returns(&ask(decided.abi_encode())?)?;
+    if !decided.is_zero() {
+        return Ok(Some(decided));
+    }
+    let first = IContracts::versionsCall { contractAddress: contract, from: 1, limit: 1 };
+    let first = IContracts::versionsCall::abi_decode_returns(&ask(first.abi_encode())?)?;
+    Ok(first.first().map(|version| version.implementation))
 }
 
 /// Every block of a range with what its transactions did, one question a block.

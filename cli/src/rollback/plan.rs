@@ -41,12 +41,28 @@ pub struct Plan {
     pub transactions: Vec<Reversed>,
     /// What changes.
     pub slots: Vec<SlotChange>,
+    /// What code makes sense of them.
+    pub codes: Vec<Runs>,
     /// The transactions whose writes are undone.
     pub undone: Vec<Reversed>,
     /// Contracts that were made since, which stay.
     pub made: Vec<Address>,
     /// What depends on what would be undone.
     pub conflicts: Vec<Conflict>,
+}
+
+/// What a contract of the plan runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Runs {
+    /// Which.
+    pub contract: Address,
+    /// Keccak-256 of its code.
+    pub code: B256,
+    /// What a governed proxy hands its calls on to.
+    pub implementation: Option<Address>,
+    /// What it did at the height to go back to, where that was another one: the words are of that code.
+    pub upgraded_from: Option<Address>,
 }
 
 /// A transaction that depends on what would be undone.
@@ -110,16 +126,26 @@ pub fn compute(client: &Client, wanted: &Wanted, json: bool) -> Result<Plan> {
             access: access.into(),
         })
     };
+    let contracts: BTreeSet<Address> = slots.iter().map(|slot| slot.contract).collect();
+    let codes = contracts.into_iter().map(|contract| runs(client, contract, (height, planned_at)));
     Ok(Plan {
         height,
         root: history::root_after(client, height)?,
         planned_at,
         transactions,
         slots,
+        codes: codes.collect::<Result<_>>()?,
         undone: seen.undone,
         made: seen.made.into_iter().collect(),
         conflicts: seen.conflicts.iter().map(conflict).collect::<Result<_>>()?,
     })
+}
+
+fn runs(client: &Client, contract: Address, (then, now): (u64, u64)) -> Result<Runs> {
+    let code = history::code_hash(client, contract, now)?;
+    let implementation = history::implementation(client, contract, now)?;
+    let before = history::implementation(client, contract, then)?;
+    Ok(Runs { contract, code, implementation, upgraded_from: before.filter(|_| before != implementation) })
 }
 
 fn reverse(

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use clap::Args;
-use concordat_core::governance::{RollbackRecord, abi::IGovernance, payload_state_key, rollback_state_key};
+use concordat_core::{
+    AccountState,
+    governance::{RollbackRecord, abi::IGovernance, payload_state_key, rollback_state_key},
+};
 use concordat_governance::{Action, Kind, action::Rollback};
 use concordat_types::{Genesis, StateKey};
 use eyre::{Result, WrapErr as _, bail, eyre};
@@ -46,6 +49,8 @@ struct Verified {
     root_after: B256,
     /// How many slots were proven to hold, at each of the three heights, what the rollback says.
     slots: usize,
+    /// Keccak-256 of each contract's own code, proven before the execution and after it.
+    codes: BTreeMap<Address, Option<B256>>,
     transactions: Vec<TransactionProof>,
     headers_verified: u64,
     signatures_checked: u64,
@@ -83,9 +88,11 @@ pub fn run(args: &VerifyArgs, json: bool) -> Result<()> {
     }
     let before_execution = executed.saturating_sub(1);
     let root_before = signed_root(&mut light, before_execution)?;
-    check_slots(&eth, &rollback, (before_execution, root_before), |slot| slot.before)?;
+    let codes = check_slots(&eth, &rollback, (before_execution, root_before), |slot| slot.before)?;
     let root_after = signed_root(&mut light, executed)?;
-    check_slots(&eth, &rollback, (executed, root_after), after)?;
+    if check_slots(&eth, &rollback, (executed, root_after), after)? != codes {
+        return Err(wrong(format!("a contract has other code after block {executed} than before")));
+    }
     prove_record(&mut light, args.id, &rollback, &record)?;
     let verified = Verified {
         proposal: args.id,
@@ -95,6 +102,7 @@ pub fn run(args: &VerifyArgs, json: bool) -> Result<()> {
         root_before,
         root_after,
         slots: rollback.slots.len(),
+        codes,
         transactions,
         headers_verified: light.headers_verified,
         signatures_checked: light.signatures_checked,
@@ -122,13 +130,14 @@ fn signed_root(light: &mut LightClient, height: u64) -> Result<B256> {
     B256::try_from(header.app_hash.as_bytes()).map_err(|_| wrong(format!("header {height} carries no root")))
 }
 
-/// Proves what each slot held after a block.
+/// Proves what each slot held after a block, and which code each contract had.
 fn check_slots(
     eth: &Client,
     rollback: &Rollback,
     (height, root): (u64, B256),
     word: impl Fn(&concordat_governance::action::SlotChange) -> U256,
-) -> Result<()> {
+) -> Result<BTreeMap<Address, Option<B256>>> {
+    let mut codes = BTreeMap::new();
     let mut by_contract: BTreeMap<Address, Vec<(U256, U256)>> = BTreeMap::new();
     for slot in &rollback.slots {
         by_contract.entry(slot.contract).or_default().push((slot.slot, word(slot)));
@@ -140,6 +149,7 @@ fn check_slots(
         if proofs.len() != slots.len() {
             return Err(eyre!("the node proved {} of {} slots of {contract}", proofs.len(), slots.len()));
         }
+        codes.insert(contract, proven_code(contract, root, &answer)?);
         for ((slot, want), proof) in slots.iter().zip(&proofs) {
             let have = proven_word((contract, *slot), root, proof)?;
             if have != *want {
@@ -150,14 +160,25 @@ fn check_slots(
             }
         }
     }
-    Ok(())
+    Ok(codes)
+}
+
+fn bytes(value: &Value) -> Bytes {
+    serde_json::from_value::<Option<Bytes>>(value.clone()).unwrap_or_default().unwrap_or_default()
+}
+
+/// Keccak-256 of the code that a proof of an account shows.
+fn proven_code(contract: Address, root: B256, answer: &Value) -> Result<Option<B256>> {
+    let (value, path) = (bytes(&answer["concordatProof"]["value"]), bytes(&answer["accountProof"][0]));
+    if !proven(&path, root, &StateKey::account(contract), &value) {
+        return Err(wrong(format!("the proof of account {contract} does not lead to the signed root")));
+    }
+    Ok(AccountState::decode(&value).and_then(|account| account.code_hash))
 }
 
 /// The word that a proof shows.
 fn proven_word((contract, slot): (Address, U256), root: B256, proof: &Value) -> Result<U256> {
-    let bytes = |value: &Value| serde_json::from_value::<Option<Bytes>>(value.clone()).unwrap_or_default();
-    let value = bytes(&proof["concordatValue"]).unwrap_or_default();
-    let path = bytes(&proof["proof"][0]).unwrap_or_default();
+    let (value, path) = (bytes(&proof["concordatValue"]), bytes(&proof["proof"][0]));
     let key = StateKey::storage(contract, slot.into());
     if !proven(&path, root, &key, &value) {
         return Err(wrong(format!(
@@ -195,6 +216,10 @@ fn describe(verified: &Verified) -> String {
          root after block {height}: {root}\nroot before block {executed}: {root_before}\n\
          root after block {executed}: {root_after}\n"
     );
+    for (contract, code) in &verified.codes {
+        let code = code.unwrap_or_default();
+        out.push_str(&format!("contract {contract} had code {code} before and after\n"));
+    }
     for TransactionProof { hash, height, receipt_digest, .. } in &verified.transactions {
         out.push_str(&format!("reversed: transaction {hash} of block {height}, receipt {receipt_digest}\n"));
     }

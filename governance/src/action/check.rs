@@ -4,8 +4,8 @@ use alloy_primitives::{Address, Bytes};
 
 use super::{
     Action, ActionError, Admission, Basis, Correction, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES,
-    MAX_CORRECTION_BYTES, MAX_LIMIT_BYTES, MAX_LISTED_ACCOUNTS, MAX_NAME_BYTES, MAX_NODE_ADDRESS_BYTES,
-    MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES, MAX_REFERENCE_BYTES, NewValidator,
+    MAX_CORRECTION_BYTES, MAX_LIMIT_BYTES, MAX_LISTED_ACCOUNTS, MAX_MIGRATION_BYTES, MAX_NAME_BYTES,
+    MAX_NODE_ADDRESS_BYTES, MAX_POLICY_ID_BYTES, MAX_POLICY_TEXT_BYTES, MAX_REFERENCE_BYTES, NewValidator,
 };
 use crate::committee::MAX_WEIGHT;
 
@@ -49,6 +49,7 @@ pub(super) fn check(action: &Action) -> Result<(), ActionError> {
         Action::SetAttributes { attributes, .. } => attributes.validate(),
         Action::DeployContract(deployment) => deployment.validate(),
         Action::RollBack(rollback) => rollback.validate(),
+        Action::UpgradeContract { migration, .. } => check_migration(migration),
         Action::Correct { call, basis, .. } => {
             check_correction(call)?;
             check_basis(basis)
@@ -62,7 +63,6 @@ pub(super) fn check(action: &Action) -> Result<(), ActionError> {
         | Action::RetireRegulator { .. }
         | Action::SetContractAdministrator { .. }
         | Action::RequireApproval { .. }
-        | Action::UpgradeContract { .. }
         | Action::SetProtocolVersion { .. } => Ok(()),
     }
 }
@@ -172,4 +172,19 @@ const fn check_weight(weight: u64) -> Result<(), ActionError> {
 fn check_correction(call: &[u8]) -> Result<(), ActionError> {
     check_length("the call", call.len(), MAX_CORRECTION_BYTES)?;
     Correction::decode(call).map(drop).ok_or_else(|| ActionError::NoCorrection(Bytes::copy_from_slice(call)))
+}
+
+/// `governedUpgrade(address)` of governed proxies.
+const GOVERNED_UPGRADE: [u8; 4] = [0x52, 0x8b, 0x15, 0x9e];
+
+/// Whether the contract takes the call is for the contract to say.
+fn check_migration(call: &[u8]) -> Result<(), ActionError> {
+    check_length("the migration", call.len(), MAX_MIGRATION_BYTES)?;
+    match call.first_chunk::<4>() {
+        None if call.is_empty() => Ok(()),
+        None => Err(ActionError::NoMigration),
+        // The proxy takes it for the chain's own word and would tell tools of another implementation.
+        Some(&GOVERNED_UPGRADE) => Err(ActionError::MigrationUpgrades),
+        Some(_) => Ok(()),
+    }
 }

@@ -173,4 +173,12 @@ pub enum ActionError {
     /// A call that corrects nothing.
     #[error("call {0} is none that a correction may make, or not in its one form: use one of {CORRECTIONS}")]
     NoCorrection(Bytes),
+    /// Nothing would be called.
+    #[error("a migration begins with the four bytes of a function: name one, or leave it out")]
+    NoMigration,
+    /// It would deceive tools.
+    #[error(
+        "a migration cannot call governedUpgrade(address), which is the chain's own: name a function of the implementation"
+    )]
+    MigrationUpgrades,
 }

@@ -284,6 +284,9 @@ actions! {
         contract: Address,
         /// What its calls are handed on to; an earlier one to roll back.
         implementation: Address,
+        /// The call of the proxy that brings its storage into the form of that implementation, in the same execution; empty
+        /// for none.
+        migration: Bytes,
     },
     /// Corrects a token.
     Correct {

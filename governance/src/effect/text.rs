@@ -5,7 +5,8 @@ use std::{
     fmt::{self, Display},
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, Bytes, hex};
+use sha2::{Digest as _, Sha256};
 
 use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
 use crate::{
@@ -90,6 +91,11 @@ impl Display for Change {
             Change::Correction { contract, code, correction } => {
                 write!(f, "  correction of contract {contract}, code {code}\n    + {correction}")
             }
+            Change::Code { contract, code, implementation } => {
+                write!(f, "  contract {contract} runs code {code}, and will")?;
+                implementation.iter().try_for_each(|it| write!(f, "\n    implementation {it}"))
+            }
+            Change::Migration { contract, code, call } => migration(f, *contract, *code, call),
         }
     }
 }
@@ -123,6 +129,14 @@ fn rollback(f: &mut fmt::Formatter<'_>, height: u64, root: B256, transactions: &
     transactions.iter().try_for_each(|Reversed { height, hash }| {
         write!(f, "\n    - transaction {hash} of block {height} is reversed")
     })
+}
+
+/// A call that only its contract understands: its function, what it can be compared by, and all of it.
+fn migration(f: &mut fmt::Formatter<'_>, proxy: Address, code: B256, call: &Bytes) -> fmt::Result {
+    let (method, bytes) = (hex::encode_prefixed(call.get(..4).unwrap_or_default()), call.len());
+    let hash = B256::from_slice(&Sha256::digest(call));
+    write!(f, "  migration of proxy {proxy}, code {code}\n    + call of {method} in {bytes} bytes, ")?;
+    write!(f, "SHA-256 {hash}\n    + {call}")
 }
 
 /// A policy line by line: what goes (`-`), what comes (`+`), and around it what stays. Each line of a text is behind

@@ -117,6 +117,8 @@ changes! {
     33 Protocol [running] before => after;
     34 Implementation [contract] before => after;
     35 Correction [contract] code => correction;
+    36 Code [contract] code => implementation;
+    37 Migration [contract] code => call;
 }
 
 fn row(what: u8, keys: &[&dyn Key], before: Vec<u8>, after: Vec<u8>) -> ChangeRow {

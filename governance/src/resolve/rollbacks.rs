@@ -1,7 +1,7 @@
 //! Going back to an earlier state. Whether the words are those of that state, no node needs the history to decide: what
 //! is decided here is that nothing has moved since the rollback was planned.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 use super::Resolved;
 use crate::{
@@ -13,10 +13,13 @@ use crate::{
 
 pub(super) fn roll_back<F: Facts>(rollback: &Rollback, facts: &mut F) -> Resolved<F> {
     check_heights(rollback, facts.height())?;
-    for contract in rollback.contracts() {
-        check_contract(contract, facts)?;
-    }
     let mut changes = Vec::new();
+    for contract in rollback.contracts() {
+        let code = check_contract(contract, facts)?;
+        // The words are those of this code: with another one, the ballots are void.
+        let implementation = facts.implementation(contract).map_err(ResolveError::Facts)?;
+        changes.push(Change::Code { contract, code, implementation });
+    }
     for SlotChange { contract, slot, before, after } in rollback.slots.iter().copied() {
         let have = facts.storage(contract, slot).map_err(ResolveError::Facts)?;
         if have != before {
@@ -39,9 +42,9 @@ fn check_heights(rollback: &Rollback, height: u64) -> Result<(), Refusal> {
     }
 }
 
-/// A frozen contract can be rolled back: freezing it first keeps others from building on what is wrong. A retired one
+/// The code of a contract that can be rolled back. A frozen contract can be rolled back: freezing it first keeps others from building on what is wrong. A retired one
 /// stays as it was when it ended.
-fn check_contract<F: Facts>(contract: Address, facts: &mut F) -> Result<(), ResolveError<F::Error>> {
+fn check_contract<F: Facts>(contract: Address, facts: &mut F) -> Result<B256, ResolveError<F::Error>> {
     let known = facts.contract(contract).map_err(ResolveError::Facts)?;
     let known = known.ok_or(Refusal::ContractUnknown { contract })?;
     if known.system {
@@ -49,6 +52,6 @@ fn check_contract<F: Facts>(contract: Address, facts: &mut F) -> Result<(), Reso
     }
     match known.halted {
         Some(Halted::Retired { .. }) => Err(Refusal::ContractRetired { contract }.into()),
-        _ => Ok(()),
+        _ => Ok(known.code),
     }
 }

@@ -1,6 +1,6 @@
 //! What governed proxies hand their calls on to.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 
 use super::{Resolved, contracts::known};
 use crate::{
@@ -11,7 +11,13 @@ use crate::{
 };
 
 /// A frozen proxy can be given another implementation: that is how what is wrong with it is mended.
-pub(super) fn upgrade<F: Facts>(contract: Address, implementation: Address, facts: &mut F) -> Resolved<F> {
+/// Whether the storage can be migrated shows when the proxy is called.
+pub(super) fn upgrade<F: Facts>(
+    contract: Address,
+    implementation: Address,
+    migration: &Bytes,
+    facts: &mut F,
+) -> Resolved<F> {
     known(contract, facts)?;
     let before = facts.implementation(contract).map_err(ResolveError::Facts)?;
     let before = before.ok_or(Refusal::NotProxy { contract })?;
@@ -19,7 +25,11 @@ pub(super) fn upgrade<F: Facts>(contract: Address, implementation: Address, fact
         return Err(Refusal::NothingChanges.into());
     }
     let after = fit(implementation, facts)?;
-    Ok(Change::Implementation { contract, before, after }.into())
+    let mut changes = vec![Change::Implementation { contract, before, after }];
+    if !migration.is_empty() {
+        changes.push(Change::Migration { contract, code: after.code, call: migration.clone() });
+    }
+    Ok(changes.into())
 }
 
 /// Checks that a contract, if it is a proxy, has somebody to hand its calls on to. Code that is there stays for good, but

@@ -249,7 +249,7 @@ pub fn revoke_attributes(contract: Address) -> Action {
 }
 
 pub fn upgrade(contract: Address, implementation: Address) -> Action {
-    Action::UpgradeContract { contract, implementation }
+    Action::UpgradeContract { contract, implementation, migration: Bytes::new() }
 }
 
 pub fn correct(contract: Address, correction: Correction) -> Action {
@@ -543,6 +543,7 @@ impl World {
                 Change::Correction { contract, correction, .. } => {
                     self.corrections.push((contract, correction));
                 }
+                Change::Code { .. } | Change::Migration { .. } => {}
             }
         }
     }

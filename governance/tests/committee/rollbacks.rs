@@ -5,6 +5,7 @@ use concordat_governance::{
     Action, Kind, Refusal, Rule,
     action::{Reversed, Rollback, SlotChange},
     effect::Change,
+    facts::Implementation,
 };
 
 use crate::kit::*;
@@ -46,6 +47,7 @@ fn a_rollback_gives_slots_back_what_they_held() {
     assert_eq!(
         effect.changes,
         [
+            Change::Code { contract, code: world.contracts[&contract].code, implementation: None },
             Change::Slot { contract, slot, before: U256::from(2), after: U256::from(7) },
             Change::RollBack { height: 10, root: B256::repeat_byte(3), transactions },
         ]
@@ -86,6 +88,29 @@ fn what_moves_between_ballots_and_execution_ends_the_proposal() {
     assert_eq!(world.execute(id), Ok("failed"));
     assert_eq!(world.proposal(id).status.refusal_code(), 100);
     assert_eq!(world.storage[&(contract(0), SLOT)], U256::from(9));
+}
+
+#[test]
+fn other_code_between_ballots_and_execution_voids_the_ballots() {
+    let mut world = world();
+    let version = |byte| Implementation { address: contract(byte), code: B256::repeat_byte(byte) };
+    world.implementations.insert(contract(0), version(2));
+    let other: [fn(&mut World, Implementation); 2] = [
+        |world, other| *world.implementations.get_mut(&contract(0)).unwrap() = other,
+        |world, other| world.contracts.get_mut(&contract(0)).unwrap().code = other.code,
+    ];
+    for change in other {
+        let id = world.propose(member(0), &back(2, 7)).unwrap();
+        for voter in everybody() {
+            if world.proposal(id).closes >= world.height {
+                world.vote(voter, id, concordat_governance::Choice::Yes).unwrap();
+            }
+        }
+        world.height = world.proposal(id).earliest;
+        change(&mut world, version(3));
+        assert_eq!(world.execute(id), Ok("void"));
+        assert_eq!(world.storage[&(contract(0), SLOT)], U256::from(2));
+    }
 }
 
 #[test]

@@ -49,6 +49,28 @@ fn a_proxy_is_upgraded_and_rolled_back_and_the_effect_shows_both_sides() {
 }
 
 #[test]
+fn a_migration_is_a_part_of_what_ballots_bind() {
+    let mut world = world();
+    let (contract, implementation) = (contract(0), contract(2));
+    let with = |call: [u8; 4]| {
+        let migration = call.to_vec().into();
+        Action::UpgradeContract { contract, implementation, migration }
+    };
+    let effect = world.resolve(&with([1, 2, 3, 4])).unwrap();
+    let (before, after) = (version(1), version(2));
+    assert_eq!(
+        effect.changes,
+        [
+            Change::Implementation { contract, before, after },
+            Change::Migration { contract, code: after.code, call: vec![1, 2, 3, 4].into() },
+        ]
+    );
+    assert_ne!(effect.digest(), world.resolve(&with([1, 2, 3, 5])).unwrap().digest());
+    assert_ne!(effect.digest(), world.resolve(&upgrade(contract, implementation)).unwrap().digest());
+    assert_eq!(refused(&mut world, &with([0x52, 0x8b, 0x15, 0x9e])).0, 6);
+}
+
+#[test]
 fn what_is_no_proxy_of_the_chain_retired_or_unchanged_is_not_upgraded() {
     let mut world = world();
     let (code, words) = refused(&mut world, &upgrade(contract(1), contract(2)));

@@ -34,6 +34,8 @@ pub struct Version {
     pub since: u64,
     /// The proposal that decided it; zero: the proxy was made with it.
     pub proposal: u64,
+    /// SHA-256 of the call that migrated the storage; zero: there was none.
+    pub migration: B256,
 }
 
 impl Record for Version {
@@ -133,12 +135,13 @@ fn first_version(
     meter.charge_each(2, gas::ROW_READ)?;
     let code = rows.code_hash(implementation)?.unwrap_or_default();
     let since = tables::contract(rows, contract)?.map_or(0, |contract| contract.created);
-    Ok(Some(Version { number: FIRST, implementation, code, since, proposal: 0 }))
+    let migration = B256::ZERO;
+    Ok(Some(Version { number: FIRST, implementation, code, since, proposal: 0, migration }))
 }
 
 const fn abi_version(version: Version) -> abi::Version {
-    let Version { number, implementation, code, since, proposal } = version;
-    abi::Version { number, implementation, codeHash: code, since, proposalId: proposal }
+    let Version { number, implementation, code, since, proposal, migration } = version;
+    abi::Version { number, implementation, codeHash: code, since, proposalId: proposal, migration }
 }
 
 #[cfg(test)]
@@ -150,8 +153,9 @@ mod tests {
     #[test]
     fn rows_of_versions_are_golden() {
         let (implementation, code) = (Address::repeat_byte(7), B256::repeat_byte(4));
-        let version = Version { number: 2, implementation, code, since: 500, proposal: 9 };
-        let golden = format!("f83b0294{}a0{}8201f409", "07".repeat(20), "04".repeat(32));
+        let migration = B256::repeat_byte(5);
+        let version = Version { number: 2, implementation, code, since: 500, proposal: 9, migration };
+        let golden = format!("f85c0294{}a0{}8201f409a0{}", "07".repeat(20), "04".repeat(32), "05".repeat(32));
         assert_eq!(hex::encode(version.to_row()), golden);
         assert_eq!(Version::from_row(&version.to_row()), Some(version));
         assert_eq!(Version::from_row(&[0xc0]), None);

@@ -120,6 +120,12 @@ impl<R: Rows> Applier<'_, R> {
             Change::RollBack { .. } => self.rollback(),
             Change::Implementation { contract, after, .. } => self.implementation(*contract, after),
             Change::Correction { contract, correction, .. } => self.correction(*contract, correction),
+            // It stays: told for the ballots alone.
+            Change::Code { .. } => Ok(()),
+            Change::Migration { contract, call, .. } => {
+                self.migration(*contract, call);
+                Ok(())
+            }
         }
     }
 

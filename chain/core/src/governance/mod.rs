@@ -23,7 +23,7 @@ mod views;
 
 use alloy_sol_types::SolError as _;
 use concordat_governance::{Refusal, ResolveError};
-use concordat_types::StateKey;
+use concordat_types::{Bytes, StateKey};
 
 pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
@@ -31,7 +31,7 @@ pub(crate) use facts::validator_facts;
 pub use parameters::{InForce, in_force};
 pub use records::{AccountFreeze, RegulatorRecord, RollbackRecord};
 
-use crate::system::SystemError;
+use crate::system::{SystemError, gas};
 
 use abi::IGovernance;
 
@@ -46,9 +46,15 @@ pub fn rollback_state_key(proposal: u64) -> StateKey {
 }
 
 /// A refusal as the contract tells it.
-fn revert(refusal: &Refusal) -> SystemError {
+pub(crate) fn revert(refusal: &Refusal) -> SystemError {
     let error = IGovernance::Refused { code: refusal.code(), reason: refusal.to_string() };
     SystemError::Revert(error.abi_encode().into())
+}
+
+/// What an execution reverts with whose call ran out of gas inside.
+pub(crate) fn starved() -> Bytes {
+    let refusal = Refusal::CallStarved { gas: gas::DECIDED_CALL };
+    IGovernance::Refused { code: refusal.code(), reason: refusal.to_string() }.abi_encode().into()
 }
 
 /// A failed decision as the contract tells it.

@@ -1,6 +1,7 @@
 //! From revm's calls to system contracts.
 
 use alloy_primitives::{Log, map::AddressSet};
+use concordat_governance::Refusal;
 use concordat_types::{Address, StateReader};
 use revm::{
     context::{Block as _, ContextTr as _, JournalTr as _},
@@ -13,8 +14,12 @@ use super::{
     GasMeter, Reply, SYSTEM_CONTRACTS, SystemCall, SystemContract, SystemError, is_system, then::runs_program,
 };
 use crate::{
-    contracts::Contracts, evm::EvmContext, governance::Governance, identity::IdentityRegistry,
-    permissions::Permissions, rules::Rules,
+    contracts::Contracts,
+    evm::EvmContext,
+    governance::{Governance, revert},
+    identity::IdentityRegistry,
+    permissions::Permissions,
+    rules::Rules,
 };
 
 /// Ethereum's precompiles and the system contracts.
@@ -58,7 +63,8 @@ impl<R: StateReader> PrecompileProvider<EvmContext<R>> for SystemPrecompiles {
             return Ok(None);
         }
         let mut gas = GasMeter::new(inputs.gas_limit);
-        let answer = answer(context, inputs, &mut gas);
+        let answer = answer(context, inputs, &mut gas)
+            .and_then(|reply| check_then(context, &gas, &reply).map(|()| reply));
         settle(context, inputs, &gas, answer).map(Some)
     }
 
@@ -89,6 +95,24 @@ fn answer<R: StateReader>(
         // `is_system` let nothing else through.
         _ => Ok(Reply::default()),
     }
+}
+
+/// Refuses what would change how calls that follow run: gas that does not suffice for them, or an access list, which makes
+/// some of their steps cheaper. So they have the same outcome whoever asks for them.
+fn check_then<R: StateReader>(
+    context: &EvmContext<R>,
+    gas: &GasMeter,
+    reply: &Reply,
+) -> Result<(), SystemError> {
+    let Some(then) = reply.effects.as_ref().and_then(|effects| effects.then.as_ref()) else { return Ok(()) };
+    let (have, need) = (gas.left(), then.need());
+    if have < need {
+        return Err(revert(&Refusal::CallGas { have, need }));
+    }
+    if !context.tx().access_list.is_empty() {
+        return Err(revert(&Refusal::CallAccessList));
+    }
+    Ok(())
 }
 
 /// Puts a contract's answer in revm's terms, and its effects where the executor finds them.

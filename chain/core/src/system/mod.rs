@@ -2,7 +2,7 @@
 //!
 //! Their state lies in rows of the authenticated state, outside of EVM storage. revm's journal does not
 //! know those rows and could not undo them. So a call that changes rows must be the transaction itself,
-//! never a contract's: then nothing can revert after it but the one call that it may ask for itself ([`Then`]), and
+//! never a contract's: then nothing can revert after it but the calls that it may ask for itself ([`Then`]), and
 //! its [`Effects`] are applied if and only if the transaction succeeds. Reads are open to everybody (docs/adr/0003).
 
 mod dispatch;
@@ -102,6 +102,11 @@ pub mod gas {
     /// transaction has run. What the rule counts costs a row read and written, once in a transaction, and a counterparty that it
     /// looks for in a list a row read, likewise.
     pub const RULE: u64 = 1_000;
+    /// What a call in the name of the committee may use, a correction's or a migration's: half of what a transaction may,
+    /// so that the decision has the other half. It is the same whoever executes.
+    pub const DECIDED_CALL: u32 = 1 << 23;
+    /// The same for telling a governed proxy its implementation, which takes a slot and an event.
+    pub const TELLING: u32 = 1 << 16;
 }
 
 /// The key of a row: a table and a key within it.
@@ -203,7 +208,7 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<IdentityEvent>,
     /// New words of contracts' slots. Rollbacks alone have any.
     pub(crate) slots: Vec<SlotWrite>,
-    /// A call that follows. Where it fails, nothing of all that is changed.
+    /// Calls that follow. Where one fails, nothing of all that is changed.
     pub(crate) then: Option<Then>,
 }
 

@@ -1,10 +1,11 @@
 //! Corrections of tokens that have made the committee their agent, by vote.
 
+use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolCall as _, SolError as _, SolEvent as _, sol};
 use concordat_core::{
     CONTRACTS, CallRequest, CallStatus, EstimateError, GOVERNANCE, call,
-    contracts::abi::IContracts as contracts, estimate_gas, governance::abi::IGovernance as governance,
+    contracts::abi::IContracts as contracts, estimate_gas, gas, governance::abi::IGovernance as governance,
     permissions::abi::IPermissions as permissions, trace_transaction,
 };
 use concordat_governance::{
@@ -38,6 +39,12 @@ sol! {
 sol! {
     contract HookedToken {
         function setHook(address to, bytes calldata with) external;
+    }
+    contract GreedyToken {
+        event Left(uint256 gas);
+        function minted() external view returns (uint256);
+        function noted(uint256 slot) external view returns (uint256);
+        function setCompliance(address other) external;
     }
 }
 
@@ -209,15 +216,14 @@ fn a_correction_short_of_gas_leaves_the_proposal_open() {
         ..Default::default()
     };
     let enough = estimate_gas(&world.committee.net.state, &world.committee.net.env(), &request).unwrap();
-    for part in [2, 3, 4] {
-        let short = execute(id).gas(enough / 4 * part - enough / 50);
-        let receipt = world.committee.net.try_one(&world.committee.members[1].sign(&short));
-        assert!(!receipt.outcome.succeeded(), "{receipt:?}");
+    for short in [enough / 2, enough - enough / 32] {
+        assert_eq!(world.committee.refused(1, &execute(id).gas(short)), 126);
         assert_eq!((world.committee.proposal(id).status, world.balances()), (0, [1_000, 0]));
     }
-    let tx = world.committee.members[1].sign(&execute(id).gas(enough));
-    let receipt = world.committee.net.one(&tx);
-    assert!(enough - receipt.gas_used <= enough / 32, "estimate {enough}, used {}", receipt.gas_used);
+    let receipt = world.committee.net.try_one(&world.committee.members[1].sign(&execute(id).gas(100_000)));
+    assert_eq!(receipt.outcome, Outcome::Halted, "too little for the decision itself");
+    let receipt = world.committee.net.one(&world.committee.members[1].sign(&execute(id).gas(enough)));
+    assert!(receipt.gas_used < enough / 16, "what the call does not use comes back: {receipt:?}");
 }
 
 #[test]
@@ -365,4 +371,81 @@ fn an_execution_in_a_block_and_alone_have_the_same_changes() {
         digests.push(digest(&executor.finish().unwrap().changes));
     }
     assert_eq!(digests[0], digests[1]);
+}
+
+/// A world with the token that goes on where others fail.
+fn greedy() -> World {
+    let mut world = World::closed();
+    world.token = deploy(&mut world.committee.net, &world.owner, bytecode("GreedyToken").into());
+    world
+}
+
+fn minted(world: &World) -> [u64; 2] {
+    let net = &world.committee.net;
+    [
+        net.ask(world.token, &GreedyToken::mintedCall {}).to(),
+        net.ask(world.token, &GreedyToken::notedCall { slot: U256::ZERO }).to(),
+    ]
+}
+
+#[test]
+fn the_call_has_the_same_gas_whoever_executes_with_whatever_limit() {
+    let mut world = greedy();
+    let mint = Correction::Mint { to: world.customer.address, amount: U256::from(1) };
+    let mut left = Vec::new();
+    for limit in [9_000_000, 12_000_000, 16_777_216] {
+        let id = world.carries(mint);
+        let executors = [&world.committee.members[1], &world.customer];
+        let tx = executors[left.len() % 2].sign(&execute(id).gas(limit));
+        let receipt = world.committee.net.one(&tx);
+        left.push(GreedyToken::Left::decode_log(&receipt.logs[2]).unwrap().gas);
+    }
+    let all = U256::from(gas::DECIDED_CALL);
+    assert!(left[0] < all && left[0] > all - U256::from(1_000), "{left:?}");
+    assert_eq!([left[1], left[2]], [left[0]; 2]);
+}
+
+#[test]
+fn nobody_makes_the_call_cheaper_by_an_access_list() {
+    let mut world = World::new();
+    let id = world.carries(world.seizure(400));
+    let list = AccessList(vec![AccessListItem { address: world.token, storage_keys: vec![B256::ZERO] }]);
+    let member = &world.committee.members[1];
+    let receipt = world.committee.net.try_one(&member.sign_listed(&execute(id), list));
+    assert_eq!(governance::Refused::abi_decode(&receipt.output).unwrap().code, 127);
+    assert_eq!((world.committee.proposal(id).status, world.balances()), (0, [1_000, 0]));
+    assert_eq!(world.executes(id).outcome, Outcome::Success);
+}
+
+#[test]
+fn a_token_that_hides_that_gas_ran_out_inside_is_not_corrected_by_half() {
+    let mut world = greedy();
+    let mint = |world: &World, amount| Correction::Mint { to: world.customer.address, amount };
+    world.passes(mint(&world, U256::from(3)));
+    assert_eq!(minted(&world), [3, 1]);
+    let id = world.carries(mint(&world, U256::from(1_000)));
+    for limit in [9_000_000, 16_777_216] {
+        assert_eq!(world.committee.refused(1, &execute(id).gas(limit)), 128);
+        assert_eq!((world.committee.proposal(id).status, minted(&world)), (0, [3, 1]));
+    }
+    let reason = world.executes(id).output;
+    let reason = governance::Refused::abi_decode(&reason).unwrap().reason;
+    assert!(reason.contains("It has 8388608 for all that it does: decide less at once"), "{reason}");
+}
+
+#[test]
+fn a_token_that_hides_that_others_may_not_be_called_is_not_corrected_by_half() {
+    let mut world = World::closed();
+    let compliance = world.token;
+    world.token = deploy(&mut world.committee.net, &world.owner, bytecode("GreedyToken").into());
+    let say = Say::call(world.token, &GreedyToken::setComplianceCall { other: compliance });
+    world.committee.net.one(&world.owner.sign(&say));
+    let id = world.carries(Correction::Mint { to: world.customer.address, amount: U256::from(1) });
+    let receipt = world.executes(id);
+    assert_eq!(receipt.outcome, Outcome::Reverted);
+    assert!(permissions::NotPermitted::abi_decode(&receipt.output).is_ok(), "{:?}", receipt.output);
+    assert_eq!((world.committee.proposal(id).status, minted(&world)), (0, [0, 0]));
+    let tx = world.customer.sign(&execute(id));
+    assert_eq!(world.net().try_one(&tx).outcome, Outcome::Success, "who may call it executes all of it");
+    assert_eq!(minted(&world), [1, 1]);
 }

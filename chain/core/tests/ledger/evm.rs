@@ -25,6 +25,8 @@ fn the_artefacts_are_compiled_from_the_sources_beside_them() {
         ("TieredVault.sol", include_str!("../data/contracts/TieredVault.sol")),
         ("Versions.sol", include_str!("../data/contracts/Versions.sol")),
         ("CorrectableToken.sol", include_str!("../data/contracts/CorrectableToken.sol")),
+        ("GreedyToken.sol", include_str!("../data/contracts/GreedyToken.sol")),
+        ("Migrations.sol", include_str!("../data/contracts/Migrations.sol")),
         ("GovernedProxy.sol", include_str!("../../contracts/GovernedProxy.sol")),
         ("IContracts.sol", include_str!("../../contracts/IContracts.sol")),
         ("IIdentityRegistry.sol", include_str!("../../contracts/IIdentityRegistry.sol")),

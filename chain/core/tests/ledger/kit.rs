@@ -5,7 +5,7 @@
 use std::{cell::Cell, collections::BTreeSet, sync::Arc};
 
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
-use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_eips::{eip2718::Encodable2718 as _, eip2930::AccessList};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use alloy_sol_types::{SolCall, sol};
 use aws_lc_rs::{
@@ -102,7 +102,7 @@ impl Say {
     }
 
     pub fn governance(call: &impl SolCall) -> Self {
-        Self::call(GOVERNANCE, call).gas(8_000_000)
+        Self::call(GOVERNANCE, call).gas(12_000_000)
     }
 
     pub fn deploy(init_code: Bytes) -> Self {
@@ -126,11 +126,18 @@ impl Actor {
     pub fn sign_at(&self, say: &Say, nonce: u64) -> VerifiedTx {
         match self.key.key_type() {
             KeyType::P256 => self.sign_institutional(say, nonce, (0, u64::MAX)),
-            _ => self.sign_eip1559(say, nonce),
+            _ => self.sign_eip1559(say, nonce, AccessList::default()),
         }
     }
 
-    fn sign_eip1559(&self, say: &Say, nonce: u64) -> VerifiedTx {
+    /// Signs with the next nonce and an access list.
+    pub fn sign_listed(&self, say: &Say, list: AccessList) -> VerifiedTx {
+        let nonce = self.nonce.get();
+        self.nonce.set(nonce + 1);
+        self.sign_eip1559(say, nonce, list)
+    }
+
+    fn sign_eip1559(&self, say: &Say, nonce: u64, access_list: AccessList) -> VerifiedTx {
         let tx = TxEip1559 {
             chain_id: CHAIN_ID,
             nonce,
@@ -139,7 +146,7 @@ impl Actor {
             max_priority_fee_per_gas: 1_000_000_000,
             to: say.to,
             value: U256::ZERO,
-            access_list: Default::default(),
+            access_list,
             input: say.input.clone(),
         };
         let secret = SecretKey::from_byte_array(*self.key.raw_secret().unwrap()).unwrap();

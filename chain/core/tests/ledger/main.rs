@@ -13,6 +13,7 @@ mod governance;
 mod identity;
 mod kit;
 mod lifecycle;
+mod migrations;
 mod organisations;
 mod parameters;
 mod permissions;

@@ -3,15 +3,15 @@
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use alloy_sol_types::{SolCall, SolError as _, SolEvent as _, SolValue as _, sol};
 use concordat_core::{
-    CONTRACTS, CallRequest, CallStatus, account_state, call,
+    CONTRACTS, CallRequest, CallStatus, GOVERNANCE, account_state, call,
     contracts::abi::IContracts as contracts,
     gas,
     governance::abi::{IGovernance as governance, IGovernedProxy},
     storage, trace_call,
 };
 use concordat_governance::{
-    Action,
-    action::{Attributes, Basis},
+    Action, Effect,
+    action::{Attributes, Basis, Rollback, SlotChange},
 };
 use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
 
@@ -47,7 +47,7 @@ pub(crate) fn proxy_code(first: Address, data: &[u8]) -> Bytes {
 }
 
 pub(crate) fn upgrade(contract: Address, implementation: Address) -> Action {
-    Action::UpgradeContract { contract, implementation }
+    Action::UpgradeContract { contract, implementation, migration: Bytes::new() }
 }
 
 fn basis() -> Basis {
@@ -61,17 +61,17 @@ fn rated(contract: Address, rating: u8) -> Action {
 }
 
 /// A governed chain with two versions of a counter, and a proxy of the first that starts at 5.
-struct World {
-    committee: Committee,
-    developer: Actor,
-    operator: Actor,
-    versions: [Address; 2],
-    proxy: Address,
+pub(crate) struct World {
+    pub(crate) committee: Committee,
+    pub(crate) developer: Actor,
+    pub(crate) operator: Actor,
+    pub(crate) versions: [Address; 2],
+    pub(crate) proxy: Address,
     made: Receipt,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut committee = Committee::new();
         let developer = committee.net.actor("bank-a", Role::Developer);
         let operator = committee.net.actor("bank-b", Role::Operator);
@@ -88,7 +88,7 @@ impl World {
         &mut self.committee.net
     }
 
-    fn passes(&mut self, action: &Action) {
+    pub(crate) fn passes(&mut self, action: &Action) {
         assert_eq!(self.committee.pass(action), 1, "{action:?}");
     }
 
@@ -96,7 +96,7 @@ impl World {
         self.committee.refused(0, &propose(action))
     }
 
-    fn calls(&mut self, call: &impl SolCall) -> Receipt {
+    pub(crate) fn calls(&mut self, call: &impl SolCall) -> Receipt {
         let tx = self.operator.sign(&Say::call(self.proxy, call));
         self.net().try_one(&tx)
     }
@@ -106,11 +106,11 @@ impl World {
         self.count()
     }
 
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.committee.net.ask(self.proxy, &Counter::countCall {}).to()
     }
 
-    fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.committee.net.ask(self.proxy, &Counter::versionCall {}).to()
     }
 
@@ -118,7 +118,7 @@ impl World {
         self.committee.net.ask(CONTRACTS, &contracts::ratingCall { contractAddress: self.proxy })
     }
 
-    fn slot(&self) -> Address {
+    pub(crate) fn slot(&self) -> Address {
         Address::from_word(storage(&self.committee.net.state, self.proxy, SLOT).unwrap())
     }
 
@@ -281,6 +281,31 @@ fn a_rating_is_void_as_well_where_a_question_pretends_other_code_of_the_implemen
     request.overrides.insert(second, concordat_core::AccountOverride { code, ..Default::default() });
     let outcome = call(&world.committee.net.state, &world.committee.net.env(), &request).unwrap();
     assert_eq!(U256::from_be_slice(&outcome.output), U256::ZERO);
+}
+
+#[test]
+fn a_rollback_of_a_proxy_is_void_once_other_code_makes_sense_of_its_slots() {
+    let mut world = World::new();
+    let ([first, second], proxy) = (world.versions, world.proxy);
+    world.passes(&upgrade(proxy, second));
+    let count = || U256::from(world.count());
+    let slot = SlotChange { contract: proxy, slot: U256::ZERO, before: count(), after: U256::from(2) };
+    let (height, root) = (world.committee.net.height - 1, B256::repeat_byte(3));
+    let back = Rollback { basis: basis(), height, root, transactions: vec![], slots: vec![slot] };
+    let back = Action::RollBack(back);
+    let preview = governance::previewActionCall { kind: back.kind().code(), payload_: back.encode() };
+    let effect = world.net().ask(GOVERNANCE, &preview).effect;
+    let text = Effect::decode(&effect).unwrap().to_string();
+    assert!(text.contains(&format!("contract {proxy} runs code")), "{text}");
+    assert!(text.contains(&format!("implementation {second}, code")), "{text}");
+    let id = world.committee.propose(&back);
+    world.committee.carry(id);
+    world.passes(&upgrade(proxy, first));
+    assert_eq!(world.committee.execute(id), 7, "void: the words would be read by other code");
+    assert_eq!(world.count(), 5);
+    world.passes(&upgrade(proxy, second));
+    world.passes(&back);
+    assert_eq!(world.count(), 2);
 }
 
 #[test]

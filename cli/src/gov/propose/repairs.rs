@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use clap::{Args, Subcommand};
 use concordat_governance::Action;
 use eyre::Result;
@@ -52,12 +52,32 @@ pub struct UpgradeArgs {
     contract: Address,
     /// What its calls are to be handed on to; an earlier implementation to roll back.
     implementation: Address,
+    /// A function of that implementation, `migrate(uint256)`, by which the proxy is called in the same execution to migrate its
+    /// storage; its arguments behind.
+    #[arg(long, value_name = "FUNCTION")]
+    migrate: Option<String>,
+    /// The arguments of that function.
+    #[arg(value_name = "ARGUMENT", requires = "migrate")]
+    arguments: Vec<String>,
+    /// The same call in hex, or a file that holds it.
+    #[arg(long, value_name = "HEX", conflicts_with = "migrate")]
+    migrate_data: Option<String>,
+}
+
+impl UpgradeArgs {
+    fn migration(&self) -> Result<Bytes> {
+        match (&self.migrate, &self.migrate_data) {
+            (Some(function), _) => Ok(contract::encode_call(function, &self.arguments)?.1),
+            (None, Some(data)) => contract::read_hex(data),
+            (None, None) => Ok(Bytes::new()),
+        }
+    }
 }
 
 impl Proposable for UpgradeArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
-        let Self { contract, implementation } = *self;
-        Ok(Action::UpgradeContract { contract, implementation })
+        let (contract, implementation, migration) = (self.contract, self.implementation, self.migration()?);
+        Ok(Action::UpgradeContract { contract, implementation, migration })
     }
 }
 

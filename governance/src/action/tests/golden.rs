@@ -210,8 +210,20 @@ fn repairs() -> Vec<(Action, String)> {
     let (account, key_hex, account_hex, basis_hex) = (account(), key_hex(), account_hex(), basis_hex());
     vec![
         (
-            Action::UpgradeContract { contract: account, implementation: Address::ZERO },
-            format!("ea{account_hex}94{}", "00".repeat(20)),
+            Action::UpgradeContract {
+                contract: account,
+                implementation: Address::ZERO,
+                migration: Bytes::new(),
+            },
+            format!("eb{account_hex}94{}80", "00".repeat(20)),
+        ),
+        (
+            Action::UpgradeContract {
+                contract: account,
+                implementation: Address::ZERO,
+                migration: Bytes::from_static(&[1, 2, 3, 4]),
+            },
+            format!("ef{account_hex}94{}8401020304", "00".repeat(20)),
         ),
         (
             Action::RollBack(rollback()),

@@ -3,13 +3,31 @@
 use super::*;
 
 #[test]
-fn an_upgrade_names_a_proxy_and_an_implementation_and_no_more() {
+fn an_upgrade_names_a_proxy_an_implementation_and_a_migration_and_no_more() {
     let account = Address::repeat_byte(7);
-    for addresses in [vec![], vec![account], vec![account; 3]] {
+    for addresses in [vec![], vec![account; 2], vec![account; 4]] {
         let payload = wire::encode(&addresses);
         let malformed = Err(ActionError::Malformed(Kind::UpgradeContract));
         assert_eq!(Action::decode(Kind::UpgradeContract, &payload), malformed);
     }
+}
+
+#[test]
+fn a_migration_names_a_function_of_the_implementation_within_bounds() {
+    let account = Address::repeat_byte(7);
+    let error = |call: &[u8]| {
+        let migration = Bytes::copy_from_slice(call);
+        let action = Action::UpgradeContract { contract: account, implementation: account, migration };
+        Action::decode(Kind::UpgradeContract, &action.encode()).err()
+    };
+    for call in [&[][..], &[1; 4], &[1; MAX_MIGRATION_BYTES]] {
+        assert_eq!(error(call), None);
+    }
+    assert_eq!(error(&[1; 3]), Some(ActionError::NoMigration));
+    let (what, have, most) = ("the migration", MAX_MIGRATION_BYTES + 1, MAX_MIGRATION_BYTES);
+    assert_eq!(error(&[1; MAX_MIGRATION_BYTES + 1]), Some(ActionError::TooLong { what, have, most }));
+    let own = alloy_primitives::keccak256("governedUpgrade(address)");
+    assert_eq!(error(&own[..4]), Some(ActionError::MigrationUpgrades));
 }
 
 #[test]

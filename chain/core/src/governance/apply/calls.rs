@@ -2,7 +2,8 @@
 
 use alloy_sol_types::SolCall as _;
 use concordat_governance::{Action, action::Correction, facts::Implementation};
-use concordat_types::{Address, Bytes};
+use concordat_types::{Address, B256, Bytes};
+use sha2::{Digest as _, Sha256};
 
 use super::Applier;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     },
     governance::abi::{IGovernance as abi, IGovernedProxy},
     identity::Record as _,
-    system::{GOVERNANCE, Rows, SystemError, Then},
+    system::{GOVERNANCE, Rows, SystemError, Then, gas},
 };
 
 impl<R: Rows> Applier<'_, R> {
@@ -27,13 +28,32 @@ impl<R: Rows> Applier<'_, R> {
         let last = contracts::tables::version_in_force(self.rows, proxy)?;
         let number = last.map_or(contracts::FIRST, |version| version.number).saturating_add(1);
         let Implementation { address: implementation, code } = *after;
-        let version = Version { number, implementation, code, since: height, proposal };
+        let migration = self.migration_hash();
+        let version = Version { number, implementation, code, since: height, proposal, migration };
         self.write(version_in_force_key(proxy), Some(version.to_row()));
         self.write(version_key(proxy, number), Some(version.to_row()));
         let log = abi::ContractUpgraded { proxy, implementation, codeHash: code, proposalId: proposal };
         self.log(&log);
-        self.then(proxy, IGovernedProxy::governedUpgradeCall { implementation }.abi_encode().into());
+        let call = IGovernedProxy::governedUpgradeCall { implementation }.abi_encode();
+        self.then(proxy, gas::TELLING, call.into());
         Ok(())
+    }
+
+    /// The proxy is called as soon as it was told, so that its new implementation brings the storage into its own form. If it
+    /// refuses, the execution reverts.
+    pub(super) fn migration(&mut self, proxy: Address, call: &Bytes) {
+        let log = abi::ContractMigrated { proxy, call: call.clone(), proposalId: self.proposal };
+        self.effects.logs.push(log.encode_log_data());
+        self.then(proxy, gas::DECIDED_CALL, call.clone());
+    }
+
+    fn migration_hash(&self) -> B256 {
+        match self.action {
+            Action::UpgradeContract { migration, .. } if !migration.is_empty() => {
+                B256::from_slice(&Sha256::digest(migration))
+            }
+            _ => B256::ZERO,
+        }
     }
 
     /// The token says whether the committee may. If not, the execution reverts.
@@ -49,11 +69,13 @@ impl<R: Rows> Applier<'_, R> {
             proposalId: self.proposal,
         };
         self.log(&log);
-        self.then(token, correction.encode());
+        self.then(token, gas::DECIDED_CALL, correction.encode());
         Ok(())
     }
 
-    fn then(&mut self, target: Address, input: Bytes) {
-        self.effects.then = Some(Then { caller: GOVERNANCE, target, input });
+    /// A call more follows, of the contract that the others are of: effects are about one.
+    fn then(&mut self, target: Address, gas: u32, data: Bytes) {
+        let then = self.effects.then.get_or_insert(Then { caller: GOVERNANCE, target, calls: Vec::new() });
+        then.calls.push((gas, data));
     }
 }

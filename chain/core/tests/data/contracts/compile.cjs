@@ -11,6 +11,8 @@ const files = {
   'TieredVault.sol': path.join(__dirname, 'TieredVault.sol'),
   'Versions.sol': path.join(__dirname, 'Versions.sol'),
   'CorrectableToken.sol': path.join(__dirname, 'CorrectableToken.sol'),
+  'GreedyToken.sol': path.join(__dirname, 'GreedyToken.sol'),
+  'Migrations.sol': path.join(__dirname, 'Migrations.sol'),
   'GovernedProxy.sol': path.join(__dirname, '../../../contracts/GovernedProxy.sol'),
   'IContracts.sol': path.join(__dirname, '../../../contracts/IContracts.sol'),
   'IIdentityRegistry.sol': path.join(__dirname, '../../../contracts/IIdentityRegistry.sol'),
