@@ -1,5 +1,6 @@
 //! `concordat account`: enrol a certificate, renew it, recover a key, look an account up.
 
+pub(crate) mod list;
 mod recover;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub enum AccountCommand {
     Renew(CertificateArgs),
     /// Print the address of a key.
     Address(KeyArgs),
+    /// The accounts that have enrolled, in the order of their addresses: organisation, role, status, end of validity.
+    List(list::ListArgs),
     /// What the registry knows of an account.
     Show {
         /// The account.
@@ -94,6 +97,7 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
             let address = keys::address(&key.open()?)?;
             output::show(json, &json!({ "address": address }), |_| address.to_string())
         }
+        AccountCommand::List(args) => list::list(&args, json),
         AccountCommand::Show { address, node } => {
             let account = lookup(&node.connect()?, address)?;
             output::show(json, &account, |account| format!("{account:#}"))

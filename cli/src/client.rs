@@ -134,16 +134,28 @@ impl Client {
     /// Calls one method.
     pub fn call(&self, method: &str, params: Value) -> Result<Value> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answer = self.post(&request)?;
-        match answer.get("error") {
-            None | Some(Value::Null) => Ok(answer.get("result").cloned().unwrap_or(Value::Null)),
-            Some(error) => {
-                let text = error.get("message").and_then(Value::as_str).unwrap_or("unknown error");
-                let data = error.get("data").filter(|data| !data.is_null());
-                let why = data.map(|data| refusal(data).unwrap_or_else(|| data.to_string()));
-                Err(eyre!("{method}: {text}{}", why.map(|why| format!(" ({why})")).unwrap_or_default()))
-            }
+        result(method, &self.post(&request)?)
+    }
+
+    /// Calls one method many times at once; the answers in the order of the calls.
+    pub fn batch(&self, method: &str, calls: &[Value]) -> Result<Vec<Value>> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
         }
+        let request = |(id, params): (usize, &Value)| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let answer = self.post(&calls.iter().enumerate().map(request).collect())?;
+        // What a node refuses as a whole has one answer.
+        let Some(answers) = answer.as_array() else {
+            return Err(result(method, &answer)
+                .err()
+                .unwrap_or_else(|| eyre!("{method}: no answer to a batch")));
+        };
+        let of = |id: usize| answers.iter().find(|answer| answer["id"].as_u64() == u64::try_from(id).ok());
+        let each = (0..calls.len()).map(|id| match of(id) {
+            Some(answer) => result(method, answer),
+            None => bail!("{method}: the node leaves call {id} of a batch without an answer"),
+        });
+        each.collect()
     }
 
     /// Posts one request, or a batch, and gives the answer as it is.
@@ -211,6 +223,19 @@ impl Client {
             std::thread::sleep(Duration::from_millis(5));
         }
         bail!("transaction {hash} is not in a block after {} s; it may still come", patience.as_secs())
+    }
+}
+
+/// What one call came to.
+fn result(method: &str, answer: &Value) -> Result<Value> {
+    match answer.get("error") {
+        None | Some(Value::Null) => Ok(answer.get("result").cloned().unwrap_or(Value::Null)),
+        Some(error) => {
+            let text = error.get("message").and_then(Value::as_str).unwrap_or("unknown error");
+            let data = error.get("data").filter(|data| !data.is_null());
+            let why = data.map(|data| refusal(data).unwrap_or_else(|| data.to_string()));
+            Err(eyre!("{method}: {text}{}", why.map(|why| format!(" ({why})")).unwrap_or_default()))
+        }
     }
 }
 

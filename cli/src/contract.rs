@@ -1,6 +1,7 @@
 //! `concordat contract`: deploy, send, call, verify. Foundry, Hardhat and ethers deploy, send and call too.
 
 mod encoding;
+mod list;
 mod verify;
 
 mod versions;
@@ -22,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     client::{Client, NodeArgs},
     keys::KeyArgs,
+    list::PageArgs,
     output,
     transaction::{self, Act},
 };
@@ -64,6 +66,9 @@ pub enum ContractCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
+    /// The contracts that there are, in the order of their addresses; of those that were there before the first block, the
+    /// ones that something was decided about.
+    List(list::ListArgs),
     /// Who made a contract, who administers it, how its list binds, and whether it is frozen or retired.
     Info {
         /// The contract.
@@ -83,6 +88,8 @@ pub enum ContractCommand {
         /// The proxy.
         contract: Address,
         #[command(flatten)]
+        page: PageArgs,
+        #[command(flatten)]
         node: NodeArgs,
     },
     /// Approve of a proposal to deploy, or object to it, as one of its reviewers. A review is final.
@@ -101,7 +108,7 @@ pub enum ContractCommand {
         node: NodeArgs,
     },
     /// Say how a contract's list of who may call it binds, or that of one of its methods, as its administrator.
-    List {
+    SetList {
         /// The contract.
         contract: Address,
         /// none: it binds nobody; allow: only who is on it may call; deny: who is on it may not.
@@ -182,9 +189,12 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
             let answer: Bytes = serde_json::from_value(node.connect()?.call("eth_call", request)?)?;
             show_values(json, &function, &answer)
         }
+        ContractCommand::List(args) => list::list(&args, json),
         ContractCommand::Info { contract, node } => info(&node.connect()?, contract, json),
         ContractCommand::Attributes { contract, node } => attributes(&node.connect()?, contract, json),
-        ContractCommand::Versions { contract, node } => versions::versions(&node.connect()?, contract, json),
+        ContractCommand::Versions { contract, page, node } => {
+            versions::versions(&node.connect()?, contract, &page, json)
+        }
         ContractCommand::Review { proposal, verdict, report, key, node } => {
             let call = IContracts::reviewCall {
                 id: proposal,
@@ -193,7 +203,7 @@ pub fn run(command: ContractCommand, json: bool) -> Result<()> {
             };
             administer(&key, &node, call.abi_encode(), json)
         }
-        ContractCommand::List { contract, kind, listing } => {
+        ContractCommand::SetList { contract, kind, listing } => {
             let input = list_call(contract, listing.method, kind);
             administer(&listing.key, &listing.node, input, json)
         }
@@ -265,7 +275,7 @@ fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
 fn info(client: &Client, contract: Address, json: bool) -> Result<()> {
     let known = ask(client, &IContracts::contractInfoCall { contractAddress: contract })?;
     let halt = ask(client, &IContracts::haltCall { contractAddress: contract })?;
-    let status = ["active", "frozen", "retired"].get(usize::from(known.status)).copied();
+    let status = list::Status::from_code(known.status).map(list::Status::name);
     let said = json!({
         "contract": contract,
         "exists": known.exists,

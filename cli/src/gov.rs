@@ -1,10 +1,11 @@
 //! `concordat gov`: propose, preview, vote, execute, look up.
 
 mod correction;
+mod list;
 pub(crate) mod propose;
 mod show;
 
-use alloy_primitives::{Address, B256, Bytes, TxKind};
+use alloy_primitives::{B256, Bytes, TxKind};
 use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
 use concordat_core::{GOVERNANCE, governance::abi::IGovernance, known_protocol_version};
@@ -55,19 +56,7 @@ pub enum GovCommand {
     /// Give a proposal its outcome, once its time has come. Any account in good standing may.
     Execute(IdArgs),
     /// All proposals, newest last.
-    List {
-        /// Only those of this kind.
-        #[arg(long)]
-        kind: Option<Kind>,
-        /// Only those of this status: open, executed, failed, rejected, expired, revoked, vetoed or void.
-        #[arg(long)]
-        status: Option<String>,
-        /// Only those of this proposer.
-        #[arg(long, value_name = "ADDRESS")]
-        proposer: Option<Address>,
-        #[command(flatten)]
-        node: NodeArgs,
-    },
+    List(list::ProposalsArgs),
     /// A proposal with its ballots, and how they would be judged now.
     Show {
         /// The proposal's number.
@@ -76,15 +65,13 @@ pub enum GovCommand {
         node: NodeArgs,
     },
     /// The committee's seats.
-    Committee {
-        #[command(flatten)]
-        node: NodeArgs,
-    },
+    Committee(list::CommitteeArgs),
     /// Regulators and their mandates; those that are over included.
-    Regulators {
-        #[command(flatten)]
-        node: NodeArgs,
-    },
+    Regulators(list::RegulatorsArgs),
+    /// What is frozen: accounts, then contracts, retired ones among them. Emergencies that are over are told as such.
+    Freezes(list::FreezesArgs),
+    /// Who is shut out: identities, then nodes.
+    Bars(list::BarsArgs),
     /// Say, as a registrar, which protocol versions the program on all of your organisation's validators knows.
     AnnounceVersion {
         /// The highest of them; the highest that this program knows, if it is not said.
@@ -164,13 +151,12 @@ pub fn run(command: GovCommand, json: bool) -> Result<()> {
         }
         GovCommand::Consent(args) => consent(&args, json),
         GovCommand::Execute(args) => execute(&args, json),
-        GovCommand::List { kind, status, proposer, node } => {
-            let wanted = show::Wanted { kind, status, proposer };
-            show::list(&node.connect()?, &wanted, json)
-        }
+        GovCommand::List(args) => list::proposals(&args, json),
         GovCommand::Show { id, node } => show::proposal(&node.connect()?, id, json),
-        GovCommand::Committee { node } => show::committee(&node.connect()?, json),
-        GovCommand::Regulators { node } => show::regulators(&node.connect()?, json),
+        GovCommand::Committee(args) => list::committee(&args, json),
+        GovCommand::Regulators(args) => list::regulators(&args, json),
+        GovCommand::Freezes(args) => list::freezes(&args, json),
+        GovCommand::Bars(args) => list::bars(&args, json),
         GovCommand::AnnounceVersion { protocol_version, sender } => announce(&sender, protocol_version, json),
         GovCommand::Rule { kind, node } => show::rules(&node.connect()?, kind, json),
     }

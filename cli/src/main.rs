@@ -16,16 +16,21 @@ mod db;
 mod genesis;
 mod gov;
 mod keys;
+mod list;
 mod net;
 mod node;
 mod org;
 mod output;
 mod pki;
 mod policy;
+mod remote;
 mod rollback;
 mod rule;
 mod submit;
+mod table;
 mod transaction;
+#[cfg(test)]
+mod tree;
 mod verify;
 mod why;
 
@@ -70,7 +75,7 @@ enum Command {
     /// The committee: propose, preview, vote, execute, look up.
     #[command(subcommand)]
     Gov(gov::GovCommand),
-    /// Policies of who may do what: check one before it is proposed, show the catalogue's. Asks no node.
+    /// Policies of who may do what: check one before it is proposed, look up those in force.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Whether an account may do something, and why: by the chain's own rules, on any state.

@@ -1,4 +1,6 @@
-//! `concordat policy`: policies of who may do what, before anybody votes on them. Asks no node.
+//! `concordat policy`: policies of who may do what, before anybody votes on them and in force.
+
+mod in_force;
 
 use clap::Subcommand;
 use concordat_permissions::{EnactedPolicy, PolicyId, PolicySet};
@@ -18,6 +20,10 @@ pub enum PolicyCommand {
     Check(PolicyArgs),
     /// The policies that every chain starts with: their ids and reasons, with `--json` their texts too.
     Defaults,
+    /// The policies in force now or at a past height: what each does, to whom, to what, and who enacted it when.
+    List(in_force::ListArgs),
+    /// A policy in force: its text and annotations, the proposal that enacted it, its digest.
+    Show(in_force::ShowArgs),
 }
 
 /// Runs `concordat policy`.
@@ -25,6 +31,8 @@ pub fn run(command: PolicyCommand, json: bool) -> Result<()> {
     match command {
         PolicyCommand::Check(args) => check(&args, json),
         PolicyCommand::Defaults => defaults(json),
+        PolicyCommand::List(args) => in_force::list(&args, json),
+        PolicyCommand::Show(args) => in_force::show(&args, json),
     }
 }
 

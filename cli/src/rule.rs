@@ -1,5 +1,7 @@
 //! `concordat rule`: check a run-time rule before it is proposed, look up those in force.
 
+mod list;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -29,11 +31,10 @@ pub enum RuleCommand {
         /// The rule.
         file: PathBuf,
     },
-    /// The rules in force.
-    List {
-        #[command(flatten)]
-        node: NodeArgs,
-    },
+    /// The rules in force, in the order of their ids.
+    List(list::ListArgs),
+    /// Where rules were violated: the alerts that were raised, the earliest first.
+    Alerts(list::AlertsArgs),
     /// A rule in force, and what it has counted of an account.
     Show {
         /// Its id.
@@ -50,7 +51,8 @@ pub enum RuleCommand {
 pub fn run(command: RuleCommand, json: bool) -> Result<()> {
     match command {
         RuleCommand::Check { file } => check(&file, json),
-        RuleCommand::List { node } => list(&node.connect()?, json),
+        RuleCommand::List(args) => list::list(&args, json),
+        RuleCommand::Alerts(args) => list::alerts(&args, json),
         RuleCommand::Show { id, account, node } => show(&node.connect()?, &id, account, json),
     }
 }
@@ -97,15 +99,6 @@ fn check(file: &Path, json: bool) -> Result<()> {
             file.display()
         )
     })
-}
-
-fn list(client: &Client, json: bool) -> Result<()> {
-    let ids = ask(client, &IRules::limitsCall {})?;
-    output::show(
-        json,
-        &ids,
-        |ids| if ids.is_empty() { "no rules are in force".to_owned() } else { ids.join("\n") },
-    )
 }
 
 fn show(client: &Client, id: &str, account: Option<Address>, json: bool) -> Result<()> {

@@ -4,22 +4,16 @@
 //! The entries of the state that the decision rests on come from a node: by its word, at any height that it keeps, or
 //! each with a proof under headers that a quorum signed.
 
-mod state;
-
-use std::path::PathBuf;
-
 use alloy_primitives::{Address, FixedBytes, TxKind};
 use clap::Args;
 use concordat_core::{Grounds, Wish, explain};
-use concordat_types::Genesis;
-use eyre::{Result, WrapErr as _};
+use eyre::Result;
 use serde_json::{Value, json};
 
-use crate::{client::TlsArgs, contract, output};
-use state::RemoteState;
-
-/// How often entries are proved anew if blocks that come meanwhile change some of them.
-const ATTEMPTS: usize = 3;
+use crate::{
+    contract, output,
+    remote::{RemoteState, StateArgs},
+};
 
 /// Arguments of `concordat why`.
 #[derive(Args)]
@@ -35,17 +29,8 @@ pub struct WhyArgs {
     /// To make a contract, instead of calling one.
     #[arg(long)]
     deploy: bool,
-    /// As the state stood after this block; the newest if absent.
-    #[arg(long)]
-    height: Option<u64>,
-    /// Prove each entry that the decision rests on, from this genesis document on; at the newest height only.
-    #[arg(long, value_name = "FILE", conflicts_with = "height")]
-    genesis: Option<PathBuf>,
-    /// CometBFT RPC of any node.
-    #[arg(long, value_name = "URL", env = "CONCORDAT_COMET", default_value = "http://127.0.0.1:26657")]
-    comet: String,
     #[command(flatten)]
-    tls: TlsArgs,
+    state: StateArgs,
 }
 
 /// Runs `concordat why`. Exit code 3: what the node says is not what was signed.
@@ -58,24 +43,10 @@ pub fn run(args: &WhyArgs, json: bool) -> Result<()> {
 impl WhyArgs {
     /// The grounds of the decision, `None` for an account that has never enrolled, and the state behind them.
     fn grounds(&self) -> Result<(RemoteState, Option<Grounds>)> {
-        let mut attempts = 1;
-        loop {
-            let state = self.state()?;
+        self.state.read(|state| -> Result<_> {
             let env = state.next_block()?;
-            match explain(&state, &env, &self.wish()) {
-                Ok(grounds) => return Ok((state, grounds)),
-                // Entries of different blocks may contradict each other.
-                Err(_) if attempts < ATTEMPTS && state.spans_blocks() => attempts += 1,
-                Err(error) => return Err(state.take_failure().unwrap_or_else(|| error.into())),
-            }
-        }
-    }
-
-    fn state(&self) -> Result<RemoteState> {
-        let client = self.tls.connect(&self.comet)?;
-        let Some(file) = &self.genesis else { return RemoteState::told(client, self.height) };
-        let text = std::fs::read_to_string(file).wrap_err_with(|| format!("genesis {}", file.display()))?;
-        RemoteState::proved(client, &Genesis::from_json(&text)?)
+            Ok(explain(state, &env, &self.wish())?)
+        })
     }
 
     fn wish(&self) -> Wish<'_> {

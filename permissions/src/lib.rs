@@ -15,6 +15,7 @@
 //! | `sight`, `index`, `terms` | what a policy can see; which policies concern a request; how much a policy is to evaluate |
 //! | `engine` | Cedar, with the facts in its terms |
 //! | `set`, `decision` | decide, and say why |
+//! | `outline` | a policy in short, for lists |
 //! | `memo` | decisions made before |
 //!
 //! Invariants: this crate is pure. The same policies and facts give the same decision on every node: no clock, file,
@@ -31,6 +32,7 @@ pub mod facts;
 mod index;
 mod literal;
 pub mod memo;
+mod outline;
 mod policy;
 mod scope;
 mod set;
@@ -45,6 +47,7 @@ pub use engine::{DEFAULT_POLICIES, SCHEMA};
 pub use error::{Lockout, PolicyError};
 pub use facts::{Action, Context, ContractFacts, ListKind, Listing, Principal, Request, Resource};
 pub use memo::Memo;
+pub use outline::Outline;
 pub use policy::MAX_REASON_BYTES;
 pub use set::{Load, PolicySet};
 pub use text::{MAX_IFS, MAX_NESTING};

@@ -23,6 +23,14 @@ impl From<&OrgId> for OrgKey {
     }
 }
 
+impl OrgKey {
+    /// The id as text.
+    pub(crate) fn as_str(&self) -> &str {
+        // An id is ASCII and holds no zero.
+        std::str::from_utf8(&self.0).unwrap_or_default().trim_end_matches('\0')
+    }
+}
+
 /// Whom a policy is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PrincipalScope {

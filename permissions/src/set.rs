@@ -19,6 +19,7 @@ use crate::{
     error::{Lockout, PolicyError},
     facts::{Action, Context, Principal, Request, Resource},
     index::Index,
+    outline::Outline,
     policy::{Policy, Verdict},
     sight::Sight,
     wire,
@@ -98,6 +99,11 @@ impl PolicySet {
     /// The policies in force, in the order of their ids: each with its text.
     pub fn policies(&self) -> impl Iterator<Item = (Deciding, &str)> {
         self.policies.iter().map(|policy| (Deciding::new(policy), policy.text.as_str()))
+    }
+
+    /// A policy in force in short words.
+    pub fn outline(&self, id: &PolicyId) -> Option<Outline> {
+        self.policies.iter().find(|policy| policy.id == *id).map(|policy| Outline::of(policy))
     }
 
     /// The accounts that a policy in force names, in order.

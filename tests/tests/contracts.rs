@@ -28,6 +28,7 @@ fn a_contract_answers_whom_the_committee_and_its_administrator_let_call_it() {
 
     it_is_frozen_under_load(&network, token);
     its_administrator_keeps_its_lists(&network, token);
+    accounts_and_contracts_are_listed(&network, token);
     deployments_follow_the_ledgers_list(&network);
     retirement_is_for_good(&network, token);
     concordat_tests::chain::assert_one_chain(&network);
@@ -71,19 +72,95 @@ fn it_is_frozen_under_load(network: &Network, token: Address) {
     let told = cannot_pay(network, "bank-a/operator", token);
     assert!(told.contains("frozen"), "{told}");
     assert!(info(network, token).to_string().contains("Order 9"), "{}", info(network, token));
+    what_is_frozen_is_listed(network, token, bound_at);
     // Reading goes on: an order to stop business is none to hide it.
     assert_eq!(token::balance(network, 1, token, token, "latest").unwrap(), 0);
     order(network, "unfreeze-contract", token);
     pays(network, "bank-b/operator", token);
 }
 
+/// What a command that lists tells.
+fn listed(network: &Network, command: &[&str]) -> Vec<Value> {
+    let output = run(&[command, &["--rpc", &network.url(2, "ethereum")]].concat());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}");
+    serde_json::from_str(&said).unwrap()
+}
+
+/// One field of each entry.
+fn field(entries: &[Value], name: &str) -> Vec<String> {
+    entries
+        .iter()
+        .map(|entry| entry[name].as_str().unwrap_or_else(|| panic!("{entry}")).to_lowercase())
+        .collect()
+}
+
+fn what_is_frozen_is_listed(network: &Network, token: Address, bound_at: u64) {
+    network.wait_for_height(2, bound_at);
+    let address = token.to_string().to_lowercase();
+    let freezes = listed(network, &["gov", "freezes", "--status", "in-force"]);
+    assert_eq!(field(&freezes, "address"), [address.clone()]);
+    assert_eq!((&freezes[0]["since"], &freezes[0]["reference"]), (&json!(bound_at), &json!("Order 9")));
+    assert_eq!(listed(network, &["gov", "freezes", "--kind", "account"]), [] as [Value; 0]);
+    let frozen = listed(network, &["contract", "list", "--status", "frozen"]);
+    assert_eq!(field(&frozen, "contract"), [address]);
+    let before = (bound_at - 1).to_string();
+    assert_eq!(
+        listed(network, &["contract", "list", "--status", "frozen", "--height", &before]),
+        [] as [Value; 0]
+    );
+}
+
+fn accounts_and_contracts_are_listed(network: &Network, token: Address) {
+    let all = listed(network, &["account", "list"]);
+    let addresses = field(&all, "address");
+    assert!(addresses.is_sorted() && addresses.len() >= 7, "four members, three others: {addresses:?}");
+    let mut paged = listed(network, &["account", "list", "--limit", "2"]);
+    while paged.len() < all.len() {
+        let last = paged.last().unwrap()["address"].as_str().unwrap().to_owned();
+        let page = listed(network, &["account", "list", "--limit", "2", "--after", &last]);
+        assert!((1..=2).contains(&page.len()), "{page:?}");
+        paged.extend(page);
+    }
+    assert_eq!(paged, all, "pages make the list");
+    let operators = listed(network, &["account", "list", "--organisation", "bank-b", "--role", "operator"]);
+    let operator = network.address("bank-b/operator").to_string().to_lowercase();
+    assert_eq!(
+        (field(&operators, "address"), field(&operators, "status")),
+        (vec![operator.clone()], vec!["active".into()])
+    );
+    assert_eq!(listed(network, &["account", "list", "--status", "expired"]), [] as [Value; 0]);
+    let ending = listed(network, &["account", "list", "--expiring-before", "99999999999"]);
+    assert_eq!(ending.len(), all.len());
+
+    let contracts = listed(network, &["contract", "list", "--organisation", "bank-a", "--status", "active"]);
+    assert_eq!(field(&contracts, "contract"), [token.to_string().to_lowercase()]);
+    let kept = listed(network, &["contract", "list", "--administrator", &operator]);
+    assert_eq!(kept.len(), 1, "it was handed over: {kept:?}");
+    assert_eq!(listed(network, &["org", "validators", "--organisation", "bank-a"]).len(), 1);
+    assert_eq!(listed(network, &["org", "list", "--status", "active", "--limit", "3"]).len(), 3);
+    assert_eq!(listed(network, &["gov", "committee", "--organisation", "bank-c"]).len(), 1);
+    let executed = listed(network, &["gov", "list", "--status", "executed", "--kind", "freeze-contract"]);
+    assert_eq!(executed.len(), 1);
+    let number = executed[0]["id"].to_string();
+    assert!(
+        !listed(network, &["gov", "list", "--after", &number])
+            .iter()
+            .any(|later| later["id"] == executed[0]["id"])
+    );
+    assert_eq!(
+        listed(network, &["gov", "list", "--status", "open", "--expiring-before", "1"]),
+        [] as [Value; 0]
+    );
+}
+
 fn its_administrator_keeps_its_lists(network: &Network, token: Address) {
     let contract = token.to_string();
     let (bank_a, bank_b) = (network.address("bank-a/operator"), network.address("bank-b/operator"));
     let administer = |who: &str, args: &[&str]| network.with_key(who, 0, &[&["contract"], args].concat());
-    let told = refused(network, "bank-b/operator", &["contract", "list", &contract, "allow"]);
+    let told = refused(network, "bank-b/operator", &["contract", "set-list", &contract, "allow"]);
     assert!(told.contains("no policy permits administer"), "{told}");
-    administer("bank-a/developer", &["list", &contract, "allow"]);
+    administer("bank-a/developer", &["set-list", &contract, "allow"]);
     administer("bank-a/developer", &["list-add", &contract, &bank_a.to_string()]);
     pays(network, "bank-a/operator", token);
     let told = cannot_pay(network, "bank-b/operator", token);
@@ -94,10 +171,10 @@ fn its_administrator_keeps_its_lists(network: &Network, token: Address) {
     assert_eq!(why["permission"]["decision"]["policies"][0]["id"], "contract-list", "{why}");
 
     administer("bank-a/developer", &["admin", &contract, &bank_b.to_string()]);
-    let told = refused(network, "bank-a/developer", &["contract", "list", &contract, "none"]);
+    let told = refused(network, "bank-a/developer", &["contract", "set-list", &contract, "none"]);
     assert!(told.contains("no policy permits administer"), "{told}");
-    administer("bank-b/operator", &["list", &contract, "none"]);
-    administer("bank-b/operator", &["list", &contract, "deny", "--method", TRANSFER]);
+    administer("bank-b/operator", &["set-list", &contract, "none"]);
+    administer("bank-b/operator", &["set-list", &contract, "deny", "--method", TRANSFER]);
     administer("bank-b/operator", &["list-add", &contract, &bank_a.to_string(), "--method", TRANSFER]);
     let told = cannot_pay(network, "bank-a/operator", token);
     assert!(told.contains("method-list"), "{told}");

@@ -137,6 +137,17 @@ fn a_bar_binds_under_load(network: &Network, token: Address) {
     let pay = ["contract", "send", "--to", &to, TRANSFER, &to, "0"];
     let told = refused(network, "bank-b/operator", &pay);
     assert!(told.contains("barred"), "{told}");
+    let list = |command: &[&str]| {
+        let output = run(&[command, &["--rpc", &network.url(0, "ethereum")]].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let bars = list(&["gov", "bars"]);
+    assert_eq!((bars.as_array().unwrap().len(), &bars[0]["since"]), (1, &json!(bound_at)), "{bars}");
+    assert_eq!(bars[0]["reference"], "Order 11");
+    assert_eq!(list(&["gov", "bars", "--kind", "node"]), json!([]));
+    let barred = list(&["account", "list", "--status", "barred"]);
+    assert_eq!(barred[0]["address"].as_str().unwrap().to_lowercase(), text.to_lowercase());
     pass(network, &["lift-bar", "--account", &text, "--basis-file", &file, "--reference", "Order 12"]);
+    assert_eq!(list(&["gov", "bars"]), json!([]));
     network.with_key("bank-b/operator", 0, &pay);
 }

@@ -34,6 +34,7 @@ fn a_policy_binds_from_the_next_block_on_under_load_and_everybody_is_told_why() 
 
     let (before, enacted) = a_policy_binds_under_load(&network, token);
     why_agrees_by_word_and_by_proof(&network, token, before, &enacted);
+    what_is_in_force_is_listed_by_word_and_by_proof(&network, before, &enacted);
     an_operator_deploys_once_a_policy_permits_it(&network);
     policies_that_do_not_hold_are_refused(&network);
     what_was_repealed_binds_no_more(&network, token);
@@ -120,6 +121,48 @@ fn why_agrees_by_word_and_by_proof(network: &Network, token: Address, before: u6
     assert_eq!(other["executed"], json!(true));
     let stranger = why(network, &[&Address::repeat_byte(7).to_string(), &to]);
     assert_eq!((&stranger["enrolled"], &stranger["executed"]), (&json!(false), &json!(false)));
+}
+
+fn policies(network: &Network, args: &[&str]) -> Value {
+    let output = run(&[&["policy"], args, &["--comet", &network.url(2, "cometbft")]].concat());
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn what_is_in_force_is_listed_by_word_and_by_proof(network: &Network, before: u64, proposal: &str) {
+    let genesis = network.info["genesis"].as_str().unwrap();
+    let enacted = policies(network, &["list", "--origin", "enacted"]);
+    let policy = &enacted[0];
+    assert_eq!((enacted.as_array().unwrap().len(), &policy["id"]), (1, &json!("no-bank-b")), "{enacted}");
+    assert_eq!((&policy["effect"], &policy["who"]), (&json!("forbid"), &json!("organisation bank-b")));
+    assert_eq!(
+        (policy["proposal"].to_string(), &policy["height"]),
+        (proposal.to_owned(), &json!(before + 1))
+    );
+    assert_eq!(policies(network, &["list", "--origin", "enacted", "--genesis", genesis]), enacted);
+    assert_eq!(
+        policies(network, &["list", "--origin", "enacted", "--height", &before.to_string()]),
+        json!([])
+    );
+    let all = policies(network, &["list"]);
+    let catalogue = policies(network, &["list", "--origin", "catalogue"]);
+    assert_eq!(all.as_array().unwrap().len(), catalogue.as_array().unwrap().len() + 1);
+    let about =
+        policies(network, &["list", "--organisation", "bank-b", "--effect", "forbid", "--action", "call"]);
+    assert_eq!(about, enacted);
+
+    let shown = policies(network, &["show", "no-bank-b", "--genesis", genesis]);
+    assert_eq!((&shown["proved"], &shown["annotations"]["id"]), (&json!(true), &json!("no-bank-b")));
+    assert!(shown["text"].as_str().unwrap().contains("forbid (principal in Organisation"), "{shown}");
+    assert!(shown["digest"].is_string() && shown["enactedDigest"].is_string(), "{shown}");
+    assert_eq!(shown["proposalDigest"], proposal_digest(network, proposal));
+    let unknown = run(&["policy", "show", "no-such", "--comet", &network.url(2, "cometbft")]);
+    let unknown = String::from_utf8_lossy(&unknown.stdout).into_owned();
+    assert!(unknown.contains("no policy no-such is in force"), "{unknown}");
+}
+
+fn proposal_digest(network: &Network, id: &str) -> Value {
+    proposal(network, id)["digest"].clone()
 }
 
 fn an_operator_deploys_once_a_policy_permits_it(network: &Network) {

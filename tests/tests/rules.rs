@@ -77,7 +77,21 @@ fn exceeds(network: &Network, token: Address, amount: &str) {
 fn what_is_used_up_is_told(network: &Network) {
     let (url, account) = (network.url(3, "ethereum"), network.address("bank-a/developer").to_string());
     let list = run(&["rule", "list", "--rpc", &url]);
-    assert!(String::from_utf8_lossy(&list.stdout).contains("hundred-a-day"));
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(
+        (&list[0]["id"], &list[0]["rule"]["effect"]),
+        (&json!("hundred-a-day"), &json!("revert")),
+        "{list}"
+    );
+    let others = run(&["rule", "list", "--effect", "alert", "--rpc", &url]);
+    assert_eq!(serde_json::from_slice::<Value>(&others.stdout).unwrap(), json!([]));
+    let alerts =
+        run(&["rule", "alerts", "--rule", "hundred-a-day", "--organisation", "bank-a", "--rpc", &url]);
+    let alerts: Value = serde_json::from_slice(&alerts.stdout).unwrap();
+    assert_eq!((alerts.as_array().unwrap().len(), &alerts[0]["code"]), (1, &json!(6)), "{alerts}");
+    let place = alerts[0]["place"].as_str().unwrap();
+    let later = run(&["rule", "alerts", "--account", &account, "--after", place, "--rpc", &url]);
+    assert_eq!(serde_json::from_slice::<Value>(&later.stdout).unwrap(), json!([]));
     let shown = run(&["rule", "show", "hundred-a-day", "--account", &account, "--rpc", &url]);
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert!(shown.to_string().contains("100"), "{shown}");

@@ -48,6 +48,7 @@ fn code_is_held_against_the_source_that_it_shall_be_made_of() {
     init_code_is_read_with_its_arguments(&place, &artefact);
     a_proposal_to_deploy_names_the_hashes_of_its_source(&place, &artefact);
     what_has_no_place_in_a_contract_is_found(&place);
+    an_upgrade_that_moves_storage_is_told_so(&place, &artefact);
     proofs_are_told_in_a_report_that_can_be_made_again(&place);
 }
 
@@ -193,6 +194,31 @@ fn what_has_no_place_in_a_contract_is_found(place: &Place) {
     let found: Vec<_> =
         said["findings"].as_array().unwrap().iter().map(|found| found["what"].as_str()).collect();
     assert_eq!((exit, found), (Some(3), vec![Some("SELFDESTRUCT"), Some("ORIGIN")]), "{said}");
+}
+
+fn an_upgrade_that_moves_storage_is_told_so(place: &Place, artefact: &str) {
+    let deploy = ["contract", "deploy", "--artefact", artefact, "5"];
+    let deployed = place.network.with_key("bank-a/developer", 0, &deploy);
+    let runs = deployed["contract"].as_str().unwrap();
+    let previous = ["--previous-input", &place.input, "--previous-address", runs];
+    let inserted = place.changed("uint256 public held;", "address public keeper;\n    uint256 public held;");
+    let (exit, said) = place.verify(&inserted, &previous);
+    let moved = json!([{
+        "change": "moved", "variable": "held", "from": { "slot": "0", "offset": 0 }, "to": { "slot": "1", "offset": 0 }
+    }]);
+    assert_eq!((exit, &said["upgrade"]["changes"]), (Some(3), &moved), "{said}");
+    assert_eq!(said["upgrade"]["previous_code"], "identical", "{said}");
+    assert_eq!(place.verify(&inserted, &[&previous[..], &["--allow-layout-change"]].concat()).0, Some(0));
+
+    let appended = place.changed("uint256 public held;", "uint256 public held;\n    address public keeper;");
+    let (exit, said) = place.verify(&appended, &previous);
+    assert_eq!((exit, &said["upgrade"]["kept"]), (Some(0), &json!(true)), "{said}");
+    assert_eq!(said["upgrade"]["added"], json!(["keeper"]), "{said}");
+    // Of a source that is not the one that runs, the layout says nothing.
+    let other = ["--previous-input", &appended, "--previous-address", runs];
+    let (exit, said) = place.verify(&place.input, &other);
+    assert!(said["error"].as_str().unwrap().contains("find the source that runs"), "{said}");
+    assert_eq!(exit, Some(3));
 }
 
 fn proofs_are_told_in_a_report_that_can_be_made_again(place: &Place) {

@@ -36,6 +36,7 @@ mod frames;
 mod genesis;
 pub mod governance;
 pub mod identity;
+mod listing;
 mod overlay;
 pub mod permissions;
 mod reading;
@@ -61,6 +62,7 @@ pub use identity::{
     Account, AuthorizeError, CertificateId, ClientIdentity, IdentityEvent, NodeIdentity, Organisation,
     Registry, RegistryError, Revocation, ValidatorRecord, abi,
 };
+pub use listing::ListedTable;
 pub use reading::{ReadAt, ReadRefusal, Readable, may_read};
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{

@@ -107,10 +107,28 @@ impl State {
     /// # Errors
     /// As [`StateReader::get`].
     pub fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<(StateKey, Vec<u8>)>, ReadError> {
+        self.scan_after(prefix, None, limit)
+    }
+
+    /// The same from the first key after another one on: the next page. Keys of all blocks above this height are looked
+    /// at, so that the caller bounds how far back it asks.
+    ///
+    /// # Errors
+    /// As [`StateReader::get`].
+    pub fn scan_after(
+        &self,
+        prefix: &[u8],
+        after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<(StateKey, Vec<u8>)>, ReadError> {
         let store_failed = |e: StoreError| e.into_read("a range of the state");
+        // A key and a zero byte is the first that can follow it.
+        let from =
+            after.map_or_else(|| prefix.to_vec(), |key| [key.as_bytes(), &[0]].concat()).max(prefix.to_vec());
         // The rows are those of this instant; whatever changed before it stands in the list read after it.
-        let current = self.store.db().rows(Table::State, prefix, None);
-        let later = self.later_changes(prefix).map_err(store_failed)?;
+        let current = self.store.db().rows(Table::State, &from, None);
+        let mut later = self.later_changes(prefix).map_err(store_failed)?;
+        later.retain(|key| key.as_bytes() >= from.as_slice());
         // Some of the rows may be later insertions: leave room for them.
         let room = limit.saturating_add(later.len());
         let mut rows = BTreeMap::new();

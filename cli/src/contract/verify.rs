@@ -1,4 +1,5 @@
-//! `concordat contract verify`: whether code is what a source compiles to, what it is made of, and what is proved of it.
+//! `concordat contract verify`: whether code is what a source compiles to, what it is made of, what is proved of it, and
+//! whether an upgrade keeps the storage.
 //!
 //! The compiler decides what a source compiles to; this compares, byte by byte. It trusts the node that it asks for the
 //! code on chain, and the compiler that it runs.
@@ -7,6 +8,7 @@ mod artefact;
 mod compare;
 mod compiler;
 mod input;
+mod layout;
 mod metadata;
 mod prove;
 mod review;
@@ -23,6 +25,7 @@ use self::{
     artefact::Artefact,
     compiler::Compiler,
     input::{ContractName, Input},
+    layout::{LayoutArgs, Upgrade},
     prove::{ProofArgs, Proofs},
     review::{Finding, Weight},
     target::{Compared, TargetArgs},
@@ -58,6 +61,8 @@ pub struct VerifyArgs {
     ignore_metadata: bool,
     #[command(flatten)]
     proofs: ProofArgs,
+    #[command(flatten)]
+    layout: LayoutArgs,
 }
 
 /// What was found.
@@ -76,13 +81,15 @@ struct Verified {
     findings: Vec<Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proofs: Option<Proofs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade: Option<Upgrade>,
 }
 
 /// Runs `concordat contract verify`.
 pub fn run(args: &VerifyArgs, json: bool) -> Result<()> {
     let verified = verify(args)?;
     let text = verified.describe();
-    match verified.code(args.ignore_metadata) {
+    match verified.code(args) {
         0 => output::show(json, &verified, |_| text),
         code => Err(Report { said: serde_json::to_value(&verified)?, text, code }.into()),
     }
@@ -105,6 +112,10 @@ fn verify(args: &VerifyArgs) -> Result<Verified> {
         true => Some(args.proofs.run(&compiler, &input, &args.contract, &output)?),
         false => None,
     };
+    let source = (&input, &output);
+    let layout = &args.layout;
+    let upgrade =
+        layout.compare(&args.contract, source, (&compiler, limit), &args.target, args.ignore_metadata)?;
     Ok(Verified {
         contract: args.contract.to_string(),
         source: input.hash,
@@ -114,6 +125,7 @@ fn verify(args: &VerifyArgs) -> Result<Verified> {
         init_code_bytes,
         findings: findings(&args.contract, &artefact, init_code_bytes),
         proofs,
+        upgrade,
     })
 }
 
@@ -131,11 +143,12 @@ fn findings(name: &ContractName, artefact: &Artefact, init_code_bytes: usize) ->
 
 impl Verified {
     /// How the program ends. Where no solver answers, nothing is found wrong, but nothing is proved either.
-    fn code(&self, ignore_metadata: bool) -> u8 {
-        let differs = self.compared.as_ref().is_some_and(|compared| !compared.holds(ignore_metadata));
+    fn code(&self, args: &VerifyArgs) -> u8 {
+        let differs = self.compared.as_ref().is_some_and(|compared| !compared.holds(args.ignore_metadata));
+        let moved = self.upgrade.as_ref().is_some_and(|upgrade| !args.layout.allows(upgrade));
         let forbidden = self.findings.iter().any(|finding| finding.weight == Weight::Forbidden);
         let proofs = self.proofs.as_ref();
-        match differs || forbidden || proofs.is_some_and(|proofs| proofs.violated > 0) {
+        match differs || moved || forbidden || proofs.is_some_and(|proofs| proofs.violated > 0) {
             true => FOUND_WRONG,
             false => u8::from(proofs.is_some_and(|proofs| !proofs.solved)),
         }
@@ -152,6 +165,7 @@ impl Verified {
         lines.push(format!("size        {code_bytes} bytes, to deploy {init_code_bytes}"));
         lines.extend(self.findings.iter().map(Finding::describe));
         lines.extend(self.proofs.as_ref().map(Proofs::describe));
+        lines.extend(self.upgrade.as_ref().map(Upgrade::describe));
         lines.join("\n")
     }
 }

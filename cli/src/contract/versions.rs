@@ -3,15 +3,18 @@
 use alloy_primitives::Address;
 use concordat_core::contracts::abi::IContracts;
 use eyre::{Result, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ask;
-use crate::{client::Client, output};
+use crate::{
+    client::Client,
+    list::{Entry, PageArgs},
+};
 
 /// How many versions one call asks for.
 const PAGE: u64 = 64;
 
-pub(super) fn versions(client: &Client, contract: Address, json: bool) -> Result<()> {
+pub(super) fn versions(client: &Client, contract: Address, page: &PageArgs, json: bool) -> Result<()> {
     let mut all: Vec<IContracts::Version> = Vec::new();
     loop {
         let from = all.last().map_or(1, |last| last.number.saturating_add(1));
@@ -24,6 +27,7 @@ pub(super) fn versions(client: &Client, contract: Address, json: bool) -> Result
     let Some(last) = all.last().map(|last| last.number) else {
         bail!("{contract} is no governed proxy: only contracts with the code of GovernedProxy.json are");
     };
+<<<<<<< HEAD
     let version = |version: &IContracts::Version| {
         json!({
             "number": version.number,
@@ -40,6 +44,25 @@ pub(super) fn versions(client: &Client, contract: Address, json: bool) -> Result
     output::show(json, &said, |_| {
         all.iter().map(|version| line(version, last)).collect::<Vec<_>>().join("\n")
     })
+=======
+    let key = |version: &IContracts::Version| version.number.to_string();
+    let page = page.cut(
+        &all,
+        |version| key(version),
+        |version| {
+            let said = json!({
+                "number": version.number,
+                "implementation": version.implementation,
+                "code": version.codeHash,
+                "since": version.since,
+                "proposal": version.proposalId,
+                "inForce": version.number == last,
+            });
+            Some(Entry { key: key(version), said, line: line(version, last) })
+        },
+    )?;
+    page.show_as(json, &json!({ "contract": contract, "versions": page.said() }), "no version matches")
+>>>>>>> h-lists
 }
 
 fn line(version: &IContracts::Version, last: u64) -> String {

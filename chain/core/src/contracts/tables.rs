@@ -19,11 +19,11 @@ use crate::{
 };
 
 // The numbers are part of the state's keys and never change meaning.
-const CONTRACTS: u8 = 0x40;
+pub(crate) const CONTRACTS: u8 = 0x40;
 const METHOD_LISTS: u8 = 0x41;
 const LISTED: u8 = 0x42;
 const DEPLOY_LIST: u8 = 0x43;
-const HALTS: u8 = 0x44;
+pub(crate) const HALTS: u8 = 0x44;
 const ATTRIBUTES: u8 = 0x45;
 /// Approvals and the reviews before them. The lengths of their keys tell them apart.
 const APPROVALS: u8 = 0x46;

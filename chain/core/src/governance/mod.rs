@@ -22,8 +22,13 @@ pub(crate) mod tables;
 mod views;
 
 use alloy_sol_types::SolError as _;
+<<<<<<< HEAD
 use concordat_governance::{Refusal, ResolveError};
 use concordat_types::{Bytes, StateKey};
+=======
+use concordat_governance::{Proposal, Refusal, ResolveError};
+use concordat_types::{ReadError, StateKey, StateReader};
+>>>>>>> h-lists
 
 pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
@@ -31,7 +36,11 @@ pub(crate) use facts::validator_facts;
 pub use parameters::{InForce, in_force};
 pub use records::{AccountFreeze, RegulatorRecord, RollbackRecord};
 
+<<<<<<< HEAD
 use crate::system::{SystemError, gas};
+=======
+use crate::{overlay::Overlay, system::SystemError};
+>>>>>>> h-lists
 
 use abi::IGovernance;
 
@@ -43,6 +52,14 @@ pub fn payload_state_key(proposal: u64) -> StateKey {
 /// Where the state keeps what a proposal rolled back, for whoever has it proven.
 pub fn rollback_state_key(proposal: u64) -> StateKey {
     tables::rollback_key(proposal).state_key()
+}
+
+/// A proposal as the state keeps it, for whoever reads that from elsewhere; `None` where there is none.
+///
+/// # Errors
+/// Where the state cannot be read.
+pub fn proposal_in(reader: impl StateReader, id: u64) -> Result<Option<Proposal>, ReadError> {
+    tables::proposal(&mut Overlay::new(reader), id)
 }
 
 /// A refusal as the contract tells it.

@@ -18,7 +18,7 @@ const RULES: u8 = 0x21;
 const PROPOSALS: u8 = 0x22;
 const PAYLOADS: u8 = 0x23;
 const PROPOSAL_COUNT: u8 = 0x24;
-const FREEZES: u8 = 0x25;
+pub(crate) const FREEZES: u8 = 0x25;
 /// Regulators by identity, their list under no key, and consents by proposal: keys of 20, 0 and 8 bytes.
 const REGULATORS: u8 = 0x27;
 const PARAMETERS: u8 = 0x28;

@@ -20,7 +20,7 @@ use crate::{
 // The numbers are part of the state's keys and never change meaning.
 const ORGANISATIONS: u8 = 0x01;
 const ORGANISATION_INDEX: u8 = 0x02;
-const STANDINGS: u8 = 0x03;
+pub(crate) const STANDINGS: u8 = 0x03;
 const CERTIFICATES: u8 = 0x04;
 const REVOCATIONS: u8 = 0x05;
 const CRLS: u8 = 0x06;
@@ -33,9 +33,9 @@ const AUTHORITY_COUNT: u8 = 0x0c;
 const IDENTITIES: u8 = 0x0d;
 const IDENTITY_ACCOUNTS: u8 = 0x0e;
 const RECOVERIES: u8 = 0x0f;
-const BARS: u8 = 0x10;
+pub(crate) const BARS: u8 = 0x10;
 const BARRED_SUBJECTS: u8 = 0x11;
-const BARRED_NODES: u8 = 0x12;
+pub(crate) const BARRED_NODES: u8 = 0x12;
 const REMINDERS: u8 = 0x13;
 const FOUNDERS: u8 = 0x14;
 

@@ -19,4 +19,4 @@ pub use ask::Denial;
 pub(crate) use ask::{Asker, Deed, Sender};
 pub use contract::Permissions;
 pub(crate) use force::{Policies, changed};
-pub use tables::rows_of;
+pub use tables::{Enacted, rows_of};

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use alloy_rlp::Decodable as _;
 use concordat_permissions::{EnactedPolicy, PolicyId};
-use concordat_types::{B256, Bytes, ChangeSet, ReadError};
+use concordat_types::{B256, Bytes, ChangeSet, ReadError, StateReader};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     account::corrupt,
+    overlay::Overlay,
     system::{RowKey, Rows, Write},
 };
 
@@ -59,6 +60,30 @@ pub(crate) fn enacted(rows: &mut impl Rows) -> Result<Vec<EnactedPolicy>, ReadEr
     let ids = ids(rows)?;
     let missing = |id| corrupt(format!("the enacted policy {id}, which is listed"));
     ids.iter().map(|id| policy(rows, id)?.ok_or_else(|| missing(id))).collect()
+}
+
+/// What the state says of policies, for whoever reads it from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enacted {
+    /// The enacted policies, in the order of their ids. The catalogue's are those of the program.
+    pub policies: Vec<EnactedPolicy>,
+    /// Their digest, as it stands in the state; `None` where there are none.
+    pub digest: Option<B256>,
+}
+
+impl Enacted {
+    /// Reads the enacted policies and checks that they are those of the digest that blocks decide by.
+    ///
+    /// # Errors
+    /// Where the state cannot be read, or its rows do not fit each other.
+    pub fn read(reader: impl StateReader) -> Result<Self, ReadError> {
+        let rows = &mut Overlay::new(reader);
+        let (digest, policies) = (enacted_digest(rows)?, enacted(rows)?);
+        if digest_of(&policies) != digest {
+            return Err(corrupt("the enacted policies, which do not have their digest"));
+        }
+        Ok(Self { policies, digest })
+    }
 }
 
 /// SHA-256 over the RLP list of the policies' canonical bytes, in the order of their ids; `None` if there are none.

@@ -181,6 +181,12 @@ impl Default for BlockRef {
     }
 }
 
+impl From<BlockTag> for BlockRef {
+    fn from(tag: BlockTag) -> Self {
+        Self::Tag(tag)
+    }
+}
+
 impl FromArg for BlockRef {
     fn from_arg(value: &Value) -> Result<Self, String> {
         match value {

@@ -86,6 +86,7 @@ fn every_call(block_hash: &str, filter: &str) -> Vec<(&'static str, Value)> {
         ("txpool_inspect", json!([])),
         ("concordat_getStorageChanges", json!([READER, "0x0", "latest"])),
         ("concordat_getBlockAccess", json!(["0x2"])),
+        ("concordat_getRowKeys", json!(["0x40", null, "0x1", "0x3"])),
     ]
 }
 
@@ -247,6 +248,25 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
+async fn keys_of_a_table_are_told_page_by_page() {
+    let fixture = Fixture::start().await;
+    fixture.commit_rows(0x40, &[b"aa", b"a", b"c"]);
+    fixture.commit_rows(0x40, &[b"b"]);
+    fixture.commit_rows(0x41, &[b"a"]);
+    let page = async |after: Value, limit: &str, block: &str| {
+        result(fixture.eth, "concordat_getRowKeys", json!(["0x40", after, limit, block])).await
+    };
+    let told = |block: &str, keys: &[&str], more: bool| json!({ "block": block, "keys": keys, "more": more });
+    let (a, aa, b, c) = ("0x61", "0x6161", "0x62", "0x63");
+    assert_eq!(page(Value::Null, "0x3e8", "latest").await, told("0x6", &[a, aa, b, c], false));
+    assert_eq!(page(Value::Null, "0x2", "latest").await, told("0x6", &[a, aa], true));
+    assert_eq!(page(json!(aa), "0x2", "latest").await, told("0x6", &[b, c], false));
+    assert_eq!(page(json!(aa), "0x1", "0x4").await, told("0x4", &[c], false), "before b came");
+    assert_eq!(page(json!(c), "0x1", "latest").await, told("0x6", &[], false));
+    assert_eq!(page(Value::Null, "0x1", "0x3").await, told("0x3", &[], false), "before any came");
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_is_said_to_be_so() {
     let fixture = Fixture::start().await;
     let tracer = json!({ "tracer": "callTracer" });
@@ -267,6 +287,10 @@ async fn what_cannot_be_answered_is_said_to_be_so() {
         ),
         ("concordat_getBlockAccess", json!(["0x0"]), -32000, "header not found"),
         ("concordat_getBlockAccess", json!(["0x9"]), -32000, "header not found"),
+        ("concordat_getRowKeys", json!(["0x100"]), -32602, "invalid argument 0: table 0x100"),
+        ("concordat_getRowKeys", json!(["0x3", null, "0x0"]), -32602, "invalid argument 2: 0 keys"),
+        ("concordat_getRowKeys", json!(["0x3", null, "0x3e9"]), -32602, "invalid argument 2: 1001 keys"),
+        ("concordat_getRowKeys", json!(["0x3", null, null, "0x9"]), -32000, "header not found"),
         ("eth_newFilter", json!([{ "fromBlock": "0x5", "toBlock": "0x4" }]), -32602, "invalid block range"),
     ] {
         let (have, message) = error(fixture.eth, method, params.clone()).await;
@@ -320,6 +344,11 @@ async fn log_queries_are_bounded_with_errors_that_say_so() {
     let (code, message) = error(fixture.eth, "eth_getLogs", json!([{ "fromBlock": "0x1" }])).await;
     assert_eq!(code, -32005);
     assert!(message.starts_with("query returned more than 1 results"), "{message}");
+    fixture.commit(vec![]);
+    let old = json!(["0x40", null, null, "0x0"]);
+    let (code, message) = error(fixture.eth, "concordat_getRowKeys", old).await;
+    assert_eq!(code, -32005);
+    assert!(message.starts_with("block range too large: from 0 to the newest, 4, limit 3"), "{message}");
 }
 
 #[tokio::test]

@@ -116,7 +116,14 @@ impl Fixture {
         self.commit_setting(txs, None)
     }
 
-    /// The same with a block that sets the parameters of those after it, told as in the state's row.
+    /// Commits a block that makes rows under these keys of a system contract's table.
+    pub fn commit_rows(&self, table: u8, keys: &[&[u8]]) {
+        let rows = keys.iter().map(|key| StateKey::system(table, key)).collect();
+        self.chain.lock().unwrap().rows = rows;
+        self.commit(vec![]);
+    }
+
+    /// As [`Self::commit`], with a block that sets the parameters of those after it, told as in the state's row.
     pub fn commit_setting(&self, txs: Vec<Bytes>, set: Option<(ChainParams, Bytes)>) -> Arc<CommittedBlock> {
         let block = Arc::new(self.chain.lock().unwrap().commit(&self.store, txs, set));
         // Nobody may be listening.
@@ -127,6 +134,8 @@ impl Fixture {
 
 struct Chain {
     height: u64,
+    /// Rows of system contracts that the next block makes.
+    rows: Vec<StateKey>,
     /// Of the next block.
     params: ChainParams,
     last: Option<(Commit, tendermint::block::Id)>,
@@ -172,7 +181,14 @@ impl Chain {
             validators: &sets,
         };
         let app_hash = store.init_genesis(&genesis).unwrap().state_root;
-        Self { height: 0, params: ChainParams::default(), last: None, app_hash, results: empty_hash() }
+        Self {
+            height: 0,
+            rows: Vec::new(),
+            params: ChainParams::default(),
+            last: None,
+            app_hash,
+            results: empty_hash(),
+        }
     }
 
     /// Commits a block of these transactions that sets these parameters, if any.
@@ -209,6 +225,7 @@ impl Chain {
         let mut changes = ChangeSet::new();
         let count = AccountState { nonce: self.height, code_hash: None };
         changes.insert(StateKey::account(sender()), Some(count.encode()));
+        changes.extend(std::mem::take(&mut self.rows).into_iter().map(|key| (key, Some(vec![1]))));
         changes.extend(row.map(|row| (StateKey::system(0x28, &[]), Some(row.to_vec()))));
         let seen = tendermint_proto::v0_38::types::Commit::from(commit.clone()).encode_to_vec();
         let committed = store.commit(&CommitBatch {

@@ -181,6 +181,17 @@ proptest! {
                 let rows: Vec<_> = rows.iter().map(|(key, value)| (key, value)).collect();
                 prop_assert_eq!(rows, in_range.iter().copied().take(limit).collect::<Vec<_>>());
             }
+            let mut paged: Vec<(StateKey, Vec<u8>)> = Vec::new();
+            loop {
+                let page = state.scan_after(&prefix, paged.last().map(|(key, _)| key), 2).unwrap();
+                let ends = page.len() < 2;
+                paged.extend(page);
+                if ends {
+                    break;
+                }
+            }
+            let paged: Vec<_> = paged.iter().map(|(key, value)| (key, value)).collect();
+            prop_assert_eq!(paged, in_range);
         }
         let report = chain.store.check(crate::CheckLevel::Full).unwrap();
         prop_assert_eq!(report.roots, batches.len() as u64);

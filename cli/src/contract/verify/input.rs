@@ -68,6 +68,12 @@ impl Input {
         self.document["sources"].get(name)?["content"].as_str()
     }
 
+    /// Whether a source says this.
+    pub fn mentions(&self, words: &str) -> bool {
+        let sources = self.document["sources"].as_object().into_iter().flatten();
+        sources.filter_map(|(_, source)| source["content"].as_str()).any(|text| text.contains(words))
+    }
+
     /// The source that the compiler took and that is not in the input, if there is one.
     pub fn check(&self, output: &Value) -> Result<()> {
         let taken = output["sources"].as_object().ok_or_else(|| eyre!("the compiler tells no sources"))?;
@@ -79,7 +85,7 @@ impl Input {
 
     /// What is asked of the compiler: the settings as they are, and of the output what is needed here.
     pub fn asked(&self) -> Value {
-        let code = ["abi", "evm.bytecode", "evm.deployedBytecode"];
+        let code = ["abi", "evm.bytecode", "evm.deployedBytecode", "storageLayout"];
         let mut asked = self.document.clone();
         asked["settings"]["outputSelection"] = json!({ "*": { "*": code, "": ["ast"] } });
         // Proofs are asked for on their own: they change no code.

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Args)]
 pub struct TargetArgs {
     /// The contract on chain whose code shall be that of the source.
-    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["init_code", "proposal", "prove"])]
+    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["init_code", "proposal", "prove", "previous_input"])]
     address: Option<Address>,
     /// Init code, with the constructor's arguments: hex, or a file that holds it.
     #[arg(long, value_name = "FILE|HEX", conflicts_with = "address")]
@@ -98,6 +98,11 @@ impl TargetArgs {
         Ok(Some(target))
     }
 
+    /// The code of another contract, by the same node.
+    pub fn code(&self, address: Address) -> Result<Bytes> {
+        code(&self.node.connect()?, address)
+    }
+
     /// The constructor's arguments that were named, encoded; nothing if none were.
     pub fn arguments(&self, artefact: &Artefact) -> Result<Vec<u8>> {
         // Init code brings its own, and a contract shows none.
@@ -108,11 +113,16 @@ impl TargetArgs {
     }
 }
 
-fn contract(client: &Client, address: Address) -> Result<Target> {
+fn code(client: &Client, address: Address) -> Result<Bytes> {
     let code: Bytes = serde_json::from_value(client.call("eth_getCode", json!([address, "latest"]))?)?;
     if code.is_empty() {
         bail!("there is no contract at {address}");
     }
+    Ok(code)
+}
+
+fn contract(client: &Client, address: Address) -> Result<Target> {
+    let code = code(client, address)?;
     let attributes = ask(client, &IContracts::attributesCall { contractAddress: address })?;
     Ok(Target::Contract(address, code, Box::new(attributes)))
 }

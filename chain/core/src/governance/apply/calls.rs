@@ -43,7 +43,7 @@ impl<R: Rows> Applier<'_, R> {
     /// refuses, the execution reverts.
     pub(super) fn migration(&mut self, proxy: Address, call: &Bytes) {
         let log = abi::ContractMigrated { proxy, call: call.clone(), proposalId: self.proposal };
-        self.effects.logs.push(log.encode_log_data());
+        self.log(&log);
         self.then(proxy, gas::DECIDED_CALL, call.clone());
     }
 

@@ -7,6 +7,7 @@ mod logs;
 mod network;
 mod pool;
 mod proof;
+mod rows;
 mod state;
 mod transactions;
 
@@ -181,6 +182,7 @@ pub(crate) static METHODS: &[Method] = &[
 
     read("concordat_getStorageChanges", Reads::Contract(0), &["address", "fromBlock", "toBlock?"], "A contract's slots that differ after two blocks", history::storage_changes),
     execute("concordat_getBlockAccess", Reads::Ledger, &["block"], "Slots that each successful transaction of a block read or wrote", history::block_access),
+    read("concordat_getRowKeys", Reads::Ledger, &["table", "after?", "limit?", "block?"], "Keys of a table of the chain's own contracts, in order, page by page", rows::keys),
 ];
 
 /// The method of this name.

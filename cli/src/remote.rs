@@ -1,9 +1,14 @@
-//! The state of a chain, entry by entry from a node.
+//! The state of a chain, entry by entry from a node: by its word, at any height that it keeps, or each with a proof
+//! under headers that a quorum signed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use alloy_primitives::B256;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::Args;
 use concordat_core::BlockEnv;
 use concordat_types::{ChainParams, Genesis, ReadError, StateKey, StateReader};
 use eyre::{Report, Result, WrapErr as _, bail};
@@ -11,12 +16,57 @@ use serde_json::json;
 use tendermint::block::Header;
 
 use crate::{
-    client::Client,
+    client::{Client, TlsArgs},
     verify::{LightClient, integer, prove_state},
 };
 
+/// How often entries are proved anew if blocks that come meanwhile change some of them.
+const ATTEMPTS: usize = 3;
+
+/// Which state, from which node, and whom to believe.
+#[derive(Args)]
+pub struct StateArgs {
+    /// As the state stood after this block; the newest if absent.
+    #[arg(long)]
+    pub height: Option<u64>,
+    /// Prove each entry that is read, from this genesis document on; at the newest height only.
+    #[arg(long, value_name = "FILE", conflicts_with = "height")]
+    genesis: Option<PathBuf>,
+    /// CometBFT RPC of any node.
+    #[arg(long, value_name = "URL", env = "CONCORDAT_COMET", default_value = "http://127.0.0.1:26657")]
+    comet: String,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+impl StateArgs {
+    /// What can be told from the state, and the state behind it.
+    pub fn read<T, E: Into<Report>>(
+        &self,
+        tell: impl Fn(&RemoteState) -> Result<T, E>,
+    ) -> Result<(RemoteState, T)> {
+        let mut attempts = 1;
+        loop {
+            let state = self.open()?;
+            match tell(&state) {
+                Ok(told) => return Ok((state, told)),
+                // Entries of different blocks may contradict each other.
+                Err(_) if attempts < ATTEMPTS && state.spans_blocks() => attempts += 1,
+                Err(error) => return Err(state.take_failure().unwrap_or_else(|| error.into())),
+            }
+        }
+    }
+
+    fn open(&self) -> Result<RemoteState> {
+        let client = self.tls.connect(&self.comet)?;
+        let Some(file) = &self.genesis else { return RemoteState::told(client, self.height) };
+        let text = std::fs::read_to_string(file).wrap_err_with(|| format!("genesis {}", file.display()))?;
+        RemoteState::proved(client, &Genesis::from_json(&text)?)
+    }
+}
+
 /// Reads of a chain's state by way of a node.
-pub(super) struct RemoteState {
+pub struct RemoteState {
     source: Source,
     /// The newest header when the reading began.
     header: Header,
@@ -43,7 +93,7 @@ struct Read {
 
 impl RemoteState {
     /// By the word of a node, after the block at a height, or after the newest one.
-    pub(super) fn told(client: Client, height: Option<u64>) -> Result<Self> {
+    fn told(client: Client, height: Option<u64>) -> Result<Self> {
         let asked = height.map_or_else(|| json!({}), |height| json!({ "height": height.to_string() }));
         let header = client.call("header", asked)?["header"].clone();
         let header = serde_json::from_value(header).wrap_err("the node's header is malformed")?;
@@ -51,7 +101,7 @@ impl RemoteState {
     }
 
     /// By proofs at the newest height.
-    pub(super) fn proved(client: Client, genesis: &Genesis) -> Result<Self> {
+    fn proved(client: Client, genesis: &Genesis) -> Result<Self> {
         let mut light = LightClient::start(genesis, client)?;
         let newest = light.newest_height()?;
         let header = light.header_at(newest)?.header;
@@ -59,7 +109,7 @@ impl RemoteState {
     }
 
     /// The surroundings of the block after the header, at the header's time.
-    pub(super) fn next_block(&self) -> Result<BlockEnv> {
+    pub fn next_block(&self) -> Result<BlockEnv> {
         Ok(BlockEnv {
             chain_id: 0,
             height: self.header.height.value().saturating_add(1),
@@ -74,34 +124,34 @@ impl RemoteState {
     }
 
     /// The heights after which the entries were so.
-    pub(super) fn heights(&self) -> (u64, u64) {
+    pub fn heights(&self) -> (u64, u64) {
         let height = self.header.height.value();
         lock(&self.read).heights.unwrap_or((height, height))
     }
 
     /// Whether entries of more than one block were read.
-    pub(super) fn spans_blocks(&self) -> bool {
+    fn spans_blocks(&self) -> bool {
         let (from, upto) = self.heights();
         from < upto
     }
 
     /// How many entries were read.
-    pub(super) fn entries(&self) -> u64 {
+    pub fn entries(&self) -> u64 {
         lock(&self.read).entries
     }
 
     /// Whether each of them was proved.
-    pub(super) const fn is_proved(&self) -> bool {
+    pub const fn is_proved(&self) -> bool {
         matches!(self.source, Source::Proved(_))
     }
 
     /// Why reading failed, if it did.
-    pub(super) fn take_failure(&self) -> Option<Report> {
+    fn take_failure(&self) -> Option<Report> {
         lock(&self.read).failure.take()
     }
 
     /// A line for people.
-    pub(super) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let (from, upto) = self.heights();
         let when = if from < upto { format!("blocks {from} to {upto}") } else { format!("block {upto}") };
         let entries = self.entries();
