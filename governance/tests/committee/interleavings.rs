@@ -157,6 +157,14 @@ impl Run {
             // Less than at the start is always within reach.
             rule.participation = random.pick(&[1, 2_500, rule.participation]);
         }
+        // Suspended before the first act, where the others can do without it.
+        let whole: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+        let is_light = weights.last().is_some_and(|last| u128::from(*last) * 4 <= whole);
+        if banks > 3 && is_light && random.below(2) == 0 {
+            let last = org(banks - 1);
+            world.validators.retain(|validator| validator.organisation != last);
+            world.organisations.get_mut(&last).unwrap().membership = Membership::Suspended;
+        }
         // Enacted before the first act.
         let old = PolicyFacts { text: "one".into(), proposal: 0 };
         world.policies.insert("treasury".into(), old);
@@ -242,6 +250,9 @@ impl Run {
     }
 
     fn action(&mut self) -> Action {
+        if let Some(action) = self.mend() {
+            return action;
+        }
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
         match self.random.below(40) {
@@ -284,7 +295,24 @@ impl Run {
                 correct(it, Correction::Mint { to: operator(index), amount: U256::from(1) })
             }
             35..=39 => self.about_the_chain(),
-            _ => Action::UnfreezeAccount { account: member(index), basis: basis() },
+            _ => {
+                let account = self.random.pick(&[member(index), operator(index)]);
+                Action::UnfreezeAccount { account, basis: basis() }
+            }
+        }
+    }
+
+    /// Sometimes takes back what was imposed: chance alone hardly ever names who is suspended or frozen.
+    fn mend(&mut self) -> Option<Action> {
+        let mut organisations = self.world.organisations.iter();
+        let suspended = organisations.find(|(_, facts)| facts.membership == Membership::Suspended);
+        let reinstate = suspended.map(|(id, _)| Action::ReinstateOrganisation(id.clone()));
+        let frozen = self.world.freezes.keys().next();
+        let unfreeze = frozen.map(|account| Action::UnfreezeAccount { account: *account, basis: basis() });
+        match self.random.below(6) {
+            0 | 1 => reinstate,
+            2 => unfreeze,
+            _ => None,
         }
     }
 
@@ -759,20 +787,11 @@ fn random_interleavings_have_the_outcomes_of_the_model() {
     for outcome in ["executed", "failed", "rejected", "expired", "revoked", "vetoed", "void"] {
         assert!(outcomes.get(outcome).is_some_and(|count| *count > 0), "no proposal was {outcome}");
     }
-    let contracts = [Kind::FreezeContract, Kind::UnfreezeContract, Kind::RetireContract];
-    let others = [Kind::SetContractAdministrator, Kind::EmergencyFreezeContract, Kind::SetDeployList];
-    let approvals = [Kind::DeployContract, Kind::RequireApproval];
-    let lives = [Kind::SetAttributes, Kind::RevokeAttributes];
-    let identities = [Kind::RecoverKey, Kind::BarAccount, Kind::LiftBar, Kind::BarNode];
-    let texts = [Kind::SetPolicy, Kind::RepealPolicy, Kind::SetLimit, Kind::RepealLimit];
-    let regulators = [Kind::AdmitRegulator, Kind::RetireRegulator];
-    let calls = [Kind::UpgradeContract, Kind::Correct];
-    let chain = [Kind::SetParameters, Kind::SetProtocolVersion, Kind::RollBack];
     for act in ["consented", "waited", "announced", "unready", "began", "out of bounds"] {
         assert!(outcomes.contains_key(act), "nothing was ever {act}");
     }
-    let kinds = texts.into_iter().chain(contracts).chain(others).chain(lives).chain(approvals);
-    for kind in kinds.chain(identities).chain(regulators).chain(calls).chain(chain) {
+    // A kind that is new is missing here until the sequences above propose it.
+    for kind in Kind::ALL {
         assert!(outcomes.contains_key(kind.name()), "no proposal of kind {kind} was executed");
     }
 }

@@ -183,9 +183,12 @@ fn a_frozen_proxy_is_mended_by_a_migration() {
     let contract = it.world.proxy;
     it.world.passes(&Action::FreezeContract { contract, basis: basis.clone(), until: 0 });
     let id = it.carries(&migrate(1_000));
+    let error = contracts::ContractFrozen::abi_decode(&it.executes(id).output).unwrap();
+    assert_eq!(error.contractAddress, contract, "it asks the proxy from outside, which is frozen");
+    let id = it.carries(&CounterV3::stepCall {});
     assert_eq!(it.executes(id).outcome, Outcome::Success);
     assert_eq!(it.world.calls(&CounterV3::stepCall {}).outcome, Outcome::ContractFrozen);
     it.world.passes(&Action::UnfreezeContract { contract, basis });
     assert_eq!(it.world.calls(&CounterV3::stepCall {}).outcome, Outcome::Success);
-    assert_eq!(it.world.count(), 1_500);
+    assert_eq!(it.world.count(), 2_005);
 }

@@ -710,13 +710,14 @@ fn a_precompile_that_a_transaction_calls_gets_what_paying_for_the_policies_leave
     let sha256 = Address::with_last_byte(2);
     enact(&mut net, &conditions(sha256, 40));
     let asking = 40 * (gas::POLICY + CONDITION_TERMS * gas::POLICY_TERM);
-    let (want, work) = (refused_gas(&[], 0) + asking, 60);
-    let poor = developer.sign_at(&to(sha256).gas(want - 1), developer.nonce.get());
+    let input: Bytes = vec![1, 2, 3, 4].into();
+    let say = |gas| Say { to: TxKind::Call(sha256), input: input.clone(), gas };
+    let (want, work) = (refused_gas(&input, asking), 60 + 12);
+    let poor = developer.sign_at(&say(want - 1), developer.nonce.get());
     assert_eq!(net.invalid(&poor), TxInvalid::IntrinsicGas { have: want - 1, want });
     // Before it paid first, a limit that covers either of the two sufficed for both.
-    let short = net.try_one(&developer.sign(&to(sha256).gas(want + work - 1)));
-    assert_eq!((short.outcome, short.gas_used, short.output.len()), (Outcome::Halted, want + work - 1, 0));
-    let receipt = net.one(&developer.sign(&to(sha256).gas(want + work)));
-    assert_eq!((receipt.gas_used, receipt.output.len()), (want + work, 32));
-    assert_eq!(net.one(&developer.sign(&to(sha256))).gas_used, want + work, "the rest comes back");
+    let short = net.try_one(&developer.sign(&say(want + work - 1)));
+    assert_eq!((short.outcome, short.gas_used), (Outcome::Halted, want + work - 1));
+    assert_eq!(net.one(&developer.sign(&say(want + work))).gas_used, want + work);
+    assert_eq!(net.one(&developer.sign(&say(100_000))).gas_used, want + work, "the rest comes back");
 }
