@@ -27,24 +27,6 @@ pub(super) fn versions(client: &Client, contract: Address, page: &PageArgs, json
     let Some(last) = all.last().map(|last| last.number) else {
         bail!("{contract} is no governed proxy: only contracts with the code of GovernedProxy.json are");
     };
-<<<<<<< HEAD
-    let version = |version: &IContracts::Version| {
-        json!({
-            "number": version.number,
-            "implementation": version.implementation,
-            "code": version.codeHash,
-            "since": version.since,
-            "proposal": version.proposalId,
-            "migration": Some(version.migration).filter(|hash| !hash.is_zero()),
-            "inForce": version.number == last,
-        })
-    };
-    let versions: Vec<Value> = all.iter().map(version).collect();
-    let said = json!({ "contract": contract, "versions": versions });
-    output::show(json, &said, |_| {
-        all.iter().map(|version| line(version, last)).collect::<Vec<_>>().join("\n")
-    })
-=======
     let key = |version: &IContracts::Version| version.number.to_string();
     let page = page.cut(
         &all,
@@ -56,13 +38,13 @@ pub(super) fn versions(client: &Client, contract: Address, page: &PageArgs, json
                 "code": version.codeHash,
                 "since": version.since,
                 "proposal": version.proposalId,
+                "migration": Some(version.migration).filter(|hash| !hash.is_zero()),
                 "inForce": version.number == last,
             });
             Some(Entry { key: key(version), said, line: line(version, last) })
         },
     )?;
     page.show_as(json, &json!({ "contract": contract, "versions": page.said() }), "no version matches")
->>>>>>> h-lists
 }
 
 fn line(version: &IContracts::Version, last: u64) -> String {

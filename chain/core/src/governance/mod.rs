@@ -22,13 +22,8 @@ pub(crate) mod tables;
 mod views;
 
 use alloy_sol_types::SolError as _;
-<<<<<<< HEAD
-use concordat_governance::{Refusal, ResolveError};
-use concordat_types::{Bytes, StateKey};
-=======
 use concordat_governance::{Proposal, Refusal, ResolveError};
-use concordat_types::{ReadError, StateKey, StateReader};
->>>>>>> h-lists
+use concordat_types::{Bytes, ReadError, StateKey, StateReader};
 
 pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
@@ -36,11 +31,10 @@ pub(crate) use facts::validator_facts;
 pub use parameters::{InForce, in_force};
 pub use records::{AccountFreeze, RegulatorRecord, RollbackRecord};
 
-<<<<<<< HEAD
-use crate::system::{SystemError, gas};
-=======
-use crate::{overlay::Overlay, system::SystemError};
->>>>>>> h-lists
+use crate::{
+    overlay::Overlay,
+    system::{SystemError, gas},
+};
 
 use abi::IGovernance;
 
