@@ -22,7 +22,7 @@ use concordat_types::{ReadError, Receipt, Role, StateKey, receipt::Outcome};
 use proptest::{prelude::*, strategy::ValueTree as _};
 
 use crate::{
-    governance::{Committee, execute, propose},
+    governance::{Committee, Governed, execute},
     kit::{Actor, Child, Consortium, Probe, Say, Token, bytecode, refused_gas, token_init_code},
     permissions::{asked, caller, creator, deploy, enact, hex_address, policy, to, told},
 };
@@ -112,22 +112,15 @@ impl World {
         Self { committee, developer, operator, probe }
     }
 
-    fn net(&mut self) -> &mut Consortium {
-        &mut self.committee.net
-    }
-
-    fn passes(&mut self, action: &Action) {
-        assert_eq!(self.committee.pass(action), 1, "{action:?}");
-    }
-
-    /// The code with which the first member's proposal is refused.
-    fn refused(&mut self, action: &Action) -> u16 {
-        self.committee.refused(0, &propose(action))
-    }
-
     fn calls(&mut self) -> Receipt {
         let tx = self.operator.sign(&count(self.probe));
         self.net().try_one(&tx)
+    }
+}
+
+impl Governed for World {
+    fn committee(&mut self) -> &mut Committee {
+        &mut self.committee
     }
 }
 

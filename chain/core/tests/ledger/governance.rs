@@ -38,6 +38,24 @@ pub(crate) struct Committee {
     pub(crate) members: Vec<Actor>,
 }
 
+/// A world around a committee.
+pub(crate) trait Governed {
+    fn committee(&mut self) -> &mut Committee;
+
+    fn net(&mut self) -> &mut Consortium {
+        &mut self.committee().net
+    }
+
+    fn passes(&mut self, action: &Action) {
+        assert_eq!(self.committee().pass(action), 1, "{action:?}");
+    }
+
+    /// The code with which the first member's proposal is refused.
+    fn refused(&mut self, action: &Action) -> u16 {
+        self.committee().refused(0, &propose(action))
+    }
+}
+
 impl Committee {
     pub(crate) fn new() -> Self {
         let (net, members) = Consortium::governed();
