@@ -1,7 +1,7 @@
 //! Every order of events of small committees and small validator sets, searched to the end.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
-#[path = "committee/kit.rs"]
+#[path = "committee/kit/mod.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod kit;
 

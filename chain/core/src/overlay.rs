@@ -6,10 +6,12 @@
 //! Invariant: the hash maps here are only looked up; whatever leaves in an order leaves in that of a
 //! `BTreeMap`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod kept;
+mod simulated;
+mod staged;
+mod views;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{
@@ -17,23 +19,21 @@ use concordat_types::{
     validator::ConsensusAddress,
 };
 use revm::{
-    Database,
     bytecode::Bytecode,
     database_interface::DBErrorMarker,
     primitives::KECCAK_EMPTY,
-    state::{Account, AccountInfo, EvmState, EvmStorage},
+    state::{Account, EvmState, EvmStorage},
 };
 
 use crate::{
-    access::SlotAccess,
     account::{self, AccountState},
-    contracts::{self, Contract},
+    contracts::Contract,
     env::BlockEnv,
     identity::IdentityEvent,
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
-    system::{Effects, RowKey, Rows, SlotWrite, Then, Write, params_unknown, signers_unknown},
+    system::{Effects, RowKey},
 };
 
 /// A [`ReadError`] in revm's terms.
@@ -150,131 +150,6 @@ impl<R: StateReader> Overlay<R> {
         Ok(())
     }
 
-    /// The sender's standing, read and decoded once per block.
-    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Enrolled>, ReadError> {
-        if let Some(standing) = self.standings.get(&address) {
-            return Ok(standing.clone());
-        }
-        let standing = Enrolled::read(self, address, Self::backing)?;
-        self.standings.insert(address, standing.clone());
-        Ok(standing)
-    }
-
-    /// The policies in force at this place in the block.
-    pub(crate) fn policies(&mut self) -> Result<Arc<Policies>, ReadError> {
-        if let Some(policies) = &self.policies {
-            return Ok(policies.clone());
-        }
-        let policies = Policies::in_force(self)?;
-        self.policies = Some(policies.clone());
-        Ok(policies)
-    }
-
-    /// The run-time rules in force at this place in the block.
-    pub(crate) fn limits(&mut self) -> Result<Arc<LimitSet>, ReadError> {
-        if let Some(limits) = &self.limits {
-            return Ok(limits.clone());
-        }
-        let limits = LimitSet::in_force(self)?;
-        self.limits = Some(limits.clone());
-        Ok(limits)
-    }
-
-    /// Whether deployments need an approval at this place in the block.
-    pub(crate) fn approval_required(&mut self) -> Result<bool, ReadError> {
-        if let Some(required) = self.approval_required {
-            return Ok(required);
-        }
-        let required = contracts::tables::approval_required(self)?;
-        self.approval_required = Some(required);
-        Ok(required)
-    }
-
-    fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
-        if let Some(backing) = self.backings.get(&authority) {
-            return Ok(backing.clone());
-        }
-        let backing = Backing::read(self, authority)?;
-        self.backings.insert(authority, backing.clone());
-        Ok(backing)
-    }
-
-    /// Holds a system call's changes until its transaction is over.
-    pub(crate) fn stage(&mut self, effects: Effects) {
-        self.staged = Some(effects);
-    }
-
-    /// Remembers why a system call could not read.
-    pub(crate) fn fail(&mut self, failure: ReadError) {
-        self.failure = Some(failure);
-    }
-
-    /// The read error of the transaction that just failed.
-    pub(crate) fn take_failure(&mut self) -> Option<ReadError> {
-        self.failure.take()
-    }
-
-    /// Forgets what the running transaction would have changed in system contracts.
-    pub(crate) fn discard_staged(&mut self) {
-        self.staged = None;
-    }
-
-    /// The call that has to follow what the running transaction has staged.
-    pub(crate) fn then(&self) -> Option<&Then> {
-        self.staged.as_ref()?.then.as_ref()
-    }
-
-    /// The row that a decision writes, while the calls that follow it run: whom they call is told what was decided.
-    fn decided_row(&self, key: &RowKey) -> Option<&Option<Bytes>> {
-        let Effects { writes, .. } = self.staged.as_ref().filter(|effects| effects.then.is_some())?;
-        writes.iter().rev().find(|(written, _)| written == key).map(|(_, row)| row)
-    }
-
-    /// Applies what the running transaction has staged; the slots of contracts that it changes.
-    pub(crate) fn apply_staged(&mut self) -> Result<Vec<SlotAccess>, ReadError> {
-        let Some(effects) = self.staged.take() else { return Ok(Vec::new()) };
-        self.write_rows(effects.writes)?;
-        let restored =
-            effects.slots.into_iter().map(|write| self.write_slot(write)).collect::<Result<_, _>>()?;
-        self.events.extend(effects.events);
-        // Any row may bear on anyone's standing, on the policies and on the rules, and such transactions are rare.
-        self.standings.clear();
-        self.backings.clear();
-        self.contracts.clear();
-        self.policies = None;
-        self.limits = None;
-        self.approval_required = None;
-        Ok(restored)
-    }
-
-    /// Writes a slot as a contract would have, so that the state, its root and its history hold it.
-    fn write_slot(&mut self, (contract, slot, after): SlotWrite) -> Result<SlotAccess, ReadError> {
-        let before = self.word(contract, slot)?;
-        let storage = &mut self.cached(contract)?.storage;
-        storage.entry(slot).or_insert(Tracked::unchanged(before)).now = after;
-        Ok(SlotAccess { contract, slot, before, after })
-    }
-
-    /// Writes the rows of contracts that the transaction which just succeeded has made.
-    pub(crate) fn write_made(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
-        if !writes.is_empty() {
-            self.write_rows(writes)?;
-            // Whoever called an address before a contract came there saw none.
-            self.contracts.clear();
-        }
-        Ok(())
-    }
-
-    /// Writes rows. Nothing that is kept decoded may rest on them, as nothing does on what rules count.
-    pub(crate) fn write_rows(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
-        for (key, value) in writes {
-            let before = self.row(&key)?;
-            let row = self.rows.entry(key).or_insert(CachedRow { before: before.clone(), now: before });
-            row.now = value;
-        }
-        Ok(())
-    }
-
     /// Applies the state that revm returns for one transaction.
     pub(crate) fn commit(&mut self, state: EvmState) -> Result<(), ReadError> {
         state.into_iter().filter(|(_, account)| account.is_touched()).try_for_each(|(address, account)| {
@@ -306,50 +181,6 @@ impl<R: StateReader> Overlay<R> {
             changes.insert(key.state_key(), row.now.map(|value| value.to_vec()));
         }
         (changes, self.events)
-    }
-
-    /// Puts a value in place of the state's, for simulated calls.
-    pub(crate) fn override_account(
-        &mut self,
-        address: Address,
-        nonce: Option<u64>,
-        code: Option<&Bytes>,
-    ) -> Result<(), ReadError> {
-        let code_hash = code.map(|code| self.insert_code(code));
-        let account = self.cached(address)?;
-        account.state.now.nonce = nonce.unwrap_or(account.state.now.nonce);
-        if let Some(code_hash) = code_hash {
-            account.state.now.code_hash = code_hash;
-        }
-        Ok(())
-    }
-
-    /// Puts a word in place of the state's, for simulated calls.
-    pub(crate) fn override_slot(
-        &mut self,
-        address: Address,
-        slot: B256,
-        word: B256,
-    ) -> Result<(), ReadError> {
-        let word = Tracked::unchanged(U256::from_be_bytes(word.0));
-        self.cached(address)?.storage.insert(slot.into(), word);
-        Ok(())
-    }
-
-    /// Empties an account's storage, for simulated calls.
-    pub(crate) fn replace_storage(&mut self, address: Address) -> Result<(), ReadError> {
-        self.cached(address)?.storage_replaced = true;
-        Ok(())
-    }
-
-    fn insert_code(&mut self, code: &Bytes) -> Option<B256> {
-        if code.is_empty() {
-            return None;
-        }
-        let bytecode = Bytecode::new_legacy(code.clone());
-        let hash = bytecode.hash_slow();
-        self.code.insert(hash, bytecode);
-        Some(hash)
     }
 
     fn cached(&mut self, address: Address) -> Result<&mut CachedAccount, ReadError> {
@@ -397,102 +228,5 @@ fn write_slots(cached: &mut U256Map<Tracked<U256>>, slots: EvmStorage) {
     for (slot, value) in slots.into_iter().filter(|(_, value)| value.is_changed()) {
         // A slot that was never read belongs to a contract made in this transaction: it was zero.
         cached.entry(slot).or_insert(Tracked::unchanged(value.original_value)).now = value.present_value;
-    }
-}
-
-impl<R: StateReader> Rows for Overlay<R> {
-    fn row(&mut self, key: &RowKey) -> Result<Option<Bytes>, ReadError> {
-        if let Some(row) = self.decided_row(key) {
-            return Ok(row.clone());
-        }
-        if let Some(row) = self.rows.get(key) {
-            return Ok(row.now.clone());
-        }
-        // Only what is written is kept: what each transaction reads of the registry is cached decoded.
-        Ok(self.reader.get(&key.state_key())?.map(Bytes::from))
-    }
-
-    fn code_hash(&mut self, address: Address) -> Result<Option<B256>, ReadError> {
-        Ok(self.account(address)?.code_hash)
-    }
-
-    fn word(&mut self, address: Address, slot: U256) -> Result<U256, ReadError> {
-        self.storage(address, slot).map_err(|StateFailure(error)| error)
-    }
-
-    fn code(&mut self, address: Address) -> Result<Bytes, ReadError> {
-        let Some(hash) = self.account(address)?.code_hash else { return Ok(Bytes::new()) };
-        let code = self.code_by_hash(hash).map_err(|StateFailure(error)| error)?;
-        Ok(code.original_bytes())
-    }
-
-    fn contract(&mut self, address: Address) -> Result<Option<Arc<Contract>>, ReadError> {
-        if let Some(contract) = self.contracts.get(&address) {
-            return Ok(contract.clone());
-        }
-        let contract = contracts::tables::contract(self, address)?.map(Arc::new);
-        self.contracts.insert(address, contract.clone());
-        Ok(contract)
-    }
-
-    fn params(&self) -> Result<ChainParams, ReadError> {
-        self.params.ok_or_else(params_unknown)
-    }
-
-    fn decides(&self) -> bool {
-        self.decides
-    }
-
-    fn recent_signers(&self) -> Result<BTreeSet<ConsensusAddress>, ReadError> {
-        let known = self.recent_signers.as_ref().ok_or_else(signers_unknown)?;
-        Ok(known.iter().copied().collect())
-    }
-}
-
-impl<R: StateReader> Database for Overlay<R> {
-    type Error = StateFailure;
-
-    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateFailure> {
-        let state = self.cached(address)?.state.now;
-        if state.is_empty() {
-            return Ok(None);
-        }
-        let code_hash = state.code_hash.unwrap_or(KECCAK_EMPTY);
-        let code = match state.code_hash {
-            None => Some(Bytecode::default()),
-            Some(hash) => self.code.get(&hash).cloned(),
-        };
-        Ok(Some(AccountInfo { nonce: state.nonce, code_hash, code, ..AccountInfo::default() }))
-    }
-
-    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateFailure> {
-        if let Some(code) = self.code.get(&code_hash) {
-            return Ok(code.clone());
-        }
-        let code = Bytecode::new_legacy(account::code_by_hash(&self.reader, code_hash)?);
-        self.code.insert(code_hash, code.clone());
-        Ok(code)
-    }
-
-    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateFailure> {
-        let account = self.cached(address)?;
-        if let Some(word) = account.storage.get(&slot) {
-            return Ok(word.now);
-        }
-        if account.storage_replaced {
-            return Ok(U256::ZERO);
-        }
-        let word = account::storage_word(&self.reader, address, B256::from(slot))?;
-        self.cached(address)?.storage.insert(slot, Tracked::unchanged(word));
-        Ok(word)
-    }
-
-    fn block_hash(&mut self, height: u64) -> Result<B256, StateFailure> {
-        if let Some(hash) = self.block_hashes.get(&height) {
-            return Ok(*hash);
-        }
-        let hash = self.reader.block_hash(height)?.unwrap_or_default();
-        self.block_hashes.insert(height, hash);
-        Ok(hash)
     }
 }

@@ -58,17 +58,21 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Effect> {
     (row.version == VERSION && encode(&effect) == bytes).then_some(effect)
 }
 
-/// A change is what it is about, by a number that never changes meaning, the fields that say which, and both sides.
+/// A change is what it is about, by a number that never changes meaning, the fields that say which, and both sides; or
+/// the fields of what it does, where there is nothing before.
 macro_rules! changes {
-    ($( $what:literal $change:ident [$($key:ident),*] $before:ident => $after:ident; )*) => {
+    (
+        both sides { $( $what:literal $change:ident [$($key:ident),*] $before:ident => $after:ident; )* }
+        after alone { $( $deed:literal $done:ident [$($of:ident),*] $($field:ident),*; )* }
+    ) => {
         fn to_row(change: &Change) -> ChangeRow {
             match change {
                 $( Change::$change { $($key,)* $before, $after } => {
                     row($what, &[$($key),*], $before.write(), $after.write())
                 } )*
-                Change::RollBack { height, root, transactions } => {
-                    row(ROLL_BACK, &[], Vec::new(), wire::list(&[height, root, transactions]))
-                }
+                $( Change::$done { $($of,)* $($field),* } => {
+                    row($deed, &[$($of),*], Vec::new(), wire::list(&[$($field),*]))
+                } )*
             }
         }
 
@@ -80,11 +84,11 @@ macro_rules! changes {
                     $before: Record::read(before)?,
                     $after: Record::read(after)?,
                 }, )*
-                ROLL_BACK if before.is_empty() => {
+                $( $deed if before.is_empty() => {
                     let mut fields = wire::Fields::open(after)?;
-                    let (height, root, transactions) = (fields.next()?, fields.next()?, fields.next()?);
-                    fields.end(Change::RollBack { height, root, transactions })?
-                }
+                    let change = Change::$done { $($of: key.next()?,)* $( $field: fields.next()?, )* };
+                    fields.end(change)?
+                } )*
                 _ => return None,
             };
             key.0.is_empty().then_some(change)
@@ -92,33 +96,35 @@ macro_rules! changes {
     };
 }
 
-/// The change that has one side only.
-const ROLL_BACK: u8 = 31;
-
 changes! {
-    1 Organisation [id] before => after;
-    2 Validator [consensus_key] before => after;
-    3 Seat [member] before => after;
-    4 Rule [kind] before => after;
-    5 Freeze [account] before => after;
-    6 Policy [id] before => after;
-    7 DeployList [] before => after;
-    8 ContractHalt [contract] before => after;
-    9 ContractAdministrator [contract] before => after;
-    10 Limit [id] before => after;
-    11 Attributes [contract] before => after;
-    12 Approval [code, deployer] before => after;
-    13 ApprovalRule [] before => after;
-    16 Regulator [identity] before => after;
-    20 Identity [identity] before => after;
-    21 Bar [target] before => after;
-    30 Slot [contract, slot] before => after;
-    32 Parameters [] before => after;
-    33 Protocol [running] before => after;
-    34 Implementation [contract] before => after;
-    35 Correction [contract] code => correction;
-    36 Code [contract] code => implementation;
-    37 Migration [contract] code => call;
+    both sides {
+        1 Organisation [id] before => after;
+        2 Validator [consensus_key] before => after;
+        3 Seat [member] before => after;
+        4 Rule [kind] before => after;
+        5 Freeze [account] before => after;
+        6 Policy [id] before => after;
+        7 DeployList [] before => after;
+        8 ContractHalt [contract] before => after;
+        9 ContractAdministrator [contract] before => after;
+        10 Limit [id] before => after;
+        11 Attributes [contract] before => after;
+        12 Approval [code, deployer] before => after;
+        13 ApprovalRule [] before => after;
+        16 Regulator [identity] before => after;
+        20 Identity [identity] before => after;
+        21 Bar [target] before => after;
+        30 Slot [contract, slot] before => after;
+        32 Parameters [] before => after;
+        33 Protocol [running] before => after;
+        34 Implementation [contract] before => after;
+        35 Correction [contract] code => correction;
+        36 Code [contract] code => implementation;
+        37 Migration [contract] code => call;
+    }
+    after alone {
+        31 RollBack [] height, root, transactions;
+    }
 }
 
 fn row(what: u8, keys: &[&dyn Key], before: Vec<u8>, after: Vec<u8>) -> ChangeRow {

@@ -1,23 +1,9 @@
 //! What is attested of contracts, by vote.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use concordat_governance::{Action, Choice, Kind, Rule, action::Attributes, effect::Change, facts::Attested};
 
 use crate::kit::*;
-
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
-
-fn refused(world: &mut World, action: &Action) -> (u16, String) {
-    let refusal = world.propose(member(0), action).unwrap_err();
-    assert_eq!(world.resolve(action), Err(refusal.clone()));
-    (refusal.code(), refusal.to_string())
-}
-
-fn passes(world: &mut World, action: &Action) {
-    assert_eq!(world.pass(action, &everybody()), Ok("executed"), "{action:?}");
-}
 
 fn attested(code: B256, rating: u8) -> Option<Attested> {
     Some(Attested { code, attributes: attributes(rating) })

@@ -11,21 +11,6 @@ use concordat_types::Role;
 
 use crate::kit::*;
 
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
-
-/// The code and the words with which the committee is refused.
-fn refused(world: &mut World, action: &Action) -> (u16, String) {
-    let refusal = world.propose(member(0), action).unwrap_err();
-    assert_eq!(world.resolve(action), Err(refusal.clone()));
-    (refusal.code(), refusal.to_string())
-}
-
-fn passes(world: &mut World, action: &Action) {
-    assert_eq!(world.pass(action, &everybody()), Ok("executed"), "{action:?}");
-}
-
 #[test]
 fn a_contract_is_frozen_confirmed_and_unfrozen() {
     let mut world = World::of_banks(4);

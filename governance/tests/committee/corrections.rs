@@ -1,6 +1,6 @@
 //! Corrections of tokens, by vote.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
 use concordat_governance::{
     Action, Choice, Refusal,
     action::{ActionError, Correction},
@@ -9,10 +9,6 @@ use concordat_governance::{
 };
 
 use crate::kit::*;
-
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
 
 fn seizure() -> Correction {
     Correction::ForcedTransfer { from: operator(0), to: operator(1), amount: U256::from(100) }

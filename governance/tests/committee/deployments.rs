@@ -6,16 +6,6 @@ use concordat_types::Role;
 
 use crate::kit::*;
 
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
-
-fn refused(world: &mut World, action: &Action) -> (u16, String) {
-    let refusal = world.propose(member(0), action).unwrap_err();
-    assert_eq!(world.resolve(action), Err(refusal.clone()));
-    (refusal.code(), refusal.to_string())
-}
-
 fn by(reviewers: &[Address]) -> Action {
     Action::DeployContract(deployment(reviewers, 1_000_000))
 }

@@ -15,10 +15,6 @@ fn code(world: &mut World, action: &Action) -> u16 {
     world.resolve(action).unwrap_err().code()
 }
 
-fn everybody() -> Vec<alloy_primitives::Address> {
-    (0..4).map(member).collect()
-}
-
 #[test]
 fn a_recovered_key_acts_for_the_first_identity_whatever_came_between() {
     let mut world = World::of_banks(4);

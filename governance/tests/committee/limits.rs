@@ -1,25 +1,14 @@
 //! Run-time rules by vote.
 
-use alloy_primitives::{Address, B256, Bytes};
-use concordat_governance::{Action, Choice, Kind, Refusal, Rule, Status, effect::Change, facts::LimitFacts};
+use alloy_primitives::{B256, Bytes};
+use concordat_governance::{Choice, Kind, Refusal, Rule, Status, effect::Change, facts::LimitFacts};
 
 use crate::kit::*;
 
 const YES: Choice = Choice::Yes;
 
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
-
 fn invalid(id: &str, reason: &str) -> Refusal {
     Refusal::LimitInvalid { id: id.into(), reason: reason.into() }
-}
-
-/// A proposal that everybody has voted for, and that can be executed as soon as its timelock is over.
-fn carried(world: &mut World, action: &Action) -> u64 {
-    let id = world.propose(member(0), action).unwrap();
-    everybody().iter().for_each(|voter| world.vote(*voter, id, YES).unwrap());
-    id
 }
 
 fn bytes(text: &str) -> Bytes {

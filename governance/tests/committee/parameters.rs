@@ -12,10 +12,6 @@ use concordat_types::Role;
 
 use crate::kit::*;
 
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
-
 fn registrar(index: u8) -> Address {
     account(index, Role::Registrar)
 }

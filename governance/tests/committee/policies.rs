@@ -1,6 +1,6 @@
 //! Policies by vote.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use concordat_governance::{
     Action, Choice, Kind, Proposal, Refusal, Rule, Status, effect::Change, facts::PolicyFacts,
     proposal::MAX_REASON_BYTES,
@@ -10,19 +10,8 @@ use crate::kit::*;
 
 const YES: Choice = Choice::Yes;
 
-fn everybody() -> Vec<Address> {
-    (0..4).map(member).collect()
-}
-
 fn invalid(id: &str, reason: &str) -> Refusal {
     Refusal::PolicyInvalid { id: id.into(), reason: reason.into() }
-}
-
-/// A proposal that everybody has voted for, and that can be executed as soon as its timelock is over.
-fn carried(world: &mut World, action: &Action) -> u64 {
-    let id = world.propose(member(0), action).unwrap();
-    everybody().iter().for_each(|voter| world.vote(*voter, id, YES).unwrap());
-    id
 }
 
 #[test]

@@ -14,7 +14,7 @@ use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    governance::{Committee, execute, propose, refused},
+    governance::{Committee, Governed, execute, propose, refused},
     kit::{Actor, Consortium, Probe, Say, bytecode},
     permissions::{asked, deploy},
 };
@@ -78,18 +78,6 @@ impl World {
         Self { committee, operator, vault, client }
     }
 
-    fn net(&mut self) -> &mut Consortium {
-        &mut self.committee.net
-    }
-
-    fn passes(&mut self, action: &Action) {
-        assert_eq!(self.committee.pass(action), 1, "{action:?}");
-    }
-
-    fn refused(&mut self, action: &Action) -> u16 {
-        self.committee.refused(0, &propose(action))
-    }
-
     fn take(&self, amount: u64) -> Say {
         let (vault, amount) = (self.vault, U256::from(amount));
         Say::call(self.client, &VaultClient::takeCall { vault, amount })
@@ -112,6 +100,12 @@ impl World {
 
     fn told(&self) -> contracts::Attributes {
         self.committee.net.ask(CONTRACTS, &contracts::attributesCall { contractAddress: self.client })
+    }
+}
+
+impl Governed for World {
+    fn committee(&mut self) -> &mut Committee {
+        &mut self.committee
     }
 }
 

@@ -16,8 +16,8 @@ use concordat_governance::{
 use concordat_types::{Receipt, Role, StateKey, receipt::Outcome};
 
 use crate::{
-    governance::{Committee, execute, propose},
-    kit::{Actor, Consortium, Say, bytecode},
+    governance::{Committee, Governed, execute},
+    kit::{Actor, Say, bytecode},
     permissions::deploy,
 };
 
@@ -84,18 +84,6 @@ impl World {
         Self { committee, developer, operator, versions, proxy, made }
     }
 
-    fn net(&mut self) -> &mut Consortium {
-        &mut self.committee.net
-    }
-
-    pub(crate) fn passes(&mut self, action: &Action) {
-        assert_eq!(self.committee.pass(action), 1, "{action:?}");
-    }
-
-    fn refused(&mut self, action: &Action) -> u16 {
-        self.committee.refused(0, &propose(action))
-    }
-
     pub(crate) fn calls(&mut self, call: &impl SolCall) -> Receipt {
         let tx = self.operator.sign(&Say::call(self.proxy, call));
         self.net().try_one(&tx)
@@ -130,6 +118,12 @@ impl World {
             assert_eq!(Some(version.codeHash), account.code_hash);
         }
         told.into_iter().map(|told| (told.number, told.implementation, told.proposalId)).collect()
+    }
+}
+
+impl Governed for World {
+    fn committee(&mut self) -> &mut Committee {
+        &mut self.committee
     }
 }
 

@@ -15,7 +15,7 @@ pub enum CommitteeCommand {
     /// A seat on the committee: new, of another weight, or gone (weight 0).
     SetCommitteeMember(Proposing<SeatArgs>),
     /// The rule of a kind. What is not named stays as it is.
-    SetRule(Box<Proposing<RuleArgs>>),
+    SetRule(Proposing<RuleArgs>),
 }
 
 impl CommitteeCommand {

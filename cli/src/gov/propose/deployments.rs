@@ -17,7 +17,7 @@ pub enum DeploymentCommand {
     /// A developer may deploy a contract, once the named reviewers have approved (`concordat contract review`).
     DeployContract(Box<Proposing<DeploymentArgs>>),
     /// Whether deployments need such an approval.
-    RequireApproval(Proposing<RequireArgs>),
+    RequireApproval(Box<Proposing<RequireArgs>>),
 }
 
 impl DeploymentCommand {

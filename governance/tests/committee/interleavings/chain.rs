@@ -285,7 +285,7 @@ impl Run {
             Action::Correct { contract, .. } => {
                 assert!(!before.contracts[contract].system && before.halted(contract).is_none());
             }
-            Action::UpgradeContract { contract, implementation } => {
+            Action::UpgradeContract { contract, implementation, .. } => {
                 assert!(before.implementations.contains_key(contract));
                 assert!(!before.implementations.contains_key(implementation), "a proxy of a proxy");
                 assert!(before.halted(implementation).is_none() && !before.contracts[implementation].system);

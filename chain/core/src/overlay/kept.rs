@@ -1,0 +1,64 @@
+//! What a block keeps decoded, and when it is read anew.
+
+use std::sync::Arc;
+
+use concordat_types::{Address, ReadError, StateReader};
+
+use super::Overlay;
+use crate::{
+    contracts,
+    permissions::Policies,
+    rules::LimitSet,
+    standing::{Backing, Enrolled},
+};
+
+impl<R: StateReader> Overlay<R> {
+    /// The sender's standing, read and decoded once per block.
+    pub(crate) fn standing(&mut self, address: Address) -> Result<Option<Enrolled>, ReadError> {
+        if let Some(standing) = self.standings.get(&address) {
+            return Ok(standing.clone());
+        }
+        let standing = Enrolled::read(self, address, Self::backing)?;
+        self.standings.insert(address, standing.clone());
+        Ok(standing)
+    }
+
+    /// The policies in force at this place in the block.
+    pub(crate) fn policies(&mut self) -> Result<Arc<Policies>, ReadError> {
+        if let Some(policies) = &self.policies {
+            return Ok(policies.clone());
+        }
+        let policies = Policies::in_force(self)?;
+        self.policies = Some(policies.clone());
+        Ok(policies)
+    }
+
+    /// The run-time rules in force at this place in the block.
+    pub(crate) fn limits(&mut self) -> Result<Arc<LimitSet>, ReadError> {
+        if let Some(limits) = &self.limits {
+            return Ok(limits.clone());
+        }
+        let limits = LimitSet::in_force(self)?;
+        self.limits = Some(limits.clone());
+        Ok(limits)
+    }
+
+    /// Whether deployments need an approval at this place in the block.
+    pub(crate) fn approval_required(&mut self) -> Result<bool, ReadError> {
+        if let Some(required) = self.approval_required {
+            return Ok(required);
+        }
+        let required = contracts::tables::approval_required(self)?;
+        self.approval_required = Some(required);
+        Ok(required)
+    }
+
+    fn backing(&mut self, authority: u32) -> Result<Backing, ReadError> {
+        if let Some(backing) = self.backings.get(&authority) {
+            return Ok(backing.clone());
+        }
+        let backing = Backing::read(self, authority)?;
+        self.backings.insert(authority, backing.clone());
+        Ok(backing)
+    }
+}
