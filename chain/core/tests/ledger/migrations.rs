@@ -11,7 +11,7 @@ use concordat_types::{Receipt, receipt::Outcome};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    governance::execute,
+    governance::{Governed as _, execute},
     kit::{Actor, Token, bytecode, token_init_code},
     permissions::deploy,
     upgrades::World,
