@@ -13,7 +13,7 @@ use std::{
 
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use concordat_types::{
-    Address, B256, Bytes, ChainParams, ChangeSet, ReadError, StateKey, StateReader, U256,
+    Address, B256, Bytes, ChainParams, ChangeSet, OrgId, ReadError, StateKey, StateReader, U256,
     validator::ConsensusAddress,
 };
 use revm::{
@@ -29,7 +29,7 @@ use crate::{
     account::{self, AccountState},
     contracts::{self, Contract},
     env::BlockEnv,
-    identity::IdentityEvent,
+    identity::{IdentityEvent, tables},
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
@@ -199,6 +199,22 @@ impl<R: StateReader> Overlay<R> {
         Ok(backing)
     }
 
+    /// The organisation of an account that has enrolled, whatever became of its standing since.
+    pub(crate) fn organisation_of(&mut self, address: Address) -> Result<Option<Arc<OrgId>>, ReadError> {
+        // Senders are known, and of others no more is read than this takes.
+        if let Some(enrolled) = self.standings.get(&address) {
+            return Ok(enrolled.as_ref().map(|enrolled| enrolled.organisation.clone()));
+        }
+        let Some(standing) = tables::standing(self, address)? else { return Ok(None) };
+        Ok(Some(self.backing(standing.authority)?.organisation().clone()))
+    }
+
+    /// Says of an account or a contract that it was active at a height; when it was before.
+    pub(crate) fn mark_active(&mut self, address: Address, height: u64) -> Result<u64, ReadError> {
+        let account = &mut self.cached(address)?.state.now;
+        Ok(std::mem::replace(&mut account.last_active, height))
+    }
+
     /// Holds a system call's changes until its transaction is over.
     pub(crate) fn stage(&mut self, effects: Effects) {
         self.staged = Some(effects);
@@ -287,7 +303,7 @@ impl<R: StateReader> Overlay<R> {
         for (address, account) in self.accounts {
             if account.state.changed() {
                 let now = account.state.now;
-                changes.insert(StateKey::account(address), (!now.is_empty()).then(|| now.encode()));
+                changes.insert(StateKey::account(address), (!now.is_absent()).then(|| now.encode()));
             }
             for (slot, word) in account.storage.into_iter().filter(|(_, word)| word.changed()) {
                 changes.insert(StateKey::storage(address, B256::from(slot)), account::encode_word(word.now));
@@ -364,7 +380,8 @@ impl<R: StateReader> Overlay<R> {
     /// EIP-6780: only a contract made in the same transaction can go, so all its slots are in the cache.
     fn destroy(&mut self, address: Address) -> Result<(), ReadError> {
         let account = self.cached(address)?;
-        account.state.now = AccountState::default();
+        account.state.now =
+            AccountState { last_active: account.state.now.last_active, ..AccountState::default() };
         account.storage.values_mut().for_each(|word| word.now = U256::ZERO);
         Ok(())
     }
@@ -374,8 +391,8 @@ impl<R: StateReader> Overlay<R> {
         let code_hash =
             (info.code_hash != KECCAK_EMPTY && !info.code_hash.is_zero()).then_some(info.code_hash);
         let cached = self.cached(address)?;
-        let had = cached.state.now.code_hash;
-        cached.state.now = AccountState { nonce: info.nonce, code_hash };
+        let AccountState { code_hash: had, last_active, .. } = cached.state.now;
+        cached.state.now = AccountState { nonce: info.nonce, last_active, code_hash };
         write_slots(&mut cached.storage, storage);
         if let (Some(hash), Some(code)) = (code_hash.filter(|_| had != code_hash), info.code) {
             if self.reader.get(&StateKey::code(hash))?.is_none() {

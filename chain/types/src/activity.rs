@@ -262,5 +262,14 @@ impl BlockActivity {
     }
 }
 
+/// What a block adds to what nodes keep for proofs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockHistory {
+    /// Who had a part in it.
+    pub activity: BlockActivity,
+    /// The nodes of the history that are new.
+    pub nodes: Vec<(NodeAt, B256)>,
+}
+
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,9 @@ use concordat_types::{ReadError, Receipt, Role, StateKey, VerifiedTx, receipt::O
 use proptest::{prelude::*, strategy::ValueTree as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, refused_gas, token_init_code};
+use crate::kit::{
+    Actor, Consortium, Probe, Say, Token, bytecode, digest, effects, refused_gas, token_init_code,
+};
 
 /// An enacted policy of this id.
 pub(crate) fn policy(id: &str, rule: &str, proposal: u64) -> EnactedPolicy {
@@ -250,7 +252,7 @@ fn an_operator_cannot_make_contracts_by_way_of_a_factory_unless_that_is_enacted(
         let block = net.block(&[operator.sign(&to(factory))]);
         // The factory hides the failure, as CREATE's result is zero: but there is the reason in its return data.
         assert_eq!(told(&block.receipts[0].output), refusal(Action::Create, Code::NotPermitted, "", 0));
-        assert_eq!(block.changes.keys().collect::<Vec<_>>(), [&StateKey::account(operator.address)]);
+        assert_eq!(effects(&block), [&StateKey::account(operator.address)]);
         let rule = format!(
             "permit (principal in Role::\"operator\", action == Action::\"create\", resource) \
              when {{ context.caller == \"{}\" }};",

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, token_init_code},
+    kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, effects, token_init_code},
     recovery::{holder, pass, proposal_refused, registrars, replace, request as request_recovery},
 };
 
@@ -163,7 +163,7 @@ fn a_transfer_above_its_limit_leaves_a_nonce_a_receipt_and_an_alert() {
     let error = rules::RuleViolated::abi_decode(&receipt.output).unwrap();
     assert_eq!((error.id.as_str(), error.proposal, error.subject), ("limit", 41, world.token));
     assert_eq!(rules::Alert::decode_log(&receipt.logs[0]).unwrap().organisation, "bank-a");
-    assert_eq!(outcome.changes.keys().collect::<Vec<_>>(), [&StateKey::account(world.developer.address)]);
+    assert_eq!(effects(&outcome), [&StateKey::account(world.developer.address)]);
     assert!(receipt.gas_used > 30_000, "it ran: {}", receipt.gas_used);
     assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), *receipt);
     assert_eq!(balance(&world.net, world.token, SHOP), 0);
@@ -578,7 +578,7 @@ fn who_cannot_pay_for_the_rules_runs_out_of_gas_and_an_estimate_suffices() {
     let outcome = world.net.block(&[world.developer.sign(&pay(world.token, 1).gas(used - 1))]);
     let receipt = &outcome.receipts[0];
     assert_eq!((receipt.outcome, receipt.gas_used, receipt.logs.len()), (Outcome::Halted, used - 1, 0));
-    assert_eq!(outcome.changes.keys().collect::<Vec<_>>(), [&StateKey::account(world.developer.address)]);
+    assert_eq!(effects(&outcome), [&StateKey::account(world.developer.address)]);
     world.net.one(&world.developer.sign(&pay(world.token, 1).gas(used)));
     let request = request(&world, pay(world.token, 1));
     let gas = estimate_gas(&world.net.state, &world.net.env(), &request).unwrap();

@@ -27,15 +27,32 @@ pub fn root(mut level: Vec<B256>) -> B256 {
     level.first().copied().unwrap_or_else(|| B256::from(<[u8; 32]>::from(Sha256::digest([]))))
 }
 
-/// The siblings on the way from the leaf at a place to the root, nearest first.
-pub fn path(mut level: Vec<B256>, mut place: usize) -> Vec<B256> {
-    let mut path = Vec::new();
-    while level.len() > 1 {
-        path.extend(level.get(place ^ 1));
-        level = above(&level);
-        place /= 2;
+/// A whole tree, for whoever proves many of its leaves.
+#[derive(Clone, Debug)]
+pub struct Tree(Vec<Vec<B256>>);
+
+impl Tree {
+    /// The tree over leaves.
+    pub fn new(leaves: Vec<B256>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+            levels.push(above(level));
+        }
+        Self(levels)
     }
-    path
+
+    /// The siblings on the way from the leaf at a place to the root, nearest first.
+    pub fn path(&self, place: usize) -> Vec<B256> {
+        let sibling = |(height, level): (u32, &Vec<B256>)| level.get(place.checked_shr(height)? ^ 1).copied();
+        // The root has no sibling.
+        let below = self.0.len().saturating_sub(1);
+        (0..).zip(self.0.iter().take(below)).filter_map(sibling).collect()
+    }
+}
+
+/// [`Tree::path`] of one leaf.
+pub fn path(leaves: Vec<B256>, place: usize) -> Vec<B256> {
+    Tree::new(leaves).path(place)
 }
 
 /// Whether a leaf stands at a place among so many under a root.
