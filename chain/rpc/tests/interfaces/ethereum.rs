@@ -86,6 +86,7 @@ fn every_call(block_hash: &str, filter: &str) -> Vec<(&'static str, Value)> {
         ("txpool_inspect", json!([])),
         ("concordat_getStorageChanges", json!([READER, "0x0", "latest"])),
         ("concordat_getBlockAccess", json!(["0x2"])),
+        ("concordat_getActivity", json!([sender(), "0x1", "0x3"])),
     ]
 }
 
@@ -267,6 +268,18 @@ async fn what_cannot_be_answered_is_said_to_be_so() {
         ),
         ("concordat_getBlockAccess", json!(["0x0"]), -32000, "header not found"),
         ("concordat_getBlockAccess", json!(["0x9"]), -32000, "header not found"),
+        (
+            "concordat_getActivity",
+            json!([sender(), "0x1", "0x4"]),
+            -32602,
+            "blocks 1 to 4 are no range at or below block 3: it begins at 1 or later",
+        ),
+        (
+            "concordat_getActivity",
+            json!(["Bank A", "0x1", "0x3"]),
+            -32602,
+            "\"Bank A\" is neither an address (0x and 40 hex digits) nor the id of an organisation",
+        ),
         ("eth_newFilter", json!([{ "fromBlock": "0x5", "toBlock": "0x4" }]), -32602, "invalid block range"),
     ] {
         let (have, message) = error(fixture.eth, method, params.clone()).await;
