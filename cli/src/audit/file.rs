@@ -189,9 +189,10 @@ impl ActivityFile {
 impl Row {
     /// The value, once it is sure that the state holds it, or holds none.
     fn value(&self, key: &StateKey, root: B256, what: &str) -> Result<Option<&[u8]>> {
-        let value = self.value.as_deref();
+        let value = self.value.as_ref().map(|value| value.as_ref());
         // No value of the state is empty: absence is told by null alone.
-        if value == Some(&[]) || !proven(&self.proof, root, key, value.unwrap_or_default()) {
+        let is_empty = value.is_some_and(<[u8]>::is_empty);
+        if is_empty || !proven(&self.proof, root, key, value.unwrap_or_default()) {
             return Err(wrong(format!(
                 "{what} is not the one in the state that the headers sign: it was altered"
             )));
