@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod account;
+mod audit;
 mod bench;
 mod chain;
 mod client;
@@ -91,6 +92,9 @@ enum Command {
     /// Contracts: deploy, call, send.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    /// Prove that nothing of somebody's activity was left out, and verify such a proof without any node.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Verify blocks, receipts and state with independent verifiers; trusts no node.
     Verify(verify::VerifyArgs),
     /// The ledger's database: check, statistics, pruning, snapshots. The node must be stopped.
@@ -121,6 +125,7 @@ fn main() -> ExitCode {
         Command::Rollback(command) => rollback::run(command, json),
         Command::Submit(args) => submit::run(&args, json),
         Command::Contract(command) => contract::run(command, json),
+        Command::Audit(command) => audit::run(&command, json),
         Command::Verify(args) => verify::run(args, json),
         Command::Db(command) => db::run(command, json),
         Command::Bench(args) => bench::run(args, json),

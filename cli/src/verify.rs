@@ -15,7 +15,7 @@ use eyre::{Result, WrapErr as _, bail};
 use serde::Serialize;
 
 use crate::{client::TlsArgs, output};
-pub use light::{LightClient, integer, wrong};
+pub use light::{LightBlock, LightClient, integer, replay, wrong};
 pub use proof::{
     TransactionProof, next_header, proven, state as prove_state, transaction as prove_transaction,
 };

@@ -2,11 +2,13 @@
 //!
 //! | Key | Value |
 //! |---|---|
-//! | `account(address)` | nonce, 8 bytes big-endian; contracts append the keccak256 of their code |
+//! | `account(address)` | nonce and height of the last activity, 8 bytes big-endian each; contracts append the keccak256 of
+//! their code |
 //! | `storage(address, slot)` | the word, big-endian without leading zeros; zero is absence |
 //! | `code(hash)` | the byte code |
 //!
-//! There is no native token, so no balance. An account with nonce zero and no code is absent (EIP-161).
+//! There is no native token, so no balance. An account with nonce zero and no code is empty (EIP-161): for the EVM it is
+//! absent, whether it has a row or not. It has one if it was ever active, as an account is to which something was sent.
 
 use concordat_types::{Address, B256, Bytes, ReadError, StateKey, StateReader, U256};
 
@@ -15,31 +17,41 @@ use concordat_types::{Address, B256, Bytes, ReadError, StateKey, StateReader, U2
 pub struct AccountState {
     /// How many transactions it has sent, or contracts made.
     pub nonce: u64,
+    /// The height of the block in which it was active last; zero if in none. The chain of its activity begins there
+    /// ([`concordat_types::activity`]).
+    pub last_active: u64,
     /// keccak256 of its code; `None` for accounts without code.
     pub code_hash: Option<B256>,
 }
 
 impl AccountState {
-    /// Whether EIP-161 counts it as empty, hence absent.
+    /// Whether EIP-161 counts it as empty, so that there is none for the EVM.
     pub const fn is_empty(&self) -> bool {
         self.nonce == 0 && self.code_hash.is_none()
     }
 
+    /// Whether it has no row.
+    pub const fn is_absent(&self) -> bool {
+        self.is_empty() && self.last_active == 0
+    }
+
     /// The state's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.nonce.to_be_bytes().to_vec();
+        let mut bytes = [self.nonce.to_be_bytes(), self.last_active.to_be_bytes()].concat();
         bytes.extend(self.code_hash.iter().flatten());
         bytes
     }
 
     /// Reads [`Self::encode`]'s bytes; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (nonce, hash) = bytes.split_first_chunk::<8>()?;
+        let (nonce, bytes) = bytes.split_first_chunk::<8>()?;
+        let (last_active, hash) = bytes.split_first_chunk::<8>()?;
         let code_hash = match hash {
             [] => None,
             hash => Some(B256::new(hash.try_into().ok()?)),
         };
-        Some(Self { nonce: u64::from_be_bytes(*nonce), code_hash })
+        let (nonce, last_active) = (u64::from_be_bytes(*nonce), u64::from_be_bytes(*last_active));
+        Some(Self { nonce, last_active, code_hash })
     }
 }
 
@@ -108,10 +120,11 @@ mod tests {
 
     #[test]
     fn account_encodings_are_golden() {
-        let plain = AccountState { nonce: 5, code_hash: None };
-        assert_eq!(hex::encode(plain.encode()), "0000000000000005");
-        let contract = AccountState { nonce: 1, code_hash: Some(B256::repeat_byte(0xab)) };
-        assert_eq!(hex::encode(contract.encode()), format!("0000000000000001{}", "ab".repeat(32)));
+        let plain = AccountState { nonce: 5, last_active: 7, code_hash: None };
+        assert_eq!(hex::encode(plain.encode()), "00000000000000050000000000000007");
+        let contract = AccountState { nonce: 1, last_active: 7, code_hash: Some(B256::repeat_byte(0xab)) };
+        let golden = format!("00000000000000010000000000000007{}", "ab".repeat(32));
+        assert_eq!(hex::encode(contract.encode()), golden);
         for account in [plain, contract] {
             assert_eq!(AccountState::decode(&account.encode()), Some(account));
         }
@@ -119,7 +132,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_account_and_no_word() {
-        for length in [0, 7, 9, 39, 41] {
+        for length in [0, 7, 8, 15, 17, 40, 47, 49] {
             assert_eq!(AccountState::decode(&vec![1; length]), None, "{length} bytes");
         }
         assert_eq!(decode_word(&[]), None);

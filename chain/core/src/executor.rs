@@ -1,12 +1,15 @@
 //! Executes the transactions of one block, one after the other.
 
 use concordat_types::{
-    Address, Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
-    receipt::{MAX_OUTPUT_BYTES, Outcome},
+    Address, B256, Bytes, ChangeSet, Receipt, StateReader, ValidatorSet, VerifiedTx,
+    activity::BlockHistory,
+    block::to_b256,
+    receipt::{MAX_OUTPUT_BYTES, Outcome, results_hash},
 };
 
 use crate::{
     access::TxAccess,
+    activity::{self, Noted},
     contracts,
     env::{BlockEnv, EnvError, TxRules},
     error::{ExecError, TxInvalid},
@@ -34,6 +37,10 @@ pub struct BlockOutcome {
     pub identity_events: Vec<IdentityEvent>,
     /// What holds in the next block.
     pub next: InForce,
+    /// The hash of its results, which the next header carries.
+    pub results_hash: B256,
+    /// What it adds to the history, if it has transactions.
+    pub history: Option<BlockHistory>,
 }
 
 /// A block in the making, for the proposer and for everyone who checks it.
@@ -47,6 +54,8 @@ pub struct BlockExecutor<R: StateReader> {
     gas_used: u64,
     /// What each transaction did to slots, where that is asked for.
     watched: Option<Vec<TxAccess>>,
+    /// Who had a part in them.
+    noted: Noted,
 }
 
 impl<R: StateReader> BlockExecutor<R> {
@@ -70,6 +79,7 @@ impl<R: StateReader> BlockExecutor<R> {
             receipts: Vec::new(),
             gas_used: 0,
             watched: None,
+            noted: Noted::default(),
         })
     }
 
@@ -89,11 +99,12 @@ impl<R: StateReader> BlockExecutor<R> {
     /// executor is of no use any more.
     pub fn execute(&mut self, tx: &VerifiedTx) -> Result<&Receipt, ExecError> {
         let (Judged { verdict, asking }, due) = self.judge(tx)?;
-        let receipt = match verdict {
+        let (receipt, changed) = match verdict {
             Verdict::Execute(asker) => self.run(tx, Some(asker), asking)?,
             Verdict::Enrol => self.run(tx, None, asking)?,
-            Verdict::Refuse(refusal) => self.refuse(tx, &refusal, due.refused(asking))?,
+            Verdict::Refuse(refusal) => (self.refuse(tx, &refusal, due.refused(asking))?, Vec::new()),
         };
+        self.noted.note(self.receipts.len(), tx, &receipt, changed);
         self.gas_used = self.gas_used.saturating_add(receipt.gas_used);
         self.receipts.push(receipt);
         Ok(self.receipts.last().expect("a receipt was pushed just above"))
@@ -119,8 +130,20 @@ impl<R: StateReader> BlockExecutor<R> {
         let validators = self.changed_validators()?;
         let next = self.next()?;
         let (receipts, gas_used) = (std::mem::take(&mut self.receipts), self.gas_used);
+        let results_hash = to_b256(results_hash(&receipts));
+        let (noted, at) = (std::mem::take(&mut self.noted), (self.env.height, self.env.time_secs));
+        let history = activity::close(noted, self.overlay(), at, (receipts.len(), results_hash))?;
         let (changes, identity_events) = self.into_overlay().into_changes();
-        Ok(BlockOutcome { receipts, changes, gas_used, validators, identity_events, next })
+        Ok(BlockOutcome {
+            receipts,
+            changes,
+            gas_used,
+            validators,
+            identity_events,
+            next,
+            results_hash,
+            history,
+        })
     }
 
     /// Decides what to do with the next transaction, and what it owes before it runs.
@@ -144,7 +167,13 @@ impl<R: StateReader> BlockExecutor<R> {
         self.machine.overlay()
     }
 
-    fn run(&mut self, tx: &VerifiedTx, asker: Option<Asker>, asking: u64) -> Result<Receipt, ExecError> {
+    /// Runs a transaction. Gives its receipt and the contracts whose storage it changed.
+    fn run(
+        &mut self,
+        tx: &VerifiedTx,
+        asker: Option<Asker>,
+        asking: u64,
+    ) -> Result<(Receipt, Vec<Address>), ExecError> {
         let bound = self.bound(asker.as_ref())?;
         let signer = asker.as_ref().map(|asker| asker.sender.clone());
         let result = self.machine.run(evm::tx_env(tx), (asker, asking), bound);
@@ -164,12 +193,15 @@ impl<R: StateReader> BlockExecutor<R> {
             Some(bound) => rules::enforce(bound, overlay, tx.gas_limit(), &mut run)?,
             None => Vec::new(),
         };
+        let mut changed = Vec::new();
         match run.status {
             RunStatus::Success => {
+                changed = activity::changed(&state);
                 let made = contracts::made(&state);
                 overlay.commit(state)?;
                 let restored = overlay.apply_staged()?;
                 noted.iter_mut().for_each(|noted| noted.slots.extend(&restored));
+                changed.extend(activity::restored(&restored));
                 // Who enrols makes no contract.
                 let approved = approval(overlay, tx, signer.as_ref(), run.created, height)?;
                 let rows = signer.map(|signer| contracts::rows_of(made, &signer, height, approved));
@@ -187,7 +219,7 @@ impl<R: StateReader> BlockExecutor<R> {
             }
         }
         self.note(noted.filter(|_| run.status == RunStatus::Success));
-        Ok(receipt(tx, run))
+        Ok((receipt(tx, run), changed))
     }
 
     /// The run-time rules that bind a sender, if there are any.

@@ -305,7 +305,7 @@ impl Builder {
 /// is no governance to be called.
 fn system_accounts(governed: bool) -> impl Iterator<Item = (StateKey, Option<Vec<u8>>)> {
     let hash = keccak256(MARKER_CODE);
-    let account = AccountState { nonce: 1, code_hash: Some(hash) }.encode();
+    let account = AccountState { nonce: 1, last_active: 0, code_hash: Some(hash) }.encode();
     let code = (StateKey::code(hash), Some(MARKER_CODE.to_vec()));
     SYSTEM_CONTRACTS
         .into_iter()

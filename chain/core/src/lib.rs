@@ -24,6 +24,7 @@
 
 mod access;
 mod account;
+mod activity;
 mod admission;
 mod call;
 pub mod contracts;
@@ -48,6 +49,7 @@ mod validity;
 
 pub use access::{SlotAccess, TxAccess, block_access};
 pub use account::{AccountState, account_state, code, storage};
+pub use activity::last_active;
 pub use admission::{Admission, admission, prepare};
 pub use call::{
     AccessList, AccessListItem, AccessListOutcome, AccountOverride, CallOutcome, CallRequest, CallStatus,

@@ -150,6 +150,12 @@ impl<R: StateReader> Overlay<R> {
         Ok(())
     }
 
+    /// Says of an account or a contract that it was active at a height; when it was before.
+    pub(crate) fn mark_active(&mut self, address: Address, height: u64) -> Result<u64, ReadError> {
+        let account = &mut self.cached(address)?.state.now;
+        Ok(std::mem::replace(&mut account.last_active, height))
+    }
+
     /// Applies the state that revm returns for one transaction.
     pub(crate) fn commit(&mut self, state: EvmState) -> Result<(), ReadError> {
         state.into_iter().filter(|(_, account)| account.is_touched()).try_for_each(|(address, account)| {
@@ -168,7 +174,7 @@ impl<R: StateReader> Overlay<R> {
         for (address, account) in self.accounts {
             if account.state.changed() {
                 let now = account.state.now;
-                changes.insert(StateKey::account(address), (!now.is_empty()).then(|| now.encode()));
+                changes.insert(StateKey::account(address), (!now.is_absent()).then(|| now.encode()));
             }
             for (slot, word) in account.storage.into_iter().filter(|(_, word)| word.changed()) {
                 changes.insert(StateKey::storage(address, B256::from(slot)), account::encode_word(word.now));
@@ -201,7 +207,8 @@ impl<R: StateReader> Overlay<R> {
     /// EIP-6780: only a contract made in the same transaction can go, so all its slots are in the cache.
     fn destroy(&mut self, address: Address) -> Result<(), ReadError> {
         let account = self.cached(address)?;
-        account.state.now = AccountState::default();
+        account.state.now =
+            AccountState { last_active: account.state.now.last_active, ..AccountState::default() };
         account.storage.values_mut().for_each(|word| word.now = U256::ZERO);
         Ok(())
     }
@@ -211,8 +218,8 @@ impl<R: StateReader> Overlay<R> {
         let code_hash =
             (info.code_hash != KECCAK_EMPTY && !info.code_hash.is_zero()).then_some(info.code_hash);
         let cached = self.cached(address)?;
-        let had = cached.state.now.code_hash;
-        cached.state.now = AccountState { nonce: info.nonce, code_hash };
+        let AccountState { code_hash: had, last_active, .. } = cached.state.now;
+        cached.state.now = AccountState { nonce: info.nonce, last_active, code_hash };
         write_slots(&mut cached.storage, storage);
         if let (Some(hash), Some(code)) = (code_hash.filter(|_| had != code_hash), info.code) {
             if self.reader.get(&StateKey::code(hash))?.is_none() {

@@ -100,6 +100,11 @@ pub(crate) struct Backing {
 }
 
 impl Backing {
+    /// Whose authority it is.
+    pub(crate) const fn organisation(&self) -> &Arc<OrgId> {
+        &self.organisation
+    }
+
     /// Reads it, by the authority's number.
     pub(crate) fn read(rows: &mut impl Rows, number: u32) -> Result<Self, ReadError> {
         let authority = tables::authority(rows, number)?;

@@ -176,6 +176,7 @@ fn commit(store: &Store, txs: u64, accounts: u64, validators: &ValidatorSet) -> 
         seen_commit: &[0; 400],
         validators: &[],
         notes: &[],
+        history: None,
         on_disk: OnDisk::Now,
     })?;
     Ok(())

@@ -122,6 +122,9 @@ impl Store {
                 return Err(corrupt("a transaction is not found by its hash"));
             }
         }
+        if !self.activity_fits(height, &receipts)? {
+            return Err(corrupt("its activity is not that of its receipts, or not the one in the history"));
+        }
         let filter = self.at_height(Table::LogFilters, height)?;
         match filter == crate::logs::block_filter(&receipts) {
             true => Ok(record.block_hash),

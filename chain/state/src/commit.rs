@@ -1,7 +1,7 @@
 //! Committing: everything that a block brings about, in one atomic and durable write.
 
 use alloy_primitives::{B256, hex};
-use concordat_types::{Block, ChangeSet, Receipt, StateKey, block::to_b256};
+use concordat_types::{Block, ChangeSet, Receipt, StateKey, activity::BlockHistory, block::to_b256};
 use tendermint::block::Header;
 use tendermint_proto::{Protobuf, v0_38::types::Header as PbHeader};
 
@@ -58,6 +58,8 @@ pub struct CommitBatch<'a> {
     pub validators: &'a [ValidatorsFrom],
     /// Notes of the node to write, or with `None` to delete, together with the block.
     pub notes: &'a [(&'a str, Option<Vec<u8>>)],
+    /// What it adds to the history of blocks, if it has transactions.
+    pub history: Option<&'a BlockHistory>,
     /// When it must be on disk.
     pub on_disk: OnDisk,
 }
@@ -143,6 +145,10 @@ impl Store {
         put_history(&mut rows, height, &change.diffs);
         put_block(&mut rows, batch);
         put_receipts(&mut rows, height, batch.receipts);
+        if let Some(history) = batch.history {
+            rows.put(Table::Activity, height.to_be_bytes(), history.activity.encode());
+            history.nodes.iter().for_each(|(at, node)| rows.put(Table::Mountains, at.key(), node));
+        }
         self.put_validators(&mut rows, batch.validators)?;
         self.drop_undecided(&mut rows, height)?;
         for (name, value) in batch.notes {

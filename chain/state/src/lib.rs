@@ -11,6 +11,7 @@
 //! state: a key and its value are bytes. `docs/state.md` describes the layout.
 #![deny(clippy::indexing_slicing)]
 
+mod activity;
 mod check;
 mod checkpoint;
 mod commit;

@@ -101,6 +101,7 @@ impl Store {
             batch.delete(Table::LogAddresses, log_address_key(&address, height));
         }
         batch.delete(Table::LogFilters, height.to_be_bytes());
+        batch.delete(Table::Activity, height.to_be_bytes());
         batch.delete(Table::Blocks, height.to_be_bytes());
         Ok(())
     }

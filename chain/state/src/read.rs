@@ -63,7 +63,7 @@ impl Store {
 
     /// A block's rows are written a moment before its state is shown: whoever found one of them in between would
     /// ask the state too soon. Nothing above the tip is therefore found.
-    fn is_shown(&self, height: u64) -> bool {
+    pub(crate) fn is_shown(&self, height: u64) -> bool {
         self.latest().is_some_and(|tip| height <= tip.height)
     }
 
@@ -274,7 +274,7 @@ impl Store {
         self.inner.body_floor.load(std::sync::atomic::Ordering::SeqCst)
     }
 
-    fn refuse_pruned_body(&self, height: u64) -> Result<(), StoreError> {
+    pub(crate) fn refuse_pruned_body(&self, height: u64) -> Result<(), StoreError> {
         let floor = self.body_floor();
         match height < floor && self.initial_height()?.is_some_and(|initial| height >= initial) {
             true => Err(StoreError::Pruned { what: "the block body", height, floor }),
@@ -293,7 +293,7 @@ impl Store {
         self.db().get(table, height.to_be_bytes())
     }
 
-    fn decoded<T>(
+    pub(crate) fn decoded<T>(
         &self,
         table: Table,
         height: u64,

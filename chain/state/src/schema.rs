@@ -64,6 +64,10 @@ tables! {
     LogFilters = "log_filters";
     /// Address ‖ height → nothing, for every block with a log of the address.
     LogAddresses = "log_addresses";
+    /// Height → who had a part in the block; none for blocks without transactions.
+    Activity = "activity";
+    /// Place → node of the history of blocks.
+    Mountains = "mountains";
     /// Height ‖ block hash → a proposed block that is not decided yet.
     Undecided = "undecided";
     /// Name → value: the node's own small facts.

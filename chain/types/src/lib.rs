@@ -8,6 +8,7 @@
 #![deny(clippy::indexing_slicing)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod activity;
 pub mod block;
 pub mod commit;
 pub mod genesis;

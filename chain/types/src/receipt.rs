@@ -2,8 +2,9 @@
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Bytes, Log, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
-use tendermint::merkle::simple_hash_from_byte_vectors;
 use tendermint_proto::v0_38::abci::ExecTxResult;
+
+use crate::activity::merkle;
 
 /// The most bytes of return or revert data that a receipt keeps.
 pub const MAX_OUTPUT_BYTES: usize = 4096;
@@ -221,12 +222,17 @@ impl Receipt {
     }
 }
 
+impl Receipt {
+    /// The leaf that stands for this transaction's result under the block's results hash.
+    pub fn result_leaf(&self) -> B256 {
+        merkle::leaf(&prost::Message::encode_to_vec(&self.comet_result()))
+    }
+}
+
 /// `last_results_hash` of the next header: the Merkle root of the block's results (CometBFT
 /// `types/results.go`).
 pub fn results_hash(receipts: &[Receipt]) -> tendermint::Hash {
-    let leaves: Vec<Vec<u8>> =
-        receipts.iter().map(|receipt| prost::Message::encode_to_vec(&receipt.comet_result())).collect();
-    tendermint::Hash::Sha256(simple_hash_from_byte_vectors::<tendermint::crypto::default::Sha256>(&leaves))
+    tendermint::Hash::Sha256(merkle::root(receipts.iter().map(Receipt::result_leaf).collect()).0)
 }
 
 #[cfg(test)]

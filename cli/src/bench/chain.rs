@@ -9,7 +9,6 @@ use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions, Va
 use concordat_types::{
     Block, ChangeSet, Genesis, SignedTx, ValidatorSet, VerifiedTx,
     block::{HeaderContext, block_id, data_hash, empty_hash},
-    receipt::results_hash,
 };
 use ed25519_zebra::SigningKey;
 use eyre::{Result, bail, eyre};
@@ -122,11 +121,12 @@ impl<'a> Chain<'a> {
                 seen_commit: &seen_commit,
                 validators: &[],
                 notes: &[],
+                history: outcome.history.as_ref(),
                 on_disk: OnDisk::Now,
             };
             Ok(chain.store.commit(&batch)?)
         })?;
-        self.last_results_hash = results_hash(&outcome.receipts);
+        self.last_results_hash = Hash::Sha256(outcome.results_hash.0);
         self.last_block_id = Some(id);
         self.last_commit = commit;
         Ok(())

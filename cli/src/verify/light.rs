@@ -5,8 +5,13 @@ use std::time::Duration;
 use concordat_core::genesis_state;
 use concordat_types::{Genesis, Validator, ValidatorSet, commit::verify_commit, validator::MAX_VALIDATORS};
 use eyre::{Result, WrapErr as _, bail, eyre};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tendermint::{Time, block::signed_header::SignedHeader, validator};
+use tendermint::{
+    Time,
+    block::{Header, signed_header::SignedHeader},
+    chain, validator,
+};
 use tendermint_light_client_verifier::{
     ProdVerifier, Verdict, Verifier as _,
     options::Options,
@@ -25,7 +30,7 @@ const CLOCK_DRIFT: Duration = Duration::from_secs(30);
 const PER_PAGE: u64 = 100;
 
 /// A header with its commit and the validators around it.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct LightBlock {
     /// Header and commit.
     pub signed: SignedHeader,
@@ -33,11 +38,82 @@ pub struct LightBlock {
     next_validators: validator::Set,
 }
 
+/// Verifies blocks that were kept, each by the one before and the first by the genesis document. Gives the header of
+/// the last, and how many signatures were checked.
+pub fn replay(genesis: &Genesis, blocks: &[LightBlock]) -> Result<(Header, u64)> {
+    let expected = genesis_state(genesis)?.validators.comet().clone();
+    let mut trusted: Option<&LightBlock> = None;
+    let mut signatures = 0;
+    for block in blocks {
+        let header = &block.signed.header;
+        let height = header.height.value();
+        if header.chain_id.as_str() != genesis.chain_id {
+            return Err(wrong(format!(
+                "block {height} is of chain {}, not {}",
+                header.chain_id, genesis.chain_id
+            )));
+        }
+        let judged = match trusted {
+            Some(trusted) => verdict(block, trusted.as_trusted()),
+            None => verdict(block, origin(genesis, &header.chain_id, &expected)?),
+        };
+        if !matches!(judged, Verdict::Success) {
+            return Err(wrong(format!("block {height}: {judged:?}")));
+        }
+        signatures += audit(block, &genesis.chain_id)?;
+        trusted = Some(block);
+    }
+    let last = trusted.ok_or_else(|| wrong("there is no header that could vouch for anything"))?;
+    Ok((last.signed.header.clone(), signatures))
+}
+
+impl LightBlock {
+    fn as_trusted(&self) -> TrustedBlockState<'_> {
+        let header = &self.signed.header;
+        TrustedBlockState {
+            chain_id: &header.chain_id,
+            header_time: header.time,
+            height: header.height,
+            next_validators: &self.next_validators,
+            next_validators_hash: header.next_validators_hash,
+        }
+    }
+}
+
+/// The genesis validators stand for a block 0 that announced them.
+fn origin<'a>(
+    genesis: &Genesis,
+    chain_id: &'a chain::Id,
+    validators: &'a validator::Set,
+) -> Result<TrustedBlockState<'a>> {
+    Ok(TrustedBlockState {
+        chain_id,
+        header_time: Time::from_unix_timestamp(genesis.genesis_time, 0)?,
+        height: 0u32.into(),
+        next_validators_hash: validators.hash(),
+        next_validators: validators,
+    })
+}
+
+/// The full audit on top of the light client's: every place of the commit. Gives how many signatures there are.
+fn audit(block: &LightBlock, chain_id: &str) -> Result<u64> {
+    let commit = &block.signed.commit;
+    let height = block.signed.header.height.value();
+    let set = own_set(&block.validators)?;
+    if commit.block_id.hash != block.signed.header.hash() {
+        return Err(wrong(format!("block {height}: the commit is of another header")));
+    }
+    verify_commit(commit, chain_id, height, &commit.block_id, &set)
+        .map_err(|error| wrong(format!("block {height}: {error}")))?;
+    Ok(commit.signatures.iter().filter(|s| s.is_commit()).count() as u64)
+}
+
 /// The light client.
 pub struct LightClient {
     comet: Client,
     chain_id: String,
     trusted: LightBlock,
+    kept: Option<Vec<LightBlock>>,
     /// Headers verified so far.
     pub headers_verified: u64,
     /// Signatures checked so far.
@@ -54,6 +130,7 @@ impl LightClient {
             comet,
             chain_id: genesis.chain_id.clone(),
             trusted: first.clone(),
+            kept: None,
             headers_verified: 0,
             signatures_checked: 0,
         };
@@ -61,15 +138,8 @@ impl LightClient {
         if height == 1 && first.signed.header.validators_hash != expected.hash() {
             return Err(wrong("block 1 is not signed by the validators of this genesis document"));
         }
-        let next = expected.comet().clone();
-        // The genesis validators stand for a block 0 that announced them.
-        let origin = TrustedBlockState {
-            chain_id: &first.signed.header.chain_id.clone(),
-            header_time: Time::from_unix_timestamp(genesis.genesis_time, 0)?,
-            height: 0u32.into(),
-            next_validators_hash: next.hash(),
-            next_validators: &next,
-        };
+        let (next, chain_id) = (expected.comet().clone(), first.signed.header.chain_id.clone());
+        let origin = origin(genesis, &chain_id, &next)?;
         if first.signed.header.chain_id.as_str() != genesis.chain_id {
             return Err(wrong(format!("the node serves chain {}", first.signed.header.chain_id)));
         }
@@ -156,33 +226,29 @@ impl LightClient {
 
     fn try_step(&mut self, height: u64) -> Result<Verdict> {
         let block = fetch(&self.comet, height)?;
-        let header = &self.trusted.signed.header;
-        let trusted = TrustedBlockState {
-            chain_id: &header.chain_id,
-            header_time: header.time,
-            height: header.height,
-            next_validators: &self.trusted.next_validators,
-            next_validators_hash: header.next_validators_hash,
-        };
-        let verdict = verdict(&block, trusted);
+        let verdict = verdict(&block, self.trusted.as_trusted());
         if matches!(verdict, Verdict::Success) {
             self.accept(block)?;
         }
         Ok(verdict)
     }
 
-    /// The full audit on top of the light client's: every place of the commit.
+    /// The blocks that were verified from now on, and the one that is trusted now: [`replay`] takes them.
+    pub fn keep_blocks(&mut self) {
+        self.kept = Some(vec![self.trusted.clone()]);
+    }
+
+    /// What was kept.
+    pub fn kept_blocks(&mut self) -> Vec<LightBlock> {
+        self.kept.take().unwrap_or_default()
+    }
+
     fn accept(&mut self, block: LightBlock) -> Result<()> {
-        let commit = &block.signed.commit;
-        let height = block.signed.header.height.value();
-        let set = own_set(&block.validators)?;
-        if commit.block_id.hash != block.signed.header.hash() {
-            return Err(wrong(format!("block {height}: the commit is of another header")));
-        }
-        verify_commit(commit, &self.chain_id, height, &commit.block_id, &set)
-            .map_err(|error| wrong(format!("block {height}: {error}")))?;
+        self.signatures_checked += audit(&block, &self.chain_id)?;
         self.headers_verified += 1;
-        self.signatures_checked += commit.signatures.iter().filter(|s| s.is_commit()).count() as u64;
+        if let Some(kept) = &mut self.kept {
+            kept.push(block.clone());
+        }
         self.trusted = block;
         Ok(())
     }

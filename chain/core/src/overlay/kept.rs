@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use concordat_types::{Address, ReadError, StateReader};
+use concordat_types::{Address, OrgId, ReadError, StateReader};
 
 use super::Overlay;
 use crate::{
     contracts,
+    identity::tables,
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
@@ -60,5 +61,15 @@ impl<R: StateReader> Overlay<R> {
         let backing = Backing::read(self, authority)?;
         self.backings.insert(authority, backing.clone());
         Ok(backing)
+    }
+
+    /// The organisation of an account that has enrolled, whatever became of its standing since.
+    pub(crate) fn organisation_of(&mut self, address: Address) -> Result<Option<Arc<OrgId>>, ReadError> {
+        // Senders are known, and of others no more is read than this takes.
+        if let Some(enrolled) = self.standings.get(&address) {
+            return Ok(enrolled.as_ref().map(|enrolled| enrolled.organisation.clone()));
+        }
+        let Some(standing) = tables::standing(self, address)? else { return Ok(None) };
+        Ok(Some(self.backing(standing.authority)?.organisation().clone()))
     }
 }

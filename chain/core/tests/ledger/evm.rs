@@ -12,7 +12,7 @@ use concordat_types::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::kit::{Child, Consortium, Probe, Say, Token, bytecode, token_init_code};
+use crate::kit::{Child, Consortium, Probe, Say, Token, bytecode, effects, token_init_code};
 
 #[test]
 fn the_artefacts_are_compiled_from_the_sources_beside_them() {
@@ -76,7 +76,7 @@ fn a_revert_keeps_its_data_and_undoes_everything_but_the_nonce() {
     assert!(receipt.logs.is_empty());
     let error = Token::ERC20InsufficientBalance::abi_decode(&receipt.output).unwrap();
     assert_eq!((error.sender, error.balance, error.needed), (operator.address, U256::ZERO, U256::from(7)));
-    assert_eq!(outcome.changes.keys().collect::<Vec<_>>(), [&StateKey::account(operator.address)]);
+    assert_eq!(effects(&outcome), [&StateKey::account(operator.address)]);
     assert_eq!(account_state(&net.state, operator.address).unwrap().nonce, 2);
 }
 
@@ -144,7 +144,7 @@ fn what_a_block_changes_and_changes_back_is_no_change() {
         developer.sign(&Say::call(probe, &Probe::clearCall {})),
     ];
     let outcome = net.block(&there_and_back);
-    assert_eq!(outcome.changes.keys().collect::<Vec<_>>(), [&StateKey::account(developer.address)]);
+    assert_eq!(effects(&outcome), [&StateKey::account(developer.address)]);
 }
 
 #[test]

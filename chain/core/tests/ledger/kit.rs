@@ -22,7 +22,8 @@ use concordat_pki_authority::{
     Authority, AuthorityOptions, CertificateRequest, KeyType, PrivateKey, Profile, San,
 };
 use concordat_types::{
-    ChainParams, Genesis, OrgId, Receipt, Role, SignedTx, VerifiedTx,
+    ChainParams, Genesis, OrgId, Receipt, Role, SignedTx, StateKey, VerifiedTx,
+    activity::{Activity, Peaks, roles},
     genesis::{GenesisCommitteeMember, GenesisPart, GenesisValidator},
     state::MemoryState,
     tx::InstitutionalTx,
@@ -465,6 +466,21 @@ impl std::fmt::Debug for ErrorName<'_> {
         let selector = self.0.selector();
         f.write_str(registry::IIdentityRegistryErrors::name_by_selector(selector).unwrap_or("?"))
     }
+}
+
+/// What a block changed, but for who was active in it.
+pub fn effects(outcome: &BlockOutcome) -> Vec<&StateKey> {
+    let activities = outcome.history.iter().flat_map(|history| &history.activity.activities);
+    let idle = |activity: &&Activity| activity.parts.iter().all(|part| part.roles & roles::SENDER == 0);
+    let told: BTreeSet<StateKey> =
+        activities.filter(idle).map(|activity| activity.subject.state_key()).collect();
+    let own = |key: &&StateKey| !is_activity(key) && !told.contains(key);
+    outcome.changes.keys().filter(own).collect()
+}
+
+/// Whether a key is one of the history's rows.
+pub fn is_activity(key: &StateKey) -> bool {
+    key.as_bytes().starts_with(Peaks::state_key().as_bytes())
 }
 
 /// A digest of a change set: SHA-256 over its keys and values with their lengths.

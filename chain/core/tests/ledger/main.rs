@@ -2,6 +2,7 @@
 //! contracts compiled by solc, blocks one after the other.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod activity;
 mod authorisation;
 mod bars;
 mod calls;

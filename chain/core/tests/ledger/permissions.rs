@@ -16,7 +16,9 @@ use concordat_types::{ReadError, Receipt, Role, StateKey, VerifiedTx, receipt::O
 use proptest::{prelude::*, strategy::ValueTree as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, refused_gas, token_init_code};
+use crate::kit::{
+    Actor, Consortium, Probe, Say, Token, bytecode, digest, effects, refused_gas, token_init_code,
+};
 
 /// An enacted policy of this id.
 pub(crate) fn policy(id: &str, rule: &str, proposal: u64) -> EnactedPolicy {

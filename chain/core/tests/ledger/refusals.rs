@@ -9,7 +9,7 @@ use concordat_core::{
 use concordat_pki_verify::RevocationReason;
 use concordat_types::{Role, StateKey, VerifiedTx, receipt::Outcome};
 
-use crate::kit::{Actor, Consortium, DAY, Say, token_init_code};
+use crate::kit::{Actor, Consortium, DAY, Say, effects, token_init_code};
 
 fn business() -> Say {
     Say { to: TxKind::Call(Address::repeat_byte(9)), input: Bytes::new(), gas: 30_000 }
@@ -32,7 +32,7 @@ fn refused(net: &mut Consortium, tx: &VerifiedTx, outcome: Outcome) -> Bytes {
     assert_eq!((receipt.outcome, receipt.gas_used), (outcome, block.gas_used));
     assert!((21_000..=tx.gas_limit()).contains(&receipt.gas_used), "its place in the block: {receipt:?}");
     assert!(receipt.logs.is_empty() && receipt.contract_address.is_none());
-    assert_eq!(block.changes.keys().collect::<Vec<_>>(), [&StateKey::account(tx.sender())]);
+    assert_eq!(effects(&block), [&StateKey::account(tx.sender())]);
     assert_eq!(account_state(&net.state, tx.sender()).unwrap().nonce, tx.nonce() + 1);
     receipt.output.clone()
 }

@@ -108,7 +108,8 @@ fn nobody_transacts_before_enrolling() {
 fn an_account_with_code_cannot_send() {
     let mut net = Consortium::new();
     let operator = net.actor("bank-a", Role::Operator);
-    let contract = concordat_core::AccountState { nonce: 1, code_hash: Some(Default::default()) };
+    let contract =
+        concordat_core::AccountState { nonce: 1, last_active: 0, code_hash: Some(Default::default()) };
     net.state.values.insert(StateKey::account(operator.address), contract.encode());
     let tx = operator.sign_at(&nothing(), 1);
     assert_eq!(net.invalid(&tx), TxInvalid::SenderHasCode { sender: operator.address });

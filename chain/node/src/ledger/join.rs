@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use concordat_core::ExecError;
 use concordat_state::{
     Store,
     snapshot::{self, SnapshotError, Trust},
 };
-use concordat_types::{Genesis, block::to_b256, commit::verify_commit};
+use concordat_types::{Genesis, StateReader as _, activity::Peaks, block::to_b256, commit::verify_commit};
 use tendermint::block::Header;
 
 use super::{
@@ -39,6 +40,14 @@ pub enum JoinError {
     },
 }
 
+/// Keeps the peaks of the history so far, out of which later nodes and paths are made. The state that holds them was
+/// verified.
+fn keep_history(store: &Store, height: u64) -> Result<(), LedgerError> {
+    let Some(row) = store.state()?.get(&Peaks::state_key()).map_err(ExecError::from)? else { return Ok(()) };
+    let peaks = Peaks::decode(&row).ok_or_else(|| damaged("history", height, "its peaks are malformed"))?;
+    Ok(store.put_history_nodes(&peaks.nodes())?)
+}
+
 /// Fills an empty store from a snapshot. `next` is the header after the snapshot's height, which the caller
 /// has verified: a quorum's signatures stand behind it.
 pub fn import_snapshot(
@@ -57,6 +66,7 @@ pub fn import_snapshot(
     // The receipts of the snapshot's block stay behind; the next header says what their hash is.
     let results = to_b256(next.last_results_hash.unwrap_or_default());
     store.put_note(&results_note(height), results.as_slice()).map_err(LedgerError::from)?;
+    keep_history(store, height)?;
     note_genesis(store, genesis)?;
     Ok(height)
 }

@@ -6,7 +6,8 @@ use concordat_consensus::DecidedBlock;
 use concordat_core::{genesis_state, known_protocol_version};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, ValidatorsFrom};
-use concordat_types::{Block, Genesis, receipt::results_hash};
+use concordat_types::{Block, Genesis};
+use tendermint::Hash;
 
 use super::{
     Executed, JudgeError, Ledger, LedgerError, Tip, judge::Circumstances, lock, timed, tip::encode_commit,
@@ -73,6 +74,7 @@ impl Ledger {
                 seen_commit: &seen_commit,
                 validators: &validators,
                 notes: &[],
+                history: outcome.history.as_ref(),
                 on_disk: self.on_disk(block.height()),
             })
         })?;
@@ -81,7 +83,7 @@ impl Ledger {
             *hash,
             decided.commit.clone(),
             committed.state_root,
-            results_hash(&outcome.receipts),
+            Hash::Sha256(outcome.results_hash.0),
             (announced, outcome.next),
         ));
         self.announce(&executed, tip.clone());

@@ -87,6 +87,7 @@ fn every_call(block_hash: &str, filter: &str) -> Vec<(&'static str, Value)> {
         ("concordat_getStorageChanges", json!([READER, "0x0", "latest"])),
         ("concordat_getBlockAccess", json!(["0x2"])),
         ("concordat_getRowKeys", json!(["0x40", null, "0x1", "0x3"])),
+        ("concordat_getActivity", json!([sender(), "0x1", "0x3"])),
     ]
 }
 
@@ -291,6 +292,18 @@ async fn what_cannot_be_answered_is_said_to_be_so() {
         ("concordat_getRowKeys", json!(["0x3", null, "0x0"]), -32602, "invalid argument 2: 0 keys"),
         ("concordat_getRowKeys", json!(["0x3", null, "0x3e9"]), -32602, "invalid argument 2: 1001 keys"),
         ("concordat_getRowKeys", json!(["0x3", null, null, "0x9"]), -32000, "header not found"),
+        (
+            "concordat_getActivity",
+            json!([sender(), "0x1", "0x4"]),
+            -32602,
+            "blocks 1 to 4 are no range at or below block 3: it begins at 1 or later",
+        ),
+        (
+            "concordat_getActivity",
+            json!(["Bank A", "0x1", "0x3"]),
+            -32602,
+            "\"Bank A\" is neither an address (0x and 40 hex digits) nor the id of an organisation",
+        ),
         ("eth_newFilter", json!([{ "fromBlock": "0x5", "toBlock": "0x4" }]), -32602, "invalid block range"),
     ] {
         let (have, message) = error(fixture.eth, method, params.clone()).await;

@@ -18,7 +18,8 @@ use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions, Va
 use concordat_types::{
     Block, ChainParams, ChangeSet, Genesis, Receipt, Role, SignedTx, StateKey, Validator, ValidatorSet,
     VerifiedTx,
-    block::{HeaderContext, block_id, data_hash, empty_hash},
+    activity::{Activity, BlockActivity, BlockHistory, BlockRecord, Part, Peaks, Subject, roles},
+    block::{HeaderContext, block_id, data_hash, empty_hash, to_b256},
     genesis::{GenesisPart, GenesisValidator},
     receipt::{Outcome, results_hash},
     tx::InstitutionalTx,
@@ -141,6 +142,8 @@ struct Chain {
     last: Option<(Commit, tendermint::block::Id)>,
     app_hash: B256,
     results: tendermint::Hash,
+    peaks: Peaks,
+    last_active: u64,
 }
 
 fn validator_key() -> ed25519_zebra::SigningKey {
@@ -162,7 +165,7 @@ fn genesis_changes() -> ChangeSet {
     ];
     let mut changes = ChangeSet::new();
     for (address, code) in contracts {
-        let account = AccountState { nonce: 1, code_hash: Some(keccak256(code)) };
+        let account = AccountState { nonce: 1, last_active: 0, code_hash: Some(keccak256(code)) };
         changes.insert(StateKey::account(address), Some(account.encode()));
         changes.insert(StateKey::code(keccak256(code)), Some(code.to_vec()));
     }
@@ -188,6 +191,8 @@ impl Chain {
             last: None,
             app_hash,
             results: empty_hash(),
+            peaks: Peaks::default(),
+            last_active: 0,
         }
     }
 
@@ -223,7 +228,9 @@ impl Chain {
         let id = block_id(&block, &block.encode()).unwrap();
         let commit = sign_commit(&block, id);
         let mut changes = ChangeSet::new();
-        let count = AccountState { nonce: self.height, code_hash: None };
+        let history = (!receipts.is_empty()).then(|| self.active(&block, &receipts));
+        changes.insert(Peaks::state_key(), Some(self.peaks.encode()));
+        let count = AccountState { nonce: self.height, last_active: self.last_active, code_hash: None };
         changes.insert(StateKey::account(sender()), Some(count.encode()));
         changes.extend(std::mem::take(&mut self.rows).into_iter().map(|key| (key, Some(vec![1]))));
         changes.extend(row.map(|row| (StateKey::system(0x28, &[]), Some(row.to_vec()))));
@@ -236,12 +243,33 @@ impl Chain {
             seen_commit: &seen,
             validators: &[],
             notes: &[],
+            history: history.as_ref(),
             on_disk: OnDisk::Now,
         });
         self.app_hash = committed.unwrap().state_root;
         self.results = results_hash(&receipts);
         self.last = Some((commit, id));
         CommittedBlock { hash: block.hash(), block, receipts }
+    }
+}
+
+impl Chain {
+    /// One account has sent everything; nobody else is told of.
+    fn active(&mut self, block: &Block, receipts: &[Receipt]) -> BlockHistory {
+        let parts = (0..).take(receipts.len()).map(|index| Part { index, roles: roles::SENDER }).collect();
+        let previous = std::mem::replace(&mut self.last_active, self.height);
+        let activity = Activity { subject: Subject::Address(sender()), previous, parts };
+        let record = BlockRecord {
+            height: self.height,
+            time_secs: block.header.time.unix_timestamp().try_into().unwrap(),
+            transactions: receipts.len().try_into().unwrap(),
+            results_hash: to_b256(results_hash(receipts)),
+            subjects: 1,
+            activity_root: activity.leaf(),
+        };
+        let place = self.peaks.count();
+        let nodes = self.peaks.append(record.leaf());
+        BlockHistory { activity: BlockActivity { place, record, activities: vec![activity] }, nodes }
     }
 }
 

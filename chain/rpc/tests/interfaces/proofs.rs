@@ -1,13 +1,15 @@
 //! `eth_getProof`, judged by ICS 23's own implementation.
 
 use alloy_primitives::{Address, B256, Bytes};
+use concordat_core::last_active;
+use concordat_types::activity::{Claim, Peaks, ProvenBlock, Subject};
 use ics23::HostFunctionsManager;
 use prost_ics23::Message as _;
 use serde_json::{Value, json};
 
 use crate::{
     client::{error, result},
-    fixture::{Fixture, READER},
+    fixture::{Fixture, READER, sender, transfer},
 };
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -78,4 +80,34 @@ async fn states_of_the_past_are_proven_with_what_was_there_and_what_was_not() {
             assert!(holds(root, &slot["concordatKey"], &slot["concordatValue"], &slot["proof"][0]), "{slot}");
         }
     }
+}
+
+#[tokio::test]
+async fn activity_is_proven_page_by_page_under_one_state_that_later_blocks_do_not_change() {
+    let fixture = Fixture::start().await;
+    let subject = Subject::Address(sender());
+    let answer = result(fixture.eth, "concordat_getActivity", json!([sender(), "0x1", "0x3"])).await;
+    let (state, root) = (&answer["state"], &answer["state"]["stateRoot"]);
+    for row in ["subject", "history"] {
+        let row = &state[row];
+        assert!(holds(root, &row["key"], &row["value"], &row["proof"]), "{answer}");
+    }
+    let next = fixture.commit(vec![transfer(4)]);
+    assert_eq!(bytes(root), next.block.header.app_hash.as_bytes());
+    let claim = Claim {
+        last: last_active(&subject, Some(&bytes(&state["subject"]["value"]))).unwrap(),
+        peaks: Peaks::decode(&bytes(&state["history"]["value"])).unwrap(),
+        subject,
+        from: 1,
+        to: 3,
+    };
+    let blocks: Vec<ProvenBlock> = serde_json::from_value(answer["blocks"].clone()).unwrap();
+    let seen = claim.verify(&blocks).unwrap();
+    let places: Vec<_> = seen.iter().map(|seen| (seen.block.0, seen.part.index)).collect();
+    assert_eq!(places, [(3, 0), (1, 0), (1, 1), (1, 2)]);
+    // The rest, as a client would ask for it that has the first block already.
+    let rest =
+        result(fixture.eth, "concordat_getActivity", json!([sender(), "0x1", "0x3", "0x3", "0x1"])).await;
+    assert_eq!((&rest["state"], &rest["next"]), (&Value::Null, &Value::Null));
+    assert_eq!(serde_json::from_value::<Vec<ProvenBlock>>(rest["blocks"].clone()).unwrap(), blocks[1..]);
 }

@@ -14,6 +14,7 @@ fn refused(chain: &Chain, alter: impl Fn(&mut CommitBatch<'_>)) -> StoreError {
         seen_commit: b"",
         validators: &[],
         notes: &[],
+        history: None,
         on_disk: OnDisk::Now,
     };
     alter(&mut batch);
@@ -212,6 +213,7 @@ fn validator_sets_hold_from_their_height_until_the_next_one() {
         seen_commit: b"",
         validators: &sets,
         notes: &[],
+        history: None,
         on_disk: OnDisk::Now,
     };
     chain.store.commit(&batch).unwrap();
@@ -255,6 +257,7 @@ fn notes_are_kept_found_by_prefix_and_written_with_a_block() {
         seen_commit: b"",
         validators: &[],
         notes: &[("evidence/1", None), ("evidence/3", Some(b"with the block".to_vec()))],
+        history: None,
         on_disk: OnDisk::Now,
     };
     chain.store.commit(&batch).unwrap();

@@ -178,6 +178,7 @@ pub(crate) fn commit_on(
         seen_commit: format!("commit of {}", block.height()).as_bytes(),
         validators: &[],
         notes: &[],
+        history: None,
         on_disk,
     })
 }

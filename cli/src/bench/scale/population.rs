@@ -76,7 +76,7 @@ impl Population {
         let registry = Registry::new(&founding.state);
         let mut state: ChangeSet =
             founding.state.values.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
-        let nonce = AccountState { nonce: 1, code_hash: None }.encode();
+        let nonce = AccountState { nonce: 1, last_active: 0, code_hash: None }.encode();
         let balance = U256::from(BALANCE).to_be_bytes_trimmed_vec();
         for index in 0..accounts {
             let address = address(index);

@@ -38,7 +38,7 @@ fn an_operator_cannot_make_contracts_by_way_of_a_factory_unless_that_is_enacted(
         let block = net.block(&[operator.sign(&to(factory))]);
         // The factory hides the failure, as CREATE's result is zero: but there is the reason in its return data.
         assert_eq!(told(&block.receipts[0].output), refusal(Action::Create, Code::NotPermitted, "", 0));
-        assert_eq!(block.changes.keys().collect::<Vec<_>>(), [&StateKey::account(operator.address)]);
+        assert_eq!(effects(&block), [&StateKey::account(operator.address)]);
         let rule = format!(
             "permit (principal in Role::\"operator\", action == Action::\"create\", resource) \
              when {{ context.caller == \"{}\" }};",

@@ -35,7 +35,7 @@ fn who_cannot_pay_for_the_rules_runs_out_of_gas_and_an_estimate_suffices() {
     let outcome = world.net.block(&[world.developer.sign(&pay(world.token, 1).gas(used - 1))]);
     let receipt = &outcome.receipts[0];
     assert_eq!((receipt.outcome, receipt.gas_used, receipt.logs.len()), (Outcome::Halted, used - 1, 0));
-    assert_eq!(outcome.changes.keys().collect::<Vec<_>>(), [&StateKey::account(world.developer.address)]);
+    assert_eq!(effects(&outcome), [&StateKey::account(world.developer.address)]);
     world.net.one(&world.developer.sign(&pay(world.token, 1).gas(used)));
     let request = request(&world, pay(world.token, 1));
     let gas = estimate_gas(&world.net.state, &world.net.env(), &request).unwrap();

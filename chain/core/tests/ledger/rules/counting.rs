@@ -12,7 +12,7 @@ fn a_transfer_above_its_limit_leaves_a_nonce_a_receipt_and_an_alert() {
     let error = rules::RuleViolated::abi_decode(&receipt.output).unwrap();
     assert_eq!((error.id.as_str(), error.proposal, error.subject), ("limit", 41, world.token));
     assert_eq!(rules::Alert::decode_log(&receipt.logs[0]).unwrap().organisation, "bank-a");
-    assert_eq!(outcome.changes.keys().collect::<Vec<_>>(), [&StateKey::account(world.developer.address)]);
+    assert_eq!(effects(&outcome), [&StateKey::account(world.developer.address)]);
     assert!(receipt.gas_used > 30_000, "it ran: {}", receipt.gas_used);
     assert_eq!(Receipt::decode(&receipt.encode()).unwrap(), *receipt);
     assert_eq!(balance(&world.net, world.token, SHOP), 0);

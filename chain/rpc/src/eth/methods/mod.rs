@@ -1,5 +1,6 @@
 //! The methods: one table that dispatch, documentation, metrics and tests all read.
 
+mod activity;
 mod blocks;
 mod execution;
 mod history;
@@ -183,6 +184,7 @@ pub(crate) static METHODS: &[Method] = &[
     read("concordat_getStorageChanges", Reads::Contract(0), &["address", "fromBlock", "toBlock?"], "A contract's slots that differ after two blocks", history::storage_changes),
     execute("concordat_getBlockAccess", Reads::Ledger, &["block"], "Slots that each successful transaction of a block read or wrote", history::block_access),
     read("concordat_getRowKeys", Reads::Ledger, &["table", "after?", "limit?", "block?"], "Keys of a table of the chain's own contracts, in order, page by page", rows::keys),
+    read("concordat_getActivity", Reads::Ledger, &["subject", "fromBlock", "toBlock", "anchor?", "next?"], "Transactions in which an account, contract or organisation had a part, with the proof that none is missing", activity::get_activity),
 ];
 
 /// The method of this name.
