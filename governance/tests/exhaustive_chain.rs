@@ -2,7 +2,7 @@
 //! contradict each other or come too late, and a protocol version that must wait for those who validate.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
-#[path = "committee/kit.rs"]
+#[path = "committee/kit/mod.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod kit;
 
