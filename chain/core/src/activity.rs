@@ -27,8 +27,9 @@ use crate::{
     access::SlotAccess,
     account::{AccountState, corrupt},
     error::ExecError,
+    evm::{Run, RunStatus},
     overlay::Overlay,
-    system::{RowKey, Rows as _},
+    system::{RowKey, Rows as _, gas},
 };
 
 /// The height of the block in which a subject was active last, as the value under its key says; zero where it was in
@@ -95,6 +96,27 @@ fn merged(parts: impl Iterator<Item = Part>) -> Vec<Part> {
 fn address_in(topic: &B256) -> Option<Address> {
     let address = Address::from_word(*topic);
     (address.into_word() == *topic && !address.is_zero()).then_some(address)
+}
+
+/// Has a run that succeeded pay for the addresses that its events name, each of which may change a row. If its gas limit
+/// does not suffice, nothing of it stands.
+pub(crate) fn charge(gas_limit: u64, run: &mut Run) {
+    if run.status != RunStatus::Success {
+        return;
+    }
+    let mut named: Vec<Address> =
+        run.logs.iter().flat_map(|log| log.topics().iter().filter_map(address_in)).collect();
+    // Hardly a transaction names as many, even counting twice.
+    if named.len() <= gas::NAMED_FREE {
+        return;
+    }
+    named.sort_unstable();
+    named.dedup();
+    let paid = u64::try_from(named.len().saturating_sub(gas::NAMED_FREE)).unwrap_or(u64::MAX);
+    run.gas_used = run.gas_used.saturating_add(paid.saturating_mul(gas::NAMED));
+    if run.gas_used > gas_limit {
+        run.starve(gas_limit);
+    }
 }
 
 /// The contracts whose storage a transaction changed, from what revm leaves behind it.

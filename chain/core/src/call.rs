@@ -18,6 +18,7 @@ use revm::{
 };
 
 use crate::{
+    activity,
     contracts::Place,
     env::{BlockEnv, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
@@ -296,6 +297,7 @@ impl<R: StateReader, I> Simulation<R, I> {
                 if let Some(bound) = &bound {
                     rules::enforce(bound, overlay, gas, &mut run)?;
                 }
+                activity::charge(gas, &mut run);
                 Ok((run, touched))
             }
             Err(EVMError::Transaction(error)) => {

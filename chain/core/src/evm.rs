@@ -5,7 +5,7 @@ use revm::{
     Context, Journal,
     context::{BlockEnv as EvmBlock, CfgEnv, Evm, FrameStack, TxEnv},
     context_interface::{
-        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, Output},
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, OutOfGasError, Output},
         transaction::{AccessList, TransactionType},
     },
     handler::{EthFrame, instructions::EthInstructions},
@@ -86,6 +86,14 @@ pub(crate) struct Run {
     pub(crate) output: Bytes,
     pub(crate) logs: Vec<alloy_primitives::Log>,
     pub(crate) created: Option<Address>,
+}
+
+impl Run {
+    /// Makes of it one of which nothing stands, for its gas limit does not cover what is due after it.
+    pub(crate) fn starve(&mut self, gas_limit: u64) {
+        let status = RunStatus::Halted(HaltReason::OutOfGas(OutOfGasError::Basic));
+        *self = Self { status, gas_used: gas_limit, output: Bytes::new(), logs: Vec::new(), created: None };
+    }
 }
 
 /// How a run ended.

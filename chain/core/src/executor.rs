@@ -193,6 +193,7 @@ impl<R: StateReader> BlockExecutor<R> {
             Some(bound) => rules::enforce(bound, overlay, tx.gas_limit(), &mut run)?,
             None => Vec::new(),
         };
+        activity::charge(tx.gas_limit(), &mut run);
         let mut changed = Vec::new();
         match run.status {
             RunStatus::Success => {
@@ -208,7 +209,7 @@ impl<R: StateReader> BlockExecutor<R> {
                 overlay.write_made(rows.unwrap_or_default())?;
                 overlay.write_rows(counted)?;
             }
-            // The rules undid it: of what ran, the nonce alone stays.
+            // What is due after a run undid it: of what ran, the nonce alone stays.
             _ if ran => {
                 overlay.discard_staged();
                 overlay.use_nonce(tx.sender())?;

@@ -14,6 +14,7 @@ use revm::{
 use serde::Serialize;
 
 use crate::{
+    activity,
     call::{CallRequest, Simulation},
     env::BlockEnv,
     error::ExecError,
@@ -108,6 +109,7 @@ pub fn trace_transaction<R: StateReader>(
     if let Some(bound) = &machine.bound() {
         rules::enforce(bound, machine.overlay(), tx.gas_limit(), &mut run)?;
     }
+    activity::charge(tx.gas_limit(), &mut run);
     machine.into_inspector().into_frame(tx.gas_limit(), &run)
 }
 

@@ -10,7 +10,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::LogData;
 use alloy_sol_types::{SolError as _, SolEvent as _};
 use concordat_types::{Address, Bytes, Log, OrgId, ReadError, receipt::MAX_OUTPUT_BYTES};
-use revm::context_interface::result::{HaltReason, OutOfGasError};
 
 use super::{
     abi::IRules as abi,
@@ -205,9 +204,7 @@ pub(crate) fn enforce(
         }
         Err(Stop::System(SystemError::State(error))) => Err(error),
         Err(Stop::System(_)) => {
-            let status = RunStatus::Halted(HaltReason::OutOfGas(OutOfGasError::Basic));
-            let (output, logs) = (Bytes::new(), Vec::new());
-            *run = Run { status, gas_used: gas_limit, output, logs, created: None };
+            run.starve(gas_limit);
             Ok(Vec::new())
         }
     }

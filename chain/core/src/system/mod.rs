@@ -102,6 +102,11 @@ pub mod gas {
     /// transaction has run. What the rule counts costs a row read and written, once in a transaction, and a counterparty that it
     /// looks for in a list a row read, likewise.
     pub const RULE: u64 = 1_000;
+    /// An address that a transaction's events name in their topics, above the first [`NAMED_FREE`]: whoever is enrolled or has
+    /// code there has its row changed by that. It is due when the transaction has run, as for writing to a slot.
+    pub const NAMED: u64 = 5_000;
+    /// How many distinct addresses the events of a transaction name at no price of their own.
+    pub const NAMED_FREE: usize = 8;
     /// What a call in the name of the committee may use, a correction's or a migration's: half of what a transaction may,
     /// so that the decision has the other half. It is the same whoever executes.
     pub const DECIDED_CALL: u32 = 1 << 23;

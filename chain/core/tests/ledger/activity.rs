@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use concordat_core::{
     AccountState, BlockOutcome, GOVERNANCE, IDENTITY_REGISTRY, abi::IIdentityRegistry as registry,
-    account_state, last_active,
+    account_state, gas, last_active,
 };
 use concordat_types::{
     Role, StateKey, VerifiedTx,
@@ -265,4 +265,32 @@ fn what_is_left_out_of_an_executed_chain_is_missed() {
     let now = later.claim(&subject(developer.address), first, first + 12);
     assert!(matches!(now.verify(&proof), Err(ProofError::Skipped { .. })));
     assert!(now.verify(&later.prove(&now)).is_ok());
+}
+
+/// A contract that emits an event for each word of its input, with that word as its only topic.
+fn herald(net: &mut Consortium, developer: &Actor) -> Address {
+    let init = hex!("745f5b368110600957005b80355f5fa1602001600156" "5f526015600bf3");
+    let receipt = net.one(&developer.sign(&Say::deploy(init.to_vec().into())));
+    receipt.contract_address.unwrap()
+}
+
+/// Names addresses by way of [`herald`]: so many different ones, and the first one again.
+fn naming(herald: Address, names: u8) -> Say {
+    let names = (1..=names).chain([1]).map(|name| Address::repeat_byte(name).into_word());
+    let input: Vec<u8> = names.flat_map(|word| word.0).collect();
+    Say { to: TxKind::Call(herald), input: input.into(), gas: 500_000 }
+}
+
+#[test]
+fn whoever_names_more_than_eight_addresses_pays_for_each_further_one() {
+    let mut net = Consortium::new();
+    let developer = net.actor("bank-a", Role::Developer);
+    let herald = herald(&mut net, &developer);
+    let mut used = |names: u8| net.one(&developer.sign(&naming(herald, names))).gas_used;
+    let [seven, eight, nine, ten] = [7, 8, 9, 10].map(&mut used);
+    let word = eight - seven;
+    assert_eq!((nine - eight, ten - nine), (word + gas::NAMED, word + gas::NAMED));
+    let receipt = net.try_one(&developer.sign(&naming(herald, 10).gas(ten - 1)));
+    assert_eq!((receipt.outcome, receipt.gas_used, receipt.logs.len()), (Outcome::Halted, ten - 1, 0));
+    net.one(&developer.sign(&naming(herald, 10).gas(ten)));
 }
