@@ -24,7 +24,7 @@ fn encodings_are_golden() {
     let organisation = Activity { subject: "bank-a".parse().unwrap(), ..activity.clone() };
     let text = format!("0206{}00000000000000070000000101000001021f", hex::encode("bank-a"));
     assert_eq!(hex::encode(organisation.encode()), text);
-    let record = record(3, &[activity.clone()], &[]);
+    let record = record(3, std::slice::from_ref(&activity), &[]);
     assert_eq!(hex::encode(&record.encode()[..17]), hex::encode("concordat/block/1"));
     assert_eq!(BlockRecord::decode(&record.encode()), Some(record));
     assert_eq!(record.encode().len(), history::RECORD_BYTES);
