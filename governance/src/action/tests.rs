@@ -82,7 +82,10 @@ fn correction() -> Correction {
 #[test]
 fn payloads_are_golden() {
     let all = golden();
-    assert_eq!(all.iter().map(|(action, _)| action.kind()).collect::<Vec<_>>(), Kind::ALL);
+    let mut kinds: Vec<Kind> = all.iter().map(|(action, _)| action.kind()).collect();
+    // Some have several forms.
+    kinds.dedup();
+    assert_eq!(kinds, Kind::ALL);
     for (action, payload) in all {
         assert_eq!(hex::encode(action.encode()), payload, "{}", action.kind());
         assert_eq!(Action::decode(action.kind(), &action.encode()), Ok(action));
