@@ -39,7 +39,16 @@ fn quoted(cell: &str) -> Vec<&str> {
 fn files(name: &str) -> Vec<PathBuf> {
     let below = |folder: &&str| root().join(folder).join(name);
     let all = if name.contains('/') { vec![root().join(name)] } else { FOLDERS.iter().map(below).collect() };
-    all.into_iter().filter(|file| file.exists()).collect()
+    all.into_iter().filter(|file| file.exists()).flat_map(with_modules).collect()
+}
+
+/// A file and the modules that it is split into.
+fn with_modules(file: PathBuf) -> Vec<PathBuf> {
+    let folder = fs::read_dir(file.with_extension("")).into_iter().flatten();
+    let modules = folder.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some());
+    let mut all: Vec<PathBuf> = modules.collect();
+    all.push(file);
+    all
 }
 
 /// Whether a file has a test of a name, or of names that begin so, or a step of one of its tests.
