@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, effects, token_init_code},
+    kit::{Actor, Consortium, Probe, Say, Token, bytecode, digest, effects, is_activity, token_init_code},
     recovery::{holder, pass, proposal_refused, registrars, replace, request as request_recovery},
 };
 
