@@ -4,7 +4,7 @@ use std::{path::Path, sync::Mutex};
 
 use alloy_primitives::{Address, hex};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use concordat_tests::{Network, chain, committee, liar::Liar, post, token};
+use concordat_tests::{Network, chain, committee, liar::Liar, post, run, token};
 use serde_json::{Value, json};
 use tendermint_rpc::{Response, endpoint};
 
@@ -27,6 +27,7 @@ fn whoever_holds_the_genesis_document_needs_to_trust_no_node() {
     state_and_absence_of_state_are_proved(&network, &transfer);
     a_transaction_and_its_result_are_proved(&network, &transfer);
     a_lying_node_is_found_out(&network, &transfer);
+    an_activity_is_proved_whole_and_a_file_that_was_altered_is_found_out(&network, &transfer);
     another_genesis_document_is_no_root_of_trust(&network);
     answers_are_what_clients_of_cometbft_parse(&network, &transfer);
     trust_spans_a_change_of_validators(&mut network);
@@ -77,6 +78,55 @@ fn a_transaction_and_its_result_are_proved(network: &Network, transfer: &Transfe
     let unknown = format!("0x{}", "ab".repeat(32));
     let output = network.verify_at(&network.url(2, "cometbft"), &["--transaction", &unknown]);
     assert_eq!(output.status.code(), Some(1), "a transaction that nobody knows proves nothing wrong");
+}
+
+/// `concordat audit prove`'s file about a subject, written by node 0, and what it proves.
+fn audited(network: &Network, subject: &str, path: &Path) -> Value {
+    let genesis = network.info["genesis"].as_str().unwrap();
+    let (eth, comet) = (network.url(0, "ethereum"), network.url(0, "cometbft"));
+    let prove =
+        ["audit", "prove", subject, "--genesis", genesis, "--rpc", &eth, "--comet", &comet, "--output"];
+    let output = run(&[&prove[..], &[path.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// `concordat audit verify` of a file: what it says, and its exit code.
+fn verified(network: &Network, path: &Path) -> (Value, Option<i32>) {
+    let genesis = network.info["genesis"].as_str().unwrap();
+    let output = run(&["audit", "verify", path.to_str().unwrap(), "--genesis", genesis]);
+    (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
+}
+
+fn an_activity_is_proved_whole_and_a_file_that_was_altered_is_found_out(
+    network: &Network,
+    transfer: &Transfer,
+) {
+    let path = network.home().join("activity.json");
+    for subject in [&transfer.holder, &transfer.token, "bank-b"] {
+        let proven = audited(network, subject, &path);
+        let (said, code) = verified(network, &path);
+        assert_eq!((&said, code), (&proven, Some(0)));
+        let transactions = said["transactions"].as_array().unwrap();
+        let found = |told: &Value| told["hash"] == json!(transfer.hash) && told["outcome"] == "success";
+        assert!(transactions.iter().any(found), "{subject}: {said}");
+    }
+    let whole: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let alterations: [(&str, fn(&mut Value)); 6] = [
+        ("a block is left out", |file| drop(file["blocks"].as_array_mut().unwrap().remove(0))),
+        ("another subject", |file| file["subject"] = json!("bank-c")),
+        ("another chain", |file| file["chainId"] = json!("another")),
+        ("an earlier state", |file| file["anchor"] = json!(file["anchor"].as_u64().unwrap() - 1)),
+        ("a row of another value", |file| file["begin"]["value"] = json!("0x0000000000000001")),
+        ("no headers", |file| file["headers"] = json!([])),
+    ];
+    for (what, alter) in alterations {
+        let mut file = whole.clone();
+        alter(&mut file);
+        std::fs::write(&path, file.to_string()).unwrap();
+        let (said, code) = verified(network, &path);
+        assert!(code != Some(0) && said["error"].is_string(), "{what}: {said}");
+    }
 }
 
 type Lie = Box<dyn Fn(&str, &Value, &mut Value) + Send + Sync>;
