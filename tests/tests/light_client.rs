@@ -98,6 +98,9 @@ fn verified(network: &Network, path: &Path) -> (Value, Option<i32>) {
     (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
 }
 
+/// What is changed in a file, and how.
+type Alteration = (&'static str, fn(&mut Value));
+
 fn an_activity_is_proved_whole_and_a_file_that_was_altered_is_found_out(
     network: &Network,
     transfer: &Transfer,
@@ -112,7 +115,7 @@ fn an_activity_is_proved_whole_and_a_file_that_was_altered_is_found_out(
         assert!(transactions.iter().any(found), "{subject}: {said}");
     }
     let whole: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let alterations: [(&str, fn(&mut Value)); 6] = [
+    let alterations: [Alteration; 6] = [
         ("a block is left out", |file| drop(file["blocks"].as_array_mut().unwrap().remove(0))),
         ("another subject", |file| file["subject"] = json!("bank-c")),
         ("another chain", |file| file["chainId"] = json!("another")),
@@ -262,7 +265,7 @@ fn another_genesis_document_is_no_root_of_trust(network: &Network) {
     let file = network.home().join("another-genesis.json");
     std::fs::write(&file, genesis.to_string()).unwrap();
     let url = network.url(0, "cometbft");
-    let output = concordat_tests::run(&["verify", "--genesis", file.to_str().unwrap(), "--comet", &url]);
+    let output = run(&["verify", "--genesis", file.to_str().unwrap(), "--comet", &url]);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
