@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod account;
+mod audit;
 mod bench;
 mod chain;
 mod client;
@@ -91,6 +92,9 @@ enum Command {
     /// The ledger's database: check, statistics, pruning, snapshots. The node must be stopped.
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// The regulator's database: fill it, hold it against the chain.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Measure a network of four processes on this machine: throughput, latency, costs.
     Bench(bench::BenchArgs),
 }
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
         Command::Contract(command) => contract::run(command, json),
         Command::Verify(args) => verify::run(args, json),
         Command::Db(command) => db::run(command, json),
+        Command::Audit(command) => audit::run(command, json),
         Command::Bench(args) => bench::run(args, json),
     };
     match done {

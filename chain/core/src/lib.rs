@@ -39,6 +39,7 @@ pub mod identity;
 mod overlay;
 pub mod permissions;
 mod reading;
+pub mod rows;
 pub mod rules;
 mod standing;
 mod system;

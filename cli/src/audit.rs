@@ -1,0 +1,31 @@
+//! `concordat audit`: what supervisors and auditors look at.
+
+mod database;
+mod project;
+mod projection;
+
+use clap::Subcommand;
+use eyre::Result;
+
+/// Subcommands of `concordat audit`.
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Make the schema of the regulator's database, or bring it up to this program; or remove it with every row.
+    Migrate(database::MigrateArgs),
+    /// Fill the regulator's database from the store of a node on this machine, and go on as the node does.
+    Project(project::ProjectArgs),
+    /// Make the rows of the regulator's database again from a node's store and name the first that differs; exit code 3.
+    VerifyProjection(projection::VerifyArgs),
+    /// Where the regulator's database stands.
+    Status(database::StatusArgs),
+}
+
+/// Runs `concordat audit`.
+pub fn run(command: AuditCommand, json: bool) -> Result<()> {
+    match command {
+        AuditCommand::Migrate(args) => database::migrate(&args, json),
+        AuditCommand::Project(args) => project::run(&args, json),
+        AuditCommand::VerifyProjection(args) => projection::run(&args, json),
+        AuditCommand::Status(args) => database::status(&args, json),
+    }
+}
