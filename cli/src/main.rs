@@ -92,7 +92,7 @@ enum Command {
     /// Contracts: deploy, call, send.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
-    /// Prove that nothing of somebody's activity was left out, and verify such a proof without any node.
+    /// For supervisors: prove that nothing of somebody's activity was left out, and keep a database of everything.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Verify blocks, receipts and state with independent verifiers; trusts no node.

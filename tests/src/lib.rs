@@ -24,6 +24,7 @@ pub mod history;
 pub mod liar;
 pub mod load;
 pub mod peer;
+pub mod postgres;
 pub mod pump;
 pub mod relay;
 pub mod skip;

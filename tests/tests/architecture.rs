@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("monitoring", &[]),
     ("chain/node", &["types", "core", "state", "consensus", "rpc", "pki-verify", "monitoring"]),
     ("pki/authority", &["types", "pki-verify"]),
+    ("sql", &["types", "governance", "core", "state"]),
     (
         "cli",
         &[
@@ -34,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "pki-verify",
             "pki-authority",
             "monitoring",
+            "sql",
         ],
     ),
     ("tests", &[]),

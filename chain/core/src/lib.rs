@@ -41,6 +41,7 @@ mod listing;
 mod overlay;
 pub mod permissions;
 mod reading;
+pub mod rows;
 pub mod rules;
 mod standing;
 mod system;

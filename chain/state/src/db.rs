@@ -101,6 +101,42 @@ impl Db {
         Ok(Self { rocks, sync: options.sync, cached: ReadOptions::default(), uncached, _stamp: stamp })
     }
 
+    /// Opens the database of another process for reading: nothing of it is locked or written. RocksDB keeps its log in
+    /// `own`. What the other one deletes stays readable, since all files are held open.
+    pub(crate) fn follow(path: &Path, own: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let stamp_path = path.join(STAMP_FILE);
+        let file_error = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::File { doing, path, source }
+        };
+        fs::create_dir_all(own).map_err(file_error("create", own))?;
+        let stamp = File::open(&stamp_path).map_err(file_error("open", &stamp_path))?;
+        let mut text = String::new();
+        (&stamp).take(STAMP_BYTES_MAX).read_to_string(&mut text).map_err(file_error("read", &stamp_path))?;
+        check_stamp(path, &text)?;
+        let cache = block_cache(options);
+        let families = Table::ALL
+            .iter()
+            .map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(*table, &cache, options)));
+        let mut database = database_options(options);
+        database.create_if_missing(false);
+        database.create_missing_column_families(false);
+        database.set_max_open_files(-1);
+        // RocksDB has it for who writes alone.
+        database.set_track_and_verify_wals_in_manifest(false);
+        let rocks =
+            DB::open_cf_descriptors_as_secondary(&database, &path.join("rocksdb"), &own.to_owned(), families)
+                .map_err(|e| failed("open the store", e))?;
+        let mut uncached = ReadOptions::default();
+        uncached.fill_cache(false);
+        Ok(Self { rocks, sync: false, cached: ReadOptions::default(), uncached, _stamp: stamp })
+    }
+
+    /// Takes in what the process that writes has written since.
+    pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
+        self.rocks.try_catch_up_with_primary().map_err(|e| failed("catch up with the node", e))
+    }
+
     pub(crate) fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, StoreError> {
         let (family, reading) = (self.family(table), self.reading(table));
         self.rocks.get_cf_opt(family, key, reading).map_err(|e| failed(&format!("read {}", table.name()), e))

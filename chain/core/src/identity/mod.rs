@@ -40,7 +40,9 @@ pub(crate) use membership::{Act, check_member_path, decide_enrolment};
 pub use records::{
     Account, Bar, CertificateId, CrlState, Organisation, Recovery, Revocation, ValidatorRecord,
 };
-pub(crate) use records::{OrganisationIndex, Record, StandingRow};
+pub(crate) use records::{
+    Authority as AuthorityRecord, Details as DetailsRecord, OrganisationIndex, Record, StandingRow,
+};
 pub use refusal::RegistryError;
 pub(crate) use registry::ReaderRows;
 pub use registry::{AuthorizeError, ClientIdentity, NodeIdentity, Registry};

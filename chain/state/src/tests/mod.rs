@@ -4,6 +4,7 @@ mod blocks;
 mod checkpoint;
 mod crash;
 mod damage;
+mod follow;
 mod history;
 mod logs;
 mod past;

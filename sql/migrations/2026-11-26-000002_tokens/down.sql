@@ -1,0 +1,2 @@
+DROP TABLE ledger.token_balances;
+DROP TABLE ledger.token_transfers;

@@ -1,0 +1,33 @@
+//! The regulator's database: the chain as rows of PostgreSQL, each block with a digest, so that whoever has the chain can
+//! tell whether the rows are still what the chain says.
+//!
+//! ```text
+//!  a node's store ─▶ source ─▶ project (pure) ─▶ write ─▶ PostgreSQL
+//!                       │          │                          │
+//!                       └──────────┴────────▶ verify ◀────────┘
+//! ```
+//!
+//! Invariants: one PostgreSQL transaction holds the rows of whole blocks, their digests and where the projection stands, so
+//! that no end of either side leaves a gap or a row twice. Nothing here writes to the node's store, and no node depends on
+//! the database. `docs/regulator.md` describes the tables.
+#![deny(clippy::indexing_slicing)]
+
+mod cell;
+mod database;
+mod digest;
+mod error;
+mod holdings;
+pub mod project;
+mod run;
+mod source;
+mod status;
+mod tables;
+mod verify;
+mod write;
+
+pub use database::Database;
+pub use error::SqlError;
+pub use run::{Options, Progress, run};
+pub use source::Source;
+pub use status::{Status, status};
+pub use verify::{Difference, Verified, verify};

@@ -1,0 +1,48 @@
+//! Where a database stands.
+
+use serde::Serialize;
+
+use crate::{
+    Database, SqlError,
+    database::check_schema,
+    write::{Cursor, read_cursor},
+};
+
+/// Where a database stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The chain; none while nothing was ever written.
+    pub chain_id: Option<String>,
+    /// The newest block.
+    pub height: Option<i64>,
+    /// Its hash.
+    pub block_hash: Option<String>,
+    /// The digest over all blocks.
+    pub digest: Option<String>,
+    /// The version of what rows are made of what.
+    pub format: Option<i32>,
+}
+
+/// Where a database stands.
+///
+/// # Errors
+/// [`SqlError::Connect`], [`SqlError::SchemaOlder`], [`SqlError::SchemaNewer`].
+pub async fn status(database: &Database) -> Result<Status, SqlError> {
+    let mut connection = database.connect().await?;
+    check_schema(&mut connection).await?;
+    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM ledger.projection_cursor)")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(SqlError::at("look for its cursor"))?;
+    if !there {
+        return Ok(Status { chain_id: None, height: None, block_hash: None, digest: None, format: None });
+    }
+    let Cursor { chain_id, format, height, block_hash, digest } = read_cursor(&mut connection).await?;
+    Ok(Status {
+        chain_id: Some(chain_id),
+        height: Some(height),
+        block_hash: Some(hex::encode(block_hash)),
+        digest: Some(hex::encode(digest)),
+        format: Some(format),
+    })
+}

@@ -1,0 +1,311 @@
+//! A real store, whose node goes on, and a real PostgreSQL: what is written, what is found, and what survives.
+
+use std::{
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
+
+use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_primitives::{Address, B256, Bytes, Log, Signature, TxKind, U256, keccak256};
+use alloy_sol_types::{SolEvent as _, sol};
+use concordat_sql::{Database, Difference, Options, Progress, Source, SqlError, run, status, verify};
+use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions};
+use concordat_tests::postgres::Postgres;
+use concordat_types::{
+    Block, ChainParams, ChangeSet, Receipt, StateKey, Validator, ValidatorSet,
+    block::{HeaderContext, data_hash, empty_hash},
+    receipt::Outcome,
+};
+use tempfile::TempDir;
+use tendermint::{
+    Hash, Time,
+    block::{Id, parts},
+};
+
+const CHAIN: &str = "concordat-test";
+const TOKEN: Address = Address::repeat_byte(0xee);
+
+sol! {
+    event Transfer(address indexed from, address indexed to, uint256 value);
+}
+
+/// A chain whose blocks pay tokens to and fro, and change a row of a system contract.
+struct Chain {
+    folder: TempDir,
+    store: Store,
+    validators: ValidatorSet,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ledger"), &StoreOptions::default()).unwrap();
+        let public_key = [7; 32];
+        let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let public_key = hex::decode(key).unwrap().try_into().unwrap_or(public_key);
+        let validator = Validator { org: "bank-a".parse().unwrap(), public_key, power: 10 };
+        let validators = ValidatorSet::new(vec![validator]).unwrap();
+        let genesis = GenesisBatch {
+            chain_id: CHAIN,
+            initial_height: 1,
+            time_ms: 1_700_000_000_000,
+            changes: &genesis(),
+            validators: &[],
+        };
+        store.init_genesis(&genesis).unwrap();
+        Self { folder, store, validators }
+    }
+
+    fn source(&self) -> (Source, TempDir) {
+        let own = tempfile::tempdir().unwrap();
+        (Source::with_state(self.folder.path(), own.path(), CHAIN, genesis()).unwrap(), own)
+    }
+
+    /// Commits a block with so many payments.
+    fn commit(&self, payments: usize) {
+        let tip = self.store.latest().unwrap();
+        let height = tip.height + 1;
+        let txs: Vec<Bytes> = (0..payments).map(|n| transaction(height, n)).collect();
+        let receipts: Vec<Receipt> = txs.iter().enumerate().map(|(n, tx)| receipt(height, n, tx)).collect();
+        let parent = (tip.block_hash != B256::ZERO).then(|| {
+            let hash = Hash::Sha256(tip.block_hash.0);
+            Id { hash, part_set_header: parts::Header::new(1, hash).unwrap() }
+        });
+        let context = HeaderContext {
+            chain_id: CHAIN,
+            height,
+            last_block_id: parent,
+            validators: &self.validators,
+            next_validators: &self.validators,
+            params: &ChainParams::default(),
+            app_hash: tip.state_root,
+            last_results_hash: empty_hash(),
+        };
+        let time = Time::from_unix_timestamp(1_700_000_000 + i64::try_from(height).unwrap(), 0).unwrap();
+        let proposer = self.validators.validators()[0].address();
+        let header = context.header(time, proposer, data_hash(&txs), None).unwrap();
+        let block = Block { header, txs, last_commit: None };
+        let changes = ChangeSet::from([(payload_key(height), Some(height.to_be_bytes().to_vec()))]);
+        let batch = CommitBatch {
+            block: &block,
+            block_hash: block.hash(),
+            receipts: &receipts,
+            changes: &changes,
+            seen_commit: b"",
+            validators: &[],
+            notes: &[],
+            on_disk: OnDisk::Soon,
+        };
+        self.store.commit(&batch).unwrap();
+    }
+}
+
+fn genesis() -> ChangeSet {
+    ChangeSet::from([(payload_key(0), Some(b"genesis".to_vec())), (StateKey::account(TOKEN), Some(vec![1]))])
+}
+
+/// A row that needs no record: the payload of a proposal.
+fn payload_key(id: u64) -> StateKey {
+    StateKey::system(0x23, &id.to_be_bytes())
+}
+
+fn person(n: usize) -> Address {
+    Address::repeat_byte(u8::try_from(n % 5).unwrap() + 1)
+}
+
+/// Nobody looks at its signature any more.
+fn transaction(height: u64, n: usize) -> Bytes {
+    let nonce = height * 1000 + u64::try_from(n).unwrap();
+    let tx =
+        TxEip1559 { chain_id: 1, nonce, gas_limit: 60_000, to: TxKind::Call(TOKEN), ..TxEip1559::default() };
+    TxEnvelope::from(tx.into_signed(Signature::test_signature())).encoded_2718().into()
+}
+
+fn receipt(height: u64, n: usize, tx: &Bytes) -> Receipt {
+    let step = usize::try_from(height).unwrap() + n;
+    let from = if height == 1 { Address::ZERO } else { person(step) };
+    let transfer = Transfer { from, to: person(step + 1), value: U256::from(step) };
+    Receipt {
+        tx_hash: keccak256(tx),
+        tx_type: 2,
+        sender: person(step),
+        outcome: Outcome::Success,
+        gas_limit: 60_000,
+        gas_used: 30_000,
+        contract_address: None,
+        logs: vec![Log { address: TOKEN, data: transfer.encode_log_data() }],
+        output: Bytes::new(),
+    }
+}
+
+fn on_one_thread<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+async fn fill(database: &Database, chain: &Chain) -> Result<(), SqlError> {
+    let (mut source, _own) = chain.source();
+    let stop = AtomicBool::new(false);
+    run(database, &mut source, Options { until_tip: true }, &stop, &mut |_| ()).await
+}
+
+async fn difference(database: &Database, chain: &Chain) -> Option<Difference> {
+    let (mut source, _own) = chain.source();
+    verify(database, &mut source, None, None).await.unwrap().difference
+}
+
+#[test]
+fn what_is_written_is_what_the_chain_says_and_whoever_edits_it_is_found_out() {
+    let (chain, postgres) = (Chain::new(), Postgres::start(&["fsync=off"]));
+    let database = Database::at(&postgres.url()).unwrap();
+    (0..150).for_each(|_| chain.commit(3));
+    on_one_thread(async {
+        database.migrate().await.unwrap();
+        fill(&database, &chain).await.unwrap();
+        assert_eq!(status(&database).await.unwrap().height, Some(150));
+        assert_eq!(difference(&database, &chain).await, None);
+        let counts = "SELECT (SELECT count(*) FROM ledger.blocks), (SELECT count(*) FROM ledger.transactions), \
+                      (SELECT count(*) FROM ledger.token_transfers), (SELECT count(*) FROM ledger.decoded_events), \
+                      (SELECT count(*) FROM ledger.payloads), (SELECT count(*) FROM ledger.block_digests)";
+        assert_eq!(postgres.sql(counts), "150|450|450|450|151|151");
+        let supply = "SELECT sum(balance) FROM (SELECT DISTINCT ON (holder) balance FROM ledger.token_balances \
+                      ORDER BY holder, height DESC) newest";
+        assert_eq!(postgres.sql(supply), "6", "what the first block made: 1 + 2 + 3");
+        assert_eq!(
+            postgres.sql("SELECT encode(payload, 'escape') FROM ledger.payloads WHERE height = 0"),
+            "genesis"
+        );
+
+        let edits = [
+            (
+                "UPDATE ledger.transactions SET sender = '\\x00' WHERE height = 70 AND tx_index = 1",
+                "ledger.transactions",
+                "height 70, tx_index 1",
+                Some("sender"),
+            ),
+            (
+                "DELETE FROM ledger.logs WHERE height = 69",
+                "ledger.logs",
+                "height 69, tx_index 0, log_index 0",
+                None,
+            ),
+            (
+                "INSERT INTO ledger.payloads VALUES (68, 1, false, 9, '\\x')",
+                "ledger.payloads",
+                "height 68, place 1",
+                None,
+            ),
+            (
+                "UPDATE ledger.token_balances SET balance = balance + 1 WHERE height = 67 AND place = 0",
+                "ledger.token_balances",
+                "height 67, place 0",
+                Some("balance"),
+            ),
+            (
+                "INSERT INTO ledger.payloads VALUES (-5, 0, false, 9, '\\x')",
+                "ledger.payloads",
+                "height -5, place 0",
+                None,
+            ),
+        ];
+        // The last one is in the first piece that is compared, so that each hides those before.
+        for (edit, table, row, column) in edits {
+            postgres.sql(edit);
+            let found = difference(&database, &chain).await.expect("a difference");
+            assert_eq!(
+                (&*found.table, &*found.row, found.column.as_deref()),
+                (table, row, column),
+                "{found}"
+            );
+            postgres.sql("TRUNCATE ledger.projection_cursor, ledger.block_digests, ledger.blocks, ledger.commit_signatures, ledger.transactions, ledger.logs, ledger.decoded_events, ledger.token_transfers, ledger.token_balances, ledger.payloads");
+            fill(&database, &chain).await.unwrap();
+        }
+        assert_eq!(difference(&database, &chain).await, None);
+    });
+}
+
+#[test]
+fn what_has_been_tampered_with_where_it_goes_on_is_not_gone_on_with() {
+    let (chain, postgres) = (Chain::new(), Postgres::start(&["fsync=off"]));
+    let database = Database::at(&postgres.url()).unwrap();
+    (0..5).for_each(|_| chain.commit(1));
+    on_one_thread(async {
+        let refused = fill(&database, &chain).await.unwrap_err();
+        assert!(matches!(refused, SqlError::SchemaOlder { .. }), "{refused}");
+        database.migrate().await.unwrap();
+        fill(&database, &chain).await.unwrap();
+        let edits = [
+            (
+                "UPDATE ledger.projection_cursor SET height = 3",
+                "UPDATE ledger.projection_cursor SET height = 5",
+            ),
+            ("UPDATE ledger.projection_cursor SET block_hash = '\\x00'", ""),
+            (
+                "UPDATE ledger.projection_cursor SET format = 9",
+                "UPDATE ledger.projection_cursor SET format = 1",
+            ),
+            ("UPDATE ledger.projection_cursor SET chain_id = 'another'", ""),
+        ];
+        let mut told = Vec::new();
+        for (edit, undo) in edits {
+            postgres.sql(edit);
+            told.push(fill(&database, &chain).await.unwrap_err());
+            if !undo.is_empty() {
+                postgres.sql(undo);
+            }
+        }
+        assert!(
+            matches!(told[0], SqlError::Forked { height: 3, .. } | SqlError::Edited { .. }),
+            "{}",
+            told[0]
+        );
+        assert!(matches!(told[1], SqlError::Forked { height: 5, .. }), "{}", told[1]);
+        assert!(told[2].to_string().contains("format 9") || matches!(told[2], SqlError::Forked { .. }));
+        assert!(matches!(told[3], SqlError::OtherChain { .. }), "{}", told[3]);
+    });
+}
+
+#[test]
+fn ends_of_either_side_while_the_chain_goes_on_leave_no_gap_and_no_row_twice() {
+    let (chain, mut postgres) = (Chain::new(), Postgres::start(&[]));
+    let database = Database::at(&postgres.url()).unwrap();
+    on_one_thread(database.migrate()).unwrap();
+    let until = Instant::now() + Duration::from_secs(8);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while Instant::now() < until {
+                chain.commit(40);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        scope.spawn(|| {
+            while Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(900));
+                postgres.kill();
+                postgres.start_again();
+            }
+        });
+        let (mut source, _own) = chain.source();
+        let mut lengths = [90, 310, 40, 700, 1500].into_iter().cycle();
+        while Instant::now() < until {
+            // Dropped wherever it is: its connection ends without a word.
+            let life = Duration::from_millis(lengths.next().unwrap());
+            let stop = AtomicBool::new(false);
+            let one = async {
+                let mut tell = |_: &Progress| ();
+                let running = run(&database, &mut source, Options::default(), &stop, &mut tell);
+                tokio::time::timeout(life, running).await
+            };
+            if let Ok(ended) = on_one_thread(one) {
+                panic!("it ended by itself: {ended:?}");
+            }
+        }
+    });
+    on_one_thread(async {
+        fill(&database, &chain).await.unwrap();
+        assert_eq!(difference(&database, &chain).await, None);
+    });
+    let height = chain.store.latest().unwrap().height;
+    let counts = "SELECT count(*), max(height) FROM ledger.blocks";
+    assert_eq!(postgres.sql(counts), format!("{height}|{height}"));
+}
