@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -86,6 +86,12 @@ pub struct AssembleArgs {
 pub fn bank_roles() -> BTreeSet<Role> {
     let regulator = [Role::Regulator, Role::AuditNode];
     Role::ALL.iter().copied().filter(|role| !regulator.contains(role)).collect()
+}
+
+/// Reads a genesis document.
+pub fn read(path: &Path) -> Result<Genesis> {
+    let text = fs::read_to_string(path).wrap_err_with(|| format!("genesis {}", path.display()))?;
+    Ok(Genesis::from_json(&text)?)
 }
 
 /// Runs `concordat genesis`.

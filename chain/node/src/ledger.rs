@@ -6,6 +6,7 @@
 
 mod activity;
 mod ahead;
+mod append;
 pub mod application;
 mod build;
 mod decoded;
@@ -32,7 +33,9 @@ use concordat_state::{Store, StoreError};
 use concordat_types::{Address, B256, Block, Genesis, VerifiedTx, block::BlockError, commit::CommitError};
 use tokio::sync::{broadcast, watch};
 
+pub use append::AppendError;
 pub use join::{JoinError, import_snapshot};
+pub(crate) use settle::GENESIS_NOTE;
 pub use settle::note_genesis;
 pub use tip::Tip;
 

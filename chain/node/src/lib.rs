@@ -8,6 +8,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod archive;
 pub mod authorizer;
 pub mod config;
 mod last_end;

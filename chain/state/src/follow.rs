@@ -88,10 +88,29 @@ impl Follower {
     /// # Errors
     /// [`StoreError::Pruned`] where it is not kept, [`StoreError::Future`] where it is still to come.
     pub fn block(&self, height: u64) -> Result<Block, StoreError> {
-        let Some(bytes) = self.db.get(Table::Blocks, height.to_be_bytes())? else {
-            return Err(self.not_there("the block body", height)?);
-        };
-        Block::decode(&bytes).map_err(|e| StoreError::corrupt(format!("block {height}"), e))
+        Block::decode(&self.encoded_block(height)?)
+            .map_err(|e| StoreError::corrupt(format!("block {height}"), e))
+    }
+
+    /// The same in the protobuf bytes in which it was decided, as [`crate::Store::encoded_block`].
+    pub fn encoded_block(&self, height: u64) -> Result<Vec<u8>, StoreError> {
+        match self.db.get(Table::Blocks, height.to_be_bytes())? {
+            Some(bytes) => Ok(bytes),
+            None => Err(self.not_there("the block body", height)?),
+        }
+    }
+
+    /// The commit that the node saw for the block at `height`.
+    pub fn seen_commit(&self, height: u64) -> Result<Vec<u8>, StoreError> {
+        match self.db.get(Table::Commits, height.to_be_bytes())? {
+            Some(bytes) => Ok(bytes),
+            None => Err(self.not_there("the commit", height)?),
+        }
+    }
+
+    /// A note of the node, as [`crate::Store::note`].
+    pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(Table::Notes, name)
     }
 
     /// The receipts of the block at `height`, in order. Errors are those of [`Self::block`].

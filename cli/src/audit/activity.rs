@@ -8,18 +8,15 @@ use std::path::PathBuf;
 
 use alloy_primitives::B256;
 use clap::Args;
-use concordat_types::{
-    Genesis,
-    activity::{Seen, Subject, roles},
-};
-use eyre::{Result, WrapErr as _, bail};
+use concordat_types::activity::{Seen, Subject, roles};
+use eyre::{Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::file::{ActivityFile, Checked};
 use crate::{
     client::{Client, NodeArgs, quantity},
-    output,
+    genesis, output,
     verify::{LightClient, next_header},
 };
 
@@ -88,7 +85,7 @@ struct Told {
 
 /// Runs `concordat audit prove`.
 pub fn prove(args: &ProveArgs, json: bool) -> Result<()> {
-    let genesis = read_genesis(&args.genesis)?;
+    let genesis = genesis::read(&args.genesis)?;
     let eth = args.node.connect()?;
     let mut light = LightClient::start(&genesis, args.node.connect_to(&args.comet)?)?;
     light.keep_blocks();
@@ -127,15 +124,10 @@ fn ask(eth: &Client, args: &ProveArgs, to: u64, page: Option<(u64, u64)>) -> Res
 
 /// Runs `concordat audit verify`.
 pub fn verify(args: &VerifyArgs, json: bool) -> Result<()> {
-    let genesis = read_genesis(&args.genesis)?;
+    let genesis = genesis::read(&args.genesis)?;
     let file = ActivityFile::read(&args.file)?;
     let checked = file.check(&genesis)?;
     show(&file, checked, json)
-}
-
-fn read_genesis(path: &std::path::Path) -> Result<Genesis> {
-    let text = std::fs::read_to_string(path).wrap_err_with(|| format!("genesis {}", path.display()))?;
-    Ok(Genesis::from_json(&text)?)
 }
 
 fn show(file: &ActivityFile, checked: Checked, json: bool) -> Result<()> {

@@ -183,7 +183,7 @@ fn encode_undecided(block: &ConsensusBlock) -> Vec<u8> {
     out
 }
 
-fn block_id(block: &Block, parts: tendermint::block::parts::Header) -> BlockId {
+pub(super) fn block_id(block: &Block, parts: tendermint::block::parts::Header) -> BlockId {
     let time = block.header.time;
     let nanos = time.unix_timestamp_nanos().rem_euclid(1_000_000_000);
     BlockId {

@@ -18,7 +18,7 @@ use super::{
 pub(super) const INITIAL_HEIGHT: u64 = 1;
 
 /// The store's note that holds the hash of the genesis document.
-const GENESIS_NOTE: &str = "genesis";
+pub(crate) const GENESIS_NOTE: &str = "genesis";
 
 /// Writes the genesis state into an empty store; otherwise makes sure that it is this genesis'.
 pub(super) fn start_or_match_genesis(store: &Store, genesis: &Genesis) -> Result<(), LedgerError> {
