@@ -9,7 +9,9 @@ use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Log, Signature, TxKind, U256, keccak256};
 use alloy_sol_types::{SolEvent as _, sol};
-use concordat_sql::{Database, Difference, Options, Progress, Source, SqlError, run, status, verify};
+use concordat_sql::{
+    Abi, Database, Difference, Options, Progress, Source, SqlError, decode, register, run, status, verify,
+};
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions};
 use concordat_tests::postgres::Postgres;
 use concordat_types::{
@@ -26,8 +28,12 @@ use tendermint::{
 const CHAIN: &str = "concordat-test";
 const TOKEN: Address = Address::repeat_byte(0xee);
 
+/// A contract with an event of its own.
+const TILL: Address = Address::repeat_byte(0xdd);
+
 sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);
+    event Rung(address indexed by, uint256 sum);
 }
 
 /// A chain whose blocks pay tokens to and fro, and change a row of a system contract.
@@ -95,6 +101,7 @@ impl Chain {
             seen_commit: b"",
             validators: &[],
             notes: &[],
+            history: None,
             on_disk: OnDisk::Soon,
         };
         self.store.commit(&batch).unwrap();
@@ -126,6 +133,7 @@ fn receipt(height: u64, n: usize, tx: &Bytes) -> Receipt {
     let step = usize::try_from(height).unwrap() + n;
     let from = if height == 1 { Address::ZERO } else { person(step) };
     let transfer = Transfer { from, to: person(step + 1), value: U256::from(step) };
+    let rung = Rung { by: from, sum: U256::from(step) };
     Receipt {
         tx_hash: keccak256(tx),
         tx_type: 2,
@@ -134,7 +142,10 @@ fn receipt(height: u64, n: usize, tx: &Bytes) -> Receipt {
         gas_limit: 60_000,
         gas_used: 30_000,
         contract_address: None,
-        logs: vec![Log { address: TOKEN, data: transfer.encode_log_data() }],
+        logs: vec![
+            Log { address: TOKEN, data: transfer.encode_log_data() },
+            Log { address: TILL, data: rung.encode_log_data() },
+        ],
         output: Bytes::new(),
     }
 }
@@ -190,7 +201,7 @@ fn what_is_written_is_what_the_chain_says_and_whoever_edits_it_is_found_out() {
                 None,
             ),
             (
-                "INSERT INTO ledger.payloads VALUES (68, 1, false, 9, '\\x')",
+                "INSERT INTO ledger.payloads VALUES (68, 1, NULL, false, 9, '\\x')",
                 "ledger.payloads",
                 "height 68, place 1",
                 None,
@@ -202,7 +213,7 @@ fn what_is_written_is_what_the_chain_says_and_whoever_edits_it_is_found_out() {
                 Some("balance"),
             ),
             (
-                "INSERT INTO ledger.payloads VALUES (-5, 0, false, 9, '\\x')",
+                "INSERT INTO ledger.payloads VALUES (-5, 0, NULL, false, 9, '\\x')",
                 "ledger.payloads",
                 "height -5, place 0",
                 None,
@@ -222,6 +233,91 @@ fn what_is_written_is_what_the_chain_says_and_whoever_edits_it_is_found_out() {
         }
         assert_eq!(difference(&database, &chain).await, None);
     });
+}
+
+#[test]
+fn a_registered_abi_tells_events_of_then_and_of_before_and_is_in_no_digest() {
+    const RUNG: &str = r#"[{"type":"event","name":"Rung","inputs":[
+        {"name":"by","type":"address","indexed":true},{"name":"total","type":"uint256","indexed":false}]}]"#;
+    let (chain, postgres) = (Chain::new(), Postgres::start(&["fsync=off"]));
+    let (database, abi) = (Database::at(&postgres.url()).unwrap(), Abi::parse(RUNG).unwrap());
+    let told = || postgres.sql("SELECT count(*), min(height), max(height) FROM ledger.registered_events");
+    on_one_thread(async {
+        database.migrate().await.unwrap();
+        (0..3).for_each(|_| chain.commit(2));
+        fill(&database, &chain).await.unwrap();
+        let registered = register(&database, TILL, &abi).await.unwrap();
+        assert_eq!((registered.events, registered.was_there, registered.height), (1, false, 3));
+        assert!(register(&database, TILL, &abi).await.unwrap().was_there);
+        let who = "SELECT count(*), min(registered_by), encode(min(sha256), 'hex') FROM ledger.abis";
+        assert_eq!(postgres.sql(who), format!("1|postgres|{}", hex::encode(abi.sha256())));
+
+        (0..2).for_each(|_| chain.commit(2));
+        fill(&database, &chain).await.unwrap();
+        assert_eq!(told(), "4|4|5");
+        let decoded = decode(&database, None, Some(2)).await.unwrap();
+        assert_eq!((decoded.from, decoded.to, decoded.logs, decoded.events), (0, 2, 4, 4));
+        assert_eq!(told(), "8|1|5");
+        let decoded = decode(&database, None, None).await.unwrap();
+        assert_eq!((decoded.contracts, decoded.to, decoded.events), (1, 5, 10));
+        assert_eq!(told(), "10|1|5");
+        let one = "SELECT name, arguments->>'total' FROM ledger.registered_events WHERE height = 4 AND tx_index = 1";
+        assert_eq!(postgres.sql(one), "Rung|5");
+
+        assert_eq!(difference(&database, &chain).await, None);
+        let digest = status(&database).await.unwrap().digest;
+        postgres.sql("TRUNCATE ledger.registered_events, ledger.abis");
+        assert_eq!(difference(&database, &chain).await, None, "the chain does not say what an ABI says");
+        assert_eq!(status(&database).await.unwrap().digest, digest);
+    });
+}
+
+#[test]
+fn diesel_makes_the_schema_and_keeps_its_books_in_public_whoever_migrates() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    postgres.sql("CREATE ROLE ledger LOGIN SUPERUSER");
+    let url = postgres.url().replace("user=postgres", "user=ledger");
+    let database = Database::at(&url).unwrap();
+    on_one_thread(async {
+        let made = database.migrate().await.unwrap();
+        assert!(made.len() >= 5 && made.is_sorted(), "{made:?}");
+        assert!(database.migrate().await.unwrap().is_empty());
+        let books = "SELECT schemaname, (SELECT count(*) FROM public.__diesel_schema_migrations) FROM pg_tables \
+                     WHERE tablename = '__diesel_schema_migrations'";
+        assert_eq!(postgres.sql(books), format!("public|{}", made.len()));
+        let undone = database.revert().await.unwrap();
+        assert!(undone.iter().rev().eq(&made), "{undone:?}");
+        assert!(matches!(status(&database).await, Err(SqlError::SchemaOlder { missing }) if missing == made));
+        assert_eq!(database.migrate().await.unwrap(), made);
+    });
+}
+
+#[test]
+fn a_migration_that_fails_is_named_and_leaves_nothing_of_itself() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let database = Database::at(&postgres.url()).unwrap();
+    postgres.sql("CREATE SCHEMA ledger; CREATE TABLE ledger.blocks ()");
+    let failed = on_one_thread(database.migrate()).unwrap_err();
+    let told = failed.to_string();
+    assert!(told.contains("2026-11-26-000001_blocks") && told.contains("already exists"), "{told}");
+    assert_eq!(postgres.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'ledger'"), "1");
+    assert_eq!(postgres.sql("SELECT count(*) FROM __diesel_schema_migrations"), "0");
+}
+
+#[test]
+fn a_password_is_told_neither_by_who_reads_nor_by_who_migrates() {
+    for url in ["postgres://u:secret@127.0.0.1:1/d", "postgres://u:secret@127.0.0.1:1/d?sslmode=require"] {
+        let database = Database::at(url).unwrap();
+        let errors = on_one_thread(async {
+            [
+                database.migrate().await.map(|_| ()).unwrap_err(),
+                status(&database).await.map(|_| ()).unwrap_err(),
+            ]
+        });
+        for error in errors {
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
 }
 
 #[test]
