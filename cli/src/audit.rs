@@ -1,5 +1,6 @@
 //! `concordat audit`: what supervisors and auditors look at.
 
+mod abi;
 mod activity;
 mod database;
 mod project;
@@ -24,6 +25,10 @@ pub enum AuditCommand {
     VerifyProjection(projection::VerifyArgs),
     /// Where the regulator's database stands.
     Status(database::StatusArgs),
+    /// Register the ABI of a contract in the regulator's database: its events are decoded from then on.
+    RegisterAbi(abi::RegisterArgs),
+    /// Decode the events of registered ABIs in blocks that the regulator's database has already.
+    Decode(abi::DecodeArgs),
 }
 
 /// Runs `concordat audit`.
@@ -35,5 +40,7 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Project(args) => project::run(args, json),
         AuditCommand::VerifyProjection(args) => projection::run(args, json),
         AuditCommand::Status(args) => database::status(args, json),
+        AuditCommand::RegisterAbi(args) => abi::register(args, json),
+        AuditCommand::Decode(args) => abi::decode(args, json),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One run, one report: the bound of one core, the cost of being idle, latency under light load, sustained
 //! throughput, latency under 70 % of it, the loss of a validator, how fast an empty node catches up, what a million
-//! accounts and a hundred thousand blocks cost, and what policies and run-time rules do.
+//! accounts and a hundred thousand blocks cost, what policies and run-time rules do, and the regulator's database.
 //! `docs/bench.md` says how each figure is taken.
 
 mod accounts;
@@ -14,6 +14,7 @@ mod load;
 mod measure;
 mod network;
 mod plot;
+mod regulator;
 mod report;
 mod run;
 mod scale;
@@ -44,6 +45,9 @@ pub struct BenchArgs {
     /// Measure what policies and run-time rules cost, and nothing else.
     #[arg(long, conflicts_with_all = ["control", "scale", "scale_only"])]
     control_only: bool,
+    /// Measure what the regulator's database costs, and nothing else; a full run always does, if PostgreSQL is installed.
+    #[arg(long, conflicts_with_all = ["control", "control_only", "scale", "scale_only"])]
+    regulator_only: bool,
     /// Accounts that transfer; 1000, or 200 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     accounts: Option<u32>,
@@ -100,10 +104,19 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
         write_report(&args.out.join("control.json"), &control)?;
         return output::show(json, &control, control::Control::table);
     }
+    let regulator = || regulator::measure(&args, json, |text| output::progress(json, text));
+    if args.regulator_only {
+        let Some(measured) = regulator()? else { bail!("nothing to measure: no PostgreSQL is installed") };
+        write_report(&args.out.join("regulator.json"), &measured)?;
+        return output::show(json, &measured, regulator::Regulator::table);
+    }
     let mut report = run::measure(&args, json)?;
     report.accounts_scale = scale()?;
     if args.control || !args.quick {
         report.control = Some(control::measure(args.seed, |text| output::progress(json, text))?);
+    }
+    if !args.quick {
+        report.regulator = regulator()?;
     }
     let (text, picture) = (args.out.join("report.json"), args.out.join("plot.svg"));
     write_report(&text, &report)?;

@@ -1,6 +1,5 @@
-//! Cells of rows: their canonical bytes, which digests are over, and their text, which goes to the database and comes back.
-
-use std::fmt::Write as _;
+//! Cells of rows: their canonical bytes, which digests are over; the bytes that go to the database; and the text that
+//! comes back.
 
 use alloy_primitives::U256;
 use serde_json::Value;
@@ -72,32 +71,29 @@ impl Cell {
             Self::Number(digits) => encode_bytes(3, digits.as_bytes(), out),
             Self::Text(text) => encode_bytes(4, text.as_bytes(), out),
             Self::Bytes(bytes) => encode_bytes(5, bytes, out),
-            Self::Json(value) => encode_bytes(6, value.to_string().as_bytes(), out),
+            Self::Json(value) => {
+                let mut json = Vec::new();
+                canonical(value, &mut json);
+                encode_bytes(6, &json, out);
+            }
         }
     }
 
-    /// Adds the cell as a field of PostgreSQL's text format for `COPY`.
-    pub fn copy(&self, out: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = match self {
-            Self::Null => write!(out, "\\N"),
-            Self::Bool(value) => write!(out, "{}", if *value { 't' } else { 'f' }),
-            Self::Int(value) => write!(out, "{value}"),
-            Self::Number(digits) => write!(out, "{digits}"),
-            Self::Bytes(bytes) => {
-                out.push_str("\\\\x");
-                push_hex(bytes, out);
-                Ok(())
-            }
-            Self::Text(text) => {
-                escape(text, out);
-                Ok(())
-            }
+    /// Adds the cell as a field of PostgreSQL's binary format for `COPY`: its length and its bytes.
+    pub fn copy(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend((-1_i32).to_be_bytes()),
+            Self::Bool(value) => copy_field(&[u8::from(*value)], out),
+            Self::Int(value) => copy_field(&value.to_be_bytes(), out),
+            Self::Number(digits) => copy_number(digits, out),
+            Self::Bytes(bytes) => copy_field(bytes, out),
+            Self::Text(text) => copy_field(text.as_bytes(), out),
             Self::Json(value) => {
-                escape(&value.to_string(), out);
-                Ok(())
+                let mut json = vec![JSONB];
+                canonical(value, &mut json);
+                copy_field(&json, out);
             }
-        };
+        }
     }
 
     /// Reads what [`read_expression`] selects; `None` for what no cell of the type is.
@@ -146,27 +142,85 @@ fn encode_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn push_hex(bytes: &[u8], out: &mut String) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    out.reserve(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 0x0f));
+/// The version of the binary form of `jsonb`, which is text.
+const JSONB: u8 = 1;
+
+/// The sign of a negative `numeric`.
+const NEGATIVE: u16 = 0x4000;
+
+fn copy_field(bytes: &[u8], out: &mut Vec<u8>) {
+    // What comes out of a block is smaller than a block.
+    out.extend(i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// A whole number as `numeric`: digits to the base of 10,000, the weight of the first one, and the sign.
+fn copy_number(text: &str, out: &mut Vec<u8>) {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (NEGATIVE, digits.as_bytes()),
+        None => (0, text.as_bytes()),
+    };
+    let groups = || digits.rchunks(4).rev().map(group);
+    let first = groups().position(|digit| digit > 0);
+    let count = digits.len().div_ceil(4);
+    let sent = first.map_or(0, |first| count.saturating_sub(first));
+    let sent = i16::try_from(sent).unwrap_or(i16::MAX);
+    let sign = if sent == 0 { 0 } else { sign };
+    copy_length(8_i32.saturating_add(i32::from(sent).saturating_mul(2)), out);
+    out.extend(sent.to_be_bytes());
+    out.extend(sent.saturating_sub(1).max(0).to_be_bytes());
+    out.extend(sign.to_be_bytes());
+    out.extend(0_u16.to_be_bytes());
+    groups().skip(first.unwrap_or(count)).for_each(|digit| out.extend(digit.to_be_bytes()));
+}
+
+fn copy_length(length: i32, out: &mut Vec<u8>) {
+    out.extend(length.to_be_bytes());
+}
+
+/// Up to four decimal digits as one of the base of 10,000.
+fn group(digits: &[u8]) -> u16 {
+    let add =
+        |sum: u16, digit: &u8| sum.saturating_mul(10).saturating_add(u16::from(digit.saturating_sub(b'0')));
+    digits.iter().fold(0, add)
+}
+
+/// A document as text whose fields are in the order of their names, whatever order they were found in.
+fn canonical(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            list(*b"{}", fields, out, |(name, value), out| {
+                scalar(name, out);
+                out.push(b':');
+                canonical(value, out);
+            });
+        }
+        Value::Array(values) => list(*b"[]", values, out, canonical),
+        other => scalar(other, out),
     }
 }
 
-fn escape(text: &str, out: &mut String) {
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            other => out.push(other),
+fn list<T>(
+    [open, close]: [u8; 2],
+    items: impl IntoIterator<Item = T>,
+    out: &mut Vec<u8>,
+    item: impl Fn(T, &mut Vec<u8>),
+) {
+    out.push(open);
+    for (place, one) in items.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
         }
+        item(one, out);
     }
+    out.push(close);
+}
+
+fn scalar(value: &impl serde::Serialize, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail, nor can text, numbers, truth and null be no JSON.
+    let _ = serde_json::to_writer(out, value);
 }
 
 fn clean(text: String) -> String {
@@ -192,9 +246,9 @@ mod tests {
     use super::*;
 
     fn copied(cell: &Cell) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         cell.copy(&mut out);
-        out
+        hex::encode(out)
     }
 
     #[test]
@@ -207,6 +261,7 @@ mod tests {
             (Cell::text("a"), "040000000161"),
             (Cell::bytes([1, 2]), "05000000020102"),
             (Cell::json(json!({ "a": 1 })), "06000000077b2261223a317d"),
+            (Cell::json(json!({ "b": [], "a": null })), "06000000117b2261223a6e756c6c2c2262223a5b5d7d"),
         ];
         for (cell, golden) in cells {
             let mut out = Vec::new();
@@ -218,12 +273,15 @@ mod tests {
     #[test]
     fn fields_of_a_copy_are_golden() {
         let cells = [
-            (Cell::Null, "\\N"),
-            (Cell::Bool(false), "f"),
-            (Cell::Int(-3), "-3"),
-            (Cell::text("a\tb\\c\nd"), "a\\tb\\\\c\\nd"),
-            (Cell::bytes([0xab, 1]), "\\\\xab01"),
-            (Cell::json(json!("x\"\\")), "\"x\\\\\"\\\\\\\\\""),
+            (Cell::Null, "ffffffff"),
+            (Cell::Bool(false), "0000000100"),
+            (Cell::Int(-3), "00000008fffffffffffffffd"),
+            (Cell::text("a\tb"), "00000003610962"),
+            (Cell::bytes([0xab, 1]), "00000002ab01"),
+            (Cell::number(U256::ZERO), "000000080000000000000000"),
+            (Cell::number(U256::from(10_000)), "0000000c000200010000000000010000"),
+            (Cell::Number("-123456789".into()), "0000000e0003000240000000000109291a85"),
+            (Cell::json(json!({ "b": "\\", "a": 1 })), "00000011017b2261223a312c2262223a225c5c227d"),
         ];
         for (cell, golden) in cells {
             assert_eq!(copied(&cell), golden);
@@ -238,9 +296,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_field_of_a_copy_ends_a_line_or_another_field(text in any::<String>()) {
-            let copied = copied(&Cell::text(text));
-            prop_assert!(!copied.contains(['\n', '\r', '\t', '\0']));
+        fn a_number_is_the_sum_of_what_is_copied(limbs in any::<[u64; 4]>()) {
+            let number = U256::from_limbs(limbs);
+            let mut out = Vec::new();
+            Cell::number(number).copy(&mut out);
+            let word = |at: usize| u16::from_be_bytes([out[at], out[at + 1]]);
+            let digits = out[12..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            let sum = digits.fold(U256::ZERO, |sum, digit| {
+                assert!(digit < 10_000);
+                sum * U256::from(10_000) + U256::from(digit)
+            });
+            prop_assert_eq!(sum, number);
+            prop_assert_eq!(usize::from(word(4)) * 2 + 12, out.len());
         }
 
         #[test]

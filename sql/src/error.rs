@@ -39,6 +39,17 @@ pub enum SqlError {
     /// The database does not answer.
     #[error("cannot connect to the database: {0}")]
     Connect(sqlx::Error),
+    /// The database does not answer libpq, which migrates it.
+    #[error("cannot connect to the database to migrate it: {0}")]
+    Libpq(String),
+    /// A migration failed.
+    #[error("the database failed to {doing}: {reason}")]
+    Migration {
+        /// What was being done.
+        doing: String,
+        /// What diesel said.
+        reason: String,
+    },
     /// The database failed at something.
     #[error("the database failed to {doing}: {source}")]
     Database {
@@ -125,6 +136,14 @@ pub enum SqlError {
         /// The next height.
         next: u64,
     },
+    /// No more ABIs can be registered.
+    #[error(
+        "the database has {have} registered ABIs, which is all that it may have; remove some that are not needed"
+    )]
+    TooManyAbis {
+        /// How many it has.
+        have: i64,
+    },
     /// A range without anything in it.
     #[error("nothing to verify from {from} to {to}: the database holds blocks up to {height}")]
     NoRange {
@@ -142,6 +161,11 @@ impl SqlError {
     pub(crate) fn at(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Database { doing, source }
+    }
+
+    /// What diesel failed at, and why.
+    pub(crate) fn migration(doing: impl Into<String>, reason: &impl ToString) -> Self {
+        Self::Migration { doing: doing.into(), reason: reason.to_string() }
     }
 
     /// Whether it may pass by itself: a database that is away, is starting, or has not noticed yet that the projector

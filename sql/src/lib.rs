@@ -12,22 +12,29 @@
 //! the database. `docs/regulator.md` describes the tables.
 #![deny(clippy::indexing_slicing)]
 
+mod abi;
 mod cell;
+pub mod cluster;
 mod database;
 mod digest;
 mod error;
 mod holdings;
+mod migrations;
 pub mod project;
+mod registered;
 mod run;
 mod source;
 mod status;
 mod tables;
+mod url;
 mod verify;
 mod write;
 
+pub use abi::{Abi, AbiError, MAX_ABI_BYTES};
 pub use database::Database;
 pub use error::SqlError;
+pub use registered::{Decoded, Registered, decode, register};
 pub use run::{Options, Progress, run};
 pub use source::Source;
-pub use status::{Status, status};
+pub use status::{Probe, Status, status};
 pub use verify::{Difference, Verified, verify};

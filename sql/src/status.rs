@@ -1,6 +1,7 @@
 //! Where a database stands.
 
 use serde::Serialize;
+use sqlx::PgConnection;
 
 use crate::{
     Database, SqlError,
@@ -21,6 +22,35 @@ pub struct Status {
     pub digest: Option<String>,
     /// The version of what rows are made of what.
     pub format: Option<i32>,
+}
+
+/// A connection that is asked again and again where a database stands.
+#[derive(Debug)]
+pub struct Probe {
+    connection: PgConnection,
+}
+
+impl Probe {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`SqlError::Connect`], [`SqlError::SchemaOlder`], [`SqlError::SchemaNewer`].
+    pub async fn open(database: &Database) -> Result<Self, SqlError> {
+        let mut connection = database.connect().await?;
+        check_schema(&mut connection).await?;
+        Ok(Self { connection })
+    }
+
+    /// The newest block; below every block while nothing is written.
+    ///
+    /// # Errors
+    /// [`SqlError::Database`].
+    pub async fn height(&mut self) -> Result<i64, SqlError> {
+        sqlx::query_scalar("SELECT coalesce(max(height), -1) FROM ledger.projection_cursor")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(SqlError::at("read the cursor"))
+    }
 }
 
 /// Where a database stands.

@@ -11,7 +11,8 @@ use crate::{
     database::check_schema,
     digest::Digest,
     holdings,
-    project::{BlockData, FORMAT, Holdings, Projection},
+    project::{BlockData, FORMAT, Holdings, Projection, Settled},
+    registered::{self, Abis},
     tables::Table,
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct Writer {
     connection: PgConnection,
     cursor: Cursor,
     holdings: Holdings,
+    abis: Abis,
     /// Partitions that are known to be there, by the number of their span.
     partitions: BTreeSet<u64>,
 }
@@ -54,6 +56,39 @@ pub(crate) struct Written {
     pub(crate) blocks: u64,
     pub(crate) transactions: u64,
     pub(crate) rows: u64,
+}
+
+/// What goes into one transaction of PostgreSQL.
+struct Batch {
+    /// Where the projection stands after it.
+    cursor: Cursor,
+    rows: BTreeMap<Table, Vec<Row>>,
+    digests: Vec<Row>,
+    /// Events by registered ABIs, which no digest is over.
+    registered: Vec<Row>,
+    written: Written,
+}
+
+impl Batch {
+    fn after(cursor: Cursor) -> Self {
+        let (rows, digests, registered) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { cursor, rows, digests, registered, written: Written::default() }
+    }
+
+    fn add(&mut self, data: &BlockData, settled: Settled, abis: &Abis) {
+        let (running, digest) = settled.digest_row(data.height, &self.cursor.digest);
+        self.digests.push(digest);
+        self.cursor.height = i64::try_from(data.height).unwrap_or(i64::MAX);
+        (self.cursor.digest, self.cursor.block_hash) = (running, data.hash.to_vec());
+        self.registered.extend(abis.rows(data));
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.written.blocks = self.written.blocks.saturating_add(1);
+        self.written.transactions = self.written.transactions.saturating_add(number(data.receipts.len()));
+        for (table, rows) in settled.rows {
+            self.written.rows = self.written.rows.saturating_add(number(rows.len()));
+            self.rows.entry(table).or_default().extend(rows);
+        }
+    }
 }
 
 impl Writer {
@@ -73,7 +108,8 @@ impl Writer {
         let cursor = read_cursor(&mut connection).await?;
         check_cursor(&cursor, source)?;
         check_untouched(&mut connection, &cursor, source).await?;
-        Ok(Self { connection, cursor, holdings: Holdings::new(), partitions: BTreeSet::new() })
+        let (holdings, abis, partitions) = (Holdings::new(), Abis::default(), BTreeSet::new());
+        Ok(Self { connection, cursor, holdings, abis, partitions })
     }
 
     /// The next height to write.
@@ -88,36 +124,21 @@ impl Writer {
         let touched = projections.iter().flat_map(Projection::touched);
         let before = self.cursor.height.saturating_add(1);
         holdings::load(&mut self.connection, touched, before, &mut self.holdings).await?;
-        let mut cursor = self.cursor.clone();
-        let (mut rows, mut digests) = (BTreeMap::<Table, Vec<Row>>::new(), Vec::new());
-        let mut written = Written::default();
+        self.abis.refresh(&mut self.connection).await?;
+        let mut batch = Batch::after(self.cursor.clone());
         for (data, projection) in blocks.iter().zip(projections) {
-            let settled = projection.settle(&mut self.holdings);
-            let (running, row) = settled.digest_row(data.height, &cursor.digest);
-            digests.push(row);
-            cursor.height = i64::try_from(data.height).unwrap_or(i64::MAX);
-            (cursor.digest, cursor.block_hash) = (running, data.hash.to_vec());
-            written.blocks = written.blocks.saturating_add(1);
-            let txs = u64::try_from(data.receipts.len()).unwrap_or(u64::MAX);
-            written.transactions = written.transactions.saturating_add(txs);
-            settled.rows.into_iter().for_each(|(table, new)| rows.entry(table).or_default().extend(new));
+            batch.add(data, projection.settle(&mut self.holdings), &self.abis);
         }
-        let count = rows.values().map(|rows| u64::try_from(rows.len()).unwrap_or(u64::MAX));
-        written.rows = count.fold(0, u64::saturating_add);
-        self.commit(&rows, &digests, &cursor).await?;
-        self.cursor = cursor;
+        self.commit(&batch).await?;
+        self.cursor = batch.cursor;
         if self.holdings.len() > HOLDINGS {
             self.holdings.clear();
         }
-        Ok(written)
+        Ok(batch.written)
     }
 
-    async fn commit(
-        &mut self,
-        rows: &BTreeMap<Table, Vec<Row>>,
-        digests: &[Row],
-        cursor: &Cursor,
-    ) -> Result<(), SqlError> {
+    async fn commit(&mut self, batch: &Batch) -> Result<(), SqlError> {
+        let Batch { cursor, rows, digests, registered, .. } = batch;
         let spans = self.spans_to_come(cursor.height);
         let mut transaction = self.connection.begin().await.map_err(SqlError::at("begin"))?;
         for span in &spans {
@@ -129,19 +150,8 @@ impl Writer {
         }
         let columns = ["height", "digest", "running", "tables"];
         copy(&mut transaction, "ledger.block_digests", &columns, digests).await?;
-        let moved = sqlx::query(
-            "UPDATE ledger.projection_cursor SET height = $1, block_hash = $2, digest = $3, updated = now() WHERE height = $4",
-        )
-        .bind(cursor.height)
-        .bind(&cursor.block_hash)
-        .bind(&cursor.digest[..])
-        .bind(self.cursor.height)
-        .execute(&mut *transaction)
-        .await
-        .map_err(SqlError::at("move the cursor"))?;
-        if moved.rows_affected() != 1 {
-            return Err(SqlError::Edited { what: "its cursor has moved".into() });
-        }
+        registered::write(&mut transaction, registered).await?;
+        move_cursor(&mut transaction, self.cursor.height, cursor).await?;
         transaction.commit().await.map_err(SqlError::at("commit"))?;
         self.partitions.extend(spans);
         Ok(())
@@ -176,6 +186,24 @@ async fn begin(connection: &mut PgConnection, source: &Source) -> Result<(), Sql
     .await
     .map_err(SqlError::at("write the first cursor"))?;
     Ok(())
+}
+
+/// Moves the cursor, if nobody else has.
+async fn move_cursor(connection: &mut PgConnection, from: i64, to: &Cursor) -> Result<(), SqlError> {
+    let moved = sqlx::query(
+        "UPDATE ledger.projection_cursor SET height = $1, block_hash = $2, digest = $3, updated = now() WHERE height = $4",
+    )
+    .bind(to.height)
+    .bind(&to.block_hash)
+    .bind(&to.digest[..])
+    .bind(from)
+    .execute(connection)
+    .await
+    .map_err(SqlError::at("move the cursor"))?;
+    match moved.rows_affected() {
+        1 => Ok(()),
+        _ => Err(SqlError::Edited { what: "its cursor has moved".into() }),
+    }
 }
 
 /// Where the projection stands.
@@ -271,7 +299,12 @@ async fn make_partitions(connection: &mut PgConnection, span: u64) -> Result<(),
     Ok(())
 }
 
-async fn copy(
+/// What begins and what ends the binary format of `COPY`.
+const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_TAIL: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Writes rows into a table.
+pub(crate) async fn copy(
     connection: &mut PgConnection,
     table: &str,
     columns: &[&str],
@@ -281,23 +314,21 @@ async fn copy(
         return Ok(());
     }
     let doing = || format!("write {table}");
-    let statement = format!("COPY {table} ({}) FROM STDIN", columns.join(", "));
+    let statement = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", columns.join(", "));
     let mut sink = connection.copy_in_raw(&statement).await.map_err(SqlError::at(doing()))?;
-    let mut text = String::with_capacity(SENT_BYTES);
+    let fields = i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes();
+    let mut bytes = Vec::with_capacity(SENT_BYTES);
+    bytes.extend_from_slice(COPY_HEAD);
     for row in rows {
-        for (place, cell) in row.iter().enumerate() {
-            if place > 0 {
-                text.push('\t');
-            }
-            cell.copy(&mut text);
-        }
-        text.push('\n');
-        if text.len() >= SENT_BYTES {
-            sink.send(text.as_bytes()).await.map_err(SqlError::at(doing()))?;
-            text.clear();
+        bytes.extend(fields);
+        row.iter().for_each(|cell| cell.copy(&mut bytes));
+        if bytes.len() >= SENT_BYTES {
+            sink.send(&bytes[..]).await.map_err(SqlError::at(doing()))?;
+            bytes.clear();
         }
     }
-    sink.send(text.as_bytes()).await.map_err(SqlError::at(doing()))?;
+    bytes.extend(COPY_TAIL);
+    sink.send(&bytes[..]).await.map_err(SqlError::at(doing()))?;
     sink.finish().await.map_err(SqlError::at(doing()))?;
     Ok(())
 }

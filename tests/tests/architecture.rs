@@ -38,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "sql",
         ],
     ),
-    ("tests", &[]),
+    ("tests", &["sql"]),
 ];
 
 /// Crates that run inside block execution.

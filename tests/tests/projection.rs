@@ -154,6 +154,15 @@ fn what_was_decided_is_told(setting: &Setting, token: Address) {
     );
     assert_eq!(sql(&status), "frozen");
     assert_eq!(sql("SELECT reference FROM ledger.contract_halts WHERE NOT removed"), "Order 7");
+    let own = "SELECT count(*) > 0 FROM ledger.account_details d JOIN ledger.transactions t USING (height, tx_index) \
+               WHERE t.sender = d.account AND t.succeeded";
+    assert_eq!(sql(own), "t", "an enrolment is the act of the account's own transaction");
+    let halted = "SELECT count(*) FROM ledger.contract_halts h JOIN ledger.decoded_events e USING (height, tx_index) \
+                  WHERE e.name = 'ProposalDecided'";
+    assert_eq!(sql(halted), "1", "a freeze is the act of who executed the proposal");
+    let stray = "SELECT count(*) FROM ledger.ballots b LEFT JOIN ledger.transactions t USING (height, tx_index) \
+                 WHERE b.tx_index IS NOT NULL AND t.sender IS DISTINCT FROM b.member";
+    assert_eq!(sql(stray), "0", "a ballot is the act of who cast it");
     let enrolled = "SELECT count(*) FROM ledger.account_details WHERE height > 0";
     assert!(sql(enrolled).parse::<u32>().unwrap() >= 6, "members, the developer, the operator");
 }
@@ -218,7 +227,7 @@ fn whoever_edits_a_row_is_found_out(setting: &Setting) {
             ("ledger.organisations", Value::Null),
         ),
         (
-            "INSERT INTO ledger.ballots VALUES (3, 0, false, 1, '\\x01', 'yes')",
+            "INSERT INTO ledger.ballots VALUES (3, 0, NULL, false, 1, '\\x01', 'yes')",
             "DELETE FROM ledger.ballots WHERE member = '\\x01'",
             ("ledger.ballots", Value::Null),
         ),
@@ -320,4 +329,29 @@ fn a_schema_that_is_not_this_programs_is_refused() {
     assert!(said(&["migrate", "--revert"]).0);
     assert_eq!(postgres.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'ledger'"), "0");
     assert!(said(&["migrate"]).0, "what was removed is made again");
+}
+
+#[test]
+fn an_abi_is_registered_or_refused_with_its_entry() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let folder = tempfile::tempdir().unwrap();
+    let register = |name: &str, abi: Value| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, abi.to_string()).unwrap();
+        let contract = format!("{:#x}", Address::repeat_byte(7));
+        let file = file.to_str().unwrap();
+        let output = postgres.concordat(&["audit", "register-abi", "--contract", &contract, "--abi", file]);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let event = |kind: &str| json!({ "type": "event", "name": "Paid", "inputs": [{ "name": "sum", "type": kind, "indexed": false }] });
+    let (done, text) = register("early.json", json!([event("uint256")]));
+    assert!(!done && text.contains("concordat audit migrate"), "{text}");
+    assert!(postgres.concordat(&["audit", "migrate"]).status.success());
+    let (done, text) = register("odd.json", json!([event("uint256"), event("uint7")]));
+    assert!(!done && text.contains("entry 1 of the ABI (Paid)"), "{text}");
+    let (done, text) = register("good.json", json!([event("uint256")]));
+    assert!(done && text.contains("\"was_there\": false"), "{text}");
+    let decoded = postgres.concordat(&["audit", "decode"]);
+    let told: Value = serde_json::from_slice(&decoded.stdout).unwrap();
+    assert_eq!((&told["contracts"], &told["events"]), (&json!(1), &json!(0)), "{told}");
 }

@@ -36,6 +36,24 @@ pub fn cpu_total(pid: u32) -> Result<u64> {
     parse_stat(&stat).ok_or_else(|| eyre!("/proc/{pid}/stat is not what proc(5) says"))
 }
 
+/// Processor time of a process so far, of the children that it has waited for, and of those that live, in nanoseconds.
+pub fn cpu_of_family(pid: u32) -> Result<u64> {
+    let family = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (parent, spent) = parse_family(&stat)?;
+        (parent == pid || entry.file_name().to_str() == Some(&pid.to_string())).then_some(spent)
+    });
+    Ok(family.sum())
+}
+
+/// Processor time of the children of this process that it has waited for, in nanoseconds.
+pub fn cpu_of_ended_children() -> Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let (own, all) = (parse_stat(&stat), parse_family(&stat));
+    let spent = own.zip(all).map(|(own, (_, all))| all.saturating_sub(own));
+    spent.ok_or_else(|| eyre!("/proc/self/stat is not what proc(5) says"))
+}
+
 /// Processor time of this process' living threads so far, in nanoseconds.
 pub fn own_cpu_ns() -> u64 {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
@@ -56,6 +74,14 @@ fn parse_stat(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
     Some((ticks.next()?.ok()? + ticks.next()?.ok()?) * TICK_NS)
+}
+
+/// The parent in `/proc/PID/stat`; utime, stime, cutime and cstime.
+fn parse_family(stat: &str) -> Option<(u32, u64)> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks: Option<Vec<u64>> = fields.get(11..15)?.iter().map(|ticks| ticks.parse().ok()).collect();
+    Some((fields.get(1)?.parse().ok()?, ticks?.iter().sum::<u64>() * TICK_NS))
 }
 
 /// The first number of `schedstat`: time spent on a processor.
@@ -92,6 +118,15 @@ mod tests {
         let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 9 0 0 0 12 30 0 0 20 0 5 0 100 0 0";
         assert_eq!(parse_stat(stat), Some(42 * TICK_NS));
         assert_eq!(parse_stat("nonsense"), None);
+    }
+
+    #[test]
+    fn a_family_is_a_process_and_its_children_living_or_not() {
+        let stat = "7 (a (b) c) S 5 7 7 0 -1 4194560 9 0 0 0 12 30 7 1 20 0 5 0 100 0 0";
+        assert_eq!(parse_family(stat), Some((5, 50 * TICK_NS)));
+        let pid = std::process::id();
+        assert!(cpu_of_family(pid).unwrap() + TICK_NS >= cpu_total(pid).unwrap());
+        assert!(cpu_of_ended_children().is_ok());
     }
 
     #[test]

@@ -88,9 +88,14 @@ impl Processes {
         Ok(())
     }
 
+    /// Where a node keeps what it has.
+    pub fn data(&self, node: usize) -> std::path::PathBuf {
+        self.network.nodes[node].config.with_file_name("data")
+    }
+
     /// Where a node keeps its ledger.
     pub fn ledger(&self, node: usize) -> std::path::PathBuf {
-        self.network.nodes[node].config.with_file_name("data").join("ledger")
+        self.data(node).join("ledger")
     }
 
     /// Removes the ledger of a node that is down.

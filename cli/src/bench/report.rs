@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     bound::UnitCosts,
     control::Control,
+    regulator::Regulator,
     scale::Scale,
     stats::{Latency, Second, tenth, thousandth},
 };
@@ -62,6 +63,8 @@ pub struct Report {
     pub accounts_scale: Option<Scale>,
     /// What policies and run-time rules cost; absent where it was not measured.
     pub control: Option<Control>,
+    /// What the regulator's database costs; absent where it was not measured.
+    pub regulator: Option<Regulator>,
     /// Blocks per second and transactions per block under sustained load.
     pub blocks: Blocks,
     /// Processor time of the load generator under sustained load, in percent of one core.
@@ -187,6 +190,7 @@ impl Report {
         }
         out.push_str(&self.accounts_scale.as_ref().map(Scale::table).unwrap_or_default());
         out.push_str(&self.control.as_ref().map(Control::table).unwrap_or_default());
+        out.push_str(&self.regulator.as_ref().map(Regulator::table).unwrap_or_default());
         out
     }
 

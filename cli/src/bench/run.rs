@@ -113,8 +113,18 @@ pub fn measure(args: &BenchArgs, json: bool) -> Result<Report> {
     Ok(report)
 }
 
+/// A network that is set up, for a measurement of its own.
+pub(super) fn network(args: &BenchArgs, json: bool) -> Result<Bench> {
+    let mut nodes = Processes::prepare(VALIDATORS, args.base_port)?;
+    let workload = Workload::new(&nodes.network, &nodes.folder(), args.accounts(), args.seed)?;
+    nodes.start()?;
+    let mut bench = Bench::start(args, Plan::new(args), nodes, workload, json)?;
+    bench.set_up()?;
+    Ok(bench)
+}
+
 /// A network under load.
-struct Bench {
+pub(super) struct Bench {
     plan: Plan,
     in_flight: u32,
     json: bool,
@@ -127,17 +137,17 @@ struct Bench {
     phases: Vec<Phase>,
     unconfirmed: usize,
     /// Dropped last: the follower ends before its node.
-    nodes: Processes,
+    pub(super) nodes: Processes,
 }
 
 /// What a window of the sustained load showed.
-struct Window {
+pub(super) struct Window {
     seconds: f64,
     confirmed: Vec<Confirmation>,
 }
 
 impl Window {
-    fn tps(&self) -> f64 {
+    pub(super) fn tps(&self) -> f64 {
         tenth(self.confirmed.len() as f64 / self.seconds)
     }
 }
@@ -269,7 +279,7 @@ impl Bench {
 
     /// Keeps as much in flight as is allowed. The measurement begins after a ramp; `before` and `after` are
     /// taken at its ends.
-    fn saturated<A, B>(
+    pub(super) fn saturated<A, B>(
         &mut self,
         name: &str,
         duration: Duration,

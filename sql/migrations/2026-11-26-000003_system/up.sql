@@ -1,8 +1,10 @@
 -- The rows of the system contracts over time: what each row became in a block. `removed` says that it was deleted, and
--- the row shows what it was. The newest row of a key is what holds.
+-- the row shows what it was. The newest row of a key is what holds. `tx_index` is the transaction whose act it was, where
+-- the block leaves no doubt about it.
 CREATE TABLE ledger.organisations (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     organisation TEXT NOT NULL,
     name TEXT,
@@ -18,6 +20,7 @@ CREATE INDEX organisations_key ON ledger.organisations (organisation, height);
 CREATE TABLE ledger.account_standings (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     account BYTEA NOT NULL,
     status TEXT NOT NULL,
@@ -33,6 +36,7 @@ CREATE INDEX account_standings_key ON ledger.account_standings (account, height)
 CREATE TABLE ledger.account_details (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     account BYTEA NOT NULL,
     common_name TEXT NOT NULL,
@@ -46,6 +50,7 @@ CREATE INDEX account_details_key ON ledger.account_details (account, height);
 CREATE TABLE ledger.authorities (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     authority BIGINT NOT NULL,
     organisation TEXT NOT NULL,
@@ -58,6 +63,7 @@ CREATE INDEX authorities_key ON ledger.authorities (authority, height);
 CREATE TABLE ledger.revocations (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     issuer BYTEA NOT NULL,
     serial BYTEA NOT NULL,
@@ -70,6 +76,7 @@ CREATE INDEX revocations_key ON ledger.revocations (issuer, serial, height);
 CREATE TABLE ledger.revocation_lists (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     issuer BYTEA NOT NULL,
     number NUMERIC(20, 0) NOT NULL,
@@ -81,6 +88,7 @@ CREATE INDEX revocation_lists_key ON ledger.revocation_lists (issuer, height);
 CREATE TABLE ledger.validators (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     consensus_key BYTEA NOT NULL,
     organisation TEXT NOT NULL,
@@ -95,6 +103,7 @@ CREATE INDEX validators_key ON ledger.validators (consensus_key, height);
 CREATE TABLE ledger.identities (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     account BYTEA NOT NULL,
     identity BYTEA NOT NULL,
@@ -105,6 +114,7 @@ CREATE INDEX identities_key ON ledger.identities (account, height);
 CREATE TABLE ledger.recoveries (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     account BYTEA NOT NULL,
     new_account BYTEA NOT NULL,
@@ -118,6 +128,7 @@ CREATE INDEX recoveries_key ON ledger.recoveries (account, height);
 CREATE TABLE ledger.bars (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     subject TEXT NOT NULL,
     barred BYTEA NOT NULL,
@@ -132,6 +143,7 @@ CREATE INDEX bars_key ON ledger.bars (barred, height);
 CREATE TABLE ledger.seats (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     member BYTEA NOT NULL,
     organisation TEXT NOT NULL,
@@ -143,6 +155,7 @@ CREATE INDEX seats_key ON ledger.seats (member, height);
 CREATE TABLE ledger.voting_rules (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     kind_code BIGINT NOT NULL,
     kind TEXT NOT NULL,
@@ -154,6 +167,7 @@ CREATE INDEX voting_rules_key ON ledger.voting_rules (kind_code, height);
 CREATE TABLE ledger.proposals (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     proposal BIGINT NOT NULL,
     kind_code BIGINT NOT NULL,
@@ -177,6 +191,7 @@ CREATE INDEX proposals_key ON ledger.proposals (proposal, height);
 CREATE TABLE ledger.ballots (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     proposal BIGINT NOT NULL,
     member BYTEA NOT NULL,
@@ -188,6 +203,7 @@ CREATE INDEX ballots_key ON ledger.ballots (proposal, height);
 CREATE TABLE ledger.payloads (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     proposal BIGINT NOT NULL,
     payload BYTEA NOT NULL,
@@ -198,6 +214,7 @@ CREATE INDEX payloads_key ON ledger.payloads (proposal, height);
 CREATE TABLE ledger.freezes (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     identity BYTEA NOT NULL,
     scope TEXT NOT NULL,
@@ -214,6 +231,7 @@ CREATE INDEX freezes_key ON ledger.freezes (identity, height);
 CREATE TABLE ledger.regulators (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     identity BYTEA NOT NULL,
     organisation TEXT NOT NULL,
@@ -227,6 +245,7 @@ CREATE INDEX regulators_key ON ledger.regulators (identity, height);
 CREATE TABLE ledger.consents (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     proposal BIGINT NOT NULL,
     account BYTEA NOT NULL,
@@ -239,6 +258,7 @@ CREATE INDEX consents_key ON ledger.consents (proposal, height);
 CREATE TABLE ledger.rollbacks (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     proposal BIGINT NOT NULL,
     to_height BIGINT NOT NULL,
@@ -254,6 +274,7 @@ CREATE INDEX rollbacks_key ON ledger.rollbacks (proposal, height);
 CREATE TABLE ledger.policies (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     policy TEXT NOT NULL,
     text TEXT NOT NULL,
@@ -265,6 +286,7 @@ CREATE INDEX policies_key ON ledger.policies (policy, height);
 CREATE TABLE ledger.rules (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     rule TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -277,6 +299,7 @@ CREATE INDEX rules_key ON ledger.rules (rule, height);
 CREATE TABLE ledger.contracts (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     contract BYTEA NOT NULL,
     creator BYTEA,
@@ -295,6 +318,7 @@ CREATE INDEX contracts_key ON ledger.contracts (contract, height);
 CREATE TABLE ledger.contract_halts (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     contract BYTEA NOT NULL,
     document BYTEA NOT NULL,
@@ -310,6 +334,7 @@ CREATE INDEX contract_halts_key ON ledger.contract_halts (contract, height);
 CREATE TABLE ledger.contract_attributes (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     contract BYTEA NOT NULL,
     code BYTEA NOT NULL,
@@ -329,6 +354,7 @@ CREATE INDEX contract_attributes_key ON ledger.contract_attributes (contract, he
 CREATE TABLE ledger.contract_versions (
     height BIGINT NOT NULL,
     place BIGINT NOT NULL,
+    tx_index BIGINT,
     removed BOOLEAN NOT NULL,
     proxy BYTEA NOT NULL,
     number NUMERIC(20, 0) NOT NULL,
@@ -336,6 +362,7 @@ CREATE TABLE ledger.contract_versions (
     code BYTEA NOT NULL,
     since BIGINT NOT NULL,
     proposal BIGINT NOT NULL,
+    migration BYTEA NOT NULL,
     PRIMARY KEY (height, place)
 );
 CREATE INDEX contract_versions_key ON ledger.contract_versions (proxy, height);

@@ -107,8 +107,7 @@ fn topics(event: &Event) -> usize {
 pub(super) fn project(data: &BlockData, rows: &mut Rows) {
     let (mut events, mut alerts) = (Vec::new(), Vec::new());
     for (tx, place, log) in logs(data) {
-        let Some(known) = find(log) else { continue };
-        let Some(arguments) = arguments(known, log) else { continue };
+        let Some((known, arguments)) = decode(log) else { continue };
         let at = position(data.height, tx, place);
         if log.address == RULES && known.event.name == "Alert" {
             alerts.extend(alert(at.clone(), &arguments));
@@ -129,17 +128,28 @@ pub(super) fn project(data: &BlockData, rows: &mut Rows) {
     }
 }
 
+/// Whether the program decodes a log by itself.
+pub(crate) fn is_decoded(log: &Log) -> bool {
+    decode(log).is_some()
+}
+
+/// What a log tells of by an interface that the program knows; `None` where its data are not as that has them.
+fn decode(log: &Log) -> Option<(&'static KnownEvent, Map<String, Value>)> {
+    let known = find(log)?;
+    Some((known, arguments(&known.event, &known.decoder, log)?))
+}
+
 fn find(log: &Log) -> Option<&'static KnownEvent> {
     let (signature, topics) = (*log.topics().first()?, log.topics().len());
     let of = |address| KNOWN.get(&(address, signature, topics));
     of(Some(log.address)).or_else(|| of(None))
 }
 
-/// The arguments by their names; `None` where the data are not as the interface has them.
-fn arguments(known: &KnownEvent, log: &Log) -> Option<Map<String, Value>> {
-    let decoded = known.decoder.decode_log_parts(log.topics().iter().copied(), &log.data.data).ok()?;
+/// The arguments by their names; `None` where the data are not as the event declares.
+pub(crate) fn arguments(event: &Event, decoder: &DynSolEvent, log: &Log) -> Option<Map<String, Value>> {
+    let decoded = decoder.decode_log_parts(log.topics().iter().copied(), &log.data.data).ok()?;
     let (mut indexed, mut body) = (decoded.indexed.into_iter(), decoded.body.into_iter());
-    let named = known.event.inputs.iter().map(|input| {
+    let named = event.inputs.iter().map(|input| {
         let value = if input.indexed { indexed.next() } else { body.next() };
         Some((input.name.clone(), json(&value?)))
     });
@@ -189,8 +199,8 @@ mod tests {
 
     fn told(address: Address, data: LogData) -> Option<(&'static str, &'static str, Value)> {
         let log = Log { address, data };
-        let known = find(&log)?;
-        Some((known.standard, known.event.name.as_str(), Value::Object(arguments(known, &log)?)))
+        let (known, arguments) = decode(&log)?;
+        Some((known.standard, known.event.name.as_str(), Value::Object(arguments)))
     }
 
     #[test]
@@ -250,7 +260,7 @@ mod tests {
             proposal: 4,
         };
         let log = Log { address: RULES, data: event.encode_log_data() };
-        let arguments = arguments(find(&log).unwrap(), &log).unwrap();
+        let (_, arguments) = decode(&log).unwrap();
         let row = alert(position(9, 0, 1), &arguments).unwrap();
         let told: Vec<String> = row.iter().map(Cell::show).collect();
         let (account, contract) = (format!("0x{}", "01".repeat(20)), format!("0x{}", "02".repeat(20)));

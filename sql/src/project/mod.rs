@@ -3,6 +3,7 @@
 //! Invariant: rows depend on the block, its receipts, its changes of system rows and the holdings before it, on nothing
 //! else. Whoever has the chain can make them again.
 
+mod acts;
 mod blocks;
 mod events;
 mod system;
@@ -12,6 +13,7 @@ use concordat_state::Change;
 use concordat_types::{Address, B256, Block, Receipt};
 use serde_json::{Map, Value};
 
+pub(crate) use events::{arguments, is_decoded};
 pub use tokens::{Amount, Holding, Holdings};
 
 use crate::{
@@ -127,14 +129,15 @@ impl Settled {
 }
 
 /// Where a log stands: its transaction, its place within it, and itself.
-fn logs(data: &BlockData) -> impl Iterator<Item = (usize, usize, &alloy_primitives::Log)> {
+pub(crate) fn logs(data: &BlockData) -> impl Iterator<Item = (usize, usize, &alloy_primitives::Log)> {
     data.receipts
         .iter()
         .enumerate()
         .flat_map(|(tx, receipt)| receipt.logs.iter().enumerate().map(move |(place, log)| (tx, place, log)))
 }
 
-fn position(height: u64, tx: usize, log: usize) -> [Cell; 3] {
+/// A position in the order of logs.
+pub(crate) fn position(height: u64, tx: usize, log: usize) -> [Cell; 3] {
     [Cell::int(height), Cell::int(tx), Cell::int(log)]
 }
 

@@ -1,0 +1,2 @@
+DROP TABLE ledger.registered_events;
+DROP TABLE ledger.abis;
