@@ -35,6 +35,7 @@ migrations!(
     "2026-11-26-000002_tokens",
     "2026-11-26-000003_system",
     "2026-11-26-000004_reader",
+    "2026-11-26-000006_access",
 );
 
 /// Diesel's table of migrations that have run.
@@ -75,6 +76,16 @@ impl Database {
         let options =
             PgConnectOptions::from_str(url).map_err(|_| SqlError::Url("it does not parse".into()))?;
         Ok(Self { options: options.application_name("concordat").disable_statement_logging() })
+    }
+
+    /// The newest migration that the program knows.
+    pub fn newest_migration() -> &'static str {
+        MIGRATIONS.last().map_or("", |migration| migration.name)
+    }
+
+    /// How to connect, for a pool.
+    pub(crate) const fn options(&self) -> &PgConnectOptions {
+        &self.options
     }
 
     /// Connects.

@@ -18,6 +18,7 @@ mod digest;
 mod error;
 mod holdings;
 pub mod project;
+pub mod read;
 mod run;
 mod source;
 mod status;
