@@ -1,9 +1,12 @@
 //! `concordat audit`: what supervisors and auditors look at.
 
 mod activity;
+mod ask;
 mod database;
 mod project;
 mod projection;
+mod reads;
+mod serve;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -24,6 +27,16 @@ pub enum AuditCommand {
     VerifyProjection(projection::VerifyArgs),
     /// Where the regulator's database stands.
     Status(database::StatusArgs),
+    /// Serve supervisors over mutual TLS from the regulator's database.
+    Serve(serve::ServeArgs),
+    /// Ask the service of supervisors for a token.
+    Token(ask::TokenArgs),
+    /// Read a path of the service of supervisors.
+    Get(ask::GetArgs),
+    /// Hold the log of what supervisors read against its hashes and anchors. Exit code 3: it is not as it was written.
+    VerifyReads(reads::VerifyReadsArgs),
+    /// The end of that log, to be anchored on the chain.
+    ReadsHead(reads::ReadsHeadArgs),
 }
 
 /// Runs `concordat audit`.
@@ -35,5 +48,10 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Project(args) => project::run(args, json),
         AuditCommand::VerifyProjection(args) => projection::run(args, json),
         AuditCommand::Status(args) => database::status(args, json),
+        AuditCommand::Serve(args) => serve::run(args, json),
+        AuditCommand::Token(args) => ask::token(args, json),
+        AuditCommand::Get(args) => ask::get(args, json),
+        AuditCommand::VerifyReads(args) => reads::verify(args, json),
+        AuditCommand::ReadsHead(args) => reads::head(args, json),
     }
 }

@@ -21,6 +21,7 @@ pub mod clock;
 pub mod committee;
 pub mod disk;
 pub mod history;
+pub mod imagined;
 pub mod liar;
 pub mod load;
 pub mod peer;

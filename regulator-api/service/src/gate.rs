@@ -96,12 +96,8 @@ impl Service {
         let Admitted { caller, tip } = admitted;
         let wish = self.wish(body)?;
         self.check_fresh(tip)?;
-        let scope = Scope { organisations: wish.organisations, contracts: wish.contracts };
-        let named = Scope {
-            organisations: scope.organisations.clone().or_else(|| caller.scope.organisations.clone()),
-            contracts: scope.contracts.clone().or_else(|| caller.scope.contracts.clone()),
-        };
-        if caller.office == Office::Regulator && !named.is_within(&caller.scope) {
+        let scope = wished(&wish).unwrap_or_else(|| caller.scope.clone());
+        if caller.office == Office::Regulator && !scope.is_within(&caller.scope) {
             return Err(Problem::new(Kind::ScopeTooWide, "ask for what the mandate covers"));
         }
         let now = now_secs();
@@ -110,7 +106,7 @@ impl Service {
             sub: caller.account,
             org: caller.organisation.clone(),
             cnf: Confirmation::of(shown),
-            scope: named,
+            scope,
             purpose: wish.purpose,
             case: wish.case,
             jti: name()?,
@@ -149,6 +145,16 @@ impl Service {
         let detail = format!("its newest block is {}, {behind} s ago; no token is made until it has caught up", tip.height);
         Err(Problem::new(Kind::Stale, detail))
     }
+}
+
+/// What is named; the rest is left out as soon as anything is named.
+fn wished(wish: &Wish) -> Option<Scope> {
+    let (organisations, contracts) = (wish.organisations.clone(), wish.contracts.clone());
+    let named = organisations.is_some() || contracts.is_some();
+    named.then(|| Scope {
+        organisations: Some(organisations.unwrap_or_default()),
+        contracts: Some(contracts.unwrap_or_default()),
+    })
 }
 
 /// A token's own name.

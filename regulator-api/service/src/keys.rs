@@ -88,7 +88,11 @@ pub(crate) fn read_key(path: &Path, passphrase: &[u8]) -> Result<PKey<Private>, 
 pub(crate) struct KeyRing {
     signing: (String, EncodingKey),
     verifying: BTreeMap<String, (DecodingKey, Value)>,
+    files: Files,
 }
+
+/// Files of keys, and when each was made.
+type Files = BTreeMap<PathBuf, SystemTime>;
 
 /// A key as its file has it.
 struct Loaded {
@@ -100,24 +104,24 @@ struct Loaded {
 impl KeyRing {
     /// Reads a folder.
     pub(crate) fn read(folder: &Path, passphrase: &[u8]) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::Read { path: folder.to_owned(), source };
-        let mut loaded = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let is_key = path.extension().is_some_and(|extension| extension == "key" || extension == "pem");
-            if is_key {
-                let made = std::fs::metadata(&path).and_then(|file| file.modified()).map_err(failed)?;
-                loaded.push(Loaded { made, key: read_key(&path, passphrase)?, path });
-            }
+        let files = list(folder)?;
+        if files.is_empty() || files.len() > MOST {
+            return Err(KeyError::Count { path: folder.to_owned(), have: files.len() });
         }
-        if loaded.is_empty() || loaded.len() > MOST {
-            return Err(KeyError::Count { path: folder.to_owned(), have: loaded.len() });
+        let mut loaded = Vec::with_capacity(files.len());
+        for (path, made) in &files {
+            loaded.push(Loaded { made: *made, key: read_key(path, passphrase)?, path: path.clone() });
         }
         loaded.sort_by(|one, other| (one.made, &one.path).cmp(&(other.made, &other.path)));
-        Self::of(loaded, folder)
+        Self::of(loaded, files, folder)
     }
 
-    fn of(loaded: Vec<Loaded>, folder: &Path) -> Result<Self, KeyError> {
+    /// Whether the folder holds other files than those that were read.
+    pub(crate) fn is_old(&self, folder: &Path) -> Result<bool, KeyError> {
+        Ok(list(folder)? != self.files)
+    }
+
+    fn of(loaded: Vec<Loaded>, files: Files, folder: &Path) -> Result<Self, KeyError> {
         let mut verifying = BTreeMap::new();
         let mut signing = None;
         for Loaded { path, key, .. } in loaded {
@@ -132,7 +136,7 @@ impl KeyRing {
             verifying.insert(name, (decoding, document));
         }
         let signing = signing.ok_or_else(|| KeyError::Count { path: folder.to_owned(), have: 0 })?;
-        Ok(Self { signing, verifying })
+        Ok(Self { signing, verifying, files })
     }
 
     /// The key that signs, and its name.
@@ -149,6 +153,19 @@ impl KeyRing {
     pub(crate) fn document(&self) -> Value {
         json!({ "keys": self.verifying.values().map(|(_, document)| document).collect::<Vec<_>>() })
     }
+}
+
+fn list(folder: &Path) -> Result<Files, KeyError> {
+    let failed = |source| KeyError::Read { path: folder.to_owned(), source };
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "key" || extension == "pem") {
+            let made = std::fs::metadata(&path).and_then(|file| file.modified()).map_err(failed)?;
+            files.insert(path, made);
+        }
+    }
+    Ok(files)
 }
 
 /// The name of a key: its thumbprint (RFC 7638).

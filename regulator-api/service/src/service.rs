@@ -81,7 +81,14 @@ impl Service {
 
     /// Reads the keys of tokens again; those before stay where that fails.
     pub(crate) fn reload_keys(&self) {
-        match KeyRing::read(&self.config.token_keys, &self.passphrase) {
+        let folder = &self.config.token_keys;
+        // Opening an encrypted key takes a moment of a processor: not where nothing is new.
+        let read = match self.keys().is_old(folder) {
+            Ok(false) => return,
+            Ok(true) => KeyRing::read(folder, &self.passphrase),
+            Err(error) => Err(error),
+        };
+        match read {
             Ok(keys) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys,
             Err(error) => tracing::error!(%error, "the keys of tokens stay as they are"),
         }

@@ -9,8 +9,8 @@ use super::query::{Bind, Query};
 
 /// The organisations and the contracts of which rows may be shown; `None`: of all.
 ///
-/// A row is shown if one of its parties belongs to such an organisation and the contract that it is about is such a
-/// contract: both, so that whoever supervises two banks and one token sees what these banks do with that token.
+/// As mandates have it: a row is shown if one of its parties belongs to such an organisation, or if it is about such a
+/// contract. Whoever supervises one bank and nothing else has that bank and an empty set of contracts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
@@ -71,30 +71,36 @@ impl Reach {
 
     /// Adds what a scope leaves of the rows named `t`.
     pub(crate) fn restrict(&self, scope: &Scope, query: &mut Query) {
-        if self.is_public() {
-            return;
+        let about_contracts = !self.contracts.is_empty();
+        let contracts = match &scope.contracts {
+            None if about_contracts => return,
+            Some(contracts) if about_contracts => contracts.iter().map(|one| one.to_vec()).collect(),
+            _ => Vec::new(),
+        };
+        // Everything is some organisation's business.
+        let Some(organisations) = scope.organisations.as_ref().filter(|_| !self.is_public()) else { return };
+        let mut any: Vec<String> = Vec::new();
+        if !organisations.is_empty() {
+            let names = query.bind(Bind::Texts(organisations.iter().map(ToString::to_string).collect()));
+            self.add_parties(&names, &mut any);
         }
-        if let Some(organisations) = &scope.organisations {
-            let names = organisations.iter().map(ToString::to_string).collect();
-            let parameter = query.bind(Bind::Texts(names));
-            let mut any: Vec<String> = Vec::new();
-            for column in self.accounts {
-                any.push(belongs(&format!("t.{column}"), &parameter));
-            }
-            any.extend(self.organisations.iter().map(|column| format!("t.{column} = ANY({parameter})")));
-            any.extend(self.contracts.iter().map(|column| owned(&format!("t.{column}"), &parameter)));
-            if self.by_sender {
-                any.push(format!(
-                    "EXISTS (SELECT FROM ledger.transactions x WHERE x.height = t.height AND x.tx_index = t.tx_index AND {})",
-                    belongs("x.sender", &parameter)
-                ));
-            }
-            query.condition(&format!("({})", any.join(" OR ")));
+        if !contracts.is_empty() {
+            let named = query.bind(Bind::ManyBytes(contracts));
+            any.extend(self.contracts.iter().map(|column| format!("t.{column} = ANY({named})")));
         }
-        if let Some(contracts) = scope.contracts.as_ref().filter(|_| !self.contracts.is_empty()) {
-            let parameter = query.bind(Bind::ManyBytes(contracts.iter().map(|one| one.to_vec()).collect()));
-            let any = self.contracts.iter().map(|column| format!("t.{column} = ANY({parameter})"));
-            query.condition(&format!("({})", any.collect::<Vec<_>>().join(" OR ")));
+        query.condition(&if any.is_empty() { "false".to_owned() } else { format!("({})", any.join(" OR ")) });
+    }
+
+    /// Conditions by which a row is one of some organisations'.
+    fn add_parties(&self, names: &str, any: &mut Vec<String>) {
+        any.extend(self.accounts.iter().map(|column| belongs(&format!("t.{column}"), names)));
+        any.extend(self.organisations.iter().map(|column| format!("t.{column} = ANY({names})")));
+        any.extend(self.contracts.iter().map(|column| owned(&format!("t.{column}"), names)));
+        if self.by_sender {
+            any.push(format!(
+                "EXISTS (SELECT FROM ledger.transactions x WHERE x.height = t.height AND x.tx_index = t.tx_index AND {})",
+                belongs("x.sender", names)
+            ));
         }
     }
 }
@@ -132,14 +138,29 @@ mod tests {
         assert!(one.is_within(&two) && one.is_within(&whole) && !whole.is_within(&one) && !two.is_within(&one));
     }
 
+    fn conditions(reach: Reach, scope: &Scope) -> Vec<String> {
+        let mut query = Query::default();
+        reach.restrict(scope, &mut query);
+        query.conditions().to_vec()
+    }
+
     #[test]
     fn what_is_public_is_left_out_of_no_scope_and_an_empty_scope_leaves_nothing() {
-        let mut query = Query::default();
-        Reach::default().restrict(&scope(Some(&[])), &mut query);
-        assert!(query.conditions().is_empty());
+        let nothing = Scope { contracts: Some([].into()), ..scope(Some(&[])) };
         let reach = Reach { accounts: &["sender"], contracts: &["recipient"], ..Reach::default() };
-        reach.restrict(&scope(Some(&[])), &mut query);
-        assert_eq!(query.conditions().len(), 1);
-        assert!(query.conditions()[0].contains("a.organisation = ANY($1)"), "{:?}", query.conditions());
+        assert!(conditions(Reach::default(), &nothing).is_empty());
+        assert_eq!(conditions(reach, &nothing), ["false"]);
+    }
+
+    #[test]
+    fn either_an_organisation_or_a_contract_suffices_and_all_of_one_is_all() {
+        let reach = Reach { accounts: &["sender"], contracts: &["recipient"], ..Reach::default() };
+        let token = Some([Address::repeat_byte(1)].into());
+        assert!(conditions(reach, &scope(Some(&["bank-a"]))).is_empty(), "all contracts are supervised");
+        let both = conditions(reach, &Scope { contracts: token.clone(), ..scope(Some(&["bank-a"])) });
+        assert!(both[0].contains("a.organisation = ANY($1)") && both[0].contains(" OR t.recipient = ANY($2)"));
+        assert_eq!(conditions(reach, &Scope { contracts: token, ..scope(Some(&[])) }), ["(t.recipient = ANY($1))"]);
+        let accounts = Reach { accounts: &["account"], ..Reach::default() };
+        assert_eq!(conditions(accounts, &scope(Some(&[]))), ["false"], "what is about no contract is no contract's");
     }
 }
