@@ -157,7 +157,9 @@ impl SqlError {
     /// Whether the database gave up a statement that took too long.
     pub fn took_too_long(&self) -> bool {
         match self {
-            Self::Database { source: sqlx::Error::Database(said), .. } => said.code().as_deref() == Some("57014"),
+            Self::Database { source: sqlx::Error::Database(said), .. } => {
+                said.code().as_deref() == Some("57014")
+            }
             _ => false,
         }
     }

@@ -3,7 +3,8 @@
 use concordat_sql::{
     Database, SqlError,
     read::{
-        Direction, Edge, Entry, FlowQuery, Flaw, Kind, LISTS, List, ReadLog, Reader, Scope, Start, Wanted, verify_reads,
+        Direction, Edge, Entry, Flaw, FlowQuery, Kind, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
+        verify_reads,
     },
 };
 use concordat_tests::{
@@ -84,14 +85,25 @@ fn value(list: &str, filter: &str, kind: Kind) -> String {
 /// No statement looks through a table of the ledger's traffic, and each filter is looked up.
 async fn every_filter_is_an_index(reader: &Reader) {
     // Small tables are rightly read as a whole; what counts is that they need not be.
-    let big = ["blocks", "commits", "transactions", "logs", "events", "transfers", "balances", "accounts", "alerts"];
+    let big = [
+        "blocks",
+        "commits",
+        "transactions",
+        "logs",
+        "events",
+        "transfers",
+        "balances",
+        "accounts",
+        "alerts",
+    ];
     for list in LISTS {
         let plain = reader.plan(list, &wanted()).await.unwrap().join("\n");
         if big.contains(&list.name) {
             assert!(!plain.contains("Seq Scan"), "{}:\n{plain}", list.name);
         }
         for filter in list.filters {
-            let filters = vec![list.choose(filter.name, &value(list.name, filter.name, filter.kind)).unwrap()];
+            let filters =
+                vec![list.choose(filter.name, &value(list.name, filter.name, filter.kind)).unwrap()];
             let plan = reader.plan(list, &Wanted { filters, ..wanted() }).await.unwrap().join("\n");
             if !big.contains(&list.name) {
                 continue;
@@ -141,7 +153,11 @@ async fn a_scope_leaves_rows_out(reader: &Reader) {
     assert_eq!(count("accounts", bank_a.clone()).await, 500);
     assert_eq!(count("accounts", nobody.clone()).await, 0);
     assert_eq!(count("contracts", bank_a).await, 1);
-    assert_eq!(count("organisations", nobody).await, 3, "how the network is governed is everybody's business");
+    assert_eq!(
+        count("organisations", nobody).await,
+        3,
+        "how the network is governed is everybody's business"
+    );
     assert_eq!(count("transactions", of(&["bank-b"], &[imagined::TOKEN])).await, 600, "either suffices");
     let holder_of_b = Wanted {
         scope: of(&["bank-a"], &[]),
@@ -168,11 +184,19 @@ async fn registers_tell_what_held_at_any_height(reader: &Reader) {
         reader.page(list("proposals"), &Wanted { as_of, filters, ..wanted() }).await.unwrap().rows.len()
     };
     assert_eq!((open(5).await, open(2_000).await), (50, 10));
-    let seats = async |as_of| reader.page(list("seats"), &Wanted { as_of, ..wanted() }).await.unwrap().rows.len();
+    let seats =
+        async |as_of| reader.page(list("seats"), &Wanted { as_of, ..wanted() }).await.unwrap().rows.len();
     assert_eq!((seats(5).await, seats(2_000).await), (2, 1), "who lost a seat is not there");
-    let history = Wanted { history: true, filters: vec![list("proposals").choose("proposal", "7").unwrap()], ..wanted() };
+    let history = Wanted {
+        history: true,
+        filters: vec![list("proposals").choose("proposal", "7").unwrap()],
+        ..wanted()
+    };
     let told = reader.page(list("proposals"), &history).await.unwrap().rows;
-    assert_eq!(told.iter().map(|row| row["status"].as_str().unwrap()).collect::<Vec<_>>(), ["executed", "open"]);
+    assert_eq!(
+        told.iter().map(|row| row["status"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["executed", "open"]
+    );
     assert!(told[0]["time"].as_str().unwrap().ends_with('Z'));
 }
 
@@ -196,7 +220,8 @@ async fn flows_are_followed(reader: &Reader) {
         scope: Scope::default(),
     };
     let flows = reader.flows(&query).await.unwrap();
-    let told: Vec<_> = flows.flows.iter().map(|flow| (flow.hop, flow.recipient.clone(), flow.transfers)).collect();
+    let told: Vec<_> =
+        flows.flows.iter().map(|flow| (flow.hop, flow.recipient.clone(), flow.transfers)).collect();
     let name = |number| format!("{:#x}", holder(number));
     assert_eq!(told, [(1, name(6), 40), (2, name(7), 40), (3, name(8), 40)]);
     assert_eq!(flows.parties[&name(6)], "bank-b");
@@ -211,7 +236,10 @@ async fn flows_are_followed(reader: &Reader) {
     let flows = reader.flows(&bank).await.unwrap();
     assert_eq!(flows.flows.len(), 500);
     let sums = &flows.organisations;
-    assert_eq!((sums.len(), sums[0].sender.as_deref(), sums[0].recipient.as_deref()), (1, Some("bank-a"), Some("bank-b")));
+    assert_eq!(
+        (sums.len(), sums[0].sender.as_deref(), sums[0].recipient.as_deref()),
+        (1, Some("bank-a"), Some("bank-b"))
+    );
 }
 
 async fn pictures_are_whole(reader: &Reader) {
@@ -230,8 +258,13 @@ async fn pictures_are_whole(reader: &Reader) {
 fn an_account_is_told_as_the_registry_has_it_at_each_height() {
     let (postgres, database) = ledger();
     let account = Address::repeat_byte(0x77);
-    let supervisor =
-        Supervisor { account, fingerprint: [7; 32], role: "regulator", not_after: 9, mandate: Some(EVERYTHING) };
+    let supervisor = Supervisor {
+        account,
+        fingerprint: [7; 32],
+        role: "regulator",
+        not_after: 9,
+        mandate: Some(EVERYTHING),
+    };
     supervise(&postgres, 100, &supervisor);
     imagined::mandated(&postgres, 200, account, EVERYTHING, true);
     postgres.sql(&format!(
@@ -246,7 +279,10 @@ fn an_account_is_told_as_the_registry_has_it_at_each_height() {
         let at = async |height| reader.account(account, height).await.unwrap();
         assert_eq!(at(99).await, None);
         let found = at(100).await.unwrap();
-        assert_eq!((&*found.role, found.not_after, found.fingerprint.as_deref()), ("regulator", 9, Some(&[7; 32][..])));
+        assert_eq!(
+            (&*found.role, found.not_after, found.fingerprint.as_deref()),
+            ("regulator", 9, Some(&[7; 32][..]))
+        );
         assert_eq!(found.organisation.as_deref(), Some("regulator-a"));
         assert!(found.organisation_active && !found.revoked && found.freeze.is_none());
         assert!(found.mandate.unwrap().observes);
@@ -285,8 +321,11 @@ fn whoever_changes_the_log_of_reads_is_found_out() {
         let without = |edit: &str| {
             postgres.sql(&format!("SET session_replication_role = replica; {edit}"));
         };
-        let flaw = async || verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())]).await.unwrap().flaw;
-        without("CREATE TABLE kept AS SELECT * FROM access.reads; UPDATE access.reads SET path = '/v1/status' WHERE seq = 5");
+        let flaw =
+            async || verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())]).await.unwrap().flaw;
+        without(
+            "CREATE TABLE kept AS SELECT * FROM access.reads; UPDATE access.reads SET path = '/v1/status' WHERE seq = 5",
+        );
         assert_eq!(flaw().await, Some(Flaw::Altered { seq: 5 }));
         let restore = "DELETE FROM access.reads; INSERT INTO access.reads SELECT * FROM kept";
         without(restore);
@@ -296,7 +335,9 @@ fn whoever_changes_the_log_of_reads_is_found_out() {
         without("DELETE FROM access.reads WHERE seq > 10");
         assert_eq!(flaw().await, Some(Flaw::Cut { anchored: 12, found: 10 }));
         without(restore);
-        without("INSERT INTO access.reads SELECT 0, time_ms, account, organisation, certificate, purpose, case_ref, method, path, status, rows, as_of, previous, hash FROM kept WHERE seq = 1");
+        without(
+            "INSERT INTO access.reads SELECT 0, time_ms, account, organisation, certificate, purpose, case_ref, method, path, status, rows, as_of, previous, hash FROM kept WHERE seq = 1",
+        );
         assert_eq!(flaw().await, Some(Flaw::Removed { seq: 1 }), "before the first there is none");
         without(restore);
         assert_eq!(flaw().await, None);
@@ -326,7 +367,9 @@ fn the_role_of_the_service_reads_the_ledger_and_only_adds_to_the_log() {
     let (postgres, _) = ledger();
     let as_service = |statement: &str| format!("SET ROLE concordat_service; {statement}");
     assert!(postgres.sql(&as_service("SELECT count(*) > 0 FROM ledger.transactions")).ends_with('t'));
-    for statement in ["DELETE FROM access.reads", "UPDATE access.reads SET status = 1", "DELETE FROM ledger.blocks"] {
+    for statement in
+        ["DELETE FROM access.reads", "UPDATE access.reads SET status = 1", "DELETE FROM ledger.blocks"]
+    {
         let refused = postgres.refused(&as_service(statement));
         assert!(refused.contains("permission denied"), "{refused}");
     }

@@ -104,7 +104,9 @@ fn happened(postgres: &Postgres, Size { blocks, transactions }: Size) {
             "INSERT INTO ledger.transactions SELECT h, i, sha256(('tx ' || n)::bytea), 2, {from}, {token}, n, '\\xa9059cbb', \
              60000, 30000, CASE n % 97 WHEN 0 THEN 1 ELSE 0 END, n % 97 <> 0, NULL, '\\x', '\\x' {each}"
         ),
-        format!("INSERT INTO ledger.logs SELECT h, i, 0, {token}, {transfer}, NULL, NULL, NULL, '\\x' {each}"),
+        format!(
+            "INSERT INTO ledger.logs SELECT h, i, 0, {token}, {transfer}, NULL, NULL, NULL, '\\x' {each}"
+        ),
         format!(
             "INSERT INTO ledger.decoded_events SELECT h, i, 0, {token}, 'erc20', 'Transfer', jsonb_build_object('value', '1') {each}"
         ),

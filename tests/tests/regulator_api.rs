@@ -37,7 +37,16 @@ impl Pki {
     fn new() -> Self {
         let pki = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::write(pki.path("passphrase"), "correct horse battery\n").unwrap();
-        concordat(&["pki", "init-ca", "--org", "regulator-a", "--dir", &pki.name("ca"), "--passphrase-file", &pki.name("passphrase")]);
+        concordat(&[
+            "pki",
+            "init-ca",
+            "--org",
+            "regulator-a",
+            "--dir",
+            &pki.name("ca"),
+            "--passphrase-file",
+            &pki.name("passphrase"),
+        ]);
         std::fs::create_dir(pki.path("keys")).unwrap();
         pki
     }
@@ -54,7 +63,16 @@ impl Pki {
         let (ca, secret) = (self.name("ca"), self.name("passphrase"));
         let (certificate, key) = (self.name(&format!("{name}.crt")), self.name(&format!("{name}.key")));
         let issue = ["pki", "issue", "--ca", &ca, "--role", role, "--name", name, "--type", "p256"];
-        let files = ["--out", &certificate, "--key-out", &key, "--passphrase-file", &secret, "--key-passphrase-file", &secret];
+        let files = [
+            "--out",
+            &certificate,
+            "--key-out",
+            &key,
+            "--passphrase-file",
+            &secret,
+            "--key-passphrase-file",
+            &secret,
+        ];
         concordat(&[&issue[..], &files, more].concat());
         Holder::read(&certificate, &key, &secret)
     }
@@ -166,7 +184,8 @@ impl Service {
         // Whoever was refused may be cut off rather than told goodbye.
         let _ = stream.read_to_end(&mut text);
         let text = String::from_utf8(text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {request}: {text:?}"));
+        let (head, body) =
+            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {request}: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(json!(body)) }
     }
@@ -201,9 +220,16 @@ impl Service {
     }
 
     /// Lines of a stream, as they come.
-    fn stream(&self, holder: &Holder, token: &str, path: &str, headers: &str) -> BufReader<SslStream<TcpStream>> {
+    fn stream(
+        &self,
+        holder: &Holder,
+        token: &str,
+        path: &str,
+        headers: &str,
+    ) -> BufReader<SslStream<TcpStream>> {
         let mut stream = self.connect(Some(holder)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         BufReader::new(stream)
     }
@@ -219,7 +245,9 @@ impl Drop for Service {
 fn request(method: &str, path: &str, token: &str, body: &str) -> String {
     let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nHost: s\r\nConnection: close\r\n{token}Content-Length: {length}\r\n\r\n{body}")
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: s\r\nConnection: close\r\n{token}Content-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 #[track_caller]
@@ -305,17 +333,33 @@ fn what_is_there_is_told(service: &Service, alice: &Holder, token: &str) {
     assert_eq!(flows["flows"].as_array().unwrap().len(), 3);
     assert_eq!(read("/v1/openapi.json")["openapi"], "3.1.0");
     assert_eq!(read("/v1/jwks")["keys"][0]["crv"], "P-256");
-    for path in ["commits", "logs", "events", "transfers", "accounts", "seats", "regulators", "alerts", "policies", "freezes"] {
+    for path in [
+        "commits",
+        "logs",
+        "events",
+        "transfers",
+        "accounts",
+        "seats",
+        "regulators",
+        "alerts",
+        "policies",
+        "freezes",
+    ] {
         assert!(read(&format!("/v1/{path}"))["data"].is_array(), "{path}");
     }
     let answer = service.get(alice, token, "/v1/status");
-    assert!(answer.head.contains("concordat-height: 200") && answer.head.contains("no-store"), "{}", answer.head);
+    assert!(
+        answer.head.contains("concordat-height: 200") && answer.head.contains("no-store"),
+        "{}",
+        answer.head
+    );
 }
 
 fn pages_go_on_and_their_cursors_belong_to_them(service: &Service, alice: &Holder, token: &str) {
     let first = service.read(alice, token, "/v1/transactions?limit=700&from=1&to=100");
     let next = first["next"].as_str().unwrap();
-    let second = service.read(alice, token, &format!("/v1/transactions?limit=700&from=1&to=100&cursor={next}"));
+    let second =
+        service.read(alice, token, &format!("/v1/transactions?limit=700&from=1&to=100&cursor={next}"));
     assert_eq!(second["data"].as_array().unwrap().len(), 300);
     assert_eq!(second["next"], Value::Null);
     let other = service.refused(alice, token, &format!("/v1/transactions?from=1&to=99&cursor={next}"));
@@ -358,13 +402,18 @@ fn what_is_not_understood_is_a_problem(service: &Service, alice: &Holder, token:
     assert_eq!(problem(&service.send(alice, &huge)), "too-large");
     let long = format!("/v1/blocks?nonsense={}", "x".repeat(5_000));
     assert_eq!(service.refused(alice, token, &long), "malformed");
-    let wish = |purpose: &str, case: &str| problem(&service.ask_token(alice, &json!({ "purpose": purpose, "case": case })));
+    let wish = |purpose: &str, case: &str| {
+        problem(&service.ask_token(alice, &json!({ "purpose": purpose, "case": case })))
+    };
     assert_eq!((wish("curiosity", "1"), wish("audit", "")), ("purpose".into(), "malformed".into()));
 }
 
 fn a_mandate_shows_its_banks_and_a_token_less(service: &Service, bob: &Holder) {
     let token = service.token(bob);
-    assert_eq!(service.read(bob, &token, &format!("/v1/accounts/{}", holder(2)))["account"]["organisation"], "bank-b");
+    assert_eq!(
+        service.read(bob, &token, &format!("/v1/accounts/{}", holder(2)))["account"]["organisation"],
+        "bank-b"
+    );
     assert_eq!(service.refused(bob, &token, &format!("/v1/accounts/{}", holder(1))), "not-found");
     let accounts = service.read(bob, &token, "/v1/accounts?organisation=bank-a");
     assert_eq!(accounts["data"], json!([]));
@@ -382,7 +431,10 @@ fn auditors_see_the_log_and_nothing_else(service: &Service, auditor: &Holder, al
     let reads = service.read(auditor, &token, &path);
     let reads = reads["data"].as_array().unwrap();
     let refused = reads.iter().find(|read| read["path"] == "/v1/reads").unwrap();
-    assert_eq!((&refused["status"], &refused["purpose"], &refused["case"]), (&json!(403), &json!("supervision"), &json!("2026/7")));
+    assert_eq!(
+        (&refused["status"], &refused["purpose"], &refused["case"]),
+        (&json!(403), &json!("supervision"), &json!("2026/7"))
+    );
     assert_eq!(refused["certificate"], format!("0x{}", hex::encode(alice.fingerprint)));
     assert!(reads.iter().any(|read| read["path"] == "/v1/blocks?limit=3" && read["rows"] == 3));
     assert!(service.read(auditor, &token, "/v1/reads/head")["count"].as_i64().unwrap() > 50);
@@ -416,7 +468,10 @@ fn operations_are_told_numbers(service: &Service) {
     let url = format!("http://127.0.0.1:{}", service.port + 1);
     assert_eq!(get(&format!("{url}/healthz")), (200, "ok\n".into()));
     let (_, metrics) = get(&format!("{url}/metrics"));
-    assert!(metrics.contains("concordat_regulator_answers_total{endpoint=\"blocks\",status=\"200\"}"), "{metrics}");
+    assert!(
+        metrics.contains("concordat_regulator_answers_total{endpoint=\"blocks\",status=\"200\"}"),
+        "{metrics}"
+    );
 }
 
 fn the_log_is_whole_until_somebody_edits_it(postgres: &Postgres, alice: &Holder) {
@@ -470,9 +525,14 @@ fn a_token_that_is_stolen_expired_foreign_or_altered_gets_nothing_and_that_is_on
 
     let logged = |who: &Holder, status: u16| {
         let certificate = bytea(who.fingerprint);
-        postgres.sql(&format!("SELECT count(*) FROM access.reads WHERE certificate = {certificate} AND status = {status}"))
+        postgres.sql(&format!(
+            "SELECT count(*) FROM access.reads WHERE certificate = {certificate} AND status = {status}"
+        ))
     };
-    assert_eq!((logged(&bob, 401), logged(&mallory, 401), logged(&operator, 403)), ("3".into(), "2".into(), "1".into()));
+    assert_eq!(
+        (logged(&bob, 401), logged(&mallory, 401), logged(&operator, 403)),
+        ("3".into(), "2".into(), "1".into())
+    );
     keys_are_rotated_without_a_restart(&mut service, &pki, &alice);
 }
 
@@ -480,7 +540,13 @@ fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &
     let old = service.token(alice);
     pki.token_key("2.key");
     let hangup = |service: &Service| {
-        assert!(Command::new("kill").args(["-HUP", &service.process.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &service.process.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     };
     let keys = |service: &Service| service.read(alice, "", "/v1/jwks")["keys"].as_array().unwrap().len();
     let wait = |service: &Service, count: usize| {
@@ -518,7 +584,8 @@ fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
     let [a, b, c, d] = [&alice, &bob, &carol, &dave].map(|holder| service.token(holder));
 
     let mut blocks = service.stream(&alice, &a, "/v1/stream/blocks", "");
-    let mut ending = service.stream(&dave, &d, "/v1/stream/blocks?from=105", "Accept: application/x-ndjson\r\n");
+    let mut ending =
+        service.stream(&dave, &d, "/v1/stream/blocks?from=105", "Accept: application/x-ndjson\r\n");
     assert!(line(&mut blocks, "").contains("200"));
     assert!(line(&mut ending, "{\"id\":").starts_with("\"105\""));
     std::thread::sleep(Duration::from_millis(500));
@@ -548,7 +615,8 @@ fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
     assert_eq!(service.refused(&carol, &c, "/v1/blocks"), "other-certificate");
     let last: Value = serde_json::from_str(&line_after(&mut again, "event: problem")).unwrap();
     assert_eq!(last["type"], "urn:concordat:problem:certificate-revoked");
-    let last: Value = serde_json::from_str(&format!("{{\"problem\":{}", line(&mut ending, "{\"problem\":"))).unwrap();
+    let last: Value =
+        serde_json::from_str(&format!("{{\"problem\":{}", line(&mut ending, "{\"problem\":"))).unwrap();
     assert_eq!(last["problem"]["type"], "urn:concordat:problem:certificate-expired");
     assert_eq!(last["problem"]["after"], height.to_string(), "from where to go on");
 }
@@ -579,7 +647,11 @@ fn a_database_that_is_away_or_behind_is_a_problem_and_then_it_goes_on() {
     }
 
     postgres.sql("ALTER TABLE access.reads RENAME TO hidden");
-    assert_eq!(service.refused(&alice, &token, "/v1/blocks"), "unlogged", "what cannot be logged is not shown");
+    assert_eq!(
+        service.refused(&alice, &token, "/v1/blocks"),
+        "unlogged",
+        "what cannot be logged is not shown"
+    );
     postgres.sql("ALTER TABLE access.hidden RENAME TO reads");
     postgres.sql("UPDATE ledger.blocks SET time_ms = time_ms - 120000");
     let wish = json!({ "purpose": "supervision", "case": "1" });
@@ -631,13 +703,24 @@ struct Regulator {
 impl Regulator {
     fn enrol(network: &Network) -> Self {
         let path = |name: &str| network.home().join(name).to_str().unwrap().to_owned();
-        let (ca, certificate, key) = (path("organisations/bank-a/ca"), path("supervisor.crt"), path("supervisor.key"));
+        let (ca, certificate, key) =
+            (path("organisations/bank-a/ca"), path("supervisor.crt"), path("supervisor.key"));
         let secret = network.info["passphrase_file"].as_str().unwrap();
-        let issue = ["pki", "issue", "--ca", &ca, "--role", "regulator", "--name", "supervisor", "--type", "p256"];
+        let issue =
+            ["pki", "issue", "--ca", &ca, "--role", "regulator", "--name", "supervisor", "--type", "p256"];
         let files = ["--out", &certificate, "--key-out", &key, "--key-passphrase-file", secret];
         network.with_passphrase(&[&issue[..], &files].concat());
         let url = network.url(0, "ethereum");
-        network.with_passphrase(&["account", "enrol", "--key", &key, "--certificate", &certificate, "--rpc", &url]);
+        network.with_passphrase(&[
+            "account",
+            "enrol",
+            "--key",
+            &key,
+            "--certificate",
+            &certificate,
+            "--rpc",
+            &url,
+        ]);
         Self { holder: Holder::read(&certificate, &key, secret), ca }
     }
 
@@ -665,7 +748,11 @@ impl Regulator {
         network.with_passphrase(&[&revoke[..], &["--reason", "key-compromise"]].concat());
         network.with_passphrase(&["pki", "crl", "--ca", &self.ca, "--out", &crl]);
         let issuer = Path::new(&self.ca).join("issuing/ca.crt");
-        network.with_key("bank-a/registrar", 0, &["account", "submit-crl", "--crl", &crl, "--issuer", issuer.to_str().unwrap()]);
+        network.with_key(
+            "bank-a/registrar",
+            0,
+            &["account", "submit-crl", "--crl", &crl, "--issuer", issuer.to_str().unwrap()],
+        );
         i64::try_from(network.height(0).unwrap()).unwrap()
     }
 }

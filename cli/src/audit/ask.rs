@@ -12,7 +12,12 @@ use crate::{client::TlsArgs, output};
 #[derive(Args)]
 pub struct ServiceArgs {
     /// The service.
-    #[arg(long, value_name = "URL", env = "CONCORDAT_REGULATOR_API", default_value = "https://127.0.0.1:8443")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CONCORDAT_REGULATOR_API",
+        default_value = "https://127.0.0.1:8443"
+    )]
     service: String,
     #[command(flatten)]
     tls: TlsArgs,

@@ -48,7 +48,8 @@ pub fn head(args: &ReadsHeadArgs, json: bool) -> Result<()> {
 }
 
 fn anchor(text: &str) -> Result<(i64, Vec<u8>)> {
-    let wrong = || eyre!("{text:?} is no anchor; it is COUNT:HASH, as `concordat audit reads-head` tells them");
+    let wrong =
+        || eyre!("{text:?} is no anchor; it is COUNT:HASH, as `concordat audit reads-head` tells them");
     let (count, hash) = text.split_once(':').ok_or_else(wrong)?;
     let hash = hex::decode(hash.trim_start_matches("0x")).wrap_err_with(wrong)?;
     let count = count.parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;

@@ -65,6 +65,7 @@ fn read(path: &Path) -> Result<Config> {
 }
 
 fn first_line(file: &Path) -> Result<Vec<u8>> {
-    let text = std::fs::read_to_string(file).wrap_err_with(|| format!("passphrase file {}", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).wrap_err_with(|| format!("passphrase file {}", file.display()))?;
     Ok(text.lines().next().unwrap_or_default().as_bytes().to_vec())
 }

@@ -109,7 +109,8 @@ async fn answer(
             let form = Form::of(request, matches!(ask.found.endpoint, Endpoint::Stream(_)));
             let last = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
             let last = last.map(ToOwned::to_owned);
-            let opening = feed::Opening { service: service.clone(), shown: shown.clone(), claims, form, last };
+            let opening =
+                feed::Opening { service: service.clone(), shown: shown.clone(), claims, form, last };
             Ok(Sent::Feed(Box::new(opening.open(list, ask, trace.entry.clone()).await?)))
         }
         _ => Ok(Sent::Document(body::of(service, ask).await?, Some(admitted.tip.clone()))),
@@ -196,7 +197,8 @@ impl Trace {
         }
         let refused = outcome.as_ref().is_err_and(|problem| (400..500).contains(&problem.kind.status()));
         if refused && self.entry.organisation.is_none() && !service.rates.admit_refused(self.began) {
-            return self.unlogged(service, &Problem::new(Kind::TooMany, "many are being refused; wait a second"));
+            return self
+                .unlogged(service, &Problem::new(Kind::TooMany, "many are being refused; wait a second"));
         }
         // A database that is away can neither be read nor logged to.
         let away = outcome.as_ref().is_err_and(|problem| matches!(problem.kind, Kind::Away | Kind::Schema));

@@ -29,7 +29,12 @@ pub(crate) struct Caller {
 
 /// Decides about a certificate whose key is proven, by the row of its account as of the newest block, at a time in Unix
 /// seconds. Whatever is missing is a refusal.
-pub(crate) fn judge(shown: &Shown, account: Option<&Account>, tip: &Tip, now: u64) -> Result<Caller, Problem> {
+pub(crate) fn judge(
+    shown: &Shown,
+    account: Option<&Account>,
+    tip: &Tip,
+    now: u64,
+) -> Result<Caller, Problem> {
     let refuse = |kind: Kind, detail: &str| Err(Problem::new(kind, detail));
     let (Some(address), Some(found)) = (shown.account, account) else {
         return refuse(Kind::NotEnrolled, "enrol the account first; certificates shown here have P-256 keys");

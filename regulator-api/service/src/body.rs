@@ -1,9 +1,6 @@
 //! Documents: what each path answers.
 
-use concordat_sql::{
-    Database,
-    read::moment,
-};
+use concordat_sql::{Database, read::moment};
 use concordat_types::Address;
 use serde_json::{Value, json};
 

@@ -54,7 +54,8 @@ impl Cursor {
 
     /// Reads one that belongs to a request.
     pub(crate) fn decode(text: &str, digest: &str) -> Result<Self, Problem> {
-        let wrong = || Problem::new(Kind::Malformed, "cursor is not understood; take `next` of the page before");
+        let wrong =
+            || Problem::new(Kind::Malformed, "cursor is not understood; take `next` of the page before");
         if text.len() > LONGEST {
             return Err(wrong());
         }
@@ -80,7 +81,10 @@ mod tests {
     fn the_digest_is_golden_and_depends_on_all_but_cursor_limit_and_order() {
         let digest = |some: &[(&str, &str)]| super::digest("/v1/blocks", &parameters(some));
         assert_eq!(digest(&[]).len(), 32);
-        assert_eq!(digest(&[("a", "1"), ("b", "2")]), digest(&[("b", "2"), ("limit", "5"), ("a", "1"), ("cursor", "x")]));
+        assert_eq!(
+            digest(&[("a", "1"), ("b", "2")]),
+            digest(&[("b", "2"), ("limit", "5"), ("a", "1"), ("cursor", "x")])
+        );
         assert_ne!(digest(&[("a", "1")]), digest(&[("a", "2")]));
         assert_ne!(digest(&[("a", "1b"), ("c", "")]), digest(&[("a", "1"), ("bc", "")]));
     }

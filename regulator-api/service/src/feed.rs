@@ -135,8 +135,10 @@ impl Opening {
         let scope = ask.admitted.caller.scope.clone();
         let as_of = tip.height;
         let newest_first = false;
-        let wanted = Wanted { as_of, from, to: end, filters, scope, newest_first, history, after, limit: ROWS };
-        let busy = |_| Problem::new(Kind::TooMany, "too many streams and exports are open; wait for one to end");
+        let wanted =
+            Wanted { as_of, from, to: end, filters, scope, newest_first, history, after, limit: ROWS };
+        let busy =
+            |_| Problem::new(Kind::TooMany, "too many streams and exports are open; wait for one to end");
         let permit = service.streams.clone().try_acquire_owned().map_err(busy)?;
         Ok(Feed {
             opening: self,
@@ -229,7 +231,8 @@ impl Feed {
         let entry = Entry { time_ms: now_ms(), status: 200, rows, as_of, ..self.entry.clone() };
         self.opening.service.journal.add(entry).await?;
         let form = self.opening.form;
-        let text = page.rows.iter().zip(&page.places).map(|(row, place)| form.row(self.list, &place.join(":"), row));
+        let text =
+            page.rows.iter().zip(&page.places).map(|(row, place)| form.row(self.list, &place.join(":"), row));
         let text = text.collect();
         self.rows = self.rows.saturating_add(u64::try_from(rows).unwrap_or_default());
         self.beat = Instant::now();
@@ -260,7 +263,10 @@ mod tests {
     fn rows_are_told_as_each_form_has_them() {
         let list = List::named("events").unwrap();
         let row = json!({ "height": 12 });
-        assert_eq!(Form::Events.row(list, "12:0:3", &row), "id: 12:0:3\nevent: events\ndata: {\"height\":12}\n\n");
+        assert_eq!(
+            Form::Events.row(list, "12:0:3", &row),
+            "id: 12:0:3\nevent: events\ndata: {\"height\":12}\n\n"
+        );
         assert_eq!(Form::Lines.row(list, "12:0:3", &row), "{\"id\":\"12:0:3\",\"row\":{\"height\":12}}\n");
     }
 

@@ -24,7 +24,12 @@ pub(crate) async fn of(service: &Service, mut ask: Ask<'_>) -> Result<Answer, Pr
     let start = match (account, organisation) {
         (Some(account), None) => Start::Account(account),
         (None, Some(organisation)) => Start::Organisation(organisation),
-        _ => return Err(Problem::new(Kind::Malformed, "flows begin at an account or at an organisation: name one")),
+        _ => {
+            return Err(Problem::new(
+                Kind::Malformed,
+                "flows begin at an account or at an organisation: name one",
+            ));
+        }
     };
     let directions = [("out", Direction::Out), ("in", Direction::In)];
     let direction = parameters.word("direction", &directions)?.unwrap_or(Direction::Out);

@@ -81,7 +81,8 @@ impl Service {
 
     /// Reads the token of a request.
     pub(crate) fn claims(&self, header: Option<&str>, shown: &Shown) -> Result<Claims, Problem> {
-        let none = || Problem::new(Kind::NoToken, "bring one as `Authorization: Bearer`; POST /v1/token makes it");
+        let none =
+            || Problem::new(Kind::NoToken, "bring one as `Authorization: Bearer`; POST /v1/token makes it");
         let token = header.and_then(|header| header.strip_prefix("Bearer ")).ok_or_else(none)?;
         token::verify(&self.keys(), &self.config.issuer, token.trim(), shown, now_secs())
     }
@@ -142,7 +143,10 @@ impl Service {
         if u64::try_from(behind).unwrap_or_default() <= self.config.stale_seconds {
             return Ok(());
         }
-        let detail = format!("its newest block is {}, {behind} s ago; no token is made until it has caught up", tip.height);
+        let detail = format!(
+            "its newest block is {}, {behind} s ago; no token is made until it has caught up",
+            tip.height
+        );
         Err(Problem::new(Kind::Stale, detail))
     }
 }

@@ -32,7 +32,8 @@ impl Journal {
 
     /// Returns once the entry is durable.
     pub(crate) async fn add(&self, entry: Entry) -> Result<(), Problem> {
-        let unlogged = || Problem::new(Kind::Unlogged, "what cannot be logged is not answered; try again in a while");
+        let unlogged =
+            || Problem::new(Kind::Unlogged, "what cannot be logged is not answered; try again in a while");
         let (done, written) = oneshot::channel();
         self.queue.send((entry, done)).await.map_err(|_| unlogged())?;
         if written.await.unwrap_or(false) { Ok(()) } else { Err(unlogged()) }

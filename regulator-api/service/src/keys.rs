@@ -81,7 +81,8 @@ pub(crate) fn read_key(path: &Path, passphrase: &[u8]) -> Result<PKey<Private>, 
         return Err(KeyError::Shared { path: path.to_owned() });
     }
     let pem = std::fs::read(path).map_err(failed)?;
-    PKey::private_key_from_pem_passphrase(&pem, passphrase).map_err(|_| KeyError::NoKey { path: path.to_owned() })
+    PKey::private_key_from_pem_passphrase(&pem, passphrase)
+        .map_err(|_| KeyError::NoKey { path: path.to_owned() })
 }
 
 /// The keys of tokens by their names: one signs, all of them verify.

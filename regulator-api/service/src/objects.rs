@@ -26,7 +26,9 @@ pub(crate) async fn of(service: &Service, object: &Object, mut ask: Ask<'_>) -> 
     let look = Look { service, ask: &ask, height };
     let by_height = (object.list == "blocks").then(|| key.parse::<i64>().ok()).flatten();
     let found = match by_height {
-        Some(height) => look.rows(object.list, |wanted| (wanted.from, wanted.to) = (Some(height), Some(height))).await?,
+        Some(height) => {
+            look.rows(object.list, |wanted| (wanted.from, wanted.to) = (Some(height), Some(height))).await?
+        }
         None => look.filtered(object.list, object.key, key, 1).await?,
     };
     let mut found = found.rows.into_iter();
@@ -91,7 +93,9 @@ impl Look<'_> {
         let height = transaction["height"].as_i64().unwrap_or_default();
         let place = transaction["tx_index"].as_i64().unwrap_or_default();
         let mut sections = Vec::new();
-        for (name, list, columns) in [("logs", "logs", 3), ("events", "events", 3), ("transfers", "transfers", 4)] {
+        for (name, list, columns) in
+            [("logs", "logs", 3), ("events", "events", 3), ("transfers", "transfers", 4)]
+        {
             let mut after = vec![height.to_string(), place.saturating_sub(1).to_string()];
             after.resize(columns, i64::MAX.to_string());
             let page = self

@@ -42,8 +42,10 @@ fn schemas() -> Value {
     }
     let types: Vec<String> =
         Kind::ALL.iter().map(|kind| format!("urn:concordat:problem:{}", kind.slug())).collect();
-    let codes: Vec<String> =
-        Kind::ALL.iter().map(|kind| format!("{}: {} ({})", kind.code(), kind.title(), kind.status())).collect();
+    let codes: Vec<String> = Kind::ALL
+        .iter()
+        .map(|kind| format!("{}: {} ({})", kind.code(), kind.title(), kind.status()))
+        .collect();
     schemas.insert(
         "problem".into(),
         json!({
@@ -99,12 +101,16 @@ fn summary(endpoint: Endpoint) -> String {
         Endpoint::Status => "Where the chain and the database stand, and who you are.",
         Endpoint::Page(list) => return list.about.to_owned(),
         Endpoint::Object(object) => object.about,
-        Endpoint::Picture => "Everything about an account: what it is and was, what it did, has and owes answers for.",
+        Endpoint::Picture => {
+            "Everything about an account: what it is and was, what it did, has and owes answers for."
+        }
         Endpoint::Holdings => "What an account has of every token, at any height.",
         Endpoint::Flows => "Where tokens go from an account or an organisation, or come from, some hops out.",
         Endpoint::Reads => "What was read: for auditors.",
         Endpoint::ReadsHead => "The end of the log of reads, to be anchored on the chain.",
-        Endpoint::Stream(list) => return format!("As they come, by Server-Sent Events or NDJSON: {}", list.about),
+        Endpoint::Stream(list) => {
+            return format!("As they come, by Server-Sent Events or NDJSON: {}", list.about);
+        }
         Endpoint::Export(list) => return format!("All of a range, oldest first, as NDJSON: {}", list.about),
     };
     text.to_owned()
@@ -147,7 +153,8 @@ fn parameter(name: &str, place: &str) -> Value {
         "least" => "Flows of less are left out.",
         _ => "",
     };
-    let mut parameter = json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": "string" } });
+    let mut parameter =
+        json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": "string" } });
     if let (Value::Object(fields), false) = (&mut parameter, about.is_empty()) {
         fields.insert("description".into(), about.into());
     }
@@ -188,7 +195,9 @@ fn answer(endpoint: Endpoint) -> Value {
         Endpoint::Export(list) => {
             json!({ "description": "Rows.", "content": { "application/x-ndjson": { "schema": row(list) } } })
         }
-        _ => json!({ "description": "It.", "content": { "application/json": { "schema": { "type": "object" } } } }),
+        _ => {
+            json!({ "description": "It.", "content": { "application/json": { "schema": { "type": "object" } } } })
+        }
     }
 }
 

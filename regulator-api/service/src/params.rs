@@ -61,7 +61,11 @@ impl Parameters {
     }
 
     /// Takes out a value of a type that reads itself.
-    pub(crate) fn parsed<T: std::str::FromStr>(&mut self, name: &str, kind: &str) -> Result<Option<T>, Problem> {
+    pub(crate) fn parsed<T: std::str::FromStr>(
+        &mut self,
+        name: &str,
+        kind: &str,
+    ) -> Result<Option<T>, Problem> {
         let Some(text) = self.take(name) else { return Ok(None) };
         let wrong = |_| Problem::new(Kind::Malformed, format!("{name} is {kind}"));
         text.parse().map(Some).map_err(wrong)
@@ -99,7 +103,9 @@ impl Parameters {
         let Some(text) = self.take("at") else { return Ok(tip.height) };
         let height = match text.parse::<i64>() {
             Ok(height) if height >= 0 => height,
-            Ok(_) => return Err(Problem::new(Kind::Malformed, "at is a height, or a time as RFC 3339 has it")),
+            Ok(_) => {
+                return Err(Problem::new(Kind::Malformed, "at is a height, or a time as RFC 3339 has it"));
+            }
             Err(_) => {
                 let time = moment("at", &text)?;
                 if time > tip.time_ms {
@@ -168,7 +174,9 @@ mod tests {
         assert!(Parameters::read("a=1&a=2").unwrap_err().detail.contains("a stands there twice"));
         let mut parameters = Parameters::read("limit=1001&order=up&x=1").unwrap();
         assert!(parameters.number("limit", 1, 1000).unwrap_err().detail.contains("1 to 1000"));
-        assert!(parameters.word("order", &[("asc", 1), ("desc", 2)]).unwrap_err().detail.contains("asc, desc"));
+        assert!(
+            parameters.word("order", &[("asc", 1), ("desc", 2)]).unwrap_err().detail.contains("asc, desc")
+        );
         assert!(parameters.end(&["hops"]).unwrap_err().detail.contains("\"x\""));
     }
 

@@ -179,9 +179,10 @@ impl From<SqlError> for Problem {
         }
         tracing::warn!(%error, "the database failed");
         match error {
-            SqlError::SchemaOlder { .. } | SqlError::SchemaNewer { .. } => {
-                Self::new(Kind::Schema, "whoever operates the service runs `concordat audit migrate`, or upgrades it")
-            }
+            SqlError::SchemaOlder { .. } | SqlError::SchemaNewer { .. } => Self::new(
+                Kind::Schema,
+                "whoever operates the service runs `concordat audit migrate`, or upgrades it",
+            ),
             error if error.may_pass() => Self::new(Kind::Away, "try again in a while"),
             _ => Self::new(Kind::Internal, "the cause is in the service's log"),
         }

@@ -49,7 +49,12 @@ pub(crate) struct Object {
 /// Things that have a path.
 pub(crate) const OBJECTS: &[Object] = &[
     Object { list: "blocks", key: "hash", with: &[], about: "A block, by its height or its hash." },
-    Object { list: "transactions", key: "hash", with: &[], about: "A transaction with its logs, events and transfers." },
+    Object {
+        list: "transactions",
+        key: "hash",
+        with: &[],
+        about: "A transaction with its logs, events and transfers.",
+    },
     Object {
         list: "organisations",
         key: "organisation",
@@ -86,7 +91,12 @@ pub(crate) const OBJECTS: &[Object] = &[
         about: "A contract, what stops it, what is attested of it, and its versions.",
     },
     Object { list: "policies", key: "policy", with: &[], about: "A policy." },
-    Object { list: "rules", key: "rule", with: &[("alerts", "alerts", "rule")], about: "A run-time rule and its alerts." },
+    Object {
+        list: "rules",
+        key: "rule",
+        with: &[("alerts", "alerts", "rule")],
+        about: "A run-time rule and its alerts.",
+    },
 ];
 
 /// A path that was found: what answers it, its name for metrics, and what stands in place of `{...}`.
@@ -161,7 +171,9 @@ pub(crate) fn all() -> Vec<(String, Endpoint)> {
         path("/v1/accounts/{account}/balances", Endpoint::Holdings),
     ];
     all.extend(LISTS.iter().map(|list| (format!("/v1/{}", list.name), Endpoint::Page(list))));
-    all.extend(OBJECTS.iter().map(|one| (format!("/v1/{}/{{{}}}", one.list, one.key), Endpoint::Object(one))));
+    all.extend(
+        OBJECTS.iter().map(|one| (format!("/v1/{}/{{{}}}", one.list, one.key), Endpoint::Object(one))),
+    );
     let journals = LISTS.iter().filter(|list| list.is_journal());
     all.extend(journals.map(|list| (format!("/v1/stream/{}", list.name), Endpoint::Stream(list))));
     all.extend(LISTS.iter().map(|list| (format!("/v1/export/{}", list.name), Endpoint::Export(list))));
@@ -184,7 +196,16 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_not_found() {
-        for path in ["/", "/v1", "/v1/", "/v1/nothing", "/v2/blocks", "/v1/blocks/1/2", "/v1/stream/accounts", "/v1//"] {
+        for path in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/nothing",
+            "/v2/blocks",
+            "/v1/blocks/1/2",
+            "/v1/stream/accounts",
+            "/v1//",
+        ] {
             assert!(find(path).is_none(), "{path}");
         }
     }

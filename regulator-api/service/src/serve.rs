@@ -96,18 +96,17 @@ pub async fn serve(
 
 fn supervisors(config: &Config, passphrase: &[u8], service: Data<Service>) -> Result<Server, ServeError> {
     let address = config.listen;
-    let server = HttpServer::new(move || {
-        App::new().app_data(service.clone()).default_service(web::to(answer::entry))
-    })
-    .workers(WORKERS)
-    .max_connections(CONNECTIONS)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .disable_signals()
-    .on_connect(remember)
-    .bind_openssl(address, acceptor(config, passphrase)?)
-    .map_err(|source| ServeError::Listen { address, source })?;
+    let server =
+        HttpServer::new(move || App::new().app_data(service.clone()).default_service(web::to(answer::entry)))
+            .workers(WORKERS)
+            .max_connections(CONNECTIONS)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .disable_signals()
+            .on_connect(remember)
+            .bind_openssl(address, acceptor(config, passphrase)?)
+            .map_err(|source| ServeError::Listen { address, source })?;
     Ok(server.run())
 }
 

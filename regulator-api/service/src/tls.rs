@@ -10,9 +10,12 @@ use openssl::{
     bn::BigNumContext,
     error::ErrorStack,
     nid::Nid,
-    pkey::{PKey, Private, PKeyRef, Public},
+    pkey::{PKey, PKeyRef, Private, Public},
     sha::sha256,
-    ssl::{SslAcceptor, SslAcceptorBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion},
+    ssl::{
+        SslAcceptor, SslAcceptorBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode,
+        SslVersion,
+    },
     x509::{X509, X509Ref},
 };
 

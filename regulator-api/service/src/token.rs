@@ -86,7 +86,9 @@ pub(crate) fn verify(
         return Err(bad("tokens of this service are signed with ES256"));
     }
     let name = header.kid.ok_or_else(|| bad("it names no key"))?;
-    let key = keys.verifying(&name).ok_or_else(|| bad("its key is not, or no longer, this service's; ask for another"))?;
+    let key = keys
+        .verifying(&name)
+        .ok_or_else(|| bad("its key is not, or no longer, this service's; ask for another"))?;
     let mut rules = Validation::new(Algorithm::ES256);
     rules.set_issuer(&[issuer]);
     rules.set_required_spec_claims(&["exp", "iss", "sub"]);
@@ -171,7 +173,8 @@ pub(crate) mod tests {
         let wide = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&Claims { exp: 9_999, ..claims() }).unwrap());
         let altered = format!("{}.{wide}.{}", parts[0], parts[2]);
         let kid = keys.signing().0;
-        let header = |alg: &str| URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"JWT"}}"#));
+        let header =
+            |alg: &str| URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"JWT"}}"#));
         let tokens = [
             altered,
             format!("{}.{}.", header("none"), parts[1]),

@@ -3,11 +3,7 @@
 use concordat_types::Address;
 use serde::Serialize;
 
-use super::{
-    Bind, Query, Reader, Scope,
-    catalogue::List,
-    query::MOST,
-};
+use super::{Bind, Query, Reader, Scope, catalogue::List, query::MOST};
 use crate::SqlError;
 
 /// What a holder has of a token.
@@ -28,7 +24,12 @@ impl Reader {
     ///
     /// # Errors
     /// [`SqlError::Database`].
-    pub async fn holdings(&self, holder: Address, height: i64, scope: &Scope) -> Result<Vec<Holdings>, SqlError> {
+    pub async fn holdings(
+        &self,
+        holder: Address,
+        height: i64,
+        scope: &Scope,
+    ) -> Result<Vec<Holdings>, SqlError> {
         let mut query = Query::default();
         let (holder, height) = (query.bind(Bind::Bytes(holder.to_vec())), query.bind(Bind::Int(height)));
         query.condition(&format!("t.holder = {holder} AND t.height <= {height}"));

@@ -179,7 +179,10 @@ impl Reader {
     }
 
     /// The organisation of each party: of accounts, and of contracts that hold tokens.
-    async fn organisations_of(&self, parties: &BTreeSet<Vec<u8>>) -> Result<BTreeMap<String, String>, SqlError> {
+    async fn organisations_of(
+        &self,
+        parties: &BTreeSet<Vec<u8>>,
+    ) -> Result<BTreeMap<String, String>, SqlError> {
         let query = "SELECT s.account, a.organisation FROM ledger.account_standings s \
                      JOIN ledger.authorities a ON a.authority = s.authority WHERE s.account = ANY($1) \
                      UNION SELECT c.contract, c.organisation FROM ledger.contracts c \

@@ -101,12 +101,13 @@ pub struct ReadLog {
 impl ReadLog {
     /// One connection, made when it is needed.
     pub fn open(database: &Database) -> Self {
-        let options = PgPoolOptions::new().max_connections(2).acquire_timeout(ACQUIRE).after_connect(|one, _| {
-            Box::pin(async move {
-                one.execute("SET statement_timeout = 5000").await?;
-                Ok(())
-            })
-        });
+        let options =
+            PgPoolOptions::new().max_connections(2).acquire_timeout(ACQUIRE).after_connect(|one, _| {
+                Box::pin(async move {
+                    one.execute("SET statement_timeout = 5000").await?;
+                    Ok(())
+                })
+            });
         Self { pool: options.connect_lazy_with(database.options().clone()) }
     }
 
@@ -130,7 +131,8 @@ impl ReadLog {
         account: Option<&[u8]>,
         limit: i64,
     ) -> Result<Vec<serde_json::Value>, SqlError> {
-        let query = "SELECT seq, time_ms, encode(account, 'hex'), organisation, encode(certificate, 'hex'), purpose,
+        let query =
+            "SELECT seq, time_ms, encode(account, 'hex'), organisation, encode(certificate, 'hex'), purpose,
                 case_ref, method, path, status, rows, as_of, encode(hash, 'hex')
             FROM access.reads WHERE seq < $1 AND ($2::text IS NULL OR organisation = $2)
                 AND ($3::bytea IS NULL OR account = $3)
@@ -153,7 +155,8 @@ impl ReadLog {
 }
 
 fn shown(row: &PgRow) -> Result<serde_json::Value, sqlx::Error> {
-    let hex = |at: usize| row.try_get::<Option<String>, _>(at).map(|text| text.map(|text| format!("0x{text}")));
+    let hex =
+        |at: usize| row.try_get::<Option<String>, _>(at).map(|text| text.map(|text| format!("0x{text}")));
     let text = |at: usize| row.try_get::<Option<String>, _>(at);
     let number = |at: usize| row.try_get::<Option<i64>, _>(at);
     Ok(serde_json::json!({
@@ -209,10 +212,14 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, seq: i64, entry: Entry, previous: Vec<u8>, hash: Vec<u8>) {
-        let Entry { time_ms, account, organisation, certificate, purpose, case_ref, method, path, .. } = entry;
+        let Entry { time_ms, account, organisation, certificate, purpose, case_ref, method, path, .. } =
+            entry;
         let numbers = [seq, time_ms, entry.status, entry.rows];
         self.numbers.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number));
-        self.texts.iter_mut().zip([purpose, case_ref, method, path]).for_each(|(column, text)| column.push(text));
+        self.texts
+            .iter_mut()
+            .zip([purpose, case_ref, method, path])
+            .for_each(|(column, text)| column.push(text));
         self.hashes.iter_mut().zip([previous, hash]).for_each(|(column, hash)| column.push(hash));
         self.accounts.push(account);
         self.organisations.push(organisation);

@@ -136,7 +136,8 @@ impl Walk {
 }
 
 async fn piece(connection: &mut PgConnection, after: i64) -> Result<Vec<Kept>, SqlError> {
-    let query = "SELECT seq, time_ms, account, organisation, certificate, purpose, case_ref, method, path, status,
+    let query =
+        "SELECT seq, time_ms, account, organisation, certificate, purpose, case_ref, method, path, status,
             rows, as_of, previous, hash
         FROM access.reads WHERE seq > $1 OR ($1 = 0 AND seq <= 0) ORDER BY seq LIMIT $2";
     let rows = sqlx::query(query).bind(after).bind(PIECE).fetch_all(connection).await;
@@ -170,7 +171,8 @@ async fn projected_anchors(connection: &mut PgConnection) -> Result<Vec<(i64, Ve
     if !there {
         return Ok(Vec::new());
     }
-    let query = "SELECT least(count, 9223372036854775807)::bigint, head FROM ledger.read_anchors WHERE count > 0";
+    let query =
+        "SELECT least(count, 9223372036854775807)::bigint, head FROM ledger.read_anchors WHERE count > 0";
     sqlx::query_as(query).fetch_all(connection).await.map_err(SqlError::at("read anchored heads"))
 }
 
@@ -217,7 +219,11 @@ mod tests {
         let previous = again[1].hash.clone();
         let hash = entry.hash(seq, &previous).to_vec();
         again[2] = Kept { seq, entry, previous, hash };
-        assert_eq!(flaw(again, &[]), Some(Flaw::Unchained { seq: 4 }), "hashed anew, but what follows is not");
+        assert_eq!(
+            flaw(again, &[]),
+            Some(Flaw::Unchained { seq: 4 }),
+            "hashed anew, but what follows is not"
+        );
     }
 
     #[test]

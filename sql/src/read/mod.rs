@@ -110,8 +110,10 @@ impl Reader {
     pub async fn tip(&self) -> Result<Option<Tip>, SqlError> {
         let query = "SELECT c.chain_id, c.height, c.block_hash, b.time_ms, c.digest
             FROM ledger.projection_cursor c JOIN ledger.blocks b ON b.height = c.height";
-        let row: Option<PgRow> =
-            sqlx::query(query).fetch_optional(&self.pool).await.map_err(SqlError::at("read the newest block"))?;
+        let row: Option<PgRow> = sqlx::query(query)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(SqlError::at("read the newest block"))?;
         let Some(row) = row else { return Ok(None) };
         let failed = || SqlError::at("read the newest block");
         Ok(Some(Tip {

@@ -8,10 +8,7 @@ use sqlx::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{
-    Bind, List, Query, Reader, RequestError, Wanted,
-    query::MOST,
-};
+use super::{Bind, List, Query, Reader, RequestError, Wanted, query::MOST};
 use crate::{SqlError, tables::Type};
 
 /// Where a row stands in its list, as text.

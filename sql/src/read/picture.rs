@@ -4,11 +4,7 @@ use concordat_types::Address;
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 
-use super::{
-    Bind, List, Query, Reader, Scope, Wanted,
-    page::PageError,
-    query::RequestError,
-};
+use super::{Bind, List, Query, Reader, Scope, Wanted, page::PageError, query::RequestError};
 use crate::SqlError;
 
 /// Rows that each section shows; the section's list has the rest.
@@ -112,10 +108,7 @@ impl Reader {
                 Some(row) => row.try_get(0).map_err(SqlError::at("count"))?,
                 None => 0,
             };
-            counts.insert(
-                name.into(),
-                json!({ "count": count.min(COUNTED), "more": count > COUNTED }),
-            );
+            counts.insert(name.into(), json!({ "count": count.min(COUNTED), "more": count > COUNTED }));
         }
         Ok(Value::Object(counts))
     }
@@ -130,7 +123,10 @@ mod tests {
         for (name, list, filter, _) in SECTIONS {
             let list = List::named(list).unwrap_or_else(|| panic!("{name} has no list"));
             let filter = list.filters.iter().find(|known| known.name == *filter);
-            assert!(filter.is_some_and(|filter| matches!(filter.kind, Kind::Address | Kind::Bytes)), "{name}");
+            assert!(
+                filter.is_some_and(|filter| matches!(filter.kind, Kind::Address | Kind::Bytes)),
+                "{name}"
+            );
         }
     }
 }

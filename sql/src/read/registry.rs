@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_mandate_with_a_field_that_is_not_known_is_none() {
-        let text = r#"{"jurisdiction":"EU","organisations":null,"contracts":null,"powers":[],"until":0,"x":1}"#;
+        let text =
+            r#"{"jurisdiction":"EU","organisations":null,"contracts":null,"powers":[],"until":0,"x":1}"#;
         assert_eq!(mandate_of(text), None);
     }
 }

@@ -125,7 +125,8 @@ mod tests {
     use super::*;
 
     fn scope(organisations: Option<&[&str]>) -> Scope {
-        let organisations = organisations.map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
+        let organisations =
+            organisations.map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
         Scope { organisations, contracts: None }
     }
 
@@ -135,7 +136,9 @@ mod tests {
         assert_eq!(whole.and(&two), two);
         assert_eq!(two.and(&one), one);
         assert_eq!(one.and(&scope(Some(&["bank-c"]))), scope(Some(&[])), "nothing, not everything");
-        assert!(one.is_within(&two) && one.is_within(&whole) && !whole.is_within(&one) && !two.is_within(&one));
+        assert!(
+            one.is_within(&two) && one.is_within(&whole) && !whole.is_within(&one) && !two.is_within(&one)
+        );
     }
 
     fn conditions(reach: Reach, scope: &Scope) -> Vec<String> {
@@ -158,9 +161,18 @@ mod tests {
         let token = Some([Address::repeat_byte(1)].into());
         assert!(conditions(reach, &scope(Some(&["bank-a"]))).is_empty(), "all contracts are supervised");
         let both = conditions(reach, &Scope { contracts: token.clone(), ..scope(Some(&["bank-a"])) });
-        assert!(both[0].contains("a.organisation = ANY($1)") && both[0].contains(" OR t.recipient = ANY($2)"));
-        assert_eq!(conditions(reach, &Scope { contracts: token, ..scope(Some(&[])) }), ["(t.recipient = ANY($1))"]);
+        assert!(
+            both[0].contains("a.organisation = ANY($1)") && both[0].contains(" OR t.recipient = ANY($2)")
+        );
+        assert_eq!(
+            conditions(reach, &Scope { contracts: token, ..scope(Some(&[])) }),
+            ["(t.recipient = ANY($1))"]
+        );
         let accounts = Reach { accounts: &["account"], ..Reach::default() };
-        assert_eq!(conditions(accounts, &scope(Some(&[]))), ["false"], "what is about no contract is no contract's");
+        assert_eq!(
+            conditions(accounts, &scope(Some(&[]))),
+            ["false"],
+            "what is about no contract is no contract's"
+        );
     }
 }
