@@ -29,6 +29,7 @@ pub mod postgres;
 pub mod pump;
 pub mod relay;
 pub mod skip;
+pub mod supervision;
 pub mod token;
 pub mod vote;
 pub mod wallet;

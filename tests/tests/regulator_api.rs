@@ -2,280 +2,23 @@
 //! PostgreSQL and all certificates are real.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command},
+    io::{BufRead, Read as _, Write as _},
+    path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, hex, keccak256};
+use alloy_primitives::hex;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use concordat_tests::{
-    Network, PATIENCE, committee, concordat, free_ports, get,
-    imagined::{self, EVERYTHING, Size, Supervisor, bytea, fill, holder, now_ms, supervise},
+    Network, PATIENCE, committee, get,
+    imagined::{self, EVERYTHING, Size, Supervisor, bytea, holder, now_ms, supervise},
     postgres::Postgres,
-};
-use openssl::{
-    bn::{BigNum, BigNumContext},
-    pkey::PKey,
-    sha::sha256,
-    ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode, SslVersion},
-    x509::X509,
+    supervision::{Holder, Pki, Service, database, line, problem, request},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const SIZE: Size = Size { blocks: 200, transactions: 10 };
-
-/// An organisation's authority, and what it has given out.
-struct Pki {
-    folder: TempDir,
-}
-
-impl Pki {
-    fn new() -> Self {
-        let pki = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(pki.path("passphrase"), "correct horse battery\n").unwrap();
-        concordat(&[
-            "pki",
-            "init-ca",
-            "--org",
-            "regulator-a",
-            "--dir",
-            &pki.name("ca"),
-            "--passphrase-file",
-            &pki.name("passphrase"),
-        ]);
-        std::fs::create_dir(pki.path("keys")).unwrap();
-        pki
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn give(&self, role: &str, name: &str, more: &[&str]) -> Holder {
-        let (ca, secret) = (self.name("ca"), self.name("passphrase"));
-        let (certificate, key) = (self.name(&format!("{name}.crt")), self.name(&format!("{name}.key")));
-        let issue = ["pki", "issue", "--ca", &ca, "--role", role, "--name", name, "--type", "p256"];
-        let files = [
-            "--out",
-            &certificate,
-            "--key-out",
-            &key,
-            "--passphrase-file",
-            &secret,
-            "--key-passphrase-file",
-            &secret,
-        ];
-        concordat(&[&issue[..], &files, more].concat());
-        Holder::read(&certificate, &key, &secret)
-    }
-
-    /// A key that tokens are signed with.
-    fn token_key(&self, name: &str) -> PathBuf {
-        let path = self.path("keys").join(name);
-        let (file, secret) = (path.to_str().unwrap(), self.name("passphrase"));
-        concordat(&["pki", "key", "--type", "p256", "--out", file, "--passphrase-file", &secret]);
-        path
-    }
-}
-
-/// Somebody with a certificate.
-#[derive(Clone)]
-struct Holder {
-    certificate: String,
-    key: String,
-    passphrase: String,
-    account: Address,
-    fingerprint: [u8; 32],
-}
-
-impl Holder {
-    fn read(certificate: &str, key: &str, passphrase: &str) -> Self {
-        let x509 = X509::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
-        let public = x509.public_key().unwrap();
-        let account = public.ec_key().map(|key| {
-            let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
-            let mut context = BigNumContext::new().unwrap();
-            key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut context).unwrap();
-            let point = [x.to_vec_padded(32).unwrap(), y.to_vec_padded(32).unwrap()].concat();
-            Address::from_slice(&keccak256(point)[12..])
-        });
-        Self {
-            certificate: certificate.into(),
-            key: key.into(),
-            passphrase: passphrase.into(),
-            account: account.unwrap_or_default(),
-            fingerprint: sha256(&x509.to_der().unwrap()),
-        }
-    }
-
-    fn supervisor<'a>(&self, role: &'a str, mandate: Option<&'a str>) -> Supervisor<'a> {
-        let (account, fingerprint) = (self.account, self.fingerprint);
-        Supervisor { account, fingerprint, role, not_after: now_ms() / 1000 + 86_400, mandate }
-    }
-}
-
-/// A running service.
-struct Service {
-    process: Child,
-    port: u16,
-    root: String,
-}
-
-/// An answer.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
-}
-
-impl Service {
-    fn start(postgres: &Postgres, pki: &Pki, more: &str) -> Self {
-        if !pki.path("server.crt").exists() {
-            pki.give("server", "server", &["--san", "ip:127.0.0.1"]);
-            pki.token_key("1.key");
-        }
-        let port = free_ports(2);
-        let config = format!(
-            "listen = \"127.0.0.1:{port}\"\noperations = \"127.0.0.1:{}\"\ncertificate = \"server.crt\"\nkey = \"server.key\"\n\
-             token_keys = \"keys\"\npassphrase_file = \"passphrase\"\nissuer = \"supervision.test\"\nstreams = 4\n{more}",
-            port + 1
-        );
-        std::fs::write(pki.path("service.toml"), config).unwrap();
-        let process = postgres.spawn(&["audit", "serve", "--config", &pki.name("service.toml")]);
-        let service = Self { process, port, root: pki.name("ca/root/ca.crt") };
-        let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "the service does not start:\n{}", postgres.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        service
-    }
-
-    fn connect(&self, shown: Option<&Holder>) -> Result<SslStream<TcpStream>, String> {
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        builder.set_ca_file(&self.root).unwrap();
-        builder.set_verify(SslVerifyMode::PEER);
-        builder.set_min_proto_version(Some(SslVersion::TLS1_3)).unwrap();
-        if let Some(holder) = shown {
-            let pem = std::fs::read(&holder.key).unwrap();
-            let secret = std::fs::read_to_string(&holder.passphrase).unwrap();
-            let key = PKey::private_key_from_pem_passphrase(&pem, secret.trim().as_bytes()).unwrap();
-            builder.set_certificate_chain_file(&holder.certificate).unwrap();
-            builder.set_private_key(&key).unwrap();
-        }
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| e.to_string())?;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        builder.build().connect("127.0.0.1", stream).map_err(|e| e.to_string())
-    }
-
-    fn send(&self, holder: &Holder, request: &str) -> Answer {
-        let mut stream = self.connect(Some(holder)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut text = Vec::new();
-        // Whoever was refused may be cut off rather than told goodbye.
-        let _ = stream.read_to_end(&mut text);
-        let text = String::from_utf8(text).unwrap();
-        let (head, body) =
-            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {request}: {text:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(json!(body)) }
-    }
-
-    fn get(&self, holder: &Holder, token: &str, path: &str) -> Answer {
-        self.send(holder, &request("GET", path, token, ""))
-    }
-
-    /// What a read answers, which must be one.
-    #[track_caller]
-    fn read(&self, holder: &Holder, token: &str, path: &str) -> Value {
-        let answer = self.get(holder, token, path);
-        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        answer.body
-    }
-
-    /// The type of the problem that a read ends with.
-    #[track_caller]
-    fn refused(&self, holder: &Holder, token: &str, path: &str) -> String {
-        problem(&self.get(holder, token, path))
-    }
-
-    fn ask_token(&self, holder: &Holder, wish: &Value) -> Answer {
-        self.send(holder, &request("POST", "/v1/token", "", &wish.to_string()))
-    }
-
-    #[track_caller]
-    fn token(&self, holder: &Holder) -> String {
-        let answer = self.ask_token(holder, &json!({ "purpose": "supervision", "case": "2026/7" }));
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.body["access_token"].as_str().unwrap().to_owned()
-    }
-
-    /// Lines of a stream, as they come.
-    fn stream(
-        &self,
-        holder: &Holder,
-        token: &str,
-        path: &str,
-        headers: &str,
-    ) -> BufReader<SslStream<TcpStream>> {
-        let mut stream = self.connect(Some(holder)).unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        BufReader::new(stream)
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn request(method: &str, path: &str, token: &str, body: &str) -> String {
-    let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-    let length = body.len();
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: s\r\nConnection: close\r\n{token}Content-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-#[track_caller]
-fn problem(answer: &Answer) -> String {
-    assert!(answer.head.contains("application/problem+json"), "{answer:?}");
-    assert_eq!(answer.body["status"], answer.status);
-    let kind = answer.body["type"].as_str().unwrap();
-    kind.strip_prefix("urn:concordat:problem:").unwrap().to_owned()
-}
-
-/// The next line that begins so.
-fn line(stream: &mut impl std::io::BufRead, begins: &str) -> String {
-    loop {
-        let mut line = String::new();
-        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended before {begins:?}");
-        if let Some(rest) = line.strip_prefix(begins) {
-            return rest.trim().to_owned();
-        }
-    }
-}
-
-fn database(size: Size) -> Postgres {
-    let postgres = Postgres::start(&["fsync=off"]);
-    let done = postgres.concordat(&["audit", "migrate"]);
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-    fill(&postgres, size);
-    postgres
-}
 
 const BANK_B: &str =
     r#"{"jurisdiction":"EU","organisations":["bank-b"],"contracts":[],"powers":["observe"],"until":0}"#;
@@ -622,7 +365,7 @@ fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
 }
 
 /// The data of the next event that is so called.
-fn line_after(stream: &mut impl std::io::BufRead, event: &str) -> String {
+fn line_after(stream: &mut impl BufRead, event: &str) -> String {
     line(stream, event);
     line(stream, "data: ")
 }

@@ -116,7 +116,7 @@ fn operations(config: &Config, service: Data<Service>) -> Result<Server, ServeEr
     let server = HttpServer::new(move || {
         App::new()
             .app_data(service.clone())
-            .route("/healthz", web::get().to(async || HttpResponse::Ok().body("ok\n")))
+            .route("/healthz", web::get().to(healthy))
             .route("/metrics", web::get().to(metrics))
     })
     .workers(1)
@@ -125,6 +125,10 @@ fn operations(config: &Config, service: Data<Service>) -> Result<Server, ServeEr
     .bind(address)
     .map_err(|source| ServeError::Listen { address, source })?;
     Ok(server.run())
+}
+
+async fn healthy() -> HttpResponse {
+    HttpResponse::Ok().body("ok\n")
 }
 
 async fn metrics(service: Data<Service>) -> HttpResponse {

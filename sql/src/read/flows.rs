@@ -240,17 +240,17 @@ fn between_organisations(found: &Flows) -> Vec<OrganisationFlow> {
         *amount = amount.saturating_add(flow.amount.parse().unwrap_or(U256::MAX));
         *transfers = transfers.saturating_add(flow.transfers);
     }
-    let flow = |((sender, recipient, token), (amount, transfers)): ((_, _, &str), (U256, i64))| {
-        let (sender, recipient): (Option<&String>, Option<&String>) = (sender, recipient);
-        OrganisationFlow {
+    let mut flows = Vec::with_capacity(sums.len());
+    for ((sender, recipient, token), (amount, transfers)) in sums {
+        flows.push(OrganisationFlow {
             sender: sender.cloned(),
             recipient: recipient.cloned(),
             token: token.to_owned(),
             amount: amount.to_string(),
             transfers,
-        }
-    };
-    sums.into_iter().map(flow).collect()
+        });
+    }
+    flows
 }
 
 #[cfg(test)]
