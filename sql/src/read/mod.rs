@@ -82,7 +82,8 @@ impl Reader {
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     let settings = format!(
-                        "SET statement_timeout = {}; SET default_transaction_read_only = on; SET jit = off",
+                        "SET statement_timeout = {}; SET default_transaction_read_only = on; SET jit = off; \
+                         SET plan_cache_mode = force_custom_plan",
                         STATEMENT.as_millis()
                     );
                     connection.execute(settings.as_str()).await?;

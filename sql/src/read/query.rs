@@ -235,11 +235,11 @@ impl List {
                     same.join(" AND ")
                 ));
             }
-            Order::Whole => query.condition(&format!(
+            Order::Whole if !wanted.history => query.condition(&format!(
                 "NOT t.removed AND t.height = (SELECT max(n.height) FROM {} n WHERE n.height <= {as_of})",
                 self.table
             )),
-            Order::Register(_) | Order::Journal(_) => {}
+            Order::Register(_) | Order::Whole | Order::Journal(_) => {}
         }
     }
 
