@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_golden_and_depends_on_all_but_cursor_limit_and_order() {
-        let digest = |some: &[(&str, &str)]| super::digest("/v1/blocks", &parameters(some));
+        let digest = |some: &[(&str, &str)]| digest("/v1/blocks", &parameters(some));
         assert_eq!(digest(&[]).len(), 32);
         assert_eq!(
             digest(&[("a", "1"), ("b", "2")]),
