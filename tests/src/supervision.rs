@@ -165,7 +165,8 @@ impl Service {
         let port = free_ports(2);
         let config = format!(
             "listen = \"127.0.0.1:{port}\"\noperations = \"127.0.0.1:{}\"\ncertificate = \"server.crt\"\nkey = \"server.key\"\n\
-             token_keys = \"keys\"\npassphrase_file = \"passphrase\"\nissuer = \"supervision.test\"\nstreams = 4\n{more}",
+             token_keys = \"keys\"\npassphrase_file = \"passphrase\"\nissuer = \"supervision.test\"\nstreams = 4\n\
+             stale_seconds = 600\n{more}",
             port + 1
         );
         std::fs::write(pki.path("service.toml"), config).unwrap();

@@ -320,11 +320,12 @@ fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
     for holder in [&alice, &bob, &carol] {
         supervise(&postgres, 100, &holder.supervisor("regulator", Some(EVERYTHING)));
     }
-    let soon = now_ms() / 1000 + 12;
+    let service = Service::start(&postgres, &pki, "");
+    let [a, b, c] = [&alice, &bob, &carol].map(|holder| service.token(holder));
+    let soon = now_ms() / 1000 + 20;
     let supervisor = Supervisor { not_after: soon, ..dave.supervisor("regulator", Some(EVERYTHING)) };
     supervise(&postgres, 100, &supervisor);
-    let service = Service::start(&postgres, &pki, "");
-    let [a, b, c, d] = [&alice, &bob, &carol, &dave].map(|holder| service.token(holder));
+    let d = service.token(&dave);
 
     let mut blocks = service.stream(&alice, &a, "/v1/stream/blocks", "");
     let mut ending =
@@ -396,7 +397,7 @@ fn a_database_that_is_away_or_behind_is_a_problem_and_then_it_goes_on() {
         "what cannot be logged is not shown"
     );
     postgres.sql("ALTER TABLE access.hidden RENAME TO reads");
-    postgres.sql("UPDATE ledger.blocks SET time_ms = time_ms - 120000");
+    postgres.sql("UPDATE ledger.blocks SET time_ms = time_ms - 3600000");
     let wish = json!({ "purpose": "supervision", "case": "1" });
     assert_eq!(problem(&service.ask_token(&alice, &wish)), "stale", "a revocation might have been missed");
     service.read(&alice, &token, "/v1/blocks?limit=1");

@@ -165,7 +165,7 @@ lists! {
     "balances" TokenBalances Order::Register(&["holder", "token", "token_id"]),
         Reach { accounts: &["holder"], contracts: &["token"], ..PUBLIC },
         "What holders have, at any height."
-        ["holder" Address "t.holder = {}", "token" Address "t.token = {}", "token_id" Number "t.token_id = {}"];
+        ["holder" Address "t.holder = {}", "token" Address "t.token = {}"];
     "alerts" Alerts Order::Journal(LOG),
         Reach { accounts: &["account"], organisations: &["organisation"], contracts: &["contract"], ..PUBLIC },
         "Violations of run-time rules."

@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(hex::encode(entry().hash(1, &NOTHING)), GOLDEN);
     }
 
-    const GOLDEN: &str = "to be filled";
+    const GOLDEN: &str = "4fe9f337ccf499a06461561015224372ffc803959fe8ea958575c20a519d21b3";
 
     #[test]
     fn any_other_field_place_or_past_is_another_hash() {
