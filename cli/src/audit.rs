@@ -2,9 +2,12 @@
 
 mod abi;
 mod activity;
+mod ask;
 mod database;
 mod project;
 mod projection;
+mod reads;
+mod serve;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -29,6 +32,16 @@ pub enum AuditCommand {
     RegisterAbi(abi::RegisterArgs),
     /// Decode the events of registered ABIs in blocks that the regulator's database has already.
     Decode(abi::DecodeArgs),
+    /// Serve supervisors over mutual TLS from the regulator's database.
+    Serve(serve::ServeArgs),
+    /// Ask the service of supervisors for a token.
+    Token(ask::TokenArgs),
+    /// Read a path of the service of supervisors.
+    Get(ask::GetArgs),
+    /// Hold the log of what supervisors read against its hashes and anchors. Exit code 3: it is not as it was written.
+    VerifyReads(reads::VerifyReadsArgs),
+    /// The end of that log, to be anchored on the chain.
+    ReadsHead(reads::ReadsHeadArgs),
 }
 
 /// Runs `concordat audit`.
@@ -42,5 +55,10 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Status(args) => database::status(args, json),
         AuditCommand::RegisterAbi(args) => abi::register(args, json),
         AuditCommand::Decode(args) => abi::decode(args, json),
+        AuditCommand::Serve(args) => serve::run(args, json),
+        AuditCommand::Token(args) => ask::token(args, json),
+        AuditCommand::Get(args) => ask::get(args, json),
+        AuditCommand::VerifyReads(args) => reads::verify(args, json),
+        AuditCommand::ReadsHead(args) => reads::head(args, json),
     }
 }

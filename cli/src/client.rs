@@ -78,15 +78,21 @@ impl NodeArgs {
 impl TlsArgs {
     /// Makes a client of one of a node's interfaces.
     pub fn connect(&self, url: &str) -> Result<Client> {
+        let agent = self.agent(url, Some(Duration::from_secs(30)))?;
+        Ok(Client { agent, url: url.to_owned(), shown: self.client_certificate.clone() })
+    }
+
+    /// Whoever shows this certificate, over HTTP.
+    pub fn agent(&self, url: &str, timeout: Option<Duration>) -> Result<Agent> {
         if is_tls(url) && self.ca.is_none() {
             bail!("{url} is served over TLS: name the root CA of the node's organisation with --ca");
         }
         let config = Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(timeout)
             .http_status_as_error(false)
             .tls_config(self.tls()?)
             .build();
-        Ok(Client { agent: config.into(), url: url.to_owned(), shown: self.client_certificate.clone() })
+        Ok(config.into())
     }
 
     fn tls(&self) -> Result<TlsConfig> {

@@ -37,6 +37,16 @@ impl Database {
         Ok(Self { options, url: url.into() })
     }
 
+    /// The newest migration that the program knows.
+    pub fn newest_migration() -> Option<String> {
+        migrations::known().ok()?.into_values().next_back()
+    }
+
+    /// How to connect, for a pool.
+    pub(crate) const fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<PgConnection, SqlError> {
         self.options.connect().await.map_err(SqlError::Connect)

@@ -177,6 +177,16 @@ impl SqlError {
             _ => false,
         }
     }
+
+    /// Whether the database gave up a statement that took too long.
+    pub fn took_too_long(&self) -> bool {
+        match self {
+            Self::Database { source: sqlx::Error::Database(said), .. } => {
+                said.code().as_deref() == Some("57014")
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Connection failures (class 08), a server that shuts down, crashes or starts (57P01 to 57P03), too many clients.

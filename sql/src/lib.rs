@@ -22,6 +22,7 @@ mod holdings;
 mod migrations;
 pub mod project;
 mod registered;
+pub mod read;
 mod run;
 mod source;
 mod status;

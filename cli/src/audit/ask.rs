@@ -1,0 +1,100 @@
+//! `concordat audit token` and `get`: a small client of the service of supervisors.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use clap::Args;
+use eyre::{Result, WrapErr as _, bail};
+use serde_json::{Value, json};
+
+use crate::{client::TlsArgs, output};
+
+/// Which service, and how to show who is asking.
+#[derive(Args)]
+pub struct ServiceArgs {
+    /// The service.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CONCORDAT_REGULATOR_API",
+        default_value = "https://127.0.0.1:8443"
+    )]
+    service: String,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+/// Arguments of `concordat audit token`.
+#[derive(Args)]
+pub struct TokenArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// What is read for, such as `supervision`.
+    #[arg(long)]
+    purpose: String,
+    /// The case that it belongs to.
+    #[arg(long)]
+    case: String,
+    /// Nothing but this organisation; may be given several times.
+    #[arg(long = "organisation", value_name = "ID")]
+    organisations: Vec<String>,
+    /// Nothing but this contract; may be given several times.
+    #[arg(long = "contract", value_name = "ADDRESS")]
+    contracts: Vec<String>,
+}
+
+/// Arguments of `concordat audit get`.
+#[derive(Args)]
+pub struct GetArgs {
+    /// The path with its query, such as `/v1/transactions?limit=10`.
+    path: String,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// A file with the token that `concordat audit token` has printed.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// Give up after so many seconds; a stream goes on until it ends if absent.
+    #[arg(long, value_name = "SECONDS")]
+    timeout_secs: Option<u64>,
+}
+
+/// Runs `concordat audit token`.
+pub fn token(args: &TokenArgs, json: bool) -> Result<()> {
+    let some = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
+    let body = json!({
+        "purpose": args.purpose,
+        "case": args.case,
+        "organisations": some(&args.organisations),
+        "contracts": some(&args.contracts),
+    });
+    let agent = args.service.tls.agent(&args.service.service, Some(Duration::from_secs(30)))?;
+    let url = format!("{}/v1/token", args.service.service.trim_end_matches('/'));
+    let mut response = agent.post(&url).send_json(&body).wrap_err_with(|| url.clone())?;
+    let answer: Value = response.body_mut().read_json().wrap_err("the answer is no JSON")?;
+    let Some(token) = answer["access_token"].as_str() else { bail!(problem(&answer)) };
+    output::show(json, &answer, |_| token.to_owned())
+}
+
+/// Runs `concordat audit get`: prints what is answered as it comes.
+pub fn get(args: &GetArgs, _: bool) -> Result<()> {
+    let token = std::fs::read_to_string(&args.token_file)
+        .wrap_err_with(|| format!("token file {}", args.token_file.display()))?;
+    let timeout = args.timeout_secs.map(Duration::from_secs);
+    let agent = args.service.tls.agent(&args.service.service, timeout)?;
+    let url = format!("{}{}", args.service.service.trim_end_matches('/'), args.path);
+    let header = format!("Bearer {}", token.trim());
+    let mut response =
+        agent.get(&url).header("Authorization", &header).call().wrap_err_with(|| url.clone())?;
+    if response.status().as_u16() != 200 {
+        let answer: Value = response.body_mut().read_json().wrap_err("the answer is no JSON")?;
+        bail!(problem(&answer));
+    }
+    let mut body = response.body_mut().as_reader();
+    io::copy(&mut body, &mut io::stdout()).wrap_err("the answer ended early")?;
+    Ok(())
+}
+
+/// What a problem says.
+fn problem(answer: &Value) -> String {
+    let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+    format!("{} (code {}): {}", text("title"), answer["code"], text("detail"))
+}

@@ -1,0 +1,112 @@
+//! One thing and what belongs to it.
+
+use concordat_sql::read::{List, Page, Wanted};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::{Answer, Ask, as_of},
+    body::nothing,
+    problem::Problem,
+    routes::Object,
+    service::Service,
+};
+
+/// Rows of a section; its list has the rest.
+const ROWS: i64 = 100;
+
+/// Logs of a transaction; the list has the rest.
+const LOGS: i64 = 1000;
+
+/// The document of a thing.
+pub(crate) async fn of(service: &Service, object: &Object, mut ask: Ask<'_>) -> Result<Answer, Problem> {
+    let tip = &ask.admitted.tip;
+    let height = ask.parameters.as_of(&service.reader, tip).await?;
+    ask.parameters.end(&["at"])?;
+    let key = ask.found.argument.unwrap_or_default();
+    let look = Look { service, ask: &ask, height };
+    let by_height = (object.list == "blocks").then(|| key.parse::<i64>().ok()).flatten();
+    let found = match by_height {
+        Some(height) => {
+            look.rows(object.list, |wanted| (wanted.from, wanted.to) = (Some(height), Some(height))).await?
+        }
+        None => look.filtered(object.list, object.key, key, 1).await?,
+    };
+    let mut found = found.rows.into_iter();
+    let thing = found.next().ok_or_else(nothing)?;
+    let mut document = Map::new();
+    let mut rows = 1_usize;
+    let sections = match object.list {
+        "transactions" => look.told_by(&thing).await?,
+        _ => look.sections(object, key).await?,
+    };
+    document.insert("data".into(), thing);
+    for (name, section) in sections {
+        rows = rows.saturating_add(section.len());
+        document.insert(name.into(), Value::Array(section));
+    }
+    document.insert("as_of".into(), as_of(height, tip));
+    Ok(Answer { document: Value::Object(document), rows })
+}
+
+/// A look at lists, as of one height.
+struct Look<'a> {
+    service: &'a Service,
+    ask: &'a Ask<'a>,
+    height: i64,
+}
+
+type Sections = Vec<(&'static str, Vec<Value>)>;
+
+impl Look<'_> {
+    async fn rows(&self, list: &str, narrow: impl FnOnce(&mut Wanted)) -> Result<Page, Problem> {
+        let list = List::named(list).ok_or_else(nothing)?;
+        let mut wanted = Wanted {
+            as_of: self.height,
+            from: None,
+            to: None,
+            filters: Vec::new(),
+            scope: self.ask.admitted.caller.scope.clone(),
+            newest_first: list.is_journal(),
+            history: false,
+            after: None,
+            limit: ROWS,
+        };
+        narrow(&mut wanted);
+        Ok(self.service.reader.page(list, &wanted).await?)
+    }
+
+    async fn filtered(&self, list: &str, filter: &str, value: &str, limit: i64) -> Result<Page, Problem> {
+        let chosen = List::named(list).ok_or_else(nothing)?.choose(filter, value)?;
+        self.rows(list, |wanted| (wanted.filters, wanted.limit) = (vec![chosen], limit)).await
+    }
+
+    async fn sections(&self, object: &Object, key: &str) -> Result<Sections, Problem> {
+        let mut sections = Vec::new();
+        for (name, list, filter) in object.with {
+            sections.push((*name, self.filtered(list, filter, key, ROWS).await?.rows));
+        }
+        Ok(sections)
+    }
+
+    /// What a transaction's logs tell: of the lists by place, from its own place on.
+    async fn told_by(&self, transaction: &Value) -> Result<Sections, Problem> {
+        let height = transaction["height"].as_i64().unwrap_or_default();
+        let place = transaction["tx_index"].as_i64().unwrap_or_default();
+        let mut sections = Vec::new();
+        for (name, list, columns) in
+            [("logs", "logs", 3), ("events", "events", 3), ("transfers", "transfers", 4)]
+        {
+            let mut after = vec![height.to_string(), place.saturating_sub(1).to_string()];
+            after.resize(columns, i64::MAX.to_string());
+            let page = self
+                .rows(list, |wanted| {
+                    (wanted.from, wanted.to) = (Some(height), Some(height));
+                    (wanted.after, wanted.newest_first, wanted.limit) = (Some(after), false, LOGS);
+                })
+                .await?;
+            let own = page.rows.into_iter().take_while(|row| row["tx_index"] == json!(place));
+            sections.push((name, own.collect()));
+        }
+        Ok(sections)
+    }
+}

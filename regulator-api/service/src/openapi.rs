@@ -1,0 +1,218 @@
+//! The interface as OpenAPI 3.1, made from the tables that requests are answered from, so that it cannot say otherwise.
+
+use concordat_sql::read::{LISTS, List};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    problem::Kind,
+    routes::{Endpoint, all},
+};
+
+/// The document.
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for (path, endpoint) in all() {
+        let method = endpoint.method().to_lowercase();
+        paths.insert(path.clone(), json!({ method: operation(&path, endpoint) }));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Concordat for supervisors",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Reads of the ledger over mutual TLS. Every read is on a log. Columns are those of the tables in \
+                docs/regulator.md; bytes are 0x and hexadecimal digits, amounts are strings of decimal digits, times are RFC 3339.",
+        },
+        "security": [{ "certificate": [], "token": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "certificate": { "type": "mutualTLS", "description": "The certificate that is enrolled on the chain, of a P-256 key." },
+                "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "By POST /v1/token, bound to the certificate (RFC 8705)." },
+            },
+            "schemas": schemas(),
+        },
+    })
+}
+
+fn schemas() -> Value {
+    let mut schemas = Map::new();
+    for list in LISTS {
+        schemas.insert(list.name.into(), row(list));
+    }
+    let types: Vec<String> =
+        Kind::ALL.iter().map(|kind| format!("urn:concordat:problem:{}", kind.slug())).collect();
+    let codes: Vec<String> = Kind::ALL
+        .iter()
+        .map(|kind| format!("{}: {} ({})", kind.code(), kind.title(), kind.status()))
+        .collect();
+    schemas.insert(
+        "problem".into(),
+        json!({
+            "type": "object",
+            "description": format!("RFC 9457. Codes: {}.", codes.join("; ")),
+            "required": ["type", "title", "status", "detail", "code"],
+            "properties": {
+                "type": { "type": "string", "enum": types },
+                "title": { "type": "string" },
+                "status": { "type": "integer" },
+                "detail": { "type": "string" },
+                "code": { "type": "integer" },
+            },
+        }),
+    );
+    Value::Object(schemas)
+}
+
+fn row(list: &List) -> Value {
+    let property = |(name, holds): (&str, &str)| {
+        let schema = if holds == "any" { json!({}) } else { json!({ "type": [holds, "null"] }) };
+        (name.to_owned(), schema)
+    };
+    let properties: Map<String, Value> = list.columns().map(property).collect();
+    json!({ "type": "object", "description": list.about, "properties": properties })
+}
+
+fn operation(path: &str, endpoint: Endpoint) -> Value {
+    let mut operation = Map::new();
+    operation.insert("summary".into(), summary(endpoint).into());
+    let mut parameters: Vec<Value> = named_in(path).map(|name| parameter(&name, "path")).collect();
+    parameters.extend(query_of(endpoint).into_iter().map(|name| parameter(&name, "query")));
+    if !parameters.is_empty() {
+        operation.insert("parameters".into(), Value::Array(parameters));
+    }
+    if matches!(endpoint, Endpoint::Token) {
+        operation.insert("requestBody".into(), token_body());
+    }
+    if endpoint.is_open() || matches!(endpoint, Endpoint::Token) {
+        operation.insert("security".into(), json!([{ "certificate": [] }]));
+    }
+    let problem = json!({ "$ref": "#/components/schemas/problem" });
+    let problem = json!({ "description": "A problem.", "content": { "application/problem+json": { "schema": problem } } });
+    operation.insert("responses".into(), json!({ "200": answer(endpoint), "default": problem }));
+    Value::Object(operation)
+}
+
+fn summary(endpoint: Endpoint) -> String {
+    let text = match endpoint {
+        Endpoint::Token => "Makes a token for a purpose and a case.",
+        Endpoint::Keys => "The keys of tokens, as a JWK set.",
+        Endpoint::Document => "This document.",
+        Endpoint::Status => "Where the chain and the database stand, and who you are.",
+        Endpoint::Page(list) => return list.about.to_owned(),
+        Endpoint::Object(object) => object.about,
+        Endpoint::Picture => {
+            "Everything about an account: what it is and was, what it did, has and owes answers for."
+        }
+        Endpoint::Holdings => "What an account has of every token, at any height.",
+        Endpoint::Flows => "Where tokens go from an account or an organisation, or come from, some hops out.",
+        Endpoint::Reads => "What was read: for auditors.",
+        Endpoint::ReadsHead => "The end of the log of reads, to be anchored on the chain.",
+        Endpoint::Stream(list) => {
+            return format!("As they come, by Server-Sent Events or NDJSON: {}", list.about);
+        }
+        Endpoint::Export(list) => return format!("All of a range, oldest first, as NDJSON: {}", list.about),
+    };
+    text.to_owned()
+}
+
+/// The names in braces.
+fn named_in(path: &str) -> impl Iterator<Item = String> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(ToOwned::to_owned)
+}
+
+fn query_of(endpoint: Endpoint) -> Vec<String> {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    match endpoint {
+        Endpoint::Page(list) => list.parameters(),
+        Endpoint::Object(_) | Endpoint::Picture | Endpoint::Holdings => names(&["at"]),
+        Endpoint::Flows => names(crate::flow::TAKES),
+        Endpoint::Reads => names(&["before", "limit", "account", "organisation"]),
+        Endpoint::Stream(list) | Endpoint::Export(list) => {
+            let filters = list.filters.iter().map(|filter| filter.name.to_owned());
+            filters.chain(names(&["from", "to", "since", "until", "after"])).collect()
+        }
+        Endpoint::Token | Endpoint::Keys | Endpoint::Document | Endpoint::Status | Endpoint::ReadsHead => {
+            Vec::new()
+        }
+    }
+}
+
+fn parameter(name: &str, place: &str) -> Value {
+    let about = match name {
+        "from" | "to" => "A height.",
+        "since" | "until" => "A time, RFC 3339.",
+        "at" => "A height or a time: as of then.",
+        "history" => "true: every row that ever was, not what holds.",
+        "order" => "asc or desc.",
+        "limit" => "Rows, 1 to 1000.",
+        "cursor" => "`next` of the page before.",
+        "after" => "The id of the last row that was received; Last-Event-ID does the same.",
+        "hops" => "How far, 1 to 5.",
+        "direction" => "out or in.",
+        "least" => "Flows of less are left out.",
+        _ => "",
+    };
+    let mut parameter =
+        json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": "string" } });
+    if let (Value::Object(fields), false) = (&mut parameter, about.is_empty()) {
+        fields.insert("description".into(), about.into());
+    }
+    parameter
+}
+
+fn token_body() -> Value {
+    let names = json!({ "type": ["array", "null"], "items": { "type": "string" } });
+    let schema = json!({
+        "type": "object",
+        "required": ["purpose", "case"],
+        "additionalProperties": false,
+        "properties": {
+            "purpose": { "type": "string" },
+            "case": { "type": "string", "maxLength": 100 },
+            "organisations": names,
+            "contracts": names,
+        },
+    });
+    json!({ "required": true, "content": { "application/json": { "schema": schema } } })
+}
+
+fn answer(endpoint: Endpoint) -> Value {
+    let row = |list: &List| json!({ "$ref": format!("#/components/schemas/{}", list.name) });
+    match endpoint {
+        Endpoint::Page(list) => {
+            let properties = json!({
+                "data": { "type": "array", "items": row(list) },
+                "next": { "type": ["string", "null"] },
+                "as_of": { "type": "object" },
+            });
+            json!({ "description": "A page.", "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } })
+        }
+        Endpoint::Stream(list) => {
+            let schema = json!({ "schema": row(list) });
+            json!({ "description": "Rows.", "content": { "text/event-stream": schema, "application/x-ndjson": schema } })
+        }
+        Endpoint::Export(list) => {
+            json!({ "description": "Rows.", "content": { "application/x-ndjson": { "schema": row(list) } } })
+        }
+        _ => {
+            json!({ "description": "It.", "content": { "application/json": { "schema": { "type": "object" } } } })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_golden() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+        let text = format!("{}\n", serde_json::to_string_pretty(&document()).unwrap());
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let agreed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(agreed, text, "{}: UPDATE_GOLDEN=1 writes it anew", path.display());
+    }
+}

@@ -1,0 +1,215 @@
+//! What goes wrong, as clients are told: problem documents (RFC 9457). Nothing of the database's words is in one.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+};
+use concordat_sql::{
+    SqlError,
+    read::{PageError, RequestError},
+};
+use serde_json::{Value, json};
+
+macro_rules! kinds {
+    ($( $(#[$doc:meta])* $variant:ident = $code:literal $status:literal $slug:literal $title:literal; )*) => {
+        /// What went wrong. Codes and types never change meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Kind {
+            $( $(#[$doc])* $variant, )*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of codes.
+            pub(crate) const ALL: &'static [Kind] = &[$( Kind::$variant, )*];
+
+            /// Its code.
+            pub(crate) const fn code(self) -> u16 {
+                match self { $( Kind::$variant => $code, )* }
+            }
+
+            /// The status of the answer.
+            pub(crate) const fn status(self) -> u16 {
+                match self { $( Kind::$variant => $status, )* }
+            }
+
+            /// The end of its type.
+            pub(crate) const fn slug(self) -> &'static str {
+                match self { $( Kind::$variant => $slug, )* }
+            }
+
+            /// What it is called.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $( Kind::$variant => $title, )* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// No such path, or nothing there that the caller may be shown.
+    NotFound = 1 404 "not-found" "Nothing is there, or nothing that you may be shown";
+    /// A path that has other methods.
+    Method = 2 405 "method" "This path takes another method";
+    /// A body that is too large.
+    TooLarge = 3 413 "too-large" "The body is too large";
+    /// Too many requests.
+    TooMany = 4 429 "too-many" "Too many requests";
+    /// A parameter or a body that is not understood.
+    Malformed = 5 400 "malformed" "The request is not understood";
+    /// A cursor that belongs to another request.
+    ForeignCursor = 6 400 "foreign-cursor" "The cursor belongs to another request";
+    /// More than can be looked through in time.
+    TooWide = 7 422 "too-wide" "This takes too long; narrow it";
+    /// A height above the newest block.
+    Ahead = 8 422 "ahead" "The chain is not that far";
+    /// The certificate's key is no account's.
+    NotEnrolled = 20 401 "not-enrolled" "This certificate's key has no account on the chain";
+    /// The account has another certificate.
+    OtherCertificate = 21 401 "other-certificate" "The chain knows another certificate of this account";
+    /// It has expired.
+    CertificateExpired = 22 401 "certificate-expired" "The certificate has expired";
+    /// It is revoked.
+    CertificateRevoked = 23 401 "certificate-revoked" "The certificate, or one above it, is revoked";
+    /// The account is barred.
+    Barred = 24 403 "barred" "The account is not in good standing";
+    /// The organisation is suspended.
+    Suspended = 25 403 "suspended" "The organisation is not in good standing";
+    /// The account is frozen.
+    Frozen = 26 403 "frozen" "The account is frozen";
+    /// The role reads nothing here.
+    Role = 27 403 "role" "This role may not read that";
+    /// There is no mandate in force.
+    NoMandate = 28 403 "no-mandate" "No mandate to observe is in force";
+    /// There is no token.
+    NoToken = 40 401 "no-token" "A token is needed";
+    /// It is none that this service has made.
+    BadToken = 41 401 "bad-token" "The token is not this service's, or was altered";
+    /// It has expired.
+    TokenExpired = 42 401 "token-expired" "The token has expired";
+    /// It belongs to another certificate.
+    ForeignToken = 43 401 "foreign-token" "The token is bound to another certificate";
+    /// A scope beyond the mandate.
+    ScopeTooWide = 44 403 "scope-too-wide" "The mandate does not cover that scope";
+    /// A purpose that there is not.
+    Purpose = 45 400 "purpose" "There is no such purpose";
+    /// The database does not answer.
+    Away = 60 503 "database-away" "The database does not answer";
+    /// Its schema is another program's.
+    Schema = 61 503 "schema" "The database's schema is not this program's";
+    /// It has no block.
+    Empty = 62 503 "empty" "The database has no block yet";
+    /// It has fallen behind.
+    Stale = 63 503 "stale" "The database has fallen behind the chain";
+    /// The read cannot be logged.
+    Unlogged = 64 503 "unlogged" "The read cannot be logged";
+    /// The service ends.
+    Ending = 65 503 "ending" "The service ends";
+    /// Something of ours failed.
+    Internal = 99 500 "internal" "The service failed";
+}
+
+/// What went wrong, and in particular.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) kind: Kind,
+    pub(crate) detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// The document.
+    pub(crate) fn document(&self) -> Value {
+        json!({
+            "type": format!("urn:concordat:problem:{}", self.kind.slug()),
+            "title": self.kind.title(),
+            "status": self.kind.status(),
+            "detail": self.detail,
+            "code": self.kind.code(),
+        })
+    }
+
+    /// The answer.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
+        match self.kind {
+            Kind::TooMany => response.insert_header((header::RETRY_AFTER, "1")),
+            Kind::Away | Kind::Stale | Kind::Unlogged => response.insert_header((header::RETRY_AFTER, "5")),
+            _ if status == StatusCode::UNAUTHORIZED => response
+                .insert_header((header::WWW_AUTHENTICATE, format!("Bearer error=\"{}\"", self.kind.slug()))),
+            _ => &mut response,
+        };
+        response.body(self.document().to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.slug(), self.detail)
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        let kind = if error == RequestError::Place { Kind::ForeignCursor } else { Kind::Malformed };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<PageError> for Problem {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Request(error) => error.into(),
+            PageError::Sql(error) => error.into(),
+        }
+    }
+}
+
+/// What the database says goes to the log of operations, never to a client.
+impl From<SqlError> for Problem {
+    fn from(error: SqlError) -> Self {
+        if error.took_too_long() {
+            return Self::new(Kind::TooWide, "ask for a shorter range, or by a filter that leaves less");
+        }
+        tracing::warn!(%error, "the database failed");
+        match error {
+            SqlError::SchemaOlder { .. } | SqlError::SchemaNewer { .. } => Self::new(
+                Kind::Schema,
+                "whoever operates the service runs `concordat audit migrate`, or upgrades it",
+            ),
+            error if error.may_pass() => Self::new(Kind::Away, "try again in a while"),
+            _ => Self::new(Kind::Internal, "the cause is in the service's log"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_and_types_are_unique_and_in_order() {
+        let codes: Vec<u16> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        assert!(codes.is_sorted_by(|one, next| one < next), "{codes:?}");
+        let slugs: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        assert_eq!(slugs.len(), Kind::ALL.len());
+        assert!(Kind::ALL.iter().all(|kind| StatusCode::from_u16(kind.status()).is_ok()));
+    }
+
+    #[test]
+    fn a_problem_is_told_as_rfc_9457_has_it() {
+        let told = Problem::new(Kind::TokenExpired, "it ended at 12:00").document();
+        assert_eq!(
+            told.to_string(),
+            r#"{"code":42,"detail":"it ended at 12:00","status":401,"title":"The token has expired","type":"urn:concordat:problem:token-expired"}"#
+        );
+    }
+}

@@ -1,0 +1,380 @@
+//! What supervisors read, from a real PostgreSQL: the right rows, by the indexes, and what is logged of it.
+
+use concordat_sql::{
+    Database, SqlError,
+    read::{
+        Direction, Edge, Entry, Flaw, FlowQuery, Kind, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
+        verify_reads,
+    },
+};
+use concordat_tests::{
+    imagined::{self, EVERYTHING, Size, Supervisor, bytea, fill, holder, supervise},
+    postgres::Postgres,
+};
+use concordat_types::Address;
+
+const SIZE: Size = Size { blocks: 2_000, transactions: 20 };
+
+fn on_one_thread<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A database with an imagined ledger.
+fn ledger() -> (Postgres, Database) {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let database = Database::at(&postgres.url()).unwrap();
+    on_one_thread(database.migrate()).unwrap();
+    fill(&postgres, SIZE);
+    (postgres, database)
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        as_of: 2_000,
+        from: None,
+        to: None,
+        filters: vec![],
+        scope: Scope::default(),
+        newest_first: true,
+        history: false,
+        after: None,
+        limit: 100,
+    }
+}
+
+fn list(name: &str) -> &'static List {
+    List::named(name).unwrap()
+}
+
+/// These organisations and these contracts, and nothing else.
+fn of(organisations: &[&str], contracts: &[Address]) -> Scope {
+    let organisations = organisations.iter().map(|org| org.parse().unwrap()).collect();
+    Scope { organisations: Some(organisations), contracts: Some(contracts.iter().copied().collect()) }
+}
+
+#[test]
+fn lists_are_read_by_index_page_by_page_and_within_a_scope() {
+    let (postgres, database) = ledger();
+    // A table that is read as a whole all the same has no index that serves.
+    postgres.sql("ALTER DATABASE ledger SET enable_seqscan = off");
+    on_one_thread(async {
+        let reader = Reader::open(&database, 4).await.unwrap();
+        let tip = reader.tip().await.unwrap().unwrap();
+        assert_eq!((tip.height, &*tip.chain_id), (2_000, "imagined"));
+        every_filter_is_an_index(&reader).await;
+        pages_follow_each_other_without_a_gap(&reader).await;
+        a_scope_leaves_rows_out(&reader).await;
+        registers_tell_what_held_at_any_height(&reader).await;
+        times_are_found(&reader, tip.time_ms).await;
+        flows_are_followed(&reader).await;
+        pictures_are_whole(&reader).await;
+    });
+    drop(postgres);
+}
+
+/// A value of a filter that a few rows have, or none.
+fn value(list: &str, filter: &str, kind: Kind) -> String {
+    match (list, filter, kind) {
+        (_, "token" | "address" | "contract", _) => imagined::TOKEN.to_string(),
+        (_, _, Kind::Address) => holder(77).to_string(),
+        (_, _, Kind::Hash) => format!("0x{}", "07".repeat(32)),
+        (_, _, Kind::Bytes) => "0x07".into(),
+        (_, _, Kind::Int | Kind::Number) => "7".into(),
+        (_, _, Kind::Text) => "bank-a".into(),
+    }
+}
+
+/// No statement looks through a table, and each filter of a list with many rows is looked up.
+async fn every_filter_is_an_index(reader: &Reader) {
+    // In small ones another index is as good.
+    let many = ["blocks", "commits", "transactions", "logs", "events", "transfers", "accounts", "alerts"];
+    for list in LISTS {
+        let plain = reader.plan(list, &wanted()).await.unwrap().join("\n");
+        assert!(!plain.contains("Seq Scan"), "{}:\n{plain}", list.name);
+        for filter in list.filters {
+            let filters =
+                vec![list.choose(filter.name, &value(list.name, filter.name, filter.kind)).unwrap()];
+            let plan = reader.plan(list, &Wanted { filters, ..wanted() }).await.unwrap().join("\n");
+            assert!(!plan.contains("Seq Scan"), "{}?{}:\n{plan}", list.name, filter.name);
+            // Where most rows have a value, the order of the list is the better index.
+            let common = matches!(filter.name, "token" | "address" | "contract");
+            let column = if filter.name == "organisation" && list.name == "accounts" {
+                "authority"
+            } else {
+                filter.name
+            };
+            let looked_up = plan.lines().any(|line| line.contains("Index Cond") && line.contains(column));
+            let expected = many.contains(&list.name) && !common;
+            assert!(looked_up || !expected, "{}?{} is not looked up:\n{plan}", list.name, filter.name);
+        }
+    }
+}
+
+async fn pages_follow_each_other_without_a_gap(reader: &Reader) {
+    for (name, newest_first, count) in [("transactions", true, 40_000), ("accounts", false, 1000)] {
+        let mut wanted = Wanted { newest_first, limit: 1000, ..wanted() };
+        let mut seen = Vec::new();
+        loop {
+            let page = reader.page(list(name), &wanted).await.unwrap();
+            seen.extend(page.places.iter().cloned());
+            wanted.after = page.last().cloned();
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), count, "{name}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "{name}: none twice");
+    }
+}
+
+async fn a_scope_leaves_rows_out(reader: &Reader) {
+    let count = async |name: &str, scope: Scope| {
+        let limited = Wanted { scope, limit: 1000, to: Some(30), ..wanted() };
+        reader.page(list(name), &limited).await.unwrap().rows.len()
+    };
+    let (all, bank_a, nobody) = (Scope::default(), of(&["bank-a"], &[]), of(&["bank-x"], &[]));
+    assert_eq!(count("transactions", all.clone()).await, 600);
+    // The token is bank-a's, so that its holders of bank-b are shown with it.
+    assert_eq!(count("transactions", bank_a.clone()).await, 600);
+    assert_eq!(count("transactions", of(&["bank-b"], &[])).await, 300);
+    assert_eq!(count("transactions", nobody.clone()).await, 0);
+    assert_eq!(count("transactions", of(&[], &[imagined::OTHER])).await, 0);
+    assert_eq!(count("accounts", bank_a.clone()).await, 500);
+    assert_eq!(count("accounts", nobody.clone()).await, 0);
+    assert_eq!(count("contracts", bank_a).await, 1);
+    assert_eq!(
+        count("organisations", nobody).await,
+        3,
+        "how the network is governed is everybody's business"
+    );
+    assert_eq!(count("transactions", of(&["bank-b"], &[imagined::TOKEN])).await, 600, "either suffices");
+    let holder_of_b = Wanted {
+        scope: of(&["bank-a"], &[]),
+        filters: vec![list("accounts").choose("account", &holder(2).to_string()).unwrap()],
+        ..wanted()
+    };
+    assert!(reader.page(list("accounts"), &holder_of_b).await.unwrap().rows.is_empty());
+}
+
+async fn registers_tell_what_held_at_any_height(reader: &Reader) {
+    let balance = async |as_of: i64| {
+        let filters = vec![list("balances").choose("holder", &holder(7).to_string()).unwrap()];
+        let page = reader.page(list("balances"), &Wanted { as_of, filters, ..wanted() }).await.unwrap();
+        page.rows.first().map(|row| row["balance"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(balance(0).await, None);
+    assert_eq!(balance(1).await.as_deref(), Some("7"));
+    assert_eq!(balance(9).await.as_deref(), Some("7"));
+    assert_eq!(balance(2_000).await.as_deref(), Some("14"));
+    let held = reader.holdings(holder(7), 9, &Scope::default()).await.unwrap();
+    assert_eq!((held.len(), &*held[0].balance, held[0].height), (1, "7", 1));
+    let open = async |as_of: i64| {
+        let filters = vec![list("proposals").choose("status", "open").unwrap()];
+        reader.page(list("proposals"), &Wanted { as_of, filters, ..wanted() }).await.unwrap().rows.len()
+    };
+    assert_eq!((open(5).await, open(2_000).await), (50, 10));
+    let seats =
+        async |as_of| reader.page(list("seats"), &Wanted { as_of, ..wanted() }).await.unwrap().rows.len();
+    assert_eq!((seats(5).await, seats(2_000).await), (2, 1), "who lost a seat is not there");
+    let history = Wanted {
+        history: true,
+        filters: vec![list("proposals").choose("proposal", "7").unwrap()],
+        ..wanted()
+    };
+    let told = reader.page(list("proposals"), &history).await.unwrap().rows;
+    assert_eq!(
+        told.iter().map(|row| row["status"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["executed", "open"]
+    );
+    assert!(told[0]["time"].as_str().unwrap().ends_with('Z'));
+}
+
+async fn times_are_found(reader: &Reader, newest: i64) {
+    let at = async |time, edge| reader.height_at(time, edge).await.unwrap();
+    assert_eq!(at(newest, Edge::LastUntil).await, Some(2_000));
+    assert_eq!(at(newest - 1, Edge::LastUntil).await, Some(1_999));
+    assert_eq!(at(newest - 10_500, Edge::FirstFrom).await, Some(1_990));
+    assert_eq!(at(newest + 1, Edge::FirstFrom).await, None);
+}
+
+async fn flows_are_followed(reader: &Reader) {
+    let query = FlowQuery {
+        start: Start::Account(holder(5)),
+        direction: Direction::Out,
+        hops: 3,
+        from: 0,
+        to: 2_000,
+        token: None,
+        least: None,
+        scope: Scope::default(),
+    };
+    let flows = reader.flows(&query).await.unwrap();
+    let told: Vec<_> =
+        flows.flows.iter().map(|flow| (flow.hop, flow.recipient.clone(), flow.transfers)).collect();
+    let name = |number| format!("{:#x}", holder(number));
+    assert_eq!(told, [(1, name(6), 40), (2, name(7), 40), (3, name(8), 40)]);
+    assert_eq!(flows.parties[&name(6)], "bank-b");
+    assert!(!flows.truncated && flows.organisations.len() == 2);
+    let back = FlowQuery { direction: Direction::In, hops: 1, ..query.clone() };
+    assert_eq!(reader.flows(&back).await.unwrap().flows[0].sender, name(4));
+    let nothing = FlowQuery { scope: of(&["bank-x"], &[]), ..query.clone() };
+    assert!(reader.flows(&nothing).await.unwrap().flows.is_empty());
+    let least = FlowQuery { least: Some("1000000".parse().unwrap()), ..query.clone() };
+    assert!(reader.flows(&least).await.unwrap().flows.is_empty());
+    let bank = FlowQuery { start: Start::Organisation("bank-a".parse().unwrap()), hops: 1, ..query };
+    let flows = reader.flows(&bank).await.unwrap();
+    assert_eq!(flows.flows.len(), 500);
+    let sums = &flows.organisations;
+    assert_eq!(
+        (sums.len(), sums[0].sender.as_deref(), sums[0].recipient.as_deref()),
+        (1, Some("bank-a"), Some("bank-b"))
+    );
+}
+
+async fn pictures_are_whole(reader: &Reader) {
+    let whole = Scope::default();
+    let picture = reader.picture(holder(6), 2_000, &whole).await.unwrap().unwrap();
+    assert_eq!(picture["account"]["organisation"], "bank-b");
+    assert_eq!(picture["account"]["common_name"], "holder 6");
+    assert_eq!(picture["counts"]["sent"], serde_json::json!({ "count": 40, "more": false }));
+    assert_eq!(picture["balances"][0]["balance"], "12");
+    assert_eq!(picture["sent"].as_array().unwrap().len(), 20);
+    assert!(reader.picture(holder(6), 2_000, &of(&["bank-a"], &[])).await.unwrap().is_none());
+    assert!(reader.picture(Address::repeat_byte(9), 2_000, &whole).await.unwrap().is_none());
+}
+
+#[test]
+fn an_account_is_told_as_the_registry_has_it_at_each_height() {
+    let (postgres, database) = ledger();
+    let account = Address::repeat_byte(0x77);
+    let supervisor = Supervisor {
+        account,
+        fingerprint: [7; 32],
+        role: "regulator",
+        not_after: 9,
+        mandate: Some(EVERYTHING),
+    };
+    supervise(&postgres, 100, &supervisor);
+    imagined::mandated(&postgres, 200, account, EVERYTHING, true);
+    postgres.sql(&format!(
+        "INSERT INTO ledger.revocations VALUES (300, 0, false, sha256('authority 2'), sha256({0}), 1, 0);
+         INSERT INTO ledger.freezes VALUES (400, 0, false, {0}, 'all', '\\x', 'Order 1', 450, false, 400, 1);
+         INSERT INTO ledger.freezes VALUES (500, 0, true, {0}, 'all', '\\x', 'Order 1', 450, false, 400, 1);
+         INSERT INTO ledger.organisations VALUES (600, 0, false, 'regulator-a', 'Name', 'suspended', '', 0, 0, '[]')",
+        bytea(account)
+    ));
+    on_one_thread(async {
+        let reader = Reader::open(&database, 2).await.unwrap();
+        let at = async |height| reader.account(account, height).await.unwrap();
+        assert_eq!(at(99).await, None);
+        let found = at(100).await.unwrap();
+        assert_eq!(
+            (&*found.role, found.not_after, found.fingerprint.as_deref()),
+            ("regulator", 9, Some(&[7; 32][..]))
+        );
+        assert_eq!(found.organisation.as_deref(), Some("regulator-a"));
+        assert!(found.organisation_active && !found.revoked && found.freeze.is_none());
+        assert!(found.mandate.unwrap().observes);
+        assert_eq!(at(200).await.unwrap().mandate, None);
+        assert!(!at(299).await.unwrap().revoked && at(300).await.unwrap().revoked);
+        assert_eq!(at(400).await.unwrap().freeze, Some(("all".into(), 450)));
+        assert_eq!(at(500).await.unwrap().freeze, None);
+        assert!(!at(600).await.unwrap().organisation_active);
+    });
+}
+
+fn entry(path: &str) -> Entry {
+    Entry { path: path.into(), method: "GET".into(), status: 200, ..Entry::default() }
+}
+
+#[test]
+fn whoever_changes_the_log_of_reads_is_found_out() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let database = Database::at(&postgres.url()).unwrap();
+    on_one_thread(async {
+        database.migrate().await.unwrap();
+        let log = ReadLog::open(&database);
+        for piece in 0..4 {
+            let entries = (0..3).map(|number| entry(&format!("/v1/blocks/{piece}-{number}\0"))).collect();
+            log.append(entries).await.unwrap();
+        }
+        let head = log.head().await.unwrap();
+        let verified = verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())]).await.unwrap();
+        assert_eq!((verified.flaw, &verified.head, verified.anchors), (None, &head, 1));
+
+        let refused = postgres.refused("UPDATE access.reads SET status = 404 WHERE seq = 5");
+        assert!(refused.contains("only ever added to"), "{refused}");
+        assert!(postgres.refused("DELETE FROM access.reads").contains("only ever added to"));
+        assert!(postgres.refused("TRUNCATE access.reads").contains("only ever added to"));
+
+        let without = |edit: &str| {
+            postgres.sql(&format!("SET session_replication_role = replica; {edit}"));
+        };
+        let flaw =
+            async || verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())]).await.unwrap().flaw;
+        without(
+            "CREATE TABLE kept AS SELECT * FROM access.reads; UPDATE access.reads SET path = '/v1/status' WHERE seq = 5",
+        );
+        assert_eq!(flaw().await, Some(Flaw::Altered { seq: 5 }));
+        let restore = "DELETE FROM access.reads; INSERT INTO access.reads SELECT * FROM kept";
+        without(restore);
+        without("DELETE FROM access.reads WHERE seq = 7");
+        assert_eq!(flaw().await, Some(Flaw::Removed { seq: 7 }));
+        without(restore);
+        without("DELETE FROM access.reads WHERE seq > 10");
+        assert_eq!(flaw().await, Some(Flaw::Cut { anchored: 12, found: 10 }));
+        without(restore);
+        without(
+            "INSERT INTO access.reads SELECT 0, time_ms, account, organisation, certificate, purpose, case_ref, method, path, status, rows, as_of, previous, hash FROM kept WHERE seq = 1",
+        );
+        assert_eq!(flaw().await, Some(Flaw::Removed { seq: 1 }), "before the first there is none");
+        without(restore);
+        assert_eq!(flaw().await, None);
+    });
+}
+
+#[test]
+fn two_services_add_to_one_log_without_a_gap() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let database = Database::at(&postgres.url()).unwrap();
+    on_one_thread(async {
+        database.migrate().await.unwrap();
+        let (one, other) = (ReadLog::open(&database), ReadLog::open(&database));
+        let add = async |log: &ReadLog| {
+            for _ in 0..50 {
+                log.append(vec![entry("/v1/status"), entry("/v1/blocks")]).await.unwrap();
+            }
+        };
+        tokio::join!(add(&one), add(&other));
+        let verified = verify_reads(&database, &[]).await.unwrap();
+        assert_eq!((verified.head.count, verified.flaw), (200, None));
+    });
+}
+
+#[test]
+fn the_role_of_the_service_reads_the_ledger_and_only_adds_to_the_log() {
+    let (postgres, _) = ledger();
+    let as_service = |statement: &str| format!("SET ROLE concordat_service; {statement}");
+    assert!(postgres.sql(&as_service("SELECT count(*) > 0 FROM ledger.transactions")).ends_with('t'));
+    for statement in
+        ["DELETE FROM access.reads", "UPDATE access.reads SET status = 1", "DELETE FROM ledger.blocks"]
+    {
+        let refused = postgres.refused(&as_service(statement));
+        assert!(refused.contains("permission denied"), "{refused}");
+    }
+}
+
+#[test]
+fn a_schema_of_another_program_is_refused() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let database = Database::at(&postgres.url()).unwrap();
+    on_one_thread(async {
+        assert!(matches!(Reader::open(&database, 1).await, Err(SqlError::SchemaOlder { .. })));
+        database.migrate().await.unwrap();
+        assert!(Reader::open(&database, 1).await.is_ok());
+        postgres.sql("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000001')");
+        assert!(matches!(Reader::open(&database, 1).await, Err(SqlError::SchemaNewer { .. })));
+    });
+}

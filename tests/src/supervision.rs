@@ -1,0 +1,306 @@
+//! The service of supervisors as its clients see it: certificates, connections, answers.
+
+use std::{
+    io::{BufRead, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{Address, keccak256};
+use openssl::{
+    bn::{BigNum, BigNumContext},
+    pkey::PKey,
+    sha::sha256,
+    ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode, SslVersion},
+    x509::X509,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    PATIENCE, concordat, free_ports,
+    imagined::{Size, Supervisor, fill, now_ms},
+    postgres::Postgres,
+};
+
+/// An organisation's authority, and what it has given out.
+pub struct Pki {
+    folder: TempDir,
+}
+
+impl Default for Pki {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pki {
+    /// A new one, of regulator-a.
+    pub fn new() -> Self {
+        let pki = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::write(pki.path("passphrase"), "correct horse battery\n").unwrap();
+        concordat(&[
+            "pki",
+            "init-ca",
+            "--org",
+            "regulator-a",
+            "--dir",
+            &pki.name("ca"),
+            "--passphrase-file",
+            &pki.name("passphrase"),
+        ]);
+        std::fs::create_dir(pki.path("keys")).unwrap();
+        pki
+    }
+
+    /// A file in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The same as text.
+    pub fn name(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// Gives out a certificate of a P-256 key.
+    pub fn give(&self, role: &str, name: &str, more: &[&str]) -> Holder {
+        let (ca, secret) = (self.name("ca"), self.name("passphrase"));
+        let (certificate, key) = (self.name(&format!("{name}.crt")), self.name(&format!("{name}.key")));
+        let issue = ["pki", "issue", "--ca", &ca, "--role", role, "--name", name, "--type", "p256"];
+        let files = [
+            "--out",
+            &certificate,
+            "--key-out",
+            &key,
+            "--passphrase-file",
+            &secret,
+            "--key-passphrase-file",
+            &secret,
+        ];
+        concordat(&[&issue[..], &files, more].concat());
+        Holder::read(&certificate, &key, &secret)
+    }
+
+    /// A key that tokens are signed with.
+    pub fn token_key(&self, name: &str) -> PathBuf {
+        let path = self.path("keys").join(name);
+        let (file, secret) = (path.to_str().unwrap(), self.name("passphrase"));
+        concordat(&["pki", "key", "--type", "p256", "--out", file, "--passphrase-file", &secret]);
+        path
+    }
+}
+
+/// Somebody with a certificate.
+#[derive(Clone)]
+pub struct Holder {
+    /// The file of the certificate.
+    pub certificate: String,
+    /// The file of its key.
+    pub key: String,
+    passphrase: String,
+    /// The address of the key.
+    pub account: Address,
+    /// SHA-256 of the certificate.
+    pub fingerprint: [u8; 32],
+}
+
+impl Holder {
+    /// Somebody whose files are there already.
+    pub fn read(certificate: &str, key: &str, passphrase: &str) -> Self {
+        let x509 = X509::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
+        let public = x509.public_key().unwrap();
+        let account = public.ec_key().map(|key| {
+            let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
+            let mut context = BigNumContext::new().unwrap();
+            key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut context).unwrap();
+            let point = [x.to_vec_padded(32).unwrap(), y.to_vec_padded(32).unwrap()].concat();
+            Address::from_slice(&keccak256(point)[12..])
+        });
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+            passphrase: passphrase.into(),
+            account: account.unwrap_or_default(),
+            fingerprint: sha256(&x509.to_der().unwrap()),
+        }
+    }
+
+    /// As rows of the ledger.
+    pub fn supervisor<'a>(&self, role: &'a str, mandate: Option<&'a str>) -> Supervisor<'a> {
+        let (account, fingerprint) = (self.account, self.fingerprint);
+        Supervisor { account, fingerprint, role, not_after: now_ms() / 1000 + 86_400, mandate }
+    }
+}
+
+/// A running service.
+pub struct Service {
+    /// Its process.
+    pub process: Child,
+    /// Where supervisors connect; metrics are at the next port.
+    pub port: u16,
+    root: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its head, in small letters.
+    pub head: String,
+    /// Its document, or its text.
+    pub body: Value,
+}
+
+impl Service {
+    /// Starts one with further lines of configuration.
+    pub fn start(postgres: &Postgres, pki: &Pki, more: &str) -> Self {
+        if !pki.path("server.crt").exists() {
+            pki.give("server", "server", &["--san", "ip:127.0.0.1"]);
+            pki.token_key("1.key");
+        }
+        let port = free_ports(2);
+        let config = format!(
+            "listen = \"127.0.0.1:{port}\"\noperations = \"127.0.0.1:{}\"\ncertificate = \"server.crt\"\nkey = \"server.key\"\n\
+             token_keys = \"keys\"\npassphrase_file = \"passphrase\"\nissuer = \"supervision.test\"\nstreams = 4\n\
+             stale_seconds = 600\n{more}",
+            port + 1
+        );
+        std::fs::write(pki.path("service.toml"), config).unwrap();
+        let process = postgres.spawn(&["audit", "serve", "--config", &pki.name("service.toml")]);
+        let service = Self { process, port, root: pki.name("ca/root/ca.crt") };
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "the service does not start:\n{}", postgres.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        service
+    }
+
+    /// Shakes hands, and shows a certificate if there is one to show.
+    pub fn connect(&self, shown: Option<&Holder>) -> Result<SslStream<TcpStream>, String> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        builder.set_ca_file(&self.root).unwrap();
+        builder.set_verify(SslVerifyMode::PEER);
+        builder.set_min_proto_version(Some(SslVersion::TLS1_3)).unwrap();
+        if let Some(holder) = shown {
+            let pem = std::fs::read(&holder.key).unwrap();
+            let secret = std::fs::read_to_string(&holder.passphrase).unwrap();
+            let key = PKey::private_key_from_pem_passphrase(&pem, secret.trim().as_bytes()).unwrap();
+            builder.set_certificate_chain_file(&holder.certificate).unwrap();
+            builder.set_private_key(&key).unwrap();
+        }
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| e.to_string())?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        builder.build().connect("127.0.0.1", stream).map_err(|e| e.to_string())
+    }
+
+    /// Sends a request on a connection of its own.
+    pub fn send(&self, holder: &Holder, request: &str) -> Answer {
+        let mut stream = self.connect(Some(holder)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = Vec::new();
+        // Whoever was refused may be cut off rather than told goodbye.
+        let _ = stream.read_to_end(&mut text);
+        let text = String::from_utf8(text).unwrap();
+        let (head, body) =
+            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {request}: {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(json!(body)) }
+    }
+
+    /// Reads a path.
+    pub fn get(&self, holder: &Holder, token: &str, path: &str) -> Answer {
+        self.send(holder, &request("GET", path, token, ""))
+    }
+
+    /// What a read answers, which must be one.
+    #[track_caller]
+    pub fn read(&self, holder: &Holder, token: &str, path: &str) -> Value {
+        let answer = self.get(holder, token, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// The type of the problem that a read ends with.
+    #[track_caller]
+    pub fn refused(&self, holder: &Holder, token: &str, path: &str) -> String {
+        problem(&self.get(holder, token, path))
+    }
+
+    /// Asks for a token.
+    pub fn ask_token(&self, holder: &Holder, wish: &Value) -> Answer {
+        self.send(holder, &request("POST", "/v1/token", "", &wish.to_string()))
+    }
+
+    /// A token for supervision, which must be given.
+    #[track_caller]
+    pub fn token(&self, holder: &Holder) -> String {
+        let answer = self.ask_token(holder, &json!({ "purpose": "supervision", "case": "2026/7" }));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Lines of a stream, as they come.
+    pub fn stream(
+        &self,
+        holder: &Holder,
+        token: &str,
+        path: &str,
+        headers: &str,
+    ) -> BufReader<SslStream<TcpStream>> {
+        let mut stream = self.connect(Some(holder)).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        BufReader::new(stream)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A request as it is sent.
+pub fn request(method: &str, path: &str, token: &str, body: &str) -> String {
+    let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: s\r\nConnection: close\r\n{token}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// The type of a problem, which it must be.
+#[track_caller]
+pub fn problem(answer: &Answer) -> String {
+    assert!(answer.head.contains("application/problem+json"), "{answer:?}");
+    assert_eq!(answer.body["status"], answer.status);
+    let kind = answer.body["type"].as_str().unwrap();
+    kind.strip_prefix("urn:concordat:problem:").unwrap().to_owned()
+}
+
+/// The next line that begins so.
+pub fn line(stream: &mut impl BufRead, begins: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended before {begins:?}");
+        if let Some(rest) = line.strip_prefix(begins) {
+            return rest.trim().to_owned();
+        }
+    }
+}
+
+/// A database with an imagined ledger.
+pub fn database(size: Size) -> Postgres {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let done = postgres.concordat(&["audit", "migrate"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    fill(&postgres, size);
+    postgres
+}

@@ -1,0 +1,502 @@
+//! Supervisors read over mutual TLS what their mandates cover, and nothing else; whatever they do is on the log. The service,
+//! PostgreSQL and all certificates are real.
+
+use std::{
+    io::{BufRead, Read as _, Write as _},
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::hex;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use concordat_tests::{
+    Network, PATIENCE, committee, get,
+    imagined::{self, EVERYTHING, Size, Supervisor, bytea, holder, now_ms, supervise},
+    postgres::Postgres,
+    supervision::{Holder, Pki, Service, database, line, problem, request},
+};
+use serde_json::{Value, json};
+
+const SIZE: Size = Size { blocks: 200, transactions: 10 };
+
+const BANK_B: &str =
+    r#"{"jurisdiction":"EU","organisations":["bank-b"],"contracts":[],"powers":["observe"],"until":0}"#;
+
+#[test]
+fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
+    let (postgres, pki) = (database(SIZE), Pki::new());
+    let [alice, bob] = ["alice", "bob"].map(|name| pki.give("regulator", name, &[]));
+    let auditor = pki.give("auditor", "auditor", &[]);
+    supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
+    supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
+    supervise(&postgres, 100, &auditor.supervisor("auditor", None));
+    let service = Service::start(&postgres, &pki, "");
+    assert!(service.connect(None).is_err() || shut(&service), "without a certificate there is no connection");
+    let token = service.token(&alice);
+    what_is_there_is_told(&service, &alice, &token);
+    pages_go_on_and_their_cursors_belong_to_them(&service, &alice, &token);
+    what_is_not_understood_is_a_problem(&service, &alice, &token);
+    a_mandate_shows_its_banks_and_a_token_less(&service, &bob);
+    auditors_see_the_log_and_nothing_else(&service, &auditor, &alice);
+    ranges_are_exported_and_go_on_where_they_ended(&service, &alice, &token);
+    operations_are_told_numbers(&service);
+    the_log_is_whole_until_somebody_edits_it(&postgres, &alice);
+}
+
+/// TLS 1.3 tells a client only with its first read that its certificate was missing.
+fn shut(service: &Service) -> bool {
+    let mut stream = service.connect(None).unwrap();
+    let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\n\r\n");
+    stream.read(&mut [0; 16]).map_or(true, |read| read == 0)
+}
+
+fn what_is_there_is_told(service: &Service, alice: &Holder, token: &str) {
+    let read = |path: &str| service.read(alice, token, path);
+    assert_eq!(read("/v1/status")["height"], 200);
+    assert_eq!(read("/v1/status")["you"]["organisation"], "regulator-a");
+    assert_eq!(read("/v1/blocks?limit=3")["data"].as_array().unwrap().len(), 3);
+    let block = read("/v1/blocks/150");
+    let hash = block["data"]["hash"].as_str().unwrap();
+    assert_eq!(read(&format!("/v1/blocks/{hash}"))["data"]["height"], 150);
+    let sender = holder(7);
+    let transactions = read(&format!("/v1/transactions?sender={sender}"));
+    assert_eq!(transactions["data"][0]["sender"], format!("{sender:#x}"));
+    let hash = transactions["data"][0]["hash"].as_str().unwrap();
+    let transaction = read(&format!("/v1/transactions/{hash}"));
+    assert_eq!(transaction["logs"].as_array().unwrap().len(), 1, "its own alone");
+    assert_eq!(transaction["transfers"][0]["sender"], format!("{sender:#x}"));
+    assert_eq!(read(&format!("/v1/accounts/{sender}"))["account"]["organisation"], "bank-a");
+    assert_eq!(read(&format!("/v1/accounts/{sender}/balances?at=5"))["data"][0]["balance"], "7");
+    assert_eq!(read(&format!("/v1/balances?holder={sender}"))["data"][0]["balance"], "14");
+    assert_eq!(read("/v1/organisations/bank-a")["accounts"].as_array().unwrap().len(), 100);
+    assert_eq!(read("/v1/proposals/7")["ballots"][0]["choice"], "yes");
+    assert_eq!(read(&format!("/v1/contracts/{}", imagined::TOKEN))["data"]["organisation"], "bank-a");
+    let flows = read(&format!("/v1/flows?account={sender}&hops=3"));
+    assert_eq!(flows["flows"].as_array().unwrap().len(), 3);
+    assert_eq!(read("/v1/openapi.json")["openapi"], "3.1.0");
+    assert_eq!(read("/v1/jwks")["keys"][0]["crv"], "P-256");
+    for path in [
+        "commits",
+        "logs",
+        "events",
+        "transfers",
+        "accounts",
+        "seats",
+        "regulators",
+        "alerts",
+        "policies",
+        "freezes",
+    ] {
+        assert!(read(&format!("/v1/{path}"))["data"].is_array(), "{path}");
+    }
+    let answer = service.get(alice, token, "/v1/status");
+    assert!(
+        answer.head.contains("concordat-height: 200") && answer.head.contains("no-store"),
+        "{}",
+        answer.head
+    );
+}
+
+fn pages_go_on_and_their_cursors_belong_to_them(service: &Service, alice: &Holder, token: &str) {
+    let first = service.read(alice, token, "/v1/transactions?limit=700&from=1&to=100");
+    let next = first["next"].as_str().unwrap();
+    let second =
+        service.read(alice, token, &format!("/v1/transactions?limit=700&from=1&to=100&cursor={next}"));
+    assert_eq!(second["data"].as_array().unwrap().len(), 300);
+    assert_eq!(second["next"], Value::Null);
+    let other = service.refused(alice, token, &format!("/v1/transactions?from=1&to=99&cursor={next}"));
+    assert_eq!(other, "foreign-cursor");
+    assert_eq!(service.refused(alice, token, &format!("/v1/blocks?cursor={next}")), "foreign-cursor");
+    assert_eq!(service.refused(alice, token, "/v1/blocks?cursor=AAAA"), "malformed");
+}
+
+fn what_is_not_understood_is_a_problem(service: &Service, alice: &Holder, token: &str) {
+    let problems = [
+        ("/v1/nothing", "not-found"),
+        ("/", "not-found"),
+        ("/v1/blocks/999999", "not-found"),
+        ("/v1/token", "method"),
+        ("/v1/blocks?limit=0", "malformed"),
+        ("/v1/blocks?limit=1001", "malformed"),
+        ("/v1/blocks?from=-1", "malformed"),
+        ("/v1/blocks?since=yesterday", "malformed"),
+        ("/v1/blocks?nonsense=1", "malformed"),
+        ("/v1/transactions?sender=0x12", "malformed"),
+        ("/v1/transactions?sender=1%27%20OR%20%271%27=%271", "malformed"),
+        ("/v1/accounts/0x12", "malformed"),
+        ("/v1/flows", "malformed"),
+        ("/v1/flows?account=0x0000000000000000000000000000000000000007&hops=6", "malformed"),
+        ("/v1/accounts?at=201", "ahead"),
+        ("/v1/export/blocks?to=999", "ahead"),
+        ("/v1/reads", "role"),
+    ];
+    for (path, kind) in problems {
+        assert_eq!(service.refused(alice, token, path), kind, "{path}");
+    }
+    for nasty in ["x%27;DROP%20TABLE%20ledger.blocks;--", "%27%20OR%20TRUE--", "%00", "%F0%9F%92%A3"] {
+        let answer = service.get(alice, token, &format!("/v1/organisations?organisation={nasty}"));
+        let empty = answer.status == 200 && answer.body["data"] == json!([]);
+        assert!(empty || problem(&answer) == "malformed", "{answer:?}");
+        assert!(!answer.body.to_string().to_lowercase().contains("select"), "{answer:?}");
+    }
+    assert_eq!(service.read(alice, token, "/v1/blocks?limit=1")["data"][0]["height"], 200, "nothing is gone");
+    let huge = request("POST", "/v1/token", "", &"x".repeat(20_000));
+    assert_eq!(problem(&service.send(alice, &huge)), "too-large");
+    let long = format!("/v1/blocks?nonsense={}", "x".repeat(5_000));
+    assert_eq!(service.refused(alice, token, &long), "malformed");
+    let wish = |purpose: &str, case: &str| {
+        problem(&service.ask_token(alice, &json!({ "purpose": purpose, "case": case })))
+    };
+    assert_eq!((wish("curiosity", "1"), wish("audit", "")), ("purpose".into(), "malformed".into()));
+}
+
+fn a_mandate_shows_its_banks_and_a_token_less(service: &Service, bob: &Holder) {
+    let token = service.token(bob);
+    assert_eq!(
+        service.read(bob, &token, &format!("/v1/accounts/{}", holder(2)))["account"]["organisation"],
+        "bank-b"
+    );
+    assert_eq!(service.refused(bob, &token, &format!("/v1/accounts/{}", holder(1))), "not-found");
+    let accounts = service.read(bob, &token, "/v1/accounts?organisation=bank-a");
+    assert_eq!(accounts["data"], json!([]));
+    assert_eq!(service.refused(bob, &token, &format!("/v1/contracts/{}", imagined::TOKEN)), "not-found");
+    let wide = json!({ "purpose": "supervision", "case": "1", "organisations": ["bank-a"] });
+    assert_eq!(problem(&service.ask_token(bob, &wide)), "scope-too-wide");
+    let none = json!({ "purpose": "supervision", "case": "1", "organisations": [] });
+    let less = service.ask_token(bob, &none).body["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(service.refused(bob, &less, &format!("/v1/accounts/{}", holder(2))), "not-found");
+}
+
+fn auditors_see_the_log_and_nothing_else(service: &Service, auditor: &Holder, alice: &Holder) {
+    let token = service.token(auditor);
+    let path = format!("/v1/reads?account={}&limit=1000", alice.account);
+    let reads = service.read(auditor, &token, &path);
+    let reads = reads["data"].as_array().unwrap();
+    let refused = reads.iter().find(|read| read["path"] == "/v1/reads").unwrap();
+    assert_eq!(
+        (&refused["status"], &refused["purpose"], &refused["case"]),
+        (&json!(403), &json!("supervision"), &json!("2026/7"))
+    );
+    assert_eq!(refused["certificate"], format!("0x{}", hex::encode(alice.fingerprint)));
+    assert!(reads.iter().any(|read| read["path"] == "/v1/blocks?limit=3" && read["rows"] == 3));
+    assert!(service.read(auditor, &token, "/v1/reads/head")["count"].as_i64().unwrap() > 50);
+    assert_eq!(service.read(auditor, &token, "/v1/status")["height"], 200);
+    assert_eq!(service.refused(auditor, &token, "/v1/transactions"), "role");
+    assert_eq!(service.refused(auditor, &token, "/v1/reads?organisation=bank-a"), "not-found");
+}
+
+fn ranges_are_exported_and_go_on_where_they_ended(service: &Service, alice: &Holder, token: &str) {
+    let mut stream = service.stream(alice, token, "/v1/export/transfers?from=1&to=200", "");
+    let mut rows = 0;
+    let mut last = Value::Null;
+    loop {
+        let text = line(&mut stream, "{");
+        let document: Value = serde_json::from_str(&format!("{{{text}")).unwrap();
+        if document["end"].is_object() {
+            assert_eq!(document["end"], json!({ "rows": 2_000, "through": 200 }));
+            break;
+        }
+        rows += 1;
+        last = document["id"].clone();
+    }
+    assert_eq!((rows, last), (2_000, json!("200:9:0:0")));
+    let rest = "/v1/export/transfers?from=1&to=200&after=200:6:0:0";
+    let mut stream = service.stream(alice, token, rest, "");
+    assert!(line(&mut stream, "{\"id\":").starts_with("\"200:7:0:0\""));
+    assert_eq!(service.refused(alice, token, "/v1/export/transfers?after=1:2"), "malformed");
+}
+
+fn operations_are_told_numbers(service: &Service) {
+    let url = format!("http://127.0.0.1:{}", service.port + 1);
+    assert_eq!(get(&format!("{url}/healthz")), (200, "ok\n".into()));
+    let (_, metrics) = get(&format!("{url}/metrics"));
+    assert!(
+        metrics.contains("concordat_regulator_answers_total{endpoint=\"blocks\",status=\"200\"}"),
+        "{metrics}"
+    );
+}
+
+fn the_log_is_whole_until_somebody_edits_it(postgres: &Postgres, alice: &Holder) {
+    let verify = || {
+        let output = postgres.concordat(&["audit", "verify-reads"]);
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default())
+    };
+    let (code, told) = verify();
+    assert_eq!((code, &told["flaw"]), (Some(0), &Value::Null), "{told}");
+    let output = postgres.concordat(&["audit", "reads-head"]);
+    let head: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&head["count"], &head["head"]), (&told["count"], &told["head"]));
+    let tokens = postgres.sql("SELECT count(*) FROM access.reads WHERE path LIKE '%eyJ%'");
+    assert_eq!(tokens, "0", "no token is on the log");
+    let edit = format!(
+        "SET session_replication_role = replica; UPDATE access.reads SET account = {} WHERE seq = 9",
+        bytea(alice.account.create(1))
+    );
+    postgres.sql(&edit);
+    let (code, told) = verify();
+    assert_eq!((code, &told["flaw"]), (Some(3), &json!({ "flaw": "altered", "seq": 9 })), "{told}");
+}
+
+#[test]
+fn a_token_that_is_stolen_expired_foreign_or_altered_gets_nothing_and_that_is_on_the_log() {
+    let (postgres, pki) = (database(Size { blocks: 110, transactions: 1 }), Pki::new());
+    let [alice, bob] = ["alice", "bob"].map(|name| pki.give("regulator", name, &[]));
+    let mallory = pki.give("regulator", "mallory", &[]);
+    let operator = pki.give("operator", "operator", &[]);
+    supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
+    supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
+    supervise(&postgres, 100, &operator.supervisor("operator", None));
+    let mut service = Service::start(&postgres, &pki, "token_seconds = 10\n");
+    let (token, bobs) = (service.token(&alice), service.token(&bob));
+    let made = Instant::now();
+    assert_eq!(service.refused(&bob, &token, "/v1/blocks"), "foreign-token", "stolen");
+    assert_eq!(service.refused(&mallory, &token, "/v1/blocks"), "foreign-token", "by a stranger");
+    assert_eq!(service.refused(&alice, "", "/v1/blocks"), "no-token");
+    let parts: Vec<&str> = bobs.split('.').collect();
+    let claims = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
+    let wider = String::from_utf8(claims).unwrap().replace("[\"bank-b\"]", "null");
+    let wider = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(wider), parts[2]);
+    assert_eq!(service.refused(&bob, &wider, "/v1/blocks"), "bad-token", "with a wider scope");
+    let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), parts[1]);
+    assert_eq!(service.refused(&bob, &unsigned, "/v1/blocks"), "bad-token");
+    let wish = json!({ "purpose": "supervision", "case": "1" });
+    assert_eq!(problem(&service.ask_token(&mallory, &wish)), "not-enrolled");
+    assert_eq!(problem(&service.ask_token(&operator, &wish)), "role");
+    std::thread::sleep(Duration::from_millis(10_500).saturating_sub(made.elapsed()));
+    assert_eq!(service.refused(&alice, &token, "/v1/blocks"), "token-expired");
+
+    let logged = |who: &Holder, status: u16| {
+        let certificate = bytea(who.fingerprint);
+        postgres.sql(&format!(
+            "SELECT count(*) FROM access.reads WHERE certificate = {certificate} AND status = {status}"
+        ))
+    };
+    assert_eq!(
+        (logged(&bob, 401), logged(&mallory, 401), logged(&operator, 403)),
+        ("3".into(), "2".into(), "1".into())
+    );
+    keys_are_rotated_without_a_restart(&mut service, &pki, &alice);
+}
+
+fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &Holder) {
+    let old = service.token(alice);
+    pki.token_key("2.key");
+    let hangup = |service: &Service| {
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &service.process.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    let keys = |service: &Service| service.read(alice, "", "/v1/jwks")["keys"].as_array().unwrap().len();
+    let wait = |service: &Service, count: usize| {
+        let until = Instant::now() + PATIENCE;
+        while keys(service) != count {
+            assert!(Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    hangup(service);
+    wait(service, 2);
+    service.read(alice, &old, "/v1/blocks?limit=1");
+    let new = service.token(alice);
+    let named = |token: &str| URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    assert_ne!(named(&old), named(&new), "the newest key signs");
+    std::fs::remove_file(pki.path("keys").join("1.key")).unwrap();
+    hangup(service);
+    wait(service, 1);
+    assert_eq!(service.refused(alice, &old, "/v1/blocks"), "bad-token");
+    service.read(alice, &new, "/v1/blocks?limit=1");
+}
+
+#[test]
+fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
+    let (postgres, pki) = (database(Size { blocks: 110, transactions: 1 }), Pki::new());
+    let names = ["alice", "bob", "carol", "dave"];
+    let [alice, bob, carol, dave] = names.map(|name| pki.give("regulator", name, &[]));
+    for holder in [&alice, &bob, &carol] {
+        supervise(&postgres, 100, &holder.supervisor("regulator", Some(EVERYTHING)));
+    }
+    let service = Service::start(&postgres, &pki, "");
+    let [a, b, c] = [&alice, &bob, &carol].map(|holder| service.token(holder));
+    let soon = now_ms() / 1000 + 20;
+    let supervisor = Supervisor { not_after: soon, ..dave.supervisor("regulator", Some(EVERYTHING)) };
+    supervise(&postgres, 100, &supervisor);
+    let d = service.token(&dave);
+
+    let mut blocks = service.stream(&alice, &a, "/v1/stream/blocks", "");
+    let mut ending =
+        service.stream(&dave, &d, "/v1/stream/blocks?from=105", "Accept: application/x-ndjson\r\n");
+    assert!(line(&mut blocks, "").contains("200"));
+    assert!(line(&mut ending, "{\"id\":").starts_with("\"105\""));
+    std::thread::sleep(Duration::from_millis(500));
+    let first = imagined::block(&postgres);
+    imagined::seen(&postgres, first);
+    assert_eq!(line(&mut blocks, "id: "), first.to_string());
+    let second = imagined::block(&postgres);
+    imagined::seen(&postgres, second);
+    drop(blocks);
+    let resume = format!("Last-Event-ID: {first}\r\n");
+    let mut again = service.stream(&alice, &a, "/v1/stream/blocks", &resume);
+    assert_eq!(line(&mut again, "id: "), second.to_string(), "nothing is lost");
+
+    // In one block: alice's certificate is revoked, bob's mandate ends, carol has renewed hers.
+    let height = imagined::block(&postgres);
+    let who = bytea(alice.account);
+    postgres.sql(&format!(
+        "INSERT INTO ledger.revocations VALUES ({height}, 0, false, sha256('authority 2'), sha256({who}), 1, 0);
+         INSERT INTO ledger.account_details VALUES ({height}, 9, false, {}, 'carol', sha256('new'), 0, 100)",
+        bytea(carol.account)
+    ));
+    imagined::mandated(&postgres, height, bob.account, EVERYTHING, true);
+    service.read(&alice, &a, "/v1/blocks?limit=1");
+    imagined::seen(&postgres, height);
+    assert_eq!(service.refused(&alice, &a, "/v1/blocks"), "certificate-revoked");
+    assert_eq!(service.refused(&bob, &b, "/v1/blocks"), "no-mandate");
+    assert_eq!(service.refused(&carol, &c, "/v1/blocks"), "other-certificate");
+    let last: Value = serde_json::from_str(&line_after(&mut again, "event: problem")).unwrap();
+    assert_eq!(last["type"], "urn:concordat:problem:certificate-revoked");
+    let last: Value =
+        serde_json::from_str(&format!("{{\"problem\":{}", line(&mut ending, "{\"problem\":"))).unwrap();
+    assert_eq!(last["problem"]["type"], "urn:concordat:problem:certificate-expired");
+    assert_eq!(last["problem"]["after"], height.to_string(), "from where to go on");
+}
+
+/// The data of the next event that is so called.
+fn line_after(stream: &mut impl BufRead, event: &str) -> String {
+    line(stream, event);
+    line(stream, "data: ")
+}
+
+#[test]
+fn a_database_that_is_away_or_behind_is_a_problem_and_then_it_goes_on() {
+    let (mut postgres, pki) = (database(Size { blocks: 110, transactions: 1 }), Pki::new());
+    let alice = pki.give("regulator", "alice", &[]);
+    supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
+    let service = Service::start(&postgres, &pki, "");
+    let token = service.token(&alice);
+    postgres.kill();
+    let answer = service.get(&alice, &token, "/v1/blocks");
+    assert_eq!(problem(&answer), "database-away");
+    assert_eq!(answer.status, 503);
+    assert!(!answer.body.to_string().contains("postgres"), "{}", answer.body);
+    postgres.start_again();
+    let until = Instant::now() + PATIENCE;
+    while service.get(&alice, &token, "/v1/blocks").status != 200 {
+        assert!(Instant::now() < until, "{}", postgres.log());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
+    postgres.sql("ALTER TABLE access.reads RENAME TO hidden");
+    assert_eq!(
+        service.refused(&alice, &token, "/v1/blocks"),
+        "unlogged",
+        "what cannot be logged is not shown"
+    );
+    postgres.sql("ALTER TABLE access.hidden RENAME TO reads");
+    postgres.sql("UPDATE ledger.blocks SET time_ms = time_ms - 3600000");
+    let wish = json!({ "purpose": "supervision", "case": "1" });
+    assert_eq!(problem(&service.ask_token(&alice, &wish)), "stale", "a revocation might have been missed");
+    service.read(&alice, &token, "/v1/blocks?limit=1");
+    postgres.sql("DELETE FROM ledger.projection_cursor");
+    assert_eq!(service.refused(&alice, &token, "/v1/blocks"), "empty");
+}
+
+#[test]
+fn a_regulator_of_a_real_chain_is_let_in_by_the_committee_and_out_by_a_revocation() {
+    let network = Network::start_with(4, &["--empty-block-interval-ms", "500"]);
+    let (postgres, pki) = (Postgres::start(&["fsync=off"]), Pki::new());
+    assert!(postgres.concordat(&["audit", "migrate"]).status.success());
+    let data = network.node_folder(3).join("data");
+    let genesis = network.info["genesis"].as_str().unwrap();
+    let project = ["audit", "project", "--data", data.to_str().unwrap(), "--genesis", genesis];
+    let mut projector = postgres.spawn(&project);
+    committee::enrol(&network);
+    let regulator = Regulator::enrol(&network);
+    regulator.is_admitted(&network);
+    let service = Service::start(&postgres, &pki, "");
+    let holder = &regulator.holder;
+    let wish = json!({ "purpose": "supervision", "case": "1" });
+    network.wait("the mandate is in the database", || service.ask_token(holder, &wish).status == 200);
+    let token = service.token(holder);
+    let picture = service.read(holder, &token, &format!("/v1/accounts/{}", holder.account));
+    assert_eq!(picture["account"]["role"], "regulator");
+    assert_eq!(picture["regulator"][0]["mandate"]["jurisdiction"], "EU");
+    let validators = service.read(holder, &token, "/v1/validators");
+    assert_eq!(validators["data"].as_array().unwrap().len(), 4);
+
+    let block = regulator.is_revoked(&network);
+    network.wait("the revocation is in the database", || {
+        let height = "SELECT coalesce(max(height), -1) FROM ledger.projection_cursor";
+        postgres.sql(height).parse::<i64>().unwrap() >= block
+    });
+    assert_eq!(service.refused(holder, &token, "/v1/validators"), "certificate-revoked");
+    projector.kill().unwrap();
+    projector.wait().unwrap();
+}
+
+/// A regulator whose certificate bank-a's authority has given out.
+struct Regulator {
+    holder: Holder,
+    ca: String,
+}
+
+impl Regulator {
+    fn enrol(network: &Network) -> Self {
+        let path = |name: &str| network.home().join(name).to_str().unwrap().to_owned();
+        let (ca, certificate, key) =
+            (path("organisations/bank-a/ca"), path("supervisor.crt"), path("supervisor.key"));
+        let secret = network.info["passphrase_file"].as_str().unwrap();
+        let issue =
+            ["pki", "issue", "--ca", &ca, "--role", "regulator", "--name", "supervisor", "--type", "p256"];
+        let files = ["--out", &certificate, "--key-out", &key, "--key-passphrase-file", secret];
+        network.with_passphrase(&[&issue[..], &files].concat());
+        let url = network.url(0, "ethereum");
+        network.with_passphrase(&[
+            "account",
+            "enrol",
+            "--key",
+            &key,
+            "--certificate",
+            &certificate,
+            "--rpc",
+            &url,
+        ]);
+        Self { holder: Holder::read(&certificate, &key, secret), ca }
+    }
+
+    fn is_admitted(&self, network: &Network) {
+        let account = self.holder.account.to_string();
+        let mandate = ["--jurisdiction", "EU", "--power", "observe"];
+        let id = committee::propose(network, &[&["admit-regulator", &account], &mandate[..]].concat());
+        let url = network.url(0, "ethereum");
+        network.with_passphrase(&["gov", "consent", &id, "--key", &self.holder.key, "--rpc", &url]);
+        for bank in ["bank-a", "bank-b", "bank-c", "bank-d"] {
+            if committee::proposal(network, &id)["closes"].as_u64() > network.height(0) {
+                committee::gov(network, bank, &["vote", &id, "yes"]);
+            }
+        }
+        let earliest = committee::proposal(network, &id)["earliest"].as_u64().unwrap();
+        network.wait_for_height(0, earliest);
+        committee::gov(network, "bank-b", &["execute", &id]);
+    }
+
+    /// The height after which the certificate is revoked.
+    fn is_revoked(&self, network: &Network) -> i64 {
+        network.enrol("bank-a/registrar", 0);
+        let crl = network.home().join("bank-a.crl").to_str().unwrap().to_owned();
+        let revoke = ["pki", "revoke", "--ca", &self.ca, "--cert", &self.holder.certificate];
+        network.with_passphrase(&[&revoke[..], &["--reason", "key-compromise"]].concat());
+        network.with_passphrase(&["pki", "crl", "--ca", &self.ca, "--out", &crl]);
+        let issuer = Path::new(&self.ca).join("issuing/ca.crt");
+        network.with_key(
+            "bank-a/registrar",
+            0,
+            &["account", "submit-crl", "--crl", &crl, "--issuer", issuer.to_str().unwrap()],
+        );
+        i64::try_from(network.height(0).unwrap()).unwrap()
+    }
+}
