@@ -4,6 +4,7 @@ mod activity;
 mod database;
 mod project;
 mod projection;
+mod watch;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -24,6 +25,13 @@ pub enum AuditCommand {
     VerifyProjection(projection::VerifyArgs),
     /// Where the regulator's database stands.
     Status(database::StatusArgs),
+    /// Judge what happens on the ledger by rules, and keep what is found (docs/surveillance.md).
+    Watch(watch::WatchArgs),
+    /// What rules would have found in blocks of before. Nothing is written.
+    Backtest(watch::backtest::BacktestArgs),
+    /// What was found: look it up, take it on, close it.
+    #[command(subcommand)]
+    Findings(watch::findings::FindingsCommand),
 }
 
 /// Runs `concordat audit`.
@@ -35,5 +43,8 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Project(args) => project::run(args, json),
         AuditCommand::VerifyProjection(args) => projection::run(args, json),
         AuditCommand::Status(args) => database::status(args, json),
+        AuditCommand::Watch(args) => watch::run(args, json),
+        AuditCommand::Backtest(args) => watch::backtest::run(args, json),
+        AuditCommand::Findings(command) => watch::findings::run(command, json),
     }
 }

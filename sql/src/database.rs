@@ -35,6 +35,7 @@ migrations!(
     "2026-11-26-000002_tokens",
     "2026-11-26-000003_system",
     "2026-11-26-000004_reader",
+    "2026-11-26-000007_watch",
 );
 
 /// Diesel's table of migrations that have run.

@@ -23,6 +23,7 @@ mod source;
 mod status;
 mod tables;
 mod verify;
+pub mod watch;
 mod write;
 
 pub use database::Database;

@@ -20,7 +20,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("monitoring", &[]),
     ("chain/node", &["types", "core", "state", "consensus", "rpc", "pki-verify", "monitoring"]),
     ("pki/authority", &["types", "pki-verify"]),
-    ("sql", &["types", "governance", "core", "state"]),
+    ("sql", &["types", "governance", "core", "state", "surveillance"]),
+    ("regulator-api/surveillance", &["types"]),
     (
         "cli",
         &[
@@ -36,13 +37,15 @@ const EDGES: &[(&str, &[&str])] = &[
             "pki-authority",
             "monitoring",
             "sql",
+            "surveillance",
         ],
     ),
     ("tests", &[]),
 ];
 
-/// Crates that run inside block execution.
-const PURE: &[&str] = &["chain/types", "pki/verify", "permissions", "governance", "chain/core"];
+/// Crates that run inside block execution, and surveillance, whose findings come out the same for everybody.
+const PURE: &[&str] =
+    &["chain/types", "pki/verify", "permissions", "governance", "chain/core", "regulator-api/surveillance"];
 
 /// What a pure crate must not depend on.
 const IMPURE_CRATES: &[&str] =

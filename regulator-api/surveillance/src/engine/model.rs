@@ -201,10 +201,10 @@ impl Past<'_> {
         };
         let parties = &self.block().parties;
         let listed = |account: &Address| self.list.find(*account, parties.get(account)).is_some();
-        let wanted = named.into_iter().filter(|(hit, account, _)| {
-            hits.contains(hit) && listed(account) && rule.filter.takes(*account, parties)
-        });
-        wanted.map(|(_, account, asset)| (Subject::Account(account), asset, vec![self.event().at])).collect()
+        let mut wanted: Vec<_> = named.into_iter().filter(|(hit, ..)| hits.contains(hit)).collect();
+        wanted.retain(|(_, account, _)| listed(account) && rule.filter.takes(*account, parties));
+        wanted.dedup_by_key(|(_, account, _)| *account);
+        wanted.into_iter().map(|(_, account, asset)| (Subject::Account(account), asset, vec![self.event().at])).collect()
     }
 
     fn committee(&self, rule: &Rule) -> Vec<Found> {

@@ -27,8 +27,10 @@ pub(super) fn sanctions(hits: &BTreeSet<Hit>, case: &Case) -> Vec<Verdict> {
         What::Enrolled { account, .. } => vec![(Hit::Enrolled, *account, None)],
         _ => Vec::new(),
     };
-    let wanted = all.into_iter().filter(|(hit, ..)| hits.contains(hit));
-    wanted.filter_map(|(hit, account, asset)| listed(hit, account, asset, case)).collect()
+    let mut wanted: Vec<_> = all.into_iter().filter(|(hit, ..)| hits.contains(hit)).collect();
+    // Who pays itself comes up once.
+    wanted.dedup_by_key(|(_, account, _)| *account);
+    wanted.into_iter().filter_map(|(hit, account, asset)| listed(hit, account, asset, case)).collect()
 }
 
 fn listed(hit: Hit, account: Address, asset: Option<Asset>, case: &Case) -> Option<Verdict> {
