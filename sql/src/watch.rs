@@ -85,7 +85,9 @@ pub enum WatchError {
     #[error("another watcher is writing to this database; there can be one at a time")]
     Busy,
     /// What was found is of another chain.
-    #[error("what was found in this database is of another chain than its ledger: {what}; empty the schema watch")]
+    #[error(
+        "what was found in this database is of another chain than its ledger: {what}; empty the schema watch"
+    )]
     OtherChain {
         /// What differs.
         what: String,

@@ -135,7 +135,8 @@ fn what_happens_on_a_network_is_found_and_people_decide_about_it() {
     // Too little of it.
     setting.pay("bank-a/developer", "bank-c/operator", token, 100);
     setting.pay("bank-c/operator", "bank-a/developer", token, 89);
-    let (developer, order) = (network.address("bank-a/developer"), setting.file("order.txt", "It is ordered"));
+    let (developer, order) =
+        (network.address("bank-a/developer"), setting.file("order.txt", "It is ordered"));
     let account = developer.to_string();
     committee::pass(network, &["freeze-account", &account, "--basis-file", &order, "--reference", "Order 1"]);
     setting.project_all();
@@ -153,7 +154,10 @@ fn what_happens_on_a_network_is_found_and_people_decide_about_it() {
     let told: Vec<&str> = found.as_array().unwrap().iter().map(|one| one["rule"].as_str().unwrap()).collect();
     assert_eq!(told, ["new-accounts", "listed", "circle", "own-matter"], "{found:#}");
     let (circle, own) = (&found[2], &found[3]);
-    assert_eq!((circle["subject"].as_str(), circle["numbers"]["returned"].as_str()), (Some(&*format!("{developer:#x}")), Some("455")));
+    assert_eq!(
+        (circle["subject"].as_str(), circle["numbers"]["returned"].as_str()),
+        (Some(&*format!("{developer:#x}")), Some("455"))
+    );
     assert_eq!(own["subject"].as_str().unwrap(), format!("{:#x}", network.address("bank-a/member")));
     assert_eq!(own["numbers"]["matter"], "its organisation bank-a");
     let note = setting.audit(&["findings", "list", "--grade", "note"]);
@@ -167,7 +171,10 @@ fn people_decide(setting: &Setting, id: &str) {
     let document = setting.network.home().join("finding.json");
     let document = document.to_str().unwrap();
     let shown = setting.audit(&["findings", "show", &id[..12], "--out", document]);
-    assert_eq!((&shown["state"], shown["transactions"].as_array().unwrap().len()), (&"acknowledged".into(), 3));
+    assert_eq!(
+        (&shown["state"], shown["transactions"].as_array().unwrap().len()),
+        (&"acknowledged".into(), 3)
+    );
     let (account, reference) = (shown["subject"].as_str().unwrap(), format!("finding {id}"));
     let file = format!("finding-{}.json", &id[..12]);
     let command = format!(
@@ -222,14 +229,17 @@ fn sigkill_of_the_watcher_under_load_leaves_no_finding_out_and_none_twice() {
     let mut projector = setting.project(false);
     let rules = setting.file("busy.toml", BUSY);
     let watching = ["audit", "watch", "--rules", &rules];
-    let judged = || setting.postgres.sql("SELECT coalesce(max(height), 0) FROM watch.cursor").parse::<u64>().unwrap();
+    let judged =
+        || setting.postgres.sql("SELECT coalesce(max(height), 0) FROM watch.cursor").parse::<u64>().unwrap();
     let mut watcher = None;
     setting.network.wait("blocks in the database", || {
         setting.postgres.sql("SELECT count(*) FROM ledger.projection_cursor WHERE height > 0") == "1"
     });
     for kill in 0..KILLS {
         let (mut one, before) = (setting.postgres.spawn(&watching), judged());
-        setting.network.wait(&format!("blocks judged:\n{}", setting.postgres.log()), || judged() > before + 3);
+        setting
+            .network
+            .wait(&format!("blocks judged:\n{}", setting.postgres.log()), || judged() > before + 3);
         std::thread::sleep(Duration::from_millis(u64::try_from(kill).unwrap() * 90));
         one.kill().unwrap();
         watcher = Some(one.wait().unwrap());

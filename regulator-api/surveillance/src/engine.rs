@@ -15,7 +15,7 @@ mod rings;
 mod sanctions;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use case::Topic;
 use concordat_types::{Address, B256};
@@ -102,16 +102,17 @@ struct Index {
 impl Index {
     fn of(rules: &[Live]) -> Self {
         let named = rules.iter().flat_map(|live| live.rule.filter.tokens.iter().copied());
-        let tokens: std::collections::BTreeSet<Address> = named.collect();
+        let tokens: BTreeSet<Address> = named.collect();
         let mut index = Self::default();
         for (place, live) in rules.iter().enumerate() {
             for topic in Topic::of_rule(&live.rule) {
-                let wanted = &live.rule.filter.tokens;
-                if wanted.is_empty() {
+                let (wanted, by_token) =
+                    (&live.rule.filter.tokens, matches!(topic, Topic::Transfer | Topic::Holding));
+                if wanted.is_empty() || !by_token {
                     index.by_topic.entry(topic).or_default().push(place);
                 }
-                let by_token = matches!(topic, Topic::Transfer | Topic::Holding);
-                for token in tokens.iter().filter(|token| by_token && (wanted.is_empty() || wanted.contains(*token))) {
+                let looked_at = |token: &&Address| by_token && (wanted.is_empty() || wanted.contains(*token));
+                for token in tokens.iter().filter(looked_at) {
                     index.by_token.entry((topic, *token)).or_default().push(place);
                 }
             }
@@ -282,5 +283,7 @@ impl Engine {
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -83,7 +83,10 @@ impl List {
     pub fn parse(text: &str) -> Result<Self, ListError> {
         let file: File = toml::from_str(text).map_err(|error| ListError::Form(one_line(&error)))?;
         if file.version != 1 {
-            return Err(ListError::Form(format!("version is {}, this program reads version 1", file.version)));
+            return Err(ListError::Form(format!(
+                "version is {}, this program reads version 1",
+                file.version
+            )));
         }
         if file.entry.len() > MAX_ENTRIES {
             return Err(ListError::Form(format!("it has more than {MAX_ENTRIES} entries")));
@@ -202,7 +205,11 @@ reason = "No. 3"
             ("name = \"John  DOE\"", "", "entry 2 of the list: it has to have exactly one of"),
             ("reason = \"No. 2\"", "reason = \"No. 2\"\nborn = 1900", "unknown field"),
             ("reason = \"No. 1\"", "reason = \"\"", "entry 1 of the list: its reason"),
-            ("organisation = \"bank-x\"", "name = \"john doe\"", "entry 3 of the list: it stands on the list already"),
+            (
+                "organisation = \"bank-x\"",
+                "name = \"john doe\"",
+                "entry 3 of the list: it stands on the list already",
+            ),
             ("version = 1", "version = 7", "version is 7"),
         ];
         for (from, to, said) in cases {

@@ -63,7 +63,12 @@ pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<
             let rule = rule(Fields::of_rule(file, place, table))?;
             if !ids.insert(rule.id.clone()) {
                 let reason = "another rule has this id already".to_owned();
-                return Err(RuleError::Field { file: file.into(), rule: rule.id, field: "id".into(), reason });
+                return Err(RuleError::Field {
+                    file: file.into(),
+                    rule: rule.id,
+                    field: "id".into(),
+                    reason,
+                });
             }
             rules.push(rule);
         }
@@ -81,7 +86,9 @@ fn tables(file: &str, text: &str) -> Result<Vec<toml::Table>, RuleError> {
     let mut table: toml::Table = text.parse().map_err(|error| wrong(one_line(&error)))?;
     match table.remove("version") {
         Some(toml::Value::Integer(VERSION)) => {}
-        Some(other) => return Err(wrong(format!("version is {other}, this program reads version {VERSION}"))),
+        Some(other) => {
+            return Err(wrong(format!("version is {other}, this program reads version {VERSION}")));
+        }
         None => return Err(wrong(format!("it has no version; write version = {VERSION} at its top"))),
     }
     let rules = table.remove("rule");

@@ -226,7 +226,9 @@ impl Condition {
             Self::Frequency { of: Counted::Transfers(_), .. } => {
                 "{subject} had a part in {count} transfers within {window}"
             }
-            Self::Frequency { of: Counted::Proposals, .. } => "{subject} made {count} proposals within {window}",
+            Self::Frequency { of: Counted::Proposals, .. } => {
+                "{subject} made {count} proposals within {window}"
+            }
             Self::Frequency { of: Counted::Freezes, .. } => "{count} freezes and releases within {window}",
             Self::Frequency { of: Counted::Enrolments, .. } => {
                 "{subject} enrolled {count} accounts within {window}"

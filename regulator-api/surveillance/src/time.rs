@@ -28,9 +28,7 @@ impl Span {
     pub fn covers(self, now: Stamp, then: Stamp) -> bool {
         match self {
             Self::Blocks(blocks) => now.height.saturating_sub(then.height) < blocks,
-            Self::Seconds(seconds) => {
-                now.time_ms.saturating_sub(then.time_ms) < seconds.saturating_mul(1000)
-            }
+            Self::Seconds(seconds) => now.time_ms.saturating_sub(then.time_ms) < seconds.saturating_mul(1000),
         }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use concordat_governance::{
-    Action, Kind,
-    action::BarTarget,
-};
+use concordat_governance::{Action, Kind, action::BarTarget};
 use concordat_surveillance::{About, BlockEvents, Position, What};
 use concordat_types::{Address, B256, OrgId};
 use serde_json::Value;
@@ -76,7 +73,8 @@ impl Acts {
         arguments: &Value,
     ) -> Result<Option<What>, SqlError> {
         let arguments = Arguments(arguments);
-        let freeze = |target: &str, lifted| Ok(Some(What::Freeze { target: arguments.address(target)?, lifted }));
+        let freeze =
+            |target: &str, lifted| Ok(Some(What::Freeze { target: arguments.address(target)?, lifted }));
         match name {
             "AccountEnrolled" => {
                 let organisation = organisation(arguments.text("organisation")?)?;

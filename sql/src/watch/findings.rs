@@ -101,7 +101,9 @@ pub async fn list(database: &Database, query: &Query) -> Result<Vec<Kept>, Watch
     let mut sql = QueryBuilder::<Postgres>::new(COLUMNS);
     if let Some(after) = &query.after {
         let after = find(&mut connection, after).await?;
-        sql.push(" AND (f.height, f.place, f.id) > (SELECT height, place, id FROM watch.findings WHERE id = ");
+        sql.push(
+            " AND (f.height, f.place, f.id) > (SELECT height, place, id FROM watch.findings WHERE id = ",
+        );
         sql.push_bind(after).push(")");
     }
     let equal = [
@@ -123,7 +125,8 @@ pub async fn list(database: &Database, query: &Query) -> Result<Vec<Kept>, Watch
     if query.unjudged {
         sql.push(" AND NOT f.judged");
     }
-    sql.push(" ORDER BY f.height, f.place, f.id LIMIT ").push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX));
+    sql.push(" ORDER BY f.height, f.place, f.id LIMIT ")
+        .push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX));
     let rows = sql.build().fetch_all(&mut connection).await.map_err(SqlError::at("read findings"))?;
     Ok(rows.iter().map(kept).collect::<Result<_, SqlError>>()?)
 }
@@ -191,7 +194,8 @@ pub(super) async fn find(connection: &mut PgConnection, id: &str) -> Result<Vec<
     if begins.is_empty() || begins.len() > 64 || !begins.is_ascii() {
         return Err(none());
     }
-    let bound = |fill: &str| hex::decode(format!("{begins}{}", fill.repeat(64_usize.saturating_sub(begins.len()))));
+    let bound =
+        |fill: &str| hex::decode(format!("{begins}{}", fill.repeat(64_usize.saturating_sub(begins.len()))));
     let (Ok(lowest), Ok(highest)) = (bound("0"), bound("f")) else { return Err(none()) };
     let query = sqlx::query("SELECT id FROM watch.findings WHERE id BETWEEN $1 AND $2 LIMIT 2");
     let rows = query.bind(lowest).bind(highest).fetch_all(connection).await;

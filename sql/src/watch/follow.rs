@@ -178,8 +178,7 @@ impl Meter {
     ) {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let new = count(blocks.len());
-        let events =
-            blocks.iter().fold(0_u64, |sum, block| sum.saturating_add(count(block.events.len())));
+        let events = blocks.iter().fold(0_u64, |sum, block| sum.saturating_add(count(block.events.len())));
         let progress = &mut self.progress;
         (progress.height, progress.tip) = (height, tip);
         progress.blocks = progress.blocks.saturating_add(new);

@@ -78,7 +78,8 @@ async fn last_amounts(
     let ids: Vec<String> = keys.iter().map(|(asset, _)| asset.id.to_string()).collect();
     let senders: Vec<&[u8]> = keys.iter().map(|(_, sender)| sender.as_slice()).collect();
     let sample = i64::try_from(sample).unwrap_or(i64::MAX);
-    let query = sqlx::query(LAST_AMOUNTS).bind(tokens).bind(ids).bind(senders).bind(signed(before)).bind(sample);
+    let query =
+        sqlx::query(LAST_AMOUNTS).bind(tokens).bind(ids).bind(senders).bind(signed(before)).bind(sample);
     let rows = query.fetch_all(connection).await.map_err(SqlError::at("read what accounts gave"))?;
     let mut gave = vec![Vec::new(); keys.len()];
     for row in &rows {

@@ -78,7 +78,8 @@ async fn enrolled(
         let Some(last) = accounts.last() else { return Ok(()) };
         after = last.to_vec();
         let parties = as_of(connection, accounts.into_iter().map(|account| (account, height))).await?;
-        let listed = parties.iter().filter(|((account, _), party)| list.find(*account, Some(party)).is_some());
+        let listed =
+            parties.iter().filter(|((account, _), party)| list.find(*account, Some(party)).is_some());
         holders.extend(listed.map(|((account, _), _)| *account));
     }
 }

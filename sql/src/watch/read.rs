@@ -102,8 +102,12 @@ impl Reader {
     ) -> Result<(), SqlError> {
         let query = "SELECT height, tx_index, sender FROM ledger.transactions WHERE height BETWEEN $1 AND $2";
         for row in rows(connection, query, from, last).await? {
-            let at =
-                Position { height: height(&row, 0)?, tx_index: Some(place(&row, 1)?), log_index: None, item: 0 };
+            let at = Position {
+                height: height(&row, 0)?,
+                tx_index: Some(place(&row, 1)?),
+                log_index: None,
+                item: 0,
+            };
             push(blocks, at, What::Transaction { sender: address(&row, 2)? })?;
         }
         Ok(())
@@ -116,7 +120,8 @@ impl Reader {
         last: u64,
         blocks: &mut BTreeMap<u64, BlockEvents>,
     ) -> Result<(), SqlError> {
-        let query = "SELECT height, tx_index, log_index, item, token, token_id::text, sender, recipient, amount::text
+        let query =
+            "SELECT height, tx_index, log_index, item, token, token_id::text, sender, recipient, amount::text
             FROM ledger.token_transfers WHERE height BETWEEN $1 AND $2";
         for row in rows(connection, query, from, last).await? {
             let at = Position {
@@ -134,12 +139,21 @@ impl Reader {
 }
 
 /// Rows of heights from one to another.
-async fn rows(connection: &mut PgConnection, query: &str, from: u64, last: u64) -> Result<Vec<PgRow>, SqlError> {
+async fn rows(
+    connection: &mut PgConnection,
+    query: &str,
+    from: u64,
+    last: u64,
+) -> Result<Vec<PgRow>, SqlError> {
     let query = sqlx::query(query).bind(signed(from)).bind(signed(last));
     query.fetch_all(connection).await.map_err(SqlError::at("read blocks"))
 }
 
-pub(super) fn push(blocks: &mut BTreeMap<u64, BlockEvents>, at: Position, what: What) -> Result<(), SqlError> {
+pub(super) fn push(
+    blocks: &mut BTreeMap<u64, BlockEvents>,
+    at: Position,
+    what: What,
+) -> Result<(), SqlError> {
     let block = blocks.get_mut(&at.height).ok_or_else(|| edited("something happened in no block"))?;
     block.events.push(Event { at, what });
     Ok(())

@@ -139,12 +139,7 @@ fn check_text(what: &'static str, text: &str, longest: usize) -> Result<(), Watc
 }
 
 /// A step of now, by whom the database knows.
-async fn now(
-    connection: &mut PgConnection,
-    act: Act,
-    person: &str,
-    text: &str,
-) -> Result<Step, SqlError> {
+async fn now(connection: &mut PgConnection, act: Act, person: &str, text: &str) -> Result<Step, SqlError> {
     let query = "SELECT session_user::text, (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
     let row = sqlx::query(query).fetch_one(connection).await.map_err(SqlError::at("tell the time"))?;
     let (role, at_ms) = (get(&row, 0)?, get(&row, 1)?);

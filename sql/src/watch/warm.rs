@@ -32,11 +32,7 @@ pub(super) async fn see_again(
 }
 
 /// The first block within a horizon, seen from the one after `last`; none where there is none.
-async fn begin(
-    connection: &mut PgConnection,
-    horizon: Horizon,
-    last: u64,
-) -> Result<Option<u64>, SqlError> {
+async fn begin(connection: &mut PgConnection, horizon: Horizon, last: u64) -> Result<Option<u64>, SqlError> {
     let lowest = last.saturating_add(1).saturating_sub(horizon.blocks);
     let by_blocks = "SELECT min(height) FROM ledger.blocks WHERE height BETWEEN $1 AND $2";
     let by_time = "SELECT min(b.height) FROM (

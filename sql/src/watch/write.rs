@@ -81,7 +81,9 @@ pub(super) async fn begin(
         return Err(WatchError::Begun { height: stood });
     }
     if chain_id != ledger.chain_id {
-        return Err(WatchError::OtherChain { what: format!("{chain_id}, the ledger is {}", ledger.chain_id) });
+        return Err(WatchError::OtherChain {
+            what: format!("{chain_id}, the ledger is {}", ledger.chain_id),
+        });
     }
     if stood > ledger.height {
         return Err(WatchError::Behind { ledger: ledger.height, watcher: stood });
@@ -117,7 +119,8 @@ pub(super) async fn keep_versions(
 ) -> Result<(), SqlError> {
     let mut transaction = connection.begin().await.map_err(SqlError::at("begin"))?;
     for rule in engine.rules() {
-        let insert = "INSERT INTO watch.rules (digest, rule, definition, since) VALUES ($1, $2, $3::jsonb, $4)
+        let insert =
+            "INSERT INTO watch.rules (digest, rule, definition, since) VALUES ($1, $2, $3::jsonb, $4)
             ON CONFLICT DO NOTHING";
         let definition = serde_json::to_string(rule).unwrap_or_default();
         let insert = sqlx::query(insert).bind(rule.digest().to_vec()).bind(&rule.id).bind(definition);
@@ -194,7 +197,8 @@ async fn insert(connection: &mut PgConnection, finding: &Finding, place: i64) ->
 
 /// When a block was; the beginning where there is none.
 pub(super) async fn stamp(connection: &mut PgConnection, height: u64) -> Result<Stamp, SqlError> {
-    let query = sqlx::query_scalar("SELECT time_ms FROM ledger.blocks WHERE height = $1").bind(signed(height));
+    let query =
+        sqlx::query_scalar("SELECT time_ms FROM ledger.blocks WHERE height = $1").bind(signed(height));
     let time: Option<i64> =
         query.fetch_optional(connection).await.map_err(SqlError::at("read a block's time"))?;
     Ok(Stamp { height, time_ms: time.map(unsigned).unwrap_or_default() })

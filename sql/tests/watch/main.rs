@@ -63,8 +63,14 @@ fn database(postgres: &Postgres) -> Database {
 fn every_rule() -> Vec<String> {
     vec![
         rule("many", "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 5\nwindow = { blocks = 3 }"),
-        rule("pieces", "kind = \"structuring\"\nbelow = 100\nfrom = 80\ntotal = 400\ncount = 5\nwindow = { seconds = 20 }"),
-        rule("circle", "kind = \"round-trip\"\nhops = 3\nreturned = 900\namount = 10000\nwindow = { blocks = 10 }"),
+        rule(
+            "pieces",
+            "kind = \"structuring\"\nbelow = 100\nfrom = 80\ntotal = 400\ncount = 5\nwindow = { seconds = 20 }",
+        ),
+        rule(
+            "circle",
+            "kind = \"round-trip\"\nhops = 3\nreturned = 900\namount = 10000\nwindow = { blocks = 10 }",
+        ),
         rule("sleeper", "kind = \"dormant-awakened\"\nidle = { blocks = 100 }\namount = 5000"),
         rule("much", "kind = \"abnormal-amount\"\ntimes = 10\nsample = 10\nleast = 5"),
         rule("listed", "kind = \"sanctions\""),
@@ -182,7 +188,8 @@ fn acts(planted: &mut BTreeMap<u64, Vec<Planted>>) {
         };
         plant(height, raises(14, GOVERNANCE, data));
     }
-    for (n, organisation) in [(50, "bank-a"), (51, "bank-a"), (52, "bank-b"), (53, "bank-b"), (54, "bank-a")] {
+    for (n, organisation) in [(50, "bank-a"), (51, "bank-a"), (52, "bank-b"), (53, "bank-b"), (54, "bank-a")]
+    {
         let event = IIdentityRegistry::AccountEnrolled {
             account: person(n),
             organisation: organisation.into(),
@@ -247,7 +254,8 @@ fn a_backtest_finds_the_same_and_writes_nothing(
     plan: &Plan,
     told: &[Kept],
 ) {
-    let counted = || postgres.sql("SELECT (SELECT count(*) FROM watch.findings), (SELECT height FROM watch.cursor)");
+    let counted =
+        || postgres.sql("SELECT (SELECT count(*) FROM watch.findings), (SELECT height FROM watch.cursor)");
     let before = counted();
     let mut progress = Vec::<WatchProgress>::new();
     let mut tell = |one: &WatchProgress| progress.push(one.clone());
@@ -274,7 +282,8 @@ fn a_new_list_finds_holders_once(postgres: &Postgres, database: &Database) {
     on_one_thread(judge(database, &newer, None)).unwrap();
     postgres.sql("UPDATE watch.cursor SET height = 119, block_hash = (SELECT hash FROM ledger.blocks WHERE height = 119)");
     on_one_thread(judge(database, &newer, None)).unwrap();
-    let holders = "SELECT subject, height, numbers->>'hit', list IS NOT NULL FROM watch.findings WHERE height = 120";
+    let holders =
+        "SELECT subject, height, numbers->>'hit', list IS NOT NULL FROM watch.findings WHERE height = 120";
     assert_eq!(postgres.sql(holders), format!("{:#x}|120|holder|t", person(40)));
     assert_eq!(postgres.sql("SELECT count(*) FROM watch.lists"), "2");
 }
@@ -334,10 +343,13 @@ fn what_people_do_about_a_finding_is_kept_for_good() {
     assert_eq!((shown.trail[0].person.as_str(), shown.trail[0].role.as_str()), ("A. Meier", "postgres"));
     let open = Query { state: Some("open".into()), limit: 10, ..Query::default() };
     assert!(on_one_thread(list(&database, &open)).unwrap().is_empty());
-    for statement in ["UPDATE watch.findings SET grade = 'note'", "DELETE FROM watch.trail", "TRUNCATE watch.trail"] {
+    for statement in
+        ["UPDATE watch.findings SET grade = 'note'", "DELETE FROM watch.trail", "TRUNCATE watch.trail"]
+    {
         assert!(postgres.refused(statement).contains("is only added to"));
     }
-    let reader = postgres.refused("SET ROLE concordat_reader; INSERT INTO watch.lists VALUES ('\\x00', 's', 1)");
+    let reader =
+        postgres.refused("SET ROLE concordat_reader; INSERT INTO watch.lists VALUES ('\\x00', 's', 1)");
     assert!(reader.contains("permission denied"), "{reader}");
     // Who owns the table can do it all the same, and is found out.
     postgres.sql("ALTER TABLE watch.trail DISABLE TRIGGER added_to; UPDATE watch.trail SET text = 'nothing' WHERE step = 1");
@@ -347,9 +359,18 @@ fn what_people_do_about_a_finding_is_kept_for_good() {
 /// Rules of which much is found in little traffic.
 fn busy() -> Vec<String> {
     vec![
-        rule("many", "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 40\nwindow = { blocks = 30 }"),
-        rule("pieces", "kind = \"structuring\"\nbelow = 60\ntotal = 300\ncount = 8\nwindow = { seconds = 12 }\nquiet = { blocks = 3 }"),
-        rule("circle", "kind = \"round-trip\"\nhops = 4\nreturned = 950\namount = 80\nwindow = { blocks = 9 }\nquiet = { blocks = 2 }"),
+        rule(
+            "many",
+            "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 40\nwindow = { blocks = 30 }",
+        ),
+        rule(
+            "pieces",
+            "kind = \"structuring\"\nbelow = 60\ntotal = 300\ncount = 8\nwindow = { seconds = 12 }\nquiet = { blocks = 3 }",
+        ),
+        rule(
+            "circle",
+            "kind = \"round-trip\"\nhops = 4\nreturned = 950\namount = 80\nwindow = { blocks = 9 }\nquiet = { blocks = 2 }",
+        ),
         rule("sleeper", "kind = \"dormant-awakened\"\nidle = { blocks = 7 }\namount = 40"),
         rule("much", "kind = \"abnormal-amount\"\ntimes = 2\nsample = 7\nleast = 5\nquiet = { seconds = 4 }"),
     ]

@@ -103,7 +103,9 @@ pub fn run(command: &FindingsCommand, json: bool) -> Result<()> {
         FindingsCommand::List(args) => list(args, json),
         FindingsCommand::Show(args) => show(args, json),
         FindingsCommand::Ack(ActArgs { id, at, by, text }) => act(at, id, Act::Acknowledge, (by, text), json),
-        FindingsCommand::Comment(ReasonArgs { id, at, by, text }) => act(at, id, Act::Comment, (by, text), json),
+        FindingsCommand::Comment(ReasonArgs { id, at, by, text }) => {
+            act(at, id, Act::Comment, (by, text), json)
+        }
         FindingsCommand::Close(ReasonArgs { id, at, by, text }) => act(at, id, Act::Close, (by, text), json),
     }
 }
@@ -171,7 +173,8 @@ fn document(found: &Kept) -> Result<Value> {
 
 /// By what the freeze of an account would be proposed. Nothing here does it: people decide.
 fn commands(found: &Kept) -> Vec<String> {
-    let proposes = found.grade == Grade::ProposeFreeze.name() && found.judged && found.subject_kind == "account";
+    let proposes =
+        found.grade == Grade::ProposeFreeze.name() && found.judged && found.subject_kind == "account";
     if !proposes {
         return Vec::new();
     }
@@ -199,7 +202,9 @@ fn whole(found: &Kept, commands: &[String]) -> String {
         lines.push("somebody has altered what was done about it: its hashes do not follow each other".into());
     }
     if !commands.is_empty() {
-        lines.push("to propose the freeze of the account, as a member of the committee or as a regulator:".into());
+        lines.push(
+            "to propose the freeze of the account, as a member of the committee or as a regulator:".into(),
+        );
         lines.extend(commands.iter().map(|command| format!("  {command}")));
     }
     lines.join("\n")
@@ -250,7 +255,11 @@ mod tests {
     fn a_freeze_is_proposed_by_people_and_only_of_what_was_judged() {
         let [show, propose, order] = &commands(&found("propose-freeze", true))[..] else { panic!() };
         assert_eq!(show, "concordat audit findings show abababababab --out finding-abababababab.json");
-        assert!(propose.starts_with("concordat gov propose freeze-account 0x01 --basis-file finding-abababababab.json"));
+        assert!(
+            propose.starts_with(
+                "concordat gov propose freeze-account 0x01 --basis-file finding-abababababab.json"
+            )
+        );
         assert!(order.starts_with("concordat order freeze 0x01 --basis-file finding-abababababab.json"));
         assert!(commands(&found("alert", true)).is_empty());
         assert!(commands(&found("propose-freeze", false)).is_empty());

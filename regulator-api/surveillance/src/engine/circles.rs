@@ -76,12 +76,12 @@ fn search(
     };
     let subject = Subject::Account(last.to);
     if !search.begin() {
-        let why = "it has more transfers, or its partners have, than are searched through; name those in except";
+        let why =
+            "it has more transfers, or its partners have, than are searched through; name those in except";
         return search.cut.then(|| case.unjudged(subject, Some(asset), why)).flatten();
     }
     let sent = search.path.first().map(|entry| entry.amount).unwrap_or_default();
-    let evidence: Vec<Position> =
-        search.path.iter().map(|entry| entry.at).chain([case.event.at]).collect();
+    let evidence: Vec<Position> = search.path.iter().map(|entry| entry.at).chain([case.event.at]).collect();
     let decided = numbers([
         ("sent", sent.to_string()),
         ("returned", last.amount.to_string()),
@@ -144,8 +144,12 @@ impl<'a> Search<'a> {
             if !self.step() {
                 return false;
             }
-            let returns = entry.other == self.origin || self.path.iter().any(|past| past.other == entry.other);
-            if !returns && self.rule.carries(entry.amount, first) && self.is_within(entry) && self.go(entry, first)
+            let returns =
+                entry.other == self.origin || self.path.iter().any(|past| past.other == entry.other);
+            if !returns
+                && self.rule.carries(entry.amount, first)
+                && self.is_within(entry)
+                && self.go(entry, first)
             {
                 return true;
             }
@@ -153,7 +157,11 @@ impl<'a> Search<'a> {
         false
     }
 
-    fn out_of(&mut self, account: Address, after: Option<Position>) -> impl Iterator<Item = &'a Entry> + use<'a> {
+    fn out_of(
+        &mut self,
+        account: Address,
+        after: Option<Position>,
+    ) -> impl Iterator<Item = &'a Entry> + use<'a> {
         let ring = self.rings.get(&(self.asset, account));
         self.cut |= ring.is_some_and(|ring| ring.is_cut(self.rule.window, self.now));
         ring.into_iter().flat_map(move |ring| ring.after(after))

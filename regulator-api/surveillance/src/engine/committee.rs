@@ -25,8 +25,11 @@ pub(super) fn hasty_execution(blocks: u64, case: &Case) -> Option<Verdict> {
     if after >= blocks {
         return None;
     }
-    let named =
-        [("proposal", proposal.to_string()), ("after", after.to_string()), ("earliest", earliest.to_string())];
+    let named = [
+        ("proposal", proposal.to_string()),
+        ("after", after.to_string()),
+        ("earliest", earliest.to_string()),
+    ];
     of_account(*proposer, case, named)
 }
 

@@ -61,8 +61,8 @@ pub(super) fn abnormal(rule: Abnormal, case: &Case) -> Option<Verdict> {
     // At most 1,000 of them, each at most 2^224: nothing comes near the end of the range.
     let sum = sample.fold(U256::ZERO, |sum, amount| sum.saturating_add((*amount).min(MAX_AMOUNT)));
     let least = U256::from(rule.least);
-    let ordinary = transfer.amount.min(MAX_AMOUNT).saturating_mul(count)
-        < sum.saturating_mul(U256::from(rule.times));
+    let ordinary =
+        transfer.amount.min(MAX_AMOUNT).saturating_mul(count) < sum.saturating_mul(U256::from(rule.times));
     if count < least || ordinary || !case.is_heard(&subject, Some(asset), true) {
         return None;
     }

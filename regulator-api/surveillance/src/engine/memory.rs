@@ -94,9 +94,10 @@ impl Memory {
             What::Transfer(transfer) if !transfer.amount.is_zero() => {
                 let Some(amounts) = self.amounts.get_mut(&(transfer.asset, transfer.from)) else { return };
                 amounts.push_back(transfer.amount);
-                match amounts.len() > self.sample {
-                    true => drop(amounts.pop_front()),
-                    false => self.held = self.held.saturating_add(1),
+                self.held = self.held.saturating_add(1);
+                if amounts.len() > self.sample {
+                    amounts.pop_front();
+                    self.held = self.held.saturating_sub(1);
                 }
             }
             _ => {}

@@ -34,7 +34,8 @@ pub(super) fn findings(rules: &[Rule], list: &List, blocks: &[BlockEvents]) -> V
                 for (subject, asset, evidence) in past.judge(rule) {
                     let asset = asset.map(|asset| asset.to_string()).unwrap_or_default();
                     let same = |told: &Told| told.1 == rule.id && told.2 == subject && told.3 == asset;
-                    let covered = |then: &Stamp| rule.quiet.is_some_and(|quiet| quiet.covers(block.stamp(), *then));
+                    let covered =
+                        |then: &Stamp| rule.quiet.is_some_and(|quiet| quiet.covers(block.stamp(), *then));
                     if found.iter().zip(&when).any(|(told, then)| same(told) && covered(then)) {
                         continue;
                     }
@@ -69,8 +70,11 @@ impl Past<'_> {
 
     /// All events up to and with this one.
     fn all(&self) -> Vec<(&BlockEvents, &Event)> {
-        let mut all: Vec<_> =
-            self.blocks.iter().flat_map(|block| block.events.iter().map(move |event| (block, event))).collect();
+        let mut all: Vec<_> = self
+            .blocks
+            .iter()
+            .flat_map(|block| block.events.iter().map(move |event| (block, event)))
+            .collect();
         all.truncate(all.len() - (self.block().events.len() - self.place - 1));
         all
     }
@@ -204,7 +208,10 @@ impl Past<'_> {
         let mut wanted: Vec<_> = named.into_iter().filter(|(hit, ..)| hits.contains(hit)).collect();
         wanted.retain(|(_, account, _)| listed(account) && rule.filter.takes(*account, parties));
         wanted.dedup_by_key(|(_, account, _)| *account);
-        wanted.into_iter().map(|(_, account, asset)| (Subject::Account(account), asset, vec![self.event().at])).collect()
+        wanted
+            .into_iter()
+            .map(|(_, account, asset)| (Subject::Account(account), asset, vec![self.event().at]))
+            .collect()
     }
 
     fn committee(&self, rule: &Rule) -> Vec<Found> {
@@ -244,9 +251,8 @@ fn proper(rule: &Rule, transfer: &Transfer) -> bool {
 }
 
 fn counted(rule: &Rule, of: Counted, block: &BlockEvents, event: &Event) -> Option<Subject> {
-    let account = |account: Address| {
-        rule.filter.takes(account, &block.parties).then_some(Subject::Account(account))
-    };
+    let account =
+        |account: Address| rule.filter.takes(account, &block.parties).then_some(Subject::Account(account));
     match (of, &event.what) {
         (Counted::Transactions, What::Transaction { sender }) => account(*sender),
         (Counted::Transfers(Side::Sender), What::Transfer(_)) => account(transfer(rule, event)?.from),

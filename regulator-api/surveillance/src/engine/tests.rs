@@ -1,20 +1,18 @@
 use std::time::Instant;
 
 use concordat_types::{Role, U256};
-use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    engine::model,
     event::{About, Party, Position, Transfer},
     parse,
 };
 
-fn person(n: u8) -> Address {
+pub(super) fn person(n: u8) -> Address {
     if n == 0 { Address::ZERO } else { Address::repeat_byte(n) }
 }
 
-fn asset(n: u8) -> Asset {
+pub(super) fn asset(n: u8) -> Asset {
     Asset { token: Address::repeat_byte(0xe0 + n), id: U256::ZERO }
 }
 
@@ -23,17 +21,17 @@ fn gives(from: u8, to: u8, amount: u64) -> What {
     What::Transfer(Transfer { asset: asset(0), from, to, amount: U256::from(amount) })
 }
 
-fn sends(sender: u8) -> What {
+pub(super) fn sends(sender: u8) -> What {
     What::Transaction { sender: person(sender) }
 }
 
 /// Whose the accounts are: of bank-a the odd ones, of bank-b the even ones, none above 6.
-fn party(n: u8) -> Party {
+pub(super) fn party(n: u8) -> Party {
     let organisation = if n % 2 == 1 { "bank-a" } else { "bank-b" }.parse().unwrap();
     Party { organisation, role: Role::Operator, common_name: format!("Holder {n}") }
 }
 
-fn block(height: u64, events: impl IntoIterator<Item = What>) -> BlockEvents {
+pub(super) fn block(height: u64, events: impl IntoIterator<Item = What>) -> BlockEvents {
     let events = events.into_iter().enumerate().map(|(n, what)| {
         let log_index = (!matches!(what, What::Transaction { .. })).then_some(0);
         Event { at: Position { height, tx_index: u32::try_from(n).ok(), log_index, item: 0 }, what }
@@ -42,11 +40,11 @@ fn block(height: u64, events: impl IntoIterator<Item = What>) -> BlockEvents {
     BlockEvents { height, time_ms: height * 1000, events: events.collect(), parties }
 }
 
-fn rule(id: &str, body: &str) -> String {
+pub(super) fn rule(id: &str, body: &str) -> String {
     format!("[[rule]]\nid = \"{id}\"\ntitle = \"t\"\ngrade = \"alert\"\nreference = \"r\"\n{body}\n")
 }
 
-fn rules(texts: &[String]) -> Vec<Rule> {
+pub(super) fn rules(texts: &[String]) -> Vec<Rule> {
     parse([("rules.toml", format!("version = 1\n{}", texts.join("")).as_str())]).unwrap()
 }
 
@@ -55,13 +53,13 @@ fn engine(body: &str) -> Engine {
 }
 
 /// Feeds an engine as whoever knows the whole ledger does.
-fn feed(engine: &mut Engine, past: &[BlockEvents], next: &BlockEvents) -> Vec<Finding> {
+pub(super) fn feed(engine: &mut Engine, past: &[BlockEvents], next: &BlockEvents) -> Vec<Finding> {
     let unknown = engine.unknown(std::slice::from_ref(next));
     engine.recall(answer(&unknown, past));
     engine.block(next)
 }
 
-fn run(engine: &mut Engine, blocks: &[BlockEvents]) -> Vec<Finding> {
+pub(super) fn run(engine: &mut Engine, blocks: &[BlockEvents]) -> Vec<Finding> {
     (0..blocks.len()).flat_map(|at| feed(engine, &blocks[..at], &blocks[at])).collect()
 }
 
@@ -97,7 +95,8 @@ fn heights(found: &[Finding]) -> Vec<u64> {
 #[test]
 fn many_transactions_within_a_window_are_found_once_and_fewer_are_not() {
     let body = "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 3\nwindow = { blocks = 5 }";
-    let calm: Vec<BlockEvents> = (1..=30).step_by(3).map(|height| block(height, [sends(1), sends(2)])).collect();
+    let calm: Vec<BlockEvents> =
+        (1..=30).step_by(3).map(|height| block(height, [sends(1), sends(2)])).collect();
     assert_eq!(heights(&run(&mut engine(body), &calm)), Vec::<u64>::new());
     let busy: Vec<BlockEvents> = (1..=8).map(|height| block(height, [sends(1)])).collect();
     let found = run(&mut engine(body), &busy);
@@ -108,7 +107,8 @@ fn many_transactions_within_a_window_are_found_once_and_fewer_are_not() {
 
 #[test]
 fn pieces_below_a_threshold_are_found_by_what_they_come_to() {
-    let body = "kind = \"structuring\"\nbelow = 100\nfrom = 50\ntotal = 270\ncount = 3\nwindow = { seconds = 10 }";
+    let body =
+        "kind = \"structuring\"\nbelow = 100\nfrom = 50\ntotal = 270\ncount = 3\nwindow = { seconds = 10 }";
     let found = |amounts: [u64; 4]| {
         let blocks: Vec<BlockEvents> =
             (1..).zip(amounts).map(|(height, amount)| block(height, [gives(1, 2, amount)])).collect();
@@ -130,8 +130,10 @@ fn pieces_below_a_threshold_are_found_by_what_they_come_to() {
 fn value_that_comes_back_through_others_is_found_with_every_transfer() {
     let body = "kind = \"round-trip\"\nhops = 3\nreturned = 900\namount = 1000\nwindow = { blocks = 10 }";
     let found = |hops: &[(u64, u8, u8, u64)]| {
-        let blocks: Vec<BlockEvents> =
-            hops.iter().map(|(height, from, to, amount)| block(*height, [gives(*from, *to, *amount)])).collect();
+        let blocks: Vec<BlockEvents> = hops
+            .iter()
+            .map(|(height, from, to, amount)| block(*height, [gives(*from, *to, *amount)]))
+            .collect();
         run(&mut engine(body), &blocks)
     };
     let all = found(&[(1, 1, 2, 1000), (2, 2, 3, 950), (3, 3, 1, 900)]);
@@ -154,7 +156,10 @@ fn a_search_that_is_too_long_says_so() {
     assert!(engine.block(&block(1, (2..30).map(|n| gives(1, n, 10)))).is_empty());
     let found = engine.block(&block(2, [gives(99, 1, 10)]));
     assert_eq!((found.len(), found[0].judged, found[0].grade), (1, false, crate::Grade::Alert));
-    assert!(found[0].explanation.contains("the-rule could not be judged: it has more transfers"), "{found:?}");
+    assert!(
+        found[0].explanation.contains("the-rule could not be judged: it has more transfers"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -199,13 +204,16 @@ fn what_is_many_times_an_accounts_own_average_is_found() {
 
 #[test]
 fn a_history_that_was_not_told_is_not_taken_for_none() {
-    for body in ["kind = \"dormant-awakened\"\nidle = { blocks = 9 }\namount = 1", "kind = \"abnormal-amount\"\ntimes = 2\nsample = 5\nleast = 2"] {
+    for body in [
+        "kind = \"dormant-awakened\"\nidle = { blocks = 9 }\namount = 1",
+        "kind = \"abnormal-amount\"\ntimes = 2\nsample = 5\nleast = 2",
+    ] {
         let found = engine(body).block(&block(1, [gives(1, 2, 5)]));
         assert_eq!((found.len(), found[0].judged), (1, false));
     }
 }
 
-fn list() -> List {
+pub(super) fn list() -> List {
     let text = format!(
         "version = 1\nsource = \"s\"\n[[entry]]\naddress = \"{:#x}\"\nreason = \"No. 1\"\n\
          [[entry]]\nname = \"holder 2\"\nreason = \"No. 2\"\n",
@@ -240,8 +248,11 @@ fn what_members_of_the_committee_do_strangely_is_found() {
         rule("accounts", "kind = \"new-accounts\"\ncount = 2\nwindow = { blocks = 5 }"),
     ];
     let mut engine = Engine::new(rules(&texts), None, Limits::default()).unwrap();
-    let ballot = |member: u8, closes: u64, about: Vec<About>| {
-        What::Ballot { proposal: 7, member: person(member), closes, about }
+    let ballot = |member: u8, closes: u64, about: Vec<About>| What::Ballot {
+        proposal: 7,
+        member: person(member),
+        closes,
+        about,
     };
     let proposed = || What::Proposed { proposal: 1, member: person(1) };
     let executed = |earliest| What::Executed { proposal: 7, proposer: person(1), earliest };
@@ -252,7 +263,10 @@ fn what_members_of_the_committee_do_strangely_is_found() {
         block(1, [proposed(), proposed(), freeze(false), enrols(1), enrols(2)]),
         block(2, [freeze(true), ballot(1, 4, vec![]), ballot(1, 3, vec![]), enrols(4)]),
         block(3, [proposed(), executed(2), executed(3), freeze(false), freeze(true)]),
-        block(4, [ballot(1, 90, bank(3)), ballot(1, 90, bank(2)), ballot(2, 90, vec![About::Account(person(2))])]),
+        block(
+            4,
+            [ballot(1, 90, bank(3)), ballot(1, 90, bank(2)), ballot(2, 90, vec![About::Account(person(2))])],
+        ),
         block(5, [ballot(77, 90, bank(2))]),
     ];
     let found = run(&mut engine, &blocks);
@@ -269,129 +283,6 @@ fn what_members_of_the_committee_do_strangely_is_found() {
         (5, "own", false),
     ];
     assert_eq!(told, expected, "a stranger's ballot on an organisation cannot be judged");
-}
-
-/// A rule of each kind, some narrowed.
-fn every_kind() -> Vec<Rule> {
-    let token = asset(1).token;
-    rules(&[
-        rule("many", "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 3\nwindow = { blocks = 4 }"),
-        rule("gets", "kind = \"high-frequency\"\nof = \"transfers\"\nside = \"recipient\"\ncount = 2\nwindow = { seconds = 3 }\norganisations = [\"bank-a\"]"),
-        rule("pieces", "kind = \"structuring\"\nbelow = 8\ntotal = 12\ncount = 2\nwindow = { blocks = 5 }\nquiet = { blocks = 2 }"),
-        rule("token", &format!("kind = \"structuring\"\nside = \"recipient\"\nbelow = 9\nfrom = 2\ntotal = 9\ncount = 2\nwindow = {{ blocks = 3 }}\ntokens = [\"{token:#x}\"]")),
-        rule("circle", "kind = \"round-trip\"\nhops = 4\nreturned = 700\namount = 3\nwindow = { blocks = 6 }\nquiet = { blocks = 1 }"),
-        rule("short", &format!("kind = \"round-trip\"\nhops = 2\nreturned = 1000\namount = 1\nwindow = {{ seconds = 4 }}\nexcept = [\"{:#x}\"]", person(3))),
-        rule("sleeper", "kind = \"dormant-awakened\"\nidle = { blocks = 4 }\namount = 3"),
-        rule("much", "kind = \"abnormal-amount\"\ntimes = 2\nsample = 3\nleast = 2\nquiet = { seconds = 2 }"),
-        rule("listed", "kind = \"sanctions\"\nhits = [\"sender\", \"recipient\", \"enrolled\"]"),
-        rule("burst", "kind = \"proposal-burst\"\ncount = 2\nwindow = { blocks = 3 }"),
-        rule("freezes", "kind = \"freeze-burst\"\ncount = 2\nwindow = { blocks = 3 }"),
-        rule("accounts", "kind = \"new-accounts\"\ncount = 2\nwindow = { blocks = 3 }"),
-        rule("late", "kind = \"late-ballot\"\nblocks = 2"),
-        rule("hasty", "kind = \"hasty-execution\"\nblocks = 2"),
-        rule("own", "kind = \"own-matter\""),
-    ])
-}
-
-fn some_event() -> impl Strategy<Value = What> {
-    let transfer = (0..2_u8, 0..6_u8, 0..6_u8, 0..10_u64).prop_map(|(token, from, to, amount)| {
-        let (from, to) = (person(from), person(to));
-        What::Transfer(Transfer { asset: asset(token), from, to, amount: U256::from(amount) })
-    });
-    let member = || 1..5_u8;
-    prop_oneof![
-        6 => transfer,
-        3 => member().prop_map(sends),
-        1 => member().prop_map(|n| What::Enrolled { account: person(n), organisation: party(n).organisation }),
-        1 => member().prop_map(|n| What::Proposed { proposal: 1, member: person(n) }),
-        1 => (member(), 0..40_u64, member()).prop_map(|(n, closes, about)| What::Ballot {
-            proposal: 1,
-            member: person(n),
-            closes,
-            about: vec![About::Account(person(about)), About::Organisation(party(about).organisation)],
-        }),
-        1 => (member(), 0..40_u64).prop_map(|(n, earliest)| What::Executed { proposal: 1, proposer: person(n), earliest }),
-        1 => any::<bool>().prop_map(|lifted| What::Freeze { target: person(9), lifted }),
-    ]
-}
-
-fn some_blocks() -> impl Strategy<Value = Vec<BlockEvents>> {
-    let one = (1..3_u64, proptest::collection::vec(some_event(), 0..6));
-    proptest::collection::vec(one, 1..25).prop_map(|all| {
-        let mut height = 0;
-        let next = |(step, events)| {
-            height += step;
-            block(height, events)
-        };
-        all.into_iter().map(next).collect()
-    })
-}
-
-fn fresh() -> Engine {
-    Engine::new(every_kind(), Some(list()), Limits::default()).unwrap()
-}
-
-/// An engine that goes on behind these blocks, of which these findings came.
-fn restarted(seen: &[BlockEvents], found: &[Finding]) -> Engine {
-    let mut engine = fresh();
-    let (windows, now) = (engine.windows(), seen.last().map(BlockEvents::stamp).unwrap_or_default());
-    for block in seen {
-        let spans = [Span::Blocks(windows.blocks), Span::Seconds(windows.seconds)];
-        if spans.iter().any(|span| span.covers(now, block.stamp())) {
-            engine.warm(block);
-        }
-    }
-    for finding in found {
-        let stamp = Stamp { height: finding.height, time_ms: finding.time_ms };
-        let asset = finding.asset.parse().ok();
-        engine.remember(finding.rule_digest, &finding.subject, asset, finding.judged, stamp);
-    }
-    engine
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn the_engine_finds_what_a_look_through_the_whole_past_finds(blocks in some_blocks()) {
-        let found: Vec<model::Told> = run(&mut fresh(), &blocks).iter().map(model::told).collect();
-        prop_assert_eq!(found, model::findings(&every_kind(), &list(), &blocks));
-    }
-
-    #[test]
-    fn the_index_leaves_out_nothing(blocks in some_blocks()) {
-        let mut naive = fresh();
-        let all: Vec<usize> = (0..naive.rules.len()).collect();
-        let topics = [Topic::Holding, Topic::Transaction, Topic::Transfer, Topic::Enrolled, Topic::Proposed, Topic::Ballot, Topic::Executed, Topic::Freeze];
-        naive.index = Index { by_topic: topics.into_iter().map(|topic| (topic, all.clone())).collect(), ..Index::default() };
-        prop_assert_eq!(run(&mut fresh(), &blocks), run(&mut naive, &blocks));
-    }
-
-    #[test]
-    fn whoever_stops_anywhere_and_goes_on_finds_the_same(blocks in some_blocks(), cut in any::<prop::sample::Index>()) {
-        let whole = run(&mut fresh(), &blocks);
-        let (seen, rest) = blocks.split_at(cut.index(blocks.len()));
-        let mut found = run(&mut fresh(), seen);
-        let mut engine = restarted(seen, &found);
-        for at in 0..rest.len() {
-            found.extend(feed(&mut engine, &blocks[..seen.len() + at], &rest[at]));
-        }
-        prop_assert_eq!(found, whole);
-    }
-
-    #[test]
-    fn what_is_forgotten_for_lack_of_room_changes_nothing(blocks in some_blocks()) {
-        let small = Limits { remembered: 2, ..Limits::default() };
-        let mut forgetful = Engine::new(every_kind(), Some(list()), small).unwrap();
-        prop_assert_eq!(run(&mut forgetful, &blocks), run(&mut fresh(), &blocks));
-    }
-
-    #[test]
-    fn ids_of_findings_are_told_once(blocks in some_blocks()) {
-        let found = run(&mut fresh(), &blocks);
-        let ids: std::collections::BTreeSet<_> = found.iter().map(|finding| finding.id).collect();
-        prop_assert_eq!(ids.len(), found.len());
-    }
 }
 
 /// Fifty rules, of the kinds that look at payments.
@@ -423,8 +314,12 @@ fn fifty_rules_keep_up_with_five_thousand_transactions_a_second() {
     let (mut found, mut judged) = (0, std::time::Duration::ZERO);
     for height in 1..=blocks {
         let payments = (0..per_block).flat_map(|_| {
-            let (from, to, amount) = (account(next(accounts)), account(next(accounts)), U256::from(next(10_000)));
-            [What::Transaction { sender: from }, What::Transfer(Transfer { asset: asset(0), from, to, amount })]
+            let (from, to, amount) =
+                (account(next(accounts)), account(next(accounts)), U256::from(next(10_000)));
+            [
+                What::Transaction { sender: from },
+                What::Transfer(Transfer { asset: asset(0), from, to, amount }),
+            ]
         });
         let mut block = block(height, payments.collect::<Vec<_>>());
         block.parties.clear();

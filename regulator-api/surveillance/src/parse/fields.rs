@@ -54,7 +54,9 @@ impl<'a> Fields<'a> {
                     false => Ok(Some(text)),
                 }
             }
-            Some(Value::String(_)) => Err(self.wrong(field, format!("it has to be 1 to {longest} bytes long"))),
+            Some(Value::String(_)) => {
+                Err(self.wrong(field, format!("it has to be 1 to {longest} bytes long")))
+            }
             Some(other) => Err(self.wrong(field, format!("it is {}, and has to be text", other.type_str()))),
         }
     }

@@ -47,7 +47,9 @@ pub(super) fn condition(fields: &mut Fields) -> Result<(Condition, Taken), RuleE
         "proposal-burst" => Ok((frequency(fields, Counted::Proposals)?, ACCOUNTS)),
         "freeze-burst" => Ok((frequency(fields, Counted::Freezes)?, NOTHING)),
         "new-accounts" => Ok((frequency(fields, Counted::Enrolments)?, ORGANISATIONS)),
-        "late-ballot" => Ok((Condition::LateBallot { blocks: fields.number("blocks", 1..=1_000_000)? }, ACCOUNTS)),
+        "late-ballot" => {
+            Ok((Condition::LateBallot { blocks: fields.number("blocks", 1..=1_000_000)? }, ACCOUNTS))
+        }
         "hasty-execution" => {
             Ok((Condition::HastyExecution { blocks: fields.number("blocks", 1..=1_000_000)? }, ACCOUNTS))
         }

@@ -30,7 +30,9 @@ fn a_rule_is_what_its_file_says() {
     let [rule] = rules.as_slice() else { panic!("{rules:?}") };
     assert_eq!((rule.id.as_str(), rule.grade), ("just-below", Grade::Alert));
     assert_eq!(rule.quiet, Some(Span::Seconds(86_400)), "the window, where nothing is said");
-    let Condition::Structuring { side, below, total, count, .. } = &rule.condition else { panic!("{rule:?}") };
+    let Condition::Structuring { side, below, total, count, .. } = &rule.condition else {
+        panic!("{rule:?}")
+    };
     assert_eq!((*side, below.to::<u64>(), total.to::<u64>(), *count), (Side::Sender, 10_000, 30_000, 3));
     assert_eq!(rule.filter.organisations.len() + rule.filter.roles.len(), 2);
 }
@@ -64,7 +66,11 @@ fn what_is_wrong_is_named_by_file_rule_and_field() {
         ("version = 1", "version = 2", "a.toml: version is 2"),
         ("version = 1", "", "a.toml: it has no version"),
         ("version = 1", "version = 1\nname = 1", "a.toml: name does not belong here"),
-        ("\"Act 5\"", "\"Act 5\"\nexplain = \"{who} did it\"", "explain: {who} is not known; there are subject, count"),
+        (
+            "\"Act 5\"",
+            "\"Act 5\"\nexplain = \"{who} did it\"",
+            "explain: {who} is not known; there are subject, count",
+        ),
         ("\"Act 5\"", "\"Act 5\"\nexplain = \"{sum did it\"", "explain: a brace is open"),
         ("\"Act 5\"", "\"\"", "reference: it has to be 1 to 200 bytes long"),
     ];
@@ -90,7 +96,8 @@ fn no_freeze_is_proposed_of_what_is_no_account() {
     let burst = "version = 1\n[[rule]]\nid = \"burst\"\ntitle = \"t\"\nkind = \"freeze-burst\"\n\
                  grade = \"propose-freeze\"\nreference = \"r\"\ncount = 3\nwindow = { blocks = 5 }\n";
     assert!(one(burst).unwrap_err().to_string().contains("grade: what this kind finds is no account"));
-    let narrowed = burst.replace("propose-freeze", "alert") + "tokens = [\"0x0000000000000000000000000000000000000001\"]\n";
+    let narrowed = burst.replace("propose-freeze", "alert")
+        + "tokens = [\"0x0000000000000000000000000000000000000001\"]\n";
     assert!(one(&narrowed).unwrap_err().to_string().contains("tokens: rules of this kind are not narrowed"));
 }
 
