@@ -8,6 +8,7 @@ mod project;
 mod projection;
 mod reads;
 mod serve;
+mod watch;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -42,6 +43,13 @@ pub enum AuditCommand {
     VerifyReads(reads::VerifyReadsArgs),
     /// The end of that log, to be anchored on the chain.
     ReadsHead(reads::ReadsHeadArgs),
+    /// Judge what happens on the ledger by rules, and keep what is found (docs/surveillance.md).
+    Watch(watch::WatchArgs),
+    /// What rules would have found in blocks of before. Nothing is written.
+    Backtest(watch::backtest::BacktestArgs),
+    /// What was found: look it up, take it on, close it.
+    #[command(subcommand)]
+    Findings(watch::findings::FindingsCommand),
 }
 
 /// Runs `concordat audit`.
@@ -60,5 +68,8 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Get(args) => ask::get(args, json),
         AuditCommand::VerifyReads(args) => reads::verify(args, json),
         AuditCommand::ReadsHead(args) => reads::head(args, json),
+        AuditCommand::Watch(args) => watch::run(args, json),
+        AuditCommand::Backtest(args) => watch::backtest::run(args, json),
+        AuditCommand::Findings(command) => watch::findings::run(command, json),
     }
 }

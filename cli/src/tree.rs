@@ -8,8 +8,9 @@ use clap::{Arg, Command, CommandFactory as _};
 use crate::Cli;
 
 /// The commands that list, all of them page by page.
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 14] = [
     "account list",
+    "audit findings list",
     "contract list",
     "contract versions",
     "gov bars",

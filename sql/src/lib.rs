@@ -29,6 +29,7 @@ mod status;
 mod tables;
 mod url;
 mod verify;
+pub mod watch;
 mod write;
 
 pub use abi::{Abi, AbiError, MAX_ABI_BYTES};

@@ -20,8 +20,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("monitoring", &[]),
     ("chain/node", &["types", "core", "state", "consensus", "rpc", "pki-verify", "monitoring"]),
     ("pki/authority", &["types", "pki-verify"]),
-    ("sql", &["types", "governance", "core", "state"]),
+    ("sql", &["types", "governance", "core", "state", "surveillance"]),
     ("regulator-api/service", &["types", "sql"]),
+    ("regulator-api/surveillance", &["types"]),
     (
         "cli",
         &[
@@ -38,13 +39,15 @@ const EDGES: &[(&str, &[&str])] = &[
             "monitoring",
             "sql",
             "regulator-api",
+            "surveillance",
         ],
     ),
     ("tests", &["sql"]),
 ];
 
-/// Crates that run inside block execution.
-const PURE: &[&str] = &["chain/types", "pki/verify", "permissions", "governance", "chain/core"];
+/// Crates that run inside block execution, and surveillance, whose findings come out the same for everybody.
+const PURE: &[&str] =
+    &["chain/types", "pki/verify", "permissions", "governance", "chain/core", "regulator-api/surveillance"];
 
 /// What a pure crate must not depend on.
 const IMPURE_CRATES: &[&str] =

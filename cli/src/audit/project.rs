@@ -76,7 +76,7 @@ pub fn run(args: &ProjectArgs, json: bool) -> Result<()> {
 }
 
 /// Waits for the end that an operator or the system asks for.
-async fn ended() {
+pub async fn ended() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {

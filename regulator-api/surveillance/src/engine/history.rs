@@ -1,0 +1,77 @@
+//! Rules over what an account has done before: that it was idle, or how much it gives on average.
+
+use concordat_types::U256;
+
+use super::case::{Case, numbers};
+use crate::{
+    finding::{Subject, Verdict},
+    rule::MAX_AMOUNT,
+    time::Span,
+};
+
+/// An engine that was not told; whoever feeds it has made a mistake.
+const UNTOLD: &str = "what the account has done before is not known";
+
+/// Whether an account gives much after a long time without a transaction.
+pub(super) fn dormant(idle: Span, amount: U256, case: &Case) -> Option<Verdict> {
+    let transfer = case.transfer()?;
+    let (account, asset) = (transfer.from, transfer.asset);
+    if transfer.amount < amount || !case.takes(account) {
+        return None;
+    }
+    let subject = Subject::Account(account);
+    let Some(last) = case.memory.active(account) else { return case.unjudged(subject, Some(asset), UNTOLD) };
+    // Contracts never send a transaction: what never woke up did not fall asleep.
+    let last = last?;
+    let now = case.now();
+    if idle.covers(now, last) || !case.is_heard(&subject, Some(asset), true) {
+        return None;
+    }
+    let decided = numbers([
+        ("amount", transfer.amount.to_string()),
+        ("asset", asset.to_string()),
+        ("last", last.height.to_string()),
+        ("idle", idle.to_string()),
+    ]);
+    Some(Verdict { subject, asset: Some(asset), evidence: vec![case.event.at], decided: Ok(decided) })
+}
+
+/// The conditions of [`crate::rule::Condition::AbnormalAmount`].
+#[derive(Clone, Copy)]
+pub(super) struct Abnormal {
+    pub times: u64,
+    pub sample: usize,
+    pub least: usize,
+    pub amount: U256,
+}
+
+/// Whether an account gives many times what it gives on average.
+pub(super) fn abnormal(rule: Abnormal, case: &Case) -> Option<Verdict> {
+    let transfer = case.transfer()?;
+    let (account, asset) = (transfer.from, transfer.asset);
+    if transfer.amount < rule.amount || !case.takes(account) {
+        return None;
+    }
+    let subject = Subject::Account(account);
+    let Some(all) = case.memory.amounts(asset, account) else {
+        return case.unjudged(subject, Some(asset), UNTOLD);
+    };
+    let sample = all.range(all.len().saturating_sub(rule.sample)..);
+    let count = U256::from(sample.len());
+    // At most 1,000 of them, each at most 2^224: nothing comes near the end of the range.
+    let sum = sample.fold(U256::ZERO, |sum, amount| sum.saturating_add((*amount).min(MAX_AMOUNT)));
+    let least = U256::from(rule.least);
+    let ordinary =
+        transfer.amount.min(MAX_AMOUNT).saturating_mul(count) < sum.saturating_mul(U256::from(rule.times));
+    if count < least || ordinary || !case.is_heard(&subject, Some(asset), true) {
+        return None;
+    }
+    let decided = numbers([
+        ("amount", transfer.amount.to_string()),
+        ("asset", asset.to_string()),
+        ("mean", sum.checked_div(count).unwrap_or_default().to_string()),
+        ("sample", count.to_string()),
+        ("times", rule.times.to_string()),
+    ]);
+    Some(Verdict { subject, asset: Some(asset), evidence: vec![case.event.at], decided: Ok(decided) })
+}
