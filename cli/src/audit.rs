@@ -2,8 +2,11 @@
 
 mod activity;
 mod database;
+mod evidence;
+mod export;
 mod project;
 mod projection;
+mod reconcile;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -24,6 +27,14 @@ pub enum AuditCommand {
     VerifyProjection(projection::VerifyArgs),
     /// Where the regulator's database stands.
     Status(database::StatusArgs),
+    /// Write the rows of a table of the regulator's database into files: Parquet, NDJSON or CSV.
+    Export(export::ExportArgs),
+    /// Pack what somebody did into a signed file for a court, with the proof that nothing was left out.
+    Evidence(evidence::EvidenceArgs),
+    /// Verify such a package by the genesis document alone. Exit code 3: something is missing, or differs.
+    VerifyEvidence(evidence::VerifyArgs),
+    /// Hold a member's own books against the chain. Exit code 3: something differs, or is missing on either side.
+    Reconcile(reconcile::ReconcileArgs),
 }
 
 /// Runs `concordat audit`.
@@ -35,5 +46,9 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Project(args) => project::run(args, json),
         AuditCommand::VerifyProjection(args) => projection::run(args, json),
         AuditCommand::Status(args) => database::status(args, json),
+        AuditCommand::Export(args) => export::run(args, json),
+        AuditCommand::Evidence(args) => evidence::make(args, json),
+        AuditCommand::VerifyEvidence(args) => evidence::verify(args, json),
+        AuditCommand::Reconcile(args) => reconcile::run(args, json),
     }
 }
