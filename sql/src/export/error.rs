@@ -56,6 +56,9 @@ pub enum ExportError {
         /// Where the database stands.
         height: i64,
     },
+    /// More than is read at a time.
+    #[error("there are more than {0} transfers: narrow the range")]
+    TooMany(usize),
 }
 
 impl ExportError {

@@ -11,6 +11,7 @@ mod manifest;
 mod parquet;
 mod records;
 mod rows;
+mod transfers;
 
 use std::{
     path::{Path, PathBuf},
@@ -24,6 +25,7 @@ pub use error::ExportError;
 pub use lines::{csv_document, json_document, read_json_document};
 pub use manifest::{Manifest, Part};
 pub use records::{PROVEN, Records, records};
+pub use transfers::{Transfer, Transfers, transfers};
 
 use self::rows::{Range, Rows};
 use crate::{
