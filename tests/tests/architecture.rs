@@ -21,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("chain/node", &["types", "core", "state", "consensus", "rpc", "pki-verify", "monitoring"]),
     ("pki/authority", &["types", "pki-verify"]),
     ("sql", &["types", "governance", "core", "state"]),
+    ("regulator-api/reconcile", &[]),
     (
         "cli",
         &[
@@ -36,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "pki-authority",
             "monitoring",
             "sql",
+            "reconcile",
         ],
     ),
     ("tests", &[]),

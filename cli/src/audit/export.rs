@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use concordat_sql::{
     Table,
-    export::{Export, ExportProgress, Format, Manifest, exported_table},
+    export::{Export, ExportProgress, Format, Manifest, PART_ROWS, exported_table},
 };
 use eyre::Result;
 use serde_json::json;
@@ -36,6 +36,9 @@ pub struct ExportArgs {
     /// Go on with an export that was interrupted, after its last whole line or part.
     #[arg(long)]
     resume: bool,
+    /// Rows after which a part of Parquet ends with its block.
+    #[arg(long, default_value_t = PART_ROWS)]
+    part_rows: u64,
 }
 
 /// The form of files.
@@ -62,6 +65,7 @@ pub fn run(args: &ExportArgs, json: bool) -> Result<()> {
         to: args.to,
         output: args.output.clone(),
         resume: args.resume,
+        part_rows: args.part_rows,
     };
     let mut tell = |progress: &ExportProgress| tell(progress, json);
     let exporting = concordat_sql::export::export(&args.at.database()?, &export, &mut tell);

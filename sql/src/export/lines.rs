@@ -240,6 +240,7 @@ mod tests {
             to: None,
             output: "lines".into(),
             resume: true,
+            part_rows: 1,
         };
         assert_eq!(position(&export, 1, csv_line(&row()).as_bytes()).unwrap(), Some(vec![5, 0, 2]));
         assert!(position(&export, 1, b"x,y,z\n").is_err());

@@ -46,6 +46,9 @@ pub const EXPORTED: [Table; 6] = [
     Table::TokenBalances,
 ];
 
+/// Rows after which a part of Parquet ends with its block, where nothing else is asked for.
+pub const PART_ROWS: u64 = 250_000;
+
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(2);
 
@@ -86,6 +89,8 @@ pub struct Export {
     pub output: PathBuf,
     /// Goes on with an export that did not end.
     pub resume: bool,
+    /// Rows after which a part ends with its block; of Parquet alone.
+    pub part_rows: u64,
 }
 
 /// How far it is.

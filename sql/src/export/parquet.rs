@@ -27,9 +27,6 @@ use crate::{
     tables::{Table, Type},
 };
 
-/// Rows after which a part ends with its block.
-const PART_ROWS: u64 = 250_000;
-
 /// Rows and bytes after which a row group ends: what is held in memory.
 const GROUP_ROWS: usize = 50_000;
 const GROUP_BYTES: usize = 32 << 20;
@@ -55,7 +52,7 @@ pub(super) async fn write(
     let (mut writer, mut last) = (PartWriter::create(export.table, &unfinished)?, None);
     while let Some(row) = rows.next().await? {
         let height = height_of(&row);
-        if let Some(end) = last.filter(|last| writer.rows >= PART_ROWS && *last != height) {
+        if let Some(end) = last.filter(|last| writer.rows >= export.part_rows && *last != height) {
             finish(writer, export, manifest, u64::try_from(end).unwrap_or_default())?;
             manifest.write(path)?;
             writer = PartWriter::create(export.table, &unfinished)?;
