@@ -100,6 +100,9 @@ pub fn make(args: &EvidenceArgs, json: bool) -> Result<()> {
     let range = (proof.from, proof.to);
     let reading = concordat_sql::export::records(&database, &proof.subject, range, &places);
     let told = runtime()?.block_on(reading)?;
+    if told.chain_id != genesis.chain_id {
+        bail!("the database holds chain {}, the genesis document is of {}", told.chain_id, genesis.chain_id);
+    }
     let case = Case::new(&args.case, &genesis, &proof, &checked, told.digest.clone())?;
     let mut files = case::files(&case, &genesis, &proof, &checked, told)?;
     let at = case.signed_by.time_secs;

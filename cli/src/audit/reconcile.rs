@@ -85,7 +85,7 @@ pub fn run(args: &ReconcileArgs, json: bool) -> Result<()> {
 }
 
 fn record(transfer: &Transfer) -> ChainRecord {
-    let Transfer { height, time_ms, place, hash, token, counterparty, amount } = transfer.clone();
+    let Transfer { height, time_ms, place, hash, token, counterparty, amount } = *transfer;
     ChainRecord { at_secs: time_ms.div_euclid(1_000), height, place, hash, amount, token, counterparty }
 }
 

@@ -115,10 +115,10 @@ impl Manifest {
     fn check(&self, export: &Export, chain_id: &str, path: &Path) -> Result<(), ExportError> {
         let (from, to) = (export.from.unwrap_or(self.from), export.to.unwrap_or(self.to));
         let fields = [
-            ("format", &*self.format, FORMAT.to_owned()),
-            ("chain", &self.chain_id, chain_id.to_owned()),
-            ("table", &self.table, export.table.name().to_owned()),
-            ("form", &self.files, export.format.name().to_owned()),
+            ("format", self.format.as_str(), FORMAT),
+            ("chain", self.chain_id.as_str(), chain_id),
+            ("table", self.table.as_str(), export.table.name()),
+            ("form", self.files.as_str(), export.format.name()),
         ];
         if let Some((field, have, want)) = fields.iter().find(|(_, have, want)| have != want) {
             return Err(ExportError::differs(path, format!("its {field} is {have}, asked for is {want}")));
