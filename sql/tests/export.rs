@@ -21,7 +21,9 @@ fn filled(blocks: u64) -> (Postgres, Database) {
     on_one_thread(database.migrate()).unwrap();
     for table in ["transactions", "token_transfers", "decoded_events", "logs", "blocks"] {
         let name = format!("ledger.{table}");
-        postgres.sql(&format!("CREATE TABLE {name}_p000000 PARTITION OF {name} FOR VALUES FROM (0) TO (1000000)"));
+        postgres.sql(&format!(
+            "CREATE TABLE {name}_p000000 PARTITION OF {name} FOR VALUES FROM (0) TO (1000000)"
+        ));
     }
     let rows = format!("generate_series(1, {blocks}) h, generate_series(0, {}) i", EACH - 1);
     let raw = "decode(repeat(md5((h * 100 + i)::text), 12), 'hex')";
@@ -133,7 +135,8 @@ fn parts_go_on_with_the_next_and_are_then_the_same() {
     let manifest = done(&database, &wanted).unwrap();
     let heights: Vec<(u64, u64)> = manifest.parts.iter().map(|part| (part.from, part.to)).collect();
     assert_eq!(heights, [(3, 12), (13, 22), (23, 32), (33, 42), (43, 50)], "whole blocks");
-    let expected: Vec<(i64, i64)> = (3..=50).flat_map(|height| (0..10).map(move |place| (height, place))).collect();
+    let expected: Vec<(i64, i64)> =
+        (3..=50).flat_map(|height| (0..10).map(move |place| (height, place))).collect();
     assert_eq!(places(&wanted.output, &manifest), expected);
 
     wanted.resume = true;
@@ -147,7 +150,10 @@ fn parts_go_on_with_the_next_and_are_then_the_same() {
     let part = wanted.output.join(&manifest.parts[1].file);
     fs::write(&part, "something else").unwrap();
     let refused = done(&database, &wanted).unwrap_err().to_string();
-    assert!(refused.contains("not as it was written") && refused.contains(&manifest.parts[1].file), "{refused}");
+    assert!(
+        refused.contains("not as it was written") && refused.contains(&manifest.parts[1].file),
+        "{refused}"
+    );
 }
 
 #[test]

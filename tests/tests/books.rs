@@ -67,8 +67,18 @@ impl Setting {
         self.audit(
             "evidence",
             &[
-                &["--subject", subject, "--to", &to, "--genesis", self.genesis(), "--case", "AZ 7/2026 <b>"][..],
-                &["--rpc", &ethereum, "--comet", &comet, "--key", text("key"), "--passphrase-file", passphrase],
+                &["--subject", subject, "--to", &to, "--genesis", self.genesis(), "--case", "AZ 7/2026 <b>"]
+                    [..],
+                &[
+                    "--rpc",
+                    &ethereum,
+                    "--comet",
+                    &comet,
+                    "--key",
+                    text("key"),
+                    "--passphrase-file",
+                    passphrase,
+                ],
                 &["--certificate", text("certificate"), "-o", output],
             ]
             .concat(),
@@ -106,11 +116,13 @@ fn what_a_supervisor_takes_away_holds_against_the_chain_and_against_tools_of_oth
 fn every_table_is_exported_and_read_by_others(setting: &Setting) {
     let tables = ["blocks", "transactions", "logs", "decoded_events", "token_transfers", "token_balances"];
     for table in tables {
-        let count: u64 = setting.postgres.sql(&format!("SELECT count(*) FROM ledger.{table}")).parse().unwrap();
+        let count: u64 =
+            setting.postgres.sql(&format!("SELECT count(*) FROM ledger.{table}")).parse().unwrap();
         for format in ["parquet", "ndjson", "csv"] {
             let file = setting.path(&format!("{table}.{format}"));
             let output = setting.audit("export", &["--table", table, "--format", format, "-o", &file]);
-            let manifest: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+            let manifest: Value =
+                serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
             let height = setting.postgres.sql("SELECT height FROM ledger.projection_cursor");
             let digest = "SELECT encode(digest, 'hex') FROM ledger.projection_cursor";
             assert_eq!(
@@ -143,8 +155,7 @@ fn sums_are_right(setting: &Setting, folder: &str) {
                   t = pyarrow.parquet.read_table(f).to_pylist()\n\
                   print(sum(int(r['amount']) for r in t), len(t), min(r['token'] for r in t).hex().upper())";
     let output = Command::new(&python).args(["-c", script, &setting.path(folder)]).output().unwrap();
-    let expected =
-        setting.postgres.sql("SELECT sum(amount) || ' ' || count(*) FROM ledger.token_transfers");
+    let expected = setting.postgres.sql("SELECT sum(amount) || ' ' || count(*) FROM ledger.token_transfers");
     let line = format!("{expected} {}", hex::encode_upper(setting.token));
     assert_eq!(said(&output), format!("{line}\n{line}\n"));
 }
@@ -152,14 +163,16 @@ fn sums_are_right(setting: &Setting, folder: &str) {
 fn books_that_agree_agree_and_each_difference_is_told(setting: &Setting) {
     let (account, token) = (setting.network.address("bank-b/operator"), setting.token);
     let payer = setting.network.address("bank-a/developer");
-    let today = setting.postgres.sql("SELECT to_char(max(time) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM ledger.blocks");
+    let today =
+        setting.postgres.sql("SELECT to_char(max(time) AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM ledger.blocks");
     let reconcile = |books: &str, more: &[&str]| {
         let file = setting.path("books.csv");
         fs::write(&file, books).unwrap();
         let (account, token) = (account.to_string(), token.to_string());
         let fixed = ["--books", &file, "--account", &account, "--token", &token];
         let output = setting.audit("reconcile", &[&fixed[..], more].concat());
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+        let told: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
         (output.status.code(), told)
     };
     let good = format!(
@@ -168,7 +181,8 @@ fn books_that_agree_agree_and_each_difference_is_told(setting: &Setting) {
     );
     let (code, told) = reconcile(&good, &[]);
     assert_eq!(code, Some(0), "{told}");
-    let levels: Vec<&str> = told["report"]["matched"].as_array().unwrap().iter().map(|m| m["level"].as_str().unwrap()).collect();
+    let levels: Vec<&str> =
+        told["report"]["matched"].as_array().unwrap().iter().map(|m| m["level"].as_str().unwrap()).collect();
     assert_eq!(levels.len(), 3);
     assert!(["hash", "counterparty", "time"].iter().all(|level| levels.contains(level)), "{levels:?}");
     assert_eq!(told["report"]["balances"][1]["chain"], "287");
@@ -203,7 +217,8 @@ fn a_statement_is_read_with_its_balances(setting: &Setting, account: Address, to
         )
     };
     let statement = |closing: u64| {
-        let entries: String = [250, 30, 7].iter().zip(&setting.paid).map(|(amount, hash)| entry(*amount, hash)).collect();
+        let entries: String =
+            [250, 30, 7].iter().zip(&setting.paid).map(|(amount, hash)| entry(*amount, hash)).collect();
         format!(
             "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.053.001.08\"><BkToCstmrStmt><Stmt><Acct/>{}{}{entries}\
              </Stmt></BkToCstmrStmt></Document>",
@@ -222,7 +237,8 @@ fn a_statement_is_read_with_its_balances(setting: &Setting, account: Address, to
 }
 
 fn a_package_is_verified_by_this_program_and_by_others(setting: &Setting) {
-    let (package, subject) = (setting.path("case.zip"), setting.network.address("bank-b/operator").to_string());
+    let (package, subject) =
+        (setting.path("case.zip"), setting.network.address("bank-b/operator").to_string());
     let packed = setting.pack(&subject, &package);
     assert!(packed.status.success(), "{}", said(&packed));
     let again = setting.pack(&subject, &package);
@@ -270,7 +286,8 @@ fn the_tools_of_the_instruction_agree(folder: &Path, readme: &str) {
     };
     run("sha256sum", &["--check", "--quiet", "SHA256SUMS"]);
     let (_, after) = readme.split_once("openssl cms ").expect("the instruction has the command");
-    let command = after.split("\n\n").next().unwrap().replace("\\\n", " ").replace("ROOT.pem", "roots/root.pem");
+    let command =
+        after.split("\n\n").next().unwrap().replace("\\\n", " ").replace("ROOT.pem", "roots/root.pem");
     let args: Vec<&str> = std::iter::once("cms").chain(command.split_whitespace()).collect();
     run("openssl", &args);
 }
@@ -294,7 +311,10 @@ fn each_kind_of_file_that_is_altered_is_named(setting: &Setting) {
         let bytes = altered.get_mut(name).unwrap_or_else(|| panic!("no {name}"));
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        assert_eq!(refused(setting, &altered), format!("{name} is not the one in the manifest: it was altered"));
+        assert_eq!(
+            refused(setting, &altered),
+            format!("{name} is not the one in the manifest: it was altered")
+        );
         altered.remove(name);
         assert_eq!(refused(setting, &altered), format!("{name} is missing"));
     }
@@ -324,7 +344,11 @@ fn a_signer_that_alters_records_is_found_out(setting: &Setting) {
         sign_again(setting, &mut altered);
         refused(setting, &altered)
     };
-    assert_eq!(setting.verify(&packed_again(setting, &mut files.clone()), &[]).0, Some(0), "signing again is no harm");
+    assert_eq!(
+        setting.verify(&packed_again(setting, &mut files.clone()), &[]).0,
+        Some(0),
+        "signing again is no harm"
+    );
 
     let dropped = told(&|files| {
         let (json, _) = without_last(&text("records/transactions.json"), 2);
@@ -346,7 +370,10 @@ fn a_signer_that_alters_records_is_found_out(setting: &Setting) {
     });
     assert_eq!(one_form, "records/token_transfers.csv does not say what records/token_transfers.json says");
     let range = told(&|files| {
-        files.insert("case.json".into(), text("case.json").replacen("\"from\": 1", "\"from\": 2", 1).into_bytes());
+        files.insert(
+            "case.json".into(),
+            text("case.json").replacen("\"from\": 1", "\"from\": 2", 1).into_bytes(),
+        );
     });
     assert!(range.contains("case.json tells from 2, proven is 1"), "{range}");
     let headers = told(&|files| {

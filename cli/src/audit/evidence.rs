@@ -85,7 +85,10 @@ pub struct VerifyArgs {
 
 /// Runs `concordat audit evidence`.
 pub fn make(args: &EvidenceArgs, json: bool) -> Result<()> {
-    if args.case.is_empty() || args.case.chars().count() > MAX_REFERENCE || args.case.contains(char::is_control) {
+    if args.case.is_empty()
+        || args.case.chars().count() > MAX_REFERENCE
+        || args.case.contains(char::is_control)
+    {
         bail!("the reference of a case is one line of 1 to {MAX_REFERENCE} characters");
     }
     let genesis = read_genesis(&args.genesis)?;

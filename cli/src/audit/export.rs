@@ -90,7 +90,10 @@ fn describe(manifest: &Manifest) -> String {
         out.push_str(&format!(", database digest {digest}"));
     }
     for part in parts {
-        out.push_str(&format!("\n{}: {} rows, {} bytes, SHA-256 {}", part.file, part.rows, part.bytes, part.sha256));
+        out.push_str(&format!(
+            "\n{}: {} rows, {} bytes, SHA-256 {}",
+            part.file, part.rows, part.bytes, part.sha256
+        ));
     }
     out
 }

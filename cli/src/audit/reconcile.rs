@@ -8,8 +8,8 @@ use std::{
 
 use clap::Args;
 use concordat_reconcile::{
-    Balance, Books, ChainRecord, MAX_BOOKS_BYTES, Mapping, Report, Settings, read_camt, read_csv, read_parquet,
-    reconcile,
+    Balance, Books, ChainRecord, MAX_BOOKS_BYTES, Mapping, Report, Settings, read_camt, read_csv,
+    read_parquet, reconcile,
 };
 use concordat_sql::export::{Transfer, transfers};
 use concordat_types::Address;
@@ -104,7 +104,10 @@ fn read_books(path: &Path, settings: &Settings) -> Result<Books> {
     let mut file = File::open(path).wrap_err_with(told)?;
     let bytes = file.metadata().wrap_err_with(told)?.len();
     if bytes > MAX_BOOKS_BYTES {
-        bail!("{} has {bytes} bytes, more than the {MAX_BOOKS_BYTES} that are read: split it by time", told());
+        bail!(
+            "{} has {bytes} bytes, more than the {MAX_BOOKS_BYTES} that are read: split it by time",
+            told()
+        );
     }
     let mut begin = Vec::new();
     file.by_ref().take(4).read_to_end(&mut begin).wrap_err_with(told)?;

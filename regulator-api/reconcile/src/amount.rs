@@ -60,7 +60,8 @@ pub fn parse_amount(text: &str, decimals: u8, mark: char) -> Result<Amount, Amou
 pub fn format_amount(amount: Amount, decimals: u8) -> String {
     let width = usize::from(decimals.min(MAX_DECIMALS));
     let digits = format!("{:0>width$}", amount.unsigned_abs().to_string(), width = width.saturating_add(1));
-    let (whole, fraction) = digits.split_at_checked(digits.len().saturating_sub(width)).unwrap_or((&digits, ""));
+    let (whole, fraction) =
+        digits.split_at_checked(digits.len().saturating_sub(width)).unwrap_or((&digits, ""));
     let sign = if amount.is_negative() { "-" } else { "" };
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }

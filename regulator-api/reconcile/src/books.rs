@@ -80,7 +80,10 @@ pub(crate) fn record(
     let at = match field(&columns.time) {
         None => None,
         Some(text) => Some(Moment::parse(text.trim()).ok_or_else(|| {
-            wrong(&columns.time, format!("{text:?} is no day or time: write 2026-11-26 or 2026-11-26T14:30:00Z"))
+            wrong(
+                &columns.time,
+                format!("{text:?} is no day or time: write 2026-11-26 or 2026-11-26T14:30:00Z"),
+            )
         })?),
     };
     let counterparty_text = field(&columns.counterparty);

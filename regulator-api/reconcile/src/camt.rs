@@ -45,9 +45,8 @@ fn amount(element: &Element, place: &str, settings: &Settings) -> Result<(Amount
     let found = found.ok_or_else(|| BooksError::new(place, "Amt", "there is no amount"))?;
     let currency = found.currency.clone();
     let currency = currency.ok_or_else(|| BooksError::new(place, "Amt", "it has no currency (Ccy)"))?;
-    let (_, decimals) = settings
-        .token(Some(&currency))
-        .map_err(|what| BooksError::new(place, "Amt", what))?;
+    let (_, decimals) =
+        settings.token(Some(&currency)).map_err(|what| BooksError::new(place, "Amt", what))?;
     // The standard writes a point, whatever the books' own mark.
     let amount = parse_amount(found.text.trim(), decimals, '.')
         .map_err(|error| BooksError::new(place, "Amt", error.to_string()))?;
@@ -103,8 +102,7 @@ fn entry(entry: &Element, place: &str, settings: &Settings, books: &mut Books) -
     }
     let (whole, currency) = amount(entry, place, settings)?;
     let incoming = is_incoming(entry, place)?;
-    let details: Vec<&Element> =
-        entry.all("NtryDtls").flat_map(|details| details.all("TxDtls")).collect();
+    let details: Vec<&Element> = entry.all("NtryDtls").flat_map(|details| details.all("TxDtls")).collect();
     let own = Element::default();
     let parts: Vec<(String, &Element, Amount)> = match details.as_slice() {
         [] => vec![(place.to_owned(), &own, whole)],
@@ -140,7 +138,8 @@ fn split<'a>(
     match sum == whole {
         true => Ok(parts),
         false => {
-            let what = format!("the transactions add up to {sum}, the entry says {whole} (in the smallest unit)");
+            let what =
+                format!("the transactions add up to {sum}, the entry says {whole} (in the smallest unit)");
             Err(BooksError::new(place, "Amt", what))
         }
     }
@@ -153,8 +152,7 @@ fn record(
     place: String,
     settings: &Settings,
 ) -> Result<BookRecord, BooksError> {
-    let (token, _) =
-        settings.token(Some(currency)).map_err(|what| BooksError::new(&*place, "Amt", what))?;
+    let (token, _) = settings.token(Some(currency)).map_err(|what| BooksError::new(&*place, "Amt", what))?;
     let named = party(details, if amount.is_negative() { "Cdtr" } else { "Dbtr" });
     let known = named.iter().find_map(|name| settings.counterparty(name));
     Ok(BookRecord {

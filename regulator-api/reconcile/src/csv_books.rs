@@ -26,7 +26,11 @@ pub fn read_csv(bytes: &[u8], settings: &Settings) -> Result<Books, BooksError> 
         let place = format!("line {}", line.position().map_or(0, csv::Position::line));
         if let Some(long) = line.iter().position(|field| field.len() > MAX_FIELD) {
             let name = header.get(long).unwrap_or("?").to_owned();
-            return Err(BooksError::new(place, name, format!("it is longer than {MAX_FIELD} bytes: shorten it")));
+            return Err(BooksError::new(
+                place,
+                name,
+                format!("it is longer than {MAX_FIELD} bytes: shorten it"),
+            ));
         }
         let field = |name: &str| {
             let text = columns.get(name).and_then(|at| line.get(*at))?;
@@ -47,7 +51,8 @@ fn places(header: &csv::StringRecord, settings: &Settings) -> Result<BTreeMap<St
     }
     let amount = &settings.mapping.columns.amount;
     if !columns.contains_key(amount) {
-        let what = "the header has no such column: name the one with amounts under [columns] of a mapping file";
+        let what =
+            "the header has no such column: name the one with amounts under [columns] of a mapping file";
         return Err(BooksError::new("line 1", amount.as_str(), what));
     }
     Ok(columns)
@@ -58,7 +63,9 @@ fn failed(error: &csv::Error) -> BooksError {
     let what = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8: save the file as CSV UTF-8".to_owned(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} fields, the header has {expected_len}: quote fields that contain the delimiter")
+            format!(
+                "it has {len} fields, the header has {expected_len}: quote fields that contain the delimiter"
+            )
         }
         _ => error.to_string(),
     };
@@ -107,7 +114,10 @@ mod tests {
     fn what_cannot_be_read_is_named_by_line_and_field() {
         assert!(refused("time,value\n").contains("line 1, amount: the header has no such column"));
         assert!(refused("amount,amount\n1,2\n").contains("line 1, amount: the header has it twice"));
-        assert!(refused("time,amount\n2026-11-26,1.005\n").starts_with("line 2, amount: \"1.005\" has more than 2"));
+        assert!(
+            refused("time,amount\n2026-11-26,1.005\n")
+                .starts_with("line 2, amount: \"1.005\" has more than 2")
+        );
         assert!(refused("time,amount\n26.11.2026,1\n").starts_with("line 2, time: \"26.11.2026\" is no day"));
         assert!(refused("time,amount\n2026-11-26,\n").starts_with("line 2, amount: there is no amount"));
         assert!(refused("time,amount\n2026-11-26\n").starts_with("line 2, line: it has 1 fields"));

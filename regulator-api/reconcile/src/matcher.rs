@@ -9,10 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::Address;
 use serde::Serialize;
 
-use crate::{
-    Amount, BookRecord, ChainRecord, Moment,
-    record::short,
-};
+use crate::{Amount, BookRecord, ChainRecord, Moment, record::short};
 
 /// By what two records were found to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -195,9 +192,12 @@ fn by_content(
     for (key, group) in groups {
         let pairs = assign(group, transfers.remove(&key).unwrap_or_default(), window);
         let matched = pairs.matched.into_iter();
-        outcome.matched.extend(
-            matched.map(|(book, chain)| Matched { book, chain, level, differences: Vec::new() }),
-        );
+        outcome.matched.extend(matched.map(|(book, chain)| Matched {
+            book,
+            chain,
+            level,
+            differences: Vec::new(),
+        }));
         rest.extend(pairs.books);
         left.extend(pairs.chain);
     }

@@ -2,7 +2,10 @@
 
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
-use time::{Date, OffsetDateTime, PrimitiveDateTime, format_description::well_known::{Iso8601, Rfc3339}};
+use time::{
+    Date, OffsetDateTime, PrimitiveDateTime,
+    format_description::well_known::{Iso8601, Rfc3339},
+};
 
 use crate::Amount;
 
@@ -32,7 +35,9 @@ impl Moment {
         let text = text.replacen(' ', "T", 1);
         let time = OffsetDateTime::parse(&text, &Rfc3339)
             .or_else(|_| OffsetDateTime::parse(&text, &Iso8601::DEFAULT))
-            .or_else(|_| PrimitiveDateTime::parse(&text, &Iso8601::DEFAULT).map(PrimitiveDateTime::assume_utc));
+            .or_else(|_| {
+                PrimitiveDateTime::parse(&text, &Iso8601::DEFAULT).map(PrimitiveDateTime::assume_utc)
+            });
         time.ok().map(|time| Self::at(time.unix_timestamp()))
     }
 
@@ -105,7 +110,8 @@ impl BookRecord {
             words.filter_map(|word| {
                 let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
                 let long = digits.len() == SHORT_DIGITS || digits.len() == SHORT_DIGITS.saturating_mul(2);
-                (long && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| digits.to_ascii_lowercase())
+                (long && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+                    .then(|| digits.to_ascii_lowercase())
             })
         })
     }
@@ -128,7 +134,13 @@ mod tests {
     fn days_and_times_are_read() {
         let day = Moment::parse("2023-11-14").unwrap();
         assert_eq!((day.from_secs, day.to_secs), (1_699_920_000, 1_700_006_399));
-        for text in ["2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20", "2023-11-14 22:13:20", "2023-11-14T22:13:20.5Z"] {
+        for text in [
+            "2023-11-14T22:13:20Z",
+            "2023-11-14T23:13:20+01:00",
+            "2023-11-14T22:13:20",
+            "2023-11-14 22:13:20",
+            "2023-11-14T22:13:20.5Z",
+        ] {
             assert_eq!(Moment::parse(text), Some(Moment::at(1_700_000_000)), "{text}");
         }
         for text in ["", "14.11.2023", "2023-13-01", "yesterday"] {

@@ -53,7 +53,8 @@ pub(crate) fn read(
     reader.config_mut().expand_empty_elements = true;
     let mut tree = Tree { open: Vec::new(), depth: 0, elements: 0, wanted };
     loop {
-        let (namespace, event) = reader.read_resolved_event().map_err(|error| tree.wrong(error.to_string()))?;
+        let (namespace, event) =
+            reader.read_resolved_event().map_err(|error| tree.wrong(error.to_string()))?;
         match event {
             Event::Start(start) => {
                 if tree.depth == 0 {

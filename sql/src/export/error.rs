@@ -49,7 +49,9 @@ pub enum ExportError {
         height: i64,
     },
     /// The database is not as far as what is asked for.
-    #[error("the database stands at block {height}, the range ends at block {to}: run `concordat audit project`")]
+    #[error(
+        "the database stands at block {height}, the range ends at block {to}: run `concordat audit project`"
+    )]
     Behind {
         /// The end of the range.
         to: u64,

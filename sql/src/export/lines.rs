@@ -43,7 +43,10 @@ pub(super) async fn write(
 }
 
 /// The file, how many rows it has, and the position of the last one.
-fn begin(export: &Export, header: Option<&str>) -> Result<(file::Hashed, u64, Option<Vec<i64>>), ExportError> {
+fn begin(
+    export: &Export,
+    header: Option<&str>,
+) -> Result<(file::Hashed, u64, Option<Vec<i64>>), ExportError> {
     let path = &export.output;
     if !export.resume || !path.exists() {
         let mut file = file::Hashed::create(path)?;
@@ -146,7 +149,9 @@ pub fn json_document(table: Table, rows: &[Row]) -> String {
     let lines: Vec<String> = rows.iter().map(|row| json_line(table.columns(), row)).collect();
     match lines.is_empty() {
         true => "[]\n".to_owned(),
-        false => format!("[\n{}\n]\n", lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join(",\n")),
+        false => {
+            format!("[\n{}\n]\n", lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join(",\n"))
+        }
     }
 }
 
@@ -226,7 +231,8 @@ mod tests {
         let text = json_document(Table::DecodedEvents, &rows);
         assert_eq!(read_json_document(Table::DecodedEvents, &text).unwrap(), rows);
         assert_eq!(json_document(Table::DecodedEvents, &[]), "[]\n");
-        let refused = read_json_document(Table::DecodedEvents, &text.replacen("0xab01", "ab01", 1)).unwrap_err();
+        let refused =
+            read_json_document(Table::DecodedEvents, &text.replacen("0xab01", "ab01", 1)).unwrap_err();
         assert_eq!(refused, "row 0 has no such address");
         assert!(read_json_document(Table::Logs, &text).is_err());
     }

@@ -66,12 +66,7 @@ pub(super) async fn write(
 }
 
 /// Ends a part, gives it its name, and notes it.
-fn finish(
-    writer: PartWriter,
-    export: &Export,
-    manifest: &mut Manifest,
-    to: u64,
-) -> Result<(), ExportError> {
+fn finish(writer: PartWriter, export: &Export, manifest: &mut Manifest, to: u64) -> Result<(), ExportError> {
     let (from, rows) = (manifest.next(), writer.rows);
     let file = format!("{}-{from:012}-{to:012}.parquet", export.table.name());
     let (unfinished, bytes, sha256) = writer.finish()?;
@@ -98,7 +93,8 @@ impl PartWriter {
             std::fs::remove_file(path).map_err(ExportError::at(path))?;
         }
         let schema = schema(table).map_err(&failed)?;
-        let writer = SerializedFileWriter::new(Hashed::create(path)?, schema, properties()).map_err(&failed)?;
+        let writer =
+            SerializedFileWriter::new(Hashed::create(path)?, schema, properties()).map_err(&failed)?;
         let required = table.position().len();
         let columns = table.columns().iter().enumerate();
         let columns = columns.map(|(at, column)| Buffer::new(column.holds, at >= required)).collect();

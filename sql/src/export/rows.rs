@@ -37,12 +37,9 @@ pub(super) fn statement(table: Table, range: &Range) -> String {
 
 /// The statement that selects the rows `t` of which a condition holds, in the order of their positions.
 pub(super) fn where_holds(table: Table, condition: &str) -> String {
-    let columns: Vec<String> = table.columns().iter().map(|column| select(column.name, column.holds)).collect();
-    format!(
-        "SELECT {} FROM {table} t WHERE {condition} ORDER BY {}",
-        columns.join(", "),
-        position(table)
-    )
+    let columns: Vec<String> =
+        table.columns().iter().map(|column| select(column.name, column.holds)).collect();
+    format!("SELECT {} FROM {table} t WHERE {condition} ORDER BY {}", columns.join(", "), position(table))
 }
 
 fn position(table: Table) -> String {
@@ -84,9 +81,9 @@ fn cell(row: &PgRow, at: usize, holds: Type) -> Result<Cell, sqlx::Error> {
         Type::Text => text()?.map_or(Cell::Null, Cell::Text),
         Type::Json => match text()? {
             None => Cell::Null,
-            Some(text) => Cell::Json(
-                serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-            ),
+            Some(text) => {
+                Cell::Json(serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(Box::new(error)))?)
+            }
         },
     })
 }

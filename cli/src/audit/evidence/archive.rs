@@ -79,9 +79,9 @@ fn unpack(bytes: Vec<u8>) -> Result<Files> {
         let read = entry.take(left.saturating_add(1)).read_to_end(&mut content);
         let read = read.map_err(|error| wrong(format!("{name} is damaged: {error}")))?;
         let read = u64::try_from(read).unwrap_or(u64::MAX);
-        left = left.checked_sub(read).ok_or_else(|| {
-            wrong(format!("the package unpacks to more than {MAX_BYTES} bytes"))
-        })?;
+        left = left
+            .checked_sub(read)
+            .ok_or_else(|| wrong(format!("the package unpacks to more than {MAX_BYTES} bytes")))?;
         if files.insert(name.clone(), content).is_some() {
             return Err(wrong(format!("the package has {name} twice")));
         }
@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in ["../up", "/etc/passwd", "a/../../b", "a\\b", "a//b", ".hidden", "c:evil", "", &"x".repeat(121)] {
+        for name in
+            ["../up", "/etc/passwd", "a/../../b", "a\\b", "a//b", ".hidden", "c:evil", "", &"x".repeat(121)]
+        {
             let refused = unpack(named(name)).unwrap_err().to_string();
             assert!(refused.contains("no place"), "{name}: {refused}");
         }

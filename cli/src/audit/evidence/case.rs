@@ -130,7 +130,9 @@ pub fn files(
 ) -> Result<Files> {
     let proven = records::proven(proof, checked)?;
     records::compare_all(&proven, &told.tables, |table| table.to_string()).map_err(|error| {
-        wrong(format!("the database is not what is proven: {error}; `concordat audit verify-projection` says more"))
+        wrong(format!(
+            "the database is not what is proven: {error}; `concordat audit verify-projection` says more"
+        ))
     })?;
     let mut files = Files::new();
     records::write(&told.tables, &mut files);

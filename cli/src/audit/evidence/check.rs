@@ -76,9 +76,9 @@ fn check_records(files: &Files, proof: &ActivityFile, checked: &Checked) -> Resu
     let proven = records::proven(proof, checked)?;
     let told = records::read(files)?;
     let known = |name: &String| {
-        let of_table = told.keys().any(|table| {
-            *name == records::file(*table, "json") || *name == records::file(*table, "csv")
-        });
+        let of_table = told
+            .keys()
+            .any(|table| *name == records::file(*table, "json") || *name == records::file(*table, "csv"));
         ALWAYS.contains(&name.as_str()) || of_table
     };
     if let Some(stranger) = files.keys().find(|name| !known(name)) {

@@ -4,7 +4,8 @@ use super::case::Case;
 
 /// The text for a package. It needs nothing of ours until its last step.
 pub fn text(case: &Case) -> String {
-    let Case { case: reference, chain_id, subject, from, to, genesis_hash, transactions, signed_by, .. } = case;
+    let Case { case: reference, chain_id, subject, from, to, genesis_hash, transactions, signed_by, .. } =
+        case;
     let (height, hash, at) = (signed_by.height, &signed_by.hash, signed_by.time_secs);
     format!(
         "EVIDENCE PACKAGE\n\n\

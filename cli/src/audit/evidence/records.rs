@@ -130,7 +130,8 @@ mod tests {
 
     fn told(found: &[Row]) -> String {
         let expected = [row(5, 0, 1), row(5, 2, 1)];
-        compare(Table::Logs, &expected, found, "logs").map_or_else(|error| error.to_string(), |()| String::new())
+        compare(Table::Logs, &expected, found, "logs")
+            .map_or_else(|error| error.to_string(), |()| String::new())
     }
 
     #[test]
@@ -141,9 +142,15 @@ mod tests {
         assert_eq!(told(&[row(5, 0, 1), row(5, 3, 1)]), lacks);
         assert_eq!(told(&[row(5, 2, 1)]), "logs lacks height 5, tx_index 0, log_index 0, which is proven");
         let extra = told(&[row(5, 0, 1), row(5, 1, 1), row(5, 2, 1)]);
-        assert_eq!(extra, "logs has height 5, tx_index 1, log_index 0, which is not proven, or is told twice");
+        assert_eq!(
+            extra,
+            "logs has height 5, tx_index 1, log_index 0, which is not proven, or is told twice"
+        );
         let twice = told(&[row(5, 0, 1), row(5, 0, 1), row(5, 2, 1)]);
-        assert_eq!(twice, "logs has height 5, tx_index 0, log_index 0, which is not proven, or is told twice");
+        assert_eq!(
+            twice,
+            "logs has height 5, tx_index 0, log_index 0, which is not proven, or is told twice"
+        );
         let after = told(&[row(5, 0, 1), row(5, 2, 1), row(6, 0, 1)]);
         assert!(after.starts_with("logs has height 6"), "{after}");
         let altered = told(&[row(5, 0, 1), row(5, 2, 9)]);

@@ -75,7 +75,9 @@ pub fn check(files: &Files, roots: &[X509], at_secs: u64) -> Result<Signer> {
     let flags = CMSOptions::BINARY | CMSOptions::NOINTERN;
     let alone = flags | CMSOptions::NO_SIGNER_CERT_VERIFY;
     cms.verify(Some(&signers), None, Some(content), None, alone).map_err(|_| {
-        wrong(format!("{SIGNATURE} is not of {MANIFEST} by the certificate in {SIGNER}: one of them was altered"))
+        wrong(format!(
+            "{SIGNATURE} is not of {MANIFEST} by the certificate in {SIGNER}: one of them was altered"
+        ))
     })?;
     let mut store = X509StoreBuilder::new()?;
     roots.iter().try_for_each(|root| store.add_cert(root.clone()))?;

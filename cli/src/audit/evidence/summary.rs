@@ -24,7 +24,9 @@ pub fn render(case: &Case, checked: &Checked, tables: &Tables) -> String {
     );
     page.push_str(&facts(case));
     page.push_str(&transactions(&checked.seen));
-    for (table, rows) in tables.iter().filter(|(table, rows)| **table != Table::Transactions && !rows.is_empty()) {
+    for (table, rows) in
+        tables.iter().filter(|(table, rows)| **table != Table::Transactions && !rows.is_empty())
+    {
         page.push_str(&records(*table, rows));
     }
     page.push_str("</body></html>\n");
@@ -44,7 +46,8 @@ fn facts(case: &Case) -> String {
         ("Digest of the database", case.database_digest.clone().unwrap_or_else(|| "none".to_owned())),
         ("Made by", case.made_by.clone()),
     ];
-    let rows = facts.map(|(name, value)| format!("<tr><th>{}</th><td>{}</td></tr>\n", escaped(name), escaped(&value)));
+    let rows = facts
+        .map(|(name, value)| format!("<tr><th>{}</th><td>{}</td></tr>\n", escaped(name), escaped(&value)));
     format!(
         "<table>{}</table>\n<p>That no transaction is missing is proven by the validators' signatures; README.txt says how to \
          check that with programs of others. Tables below that are about accounts, balances and members are what the \
@@ -78,7 +81,8 @@ fn records(of: Table, rows: &[Row]) -> String {
 }
 
 fn table(title: &str, head: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>) -> String {
-    let mut out = format!("<h2>{}</h2>\n<table><caption>{} rows</caption><thead><tr>", escaped(title), rows.len());
+    let mut out =
+        format!("<h2>{}</h2>\n<table><caption>{} rows</caption><thead><tr>", escaped(title), rows.len());
     head.iter().for_each(|name| out.push_str(&format!("<th>{}</th>", escaped(name))));
     out.push_str("</tr></thead><tbody>\n");
     for row in rows {
@@ -121,8 +125,12 @@ mod tests {
 
     #[test]
     fn nothing_that_others_chose_becomes_a_part_of_the_page() {
-        let page = table("<b>", &["a\"b"], [vec!["<script>alert('x')</script>\u{202e}&\0".to_owned()]].into_iter());
-        assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\u{fffd}&amp;\u{fffd}"), "{page}");
+        let page =
+            table("<b>", &["a\"b"], [vec!["<script>alert('x')</script>\u{202e}&\0".to_owned()]].into_iter());
+        assert!(
+            page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\u{fffd}&amp;\u{fffd}"),
+            "{page}"
+        );
         assert!(page.contains("<h2>&lt;b&gt;</h2>") && page.contains("a&quot;b"), "{page}");
         assert!(!page.contains("<script"));
     }

@@ -51,7 +51,9 @@ fn what_differs_is_told_by_field_with_both_values() {
     assert_eq!(fields(&outcome.differing[0]), ["amount", "counterparty", "time"]);
     let first = &outcome.differing[0].differences[0];
     assert_eq!((&*first.books, &*first.chain), ("5", "6"));
-    assert!(outcome.matched.is_empty() && outcome.only_in_books.is_empty() && outcome.only_on_chain.is_empty());
+    assert!(
+        outcome.matched.is_empty() && outcome.only_in_books.is_empty() && outcome.only_on_chain.is_empty()
+    );
 }
 
 #[test]
