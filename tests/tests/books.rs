@@ -438,13 +438,14 @@ fn refused(setting: &Setting, files: &Files) -> String {
 
 fn unpack(package: &str) -> Files {
     let mut archive = ZipArchive::new(Cursor::new(fs::read(package).unwrap())).unwrap();
-    let read = |place: usize| {
+    let mut files = Files::new();
+    for place in 0..archive.len() {
         let mut entry = archive.by_index(place).unwrap();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
-        (entry.name().unwrap().into_owned(), bytes)
-    };
-    (0..archive.len()).map(read).collect()
+        files.insert(entry.name().unwrap().into_owned(), bytes);
+    }
+    files
 }
 
 fn pack(files: &Files, package: &str) {

@@ -68,7 +68,8 @@ pub fn run(args: &ExportArgs, json: bool) -> Result<()> {
         part_rows: args.part_rows,
     };
     let mut tell = |progress: &ExportProgress| tell(progress, json);
-    let exporting = concordat_sql::export::export(&args.at.database()?, &export, &mut tell);
+    let database = args.at.database()?;
+    let exporting = concordat_sql::export::export(&database, &export, &mut tell);
     let manifest = runtime()?.block_on(exporting)?;
     output::show(json, &manifest, describe)
 }

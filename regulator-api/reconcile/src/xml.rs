@@ -27,7 +27,7 @@ impl Element {
     /// The first element at a path below this one.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
-        self.all(first).find_map(|child| child.at(rest))
+        self.children.iter().filter(|child| child.name == *first).find_map(|child| child.at(rest))
     }
 
     /// The text at a path, if there is any.

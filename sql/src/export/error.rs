@@ -65,13 +65,13 @@ pub enum ExportError {
 
 impl ExportError {
     /// A closure that names the file.
-    pub(super) fn at(path: &std::path::Path) -> impl Fn(std::io::Error) -> Self {
+    pub(super) fn at(path: &std::path::Path) -> impl Fn(std::io::Error) -> Self + use<> {
         let path = path.display().to_string();
         move |source| Self::File { path: path.clone(), source }
     }
 
     /// The same for Parquet.
-    pub(super) fn parquet(path: &std::path::Path) -> impl Fn(parquet::errors::ParquetError) -> Self {
+    pub(super) fn parquet(path: &std::path::Path) -> impl Fn(parquet::errors::ParquetError) -> Self + use<> {
         let path = path.display().to_string();
         move |source| Self::Parquet { path: path.clone(), source }
     }

@@ -105,7 +105,7 @@ impl Manifest {
         if std::fs::metadata(&path).map_err(&failed)?.len() > MAX_BYTES {
             return Err(ExportError::differs(&path, "it is no manifest of an export"));
         }
-        let text = std::fs::read_to_string(&path).map_err(&failed)?;
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
         let manifest: Self =
             serde_json::from_str(&text).map_err(|error| ExportError::differs(&path, error.to_string()))?;
         manifest.check(export, chain_id, &path)?;

@@ -117,7 +117,7 @@ fn told(leaf: &X509) -> Result<Signer> {
     let name = |name: &openssl::x509::X509NameRef| {
         let entry = |entry: &openssl::x509::X509NameEntryRef| {
             let key = entry.object().nid().short_name().unwrap_or("?");
-            let value = entry.data().as_utf8().map(|text| text.to_string()).unwrap_or_default();
+            let value = entry.data().to_string().unwrap_or_default();
             format!("{key}={value}")
         };
         name.entries().map(entry).collect::<Vec<_>>().join(", ")
