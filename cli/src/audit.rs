@@ -4,11 +4,14 @@ mod abi;
 mod activity;
 mod ask;
 mod database;
+mod evidence;
+mod export;
 mod project;
 mod projection;
 mod reads;
 mod serve;
 mod watch;
+mod reconcile;
 
 use clap::Subcommand;
 use eyre::Result;
@@ -50,6 +53,14 @@ pub enum AuditCommand {
     /// What was found: look it up, take it on, close it.
     #[command(subcommand)]
     Findings(watch::findings::FindingsCommand),
+    /// Write the rows of a table of the regulator's database into files: Parquet, NDJSON or CSV.
+    Export(export::ExportArgs),
+    /// Pack what somebody did into a signed file for a court, with the proof that nothing was left out.
+    Evidence(evidence::EvidenceArgs),
+    /// Verify such a package by the genesis document alone. Exit code 3: something is missing, or differs.
+    VerifyEvidence(evidence::VerifyArgs),
+    /// Hold a member's own books against the chain. Exit code 3: something differs, or is missing on either side.
+    Reconcile(reconcile::ReconcileArgs),
 }
 
 /// Runs `concordat audit`.
@@ -71,5 +82,9 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Watch(args) => watch::run(args, json),
         AuditCommand::Backtest(args) => watch::backtest::run(args, json),
         AuditCommand::Findings(command) => watch::findings::run(command, json),
+        AuditCommand::Export(args) => export::run(args, json),
+        AuditCommand::Evidence(args) => evidence::make(args, json),
+        AuditCommand::VerifyEvidence(args) => evidence::verify(args, json),
+        AuditCommand::Reconcile(args) => reconcile::run(args, json),
     }
 }

@@ -23,6 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sql", &["types", "governance", "core", "state", "surveillance"]),
     ("regulator-api/service", &["types", "sql"]),
     ("regulator-api/surveillance", &["types"]),
+    ("regulator-api/reconcile", &[]),
     (
         "cli",
         &[
@@ -40,6 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "sql",
             "regulator-api",
             "surveillance",
+            "reconcile",
         ],
     ),
     ("tests", &["sql"]),

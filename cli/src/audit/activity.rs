@@ -8,12 +8,15 @@ use std::path::PathBuf;
 
 use alloy_primitives::B256;
 use clap::Args;
-use concordat_types::activity::{Seen, Subject, roles};
+use concordat_types::{
+    Genesis,
+    activity::{Seen, Subject, roles},
+};
 use eyre::{Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::file::{ActivityFile, Checked};
+pub use self::file::{ActivityFile, Checked};
 use crate::{
     client::{Client, NodeArgs, quantity},
     genesis, output,
@@ -83,17 +86,39 @@ struct Told {
     outcome: &'static str,
 }
 
+/// Whose activity, in which range, asked of which node.
+pub struct Wanted<'a> {
+    /// Who.
+    pub subject: &'a Subject,
+    /// The first height.
+    pub from: u64,
+    /// The last height; the newest if absent.
+    pub to: Option<u64>,
+    /// CometBFT RPC of the node.
+    pub comet: &'a str,
+    /// The node.
+    pub node: &'a NodeArgs,
+}
+
 /// Runs `concordat audit prove`.
 pub fn prove(args: &ProveArgs, json: bool) -> Result<()> {
     let genesis = genesis::read(&args.genesis)?;
-    let eth = args.node.connect()?;
-    let mut light = LightClient::start(&genesis, args.node.connect_to(&args.comet)?)?;
+    let ProveArgs { subject, from, to, comet, node, .. } = args;
+    let (file, checked) = obtain(&Wanted { subject, from: *from, to: *to, comet, node }, &genesis, json)?;
+    file.write(&args.output)?;
+    show(&file, checked, json)
+}
+
+/// Asks a node for a proof, and checks it: nothing is handed on that would be refused.
+pub fn obtain(wanted: &Wanted<'_>, genesis: &Genesis, json: bool) -> Result<(ActivityFile, Checked)> {
+    let eth = wanted.node.connect()?;
+    let mut light = LightClient::start(genesis, wanted.node.connect_to(wanted.comet)?)?;
     light.keep_blocks();
-    let to = args.to.map_or_else(|| eth.height(), Ok)?;
-    let mut answer = ask(&eth, args, to, None)?;
+    let to = wanted.to.map_or_else(|| eth.height(), Ok)?;
+    let mut answer = ask(&eth, wanted, to, None)?;
     let anchor = quantity(&answer["anchor"])?;
-    let mut file =
-        ActivityFile::new(&genesis, (args.subject.clone(), args.from, to), anchor, &answer["state"])?;
+    let range = (wanted.subject.clone(), wanted.from, to);
+    let mut file = ActivityFile::new(genesis, range, anchor, &answer["state"])?;
     loop {
         file.extend(&answer["blocks"])?;
         if answer["next"].is_null() {
@@ -101,21 +126,19 @@ pub fn prove(args: &ProveArgs, json: bool) -> Result<()> {
         }
         let next = quantity(&answer["next"])?;
         output::progress(json, format!("{} blocks; next: {next}", file.blocks()));
-        answer = ask(&eth, args, to, Some((anchor, next)))?;
+        answer = ask(&eth, wanted, to, Some((anchor, next)))?;
     }
     next_header(&mut light, anchor)?;
     file.headers = light.kept_blocks();
-    // Nothing is written that would be refused.
-    let checked = file.check(&genesis)?;
-    file.write(&args.output)?;
-    show(&file, checked, json)
+    let checked = file.check(genesis)?;
+    Ok((file, checked))
 }
 
-fn ask(eth: &Client, args: &ProveArgs, to: u64, page: Option<(u64, u64)>) -> Result<Value> {
+fn ask(eth: &Client, wanted: &Wanted<'_>, to: u64, page: Option<(u64, u64)>) -> Result<Value> {
     let hex = |number: u64| format!("{number:#x}");
     let (anchor, next) = page.map(|(anchor, next)| (hex(anchor), hex(next))).unzip();
     let answer =
-        eth.call("concordat_getActivity", json!([args.subject, hex(args.from), hex(to), anchor, next]))?;
+        eth.call("concordat_getActivity", json!([wanted.subject, hex(wanted.from), hex(to), anchor, next]))?;
     if page.is_some() && answer["blocks"].as_array().is_none_or(Vec::is_empty) {
         bail!("the node ends its answer before the range begins");
     }

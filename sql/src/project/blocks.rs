@@ -19,11 +19,12 @@ pub(super) fn project(data: &BlockData, rows: &mut Rows) -> Result<(), ProjectEr
     let transactions: Result<Vec<Row>, ProjectError> =
         block.txs.iter().enumerate().map(|(index, raw)| transaction(data, index, raw)).collect();
     rows.insert(Table::Transactions, transactions?);
-    rows.insert(
-        Table::Logs,
-        logs(data).map(|(tx, place, log)| log_row(data.height, tx, place, log)).collect(),
-    );
+    rows.insert(Table::Logs, log_rows(data));
     Ok(())
+}
+
+pub(super) fn log_rows(data: &BlockData) -> Vec<Row> {
+    logs(data).map(|(tx, place, log)| log_row(data.height, tx, place, log)).collect()
 }
 
 fn block_row(data: &BlockData, block: &Block) -> Row {
@@ -71,7 +72,7 @@ fn signatures(height: u64, block: &Block) -> Vec<Row> {
     commit.signatures.iter().enumerate().map(row).collect()
 }
 
-fn transaction(data: &BlockData, index: usize, raw: &Bytes) -> Result<Row, ProjectError> {
+pub(super) fn transaction(data: &BlockData, index: usize, raw: &Bytes) -> Result<Row, ProjectError> {
     let failed = |reason: String| ProjectError::Transaction { height: data.height, index, reason };
     let tx = SignedTx::parse(raw.clone()).map_err(|error| failed(error.to_string()))?;
     let receipt = data.receipts.get(index).ok_or_else(|| failed("it has no receipt".into()))?;

@@ -9,6 +9,7 @@ mod events;
 mod system;
 mod tokens;
 
+use alloy_primitives::Bytes;
 use concordat_state::Change;
 use concordat_types::{Address, B256, Block, Receipt};
 use serde_json::{Map, Value};
@@ -126,6 +127,31 @@ impl Settled {
         ];
         (running, row)
     }
+}
+
+/// What the projection says of one transaction alone: its row, and the rows of what its logs tell.
+///
+/// # Errors
+/// [`ProjectError::Transaction`].
+pub fn transaction_rows(
+    height: u64,
+    index: u32,
+    raw: &Bytes,
+    receipt: &Receipt,
+) -> Result<Rows, ProjectError> {
+    let receipts = vec![receipt.clone()];
+    let data =
+        BlockData { height, hash: B256::ZERO, block: None, receipts, changes: vec![], reversed: vec![] };
+    let mut rows = Rows::new();
+    rows.insert(Table::Transactions, vec![blocks::transaction(&data, 0, raw)?]);
+    rows.insert(Table::Logs, blocks::log_rows(&data));
+    events::project(&data, &mut rows);
+    tokens::project(&data, &mut rows);
+    // It was alone in its block: its place is the second cell of every row of a transaction.
+    for place in rows.values_mut().flatten().filter_map(|row| row.get_mut(1)) {
+        *place = Cell::int(index);
+    }
+    Ok(rows)
 }
 
 /// Where a log stands: its transaction, its place within it, and itself.

@@ -114,30 +114,42 @@ impl ActivityFile {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self> {
-        let told = || format!("proof {}", path.display());
-        let bytes = std::fs::metadata(path).wrap_err_with(told)?.len();
+        let told = format!("proof {}", path.display());
+        let bytes = std::fs::metadata(path).wrap_err_with(|| told.clone())?.len();
         if bytes > MAX_FILE_BYTES {
-            bail!("{} has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read", told());
+            bail!("{told} has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read");
         }
-        let text = std::fs::read_to_string(path).wrap_err_with(told)?;
-        let value: Value = serde_json::from_str(&text).wrap_err_with(told)?;
+        Self::parse(&std::fs::read_to_string(path).wrap_err_with(|| told.clone())?, &told)
+    }
+
+    /// Reads a file's text; `told` names it in errors.
+    pub fn parse(text: &str, told: &str) -> Result<Self> {
+        let value: Value = serde_json::from_str(text).wrap_err_with(|| told.to_owned())?;
         match (value["format"].as_str(), value["version"].as_u64()) {
             (Some(FORMAT), Some(1)) => {}
             (Some(FORMAT), version) => bail!(
-                "{} is of version {}; this program reads version {VERSION}",
-                told(),
+                "{told} is of version {}; this program reads version {VERSION}",
                 version.map_or_else(|| "?".to_owned(), |version| version.to_string())
             ),
-            _ => bail!("{} is none of an activity", told()),
+            _ => bail!("{told} is none of an activity"),
         }
         // Whatever does not belong there is an alteration like any other.
-        serde_json::from_value(value).map_err(|error| wrong(format!("{}: {error}", told())))
+        serde_json::from_value(value).map_err(|error| wrong(format!("{told}: {error}")))
     }
 
     /// Writes it.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string(self)?;
-        std::fs::write(path, text + "\n").wrap_err_with(|| format!("proof {}", path.display()))
+        std::fs::write(path, self.to_json()?).wrap_err_with(|| format!("proof {}", path.display()))
+    }
+
+    /// Its text.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string(self)? + "\n")
+    }
+
+    /// The bytes of the transactions in the range, as they stand beside what [`Self::check`] has seen.
+    pub fn raw(&self) -> impl Iterator<Item = &Bytes> {
+        self.blocks.iter().flat_map(|block| &block.transactions).map(|told| &told.raw)
     }
 
     /// Checks everything in it.
