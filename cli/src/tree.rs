@@ -8,7 +8,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use crate::Cli;
 
 /// The commands that list, all of them page by page.
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 14] = [
     "account list",
     "contract list",
     "contract versions",
@@ -17,6 +17,7 @@ const LISTS: [&str; 13] = [
     "gov freezes",
     "gov list",
     "gov regulators",
+    "order list",
     "org list",
     "org validators",
     "policy list",
@@ -104,6 +105,7 @@ fn a_filter_that_nothing_has_is_refused_with_the_values_that_it_takes() {
         ("account list --organisation Bank", "2 to 32 characters"),
         ("contract list --status halted", "active, frozen, retired"),
         ("org list --status gone", "suspended, active, expelled"),
+        ("order list --status open", "provisional, confirmed, released, lapsed, superseded, answered, over"),
         ("policy list --effect deny", "permit, forbid"),
         ("policy list --action fly", "delegatecall"),
         ("policy list --origin vote", "catalogue, enacted"),

@@ -1,5 +1,7 @@
 //! The rows of the system contracts over time.
 
+mod orders;
+
 use concordat_core::{
     contracts::{Contract, ContractAttributes, ContractHalt, ContractState},
     governance::{AccountFreeze, RollbackRecord},
@@ -129,6 +131,10 @@ fn cells(row: SystemRow, height: u64) -> Vec<(Table, Row)> {
                 Cell::int(told.proposal),
             ],
         ),
+        SystemRow::Order(told) => (Table::Orders, orders::order(&told, height)),
+        SystemRow::ReadAnchor(organisation, told) => {
+            (Table::ReadAnchors, orders::anchor(&organisation, &told))
+        }
     };
     vec![(table, cells)]
 }

@@ -119,6 +119,7 @@ fn standing_is_short_enough_for_the_tree_with_any_serial_number() {
     let longest = StandingRow {
         active: true,
         frozen: true,
+        ordered: true,
         rebound: true,
         role: Role::Operator,
         // The last second of the year 9999, where X.509 ends.

@@ -116,7 +116,7 @@ fn explain(
         caller: (!caller.is_zero()).then_some(caller),
     };
     let known = known(rows, meter, Place { account: identity, height: call.height }, &deed)?;
-    let asker = Asker { policies, sender, time_secs: call.time_secs, binds: true };
+    let asker = Asker { policies, sender, time_secs: call.time_secs, binds: true, shut: Default::default() };
     meter.charge(asker.price(&deed, &known))?;
     let decision = asker.decide(&deed, &known);
     let (policy, proposal) = told(decision.policies.first());
