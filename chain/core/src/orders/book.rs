@@ -111,8 +111,8 @@ impl<R: Rows> Page<'_, R> {
         if !self.orders.iter().any(|order| order.terms.measure == Measure::Blacklist) {
             return Ok(None);
         }
-        let imposed = before.iter().filter(|entry| self.concerns(entry.order));
-        if let Some(subject) = imposed.filter_map(Entry::subject).next() {
+        let mut imposed = before.iter().filter(|entry| self.concerns(entry.order));
+        if let Some(subject) = imposed.find_map(Entry::subject) {
             return Ok(Some(subject));
         }
         let account = identity::tables::bound(self.rows, identity)?.account;

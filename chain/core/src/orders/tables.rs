@@ -47,11 +47,11 @@ pub(crate) fn tokens_key() -> RowKey {
 /// Key of the row that names the newest order of a lineage.
 pub(crate) fn lineage_key(lineage: Lineage) -> RowKey {
     let key = match lineage {
-        Lineage::Account(account) => [&[ACCOUNT], account.as_slice()].concat(),
+        Lineage::Account(account) => [&[ACCOUNT][..], account.as_slice()].concat(),
         Lineage::Dealings(account, contract) => {
-            [&[ACCOUNT], account.as_slice(), contract.as_slice()].concat()
+            [&[ACCOUNT][..], account.as_slice(), contract.as_slice()].concat()
         }
-        Lineage::Contract(contract) => [&[CONTRACT], contract.as_slice()].concat(),
+        Lineage::Contract(contract) => [&[CONTRACT][..], contract.as_slice()].concat(),
     };
     RowKey::new(LINEAGES, &key)
 }
@@ -59,9 +59,9 @@ pub(crate) fn lineage_key(lineage: Lineage) -> RowKey {
 /// Key of the row that names the newest order on a target.
 pub(crate) fn target_key(target: &Target) -> RowKey {
     let key = match target {
-        Target::Account(account) => [&[ACCOUNT], account.as_slice()].concat(),
-        Target::Contract(contract) => [&[CONTRACT], contract.as_slice()].concat(),
-        Target::Organisation(id) => [&[ORGANISATION], id.as_str().as_bytes()].concat(),
+        Target::Account(account) => [&[ACCOUNT][..], account.as_slice()].concat(),
+        Target::Contract(contract) => [&[CONTRACT][..], contract.as_slice()].concat(),
+        Target::Organisation(id) => [&[ORGANISATION][..], id.as_str().as_bytes()].concat(),
     };
     RowKey::new(TARGETS, &key)
 }
