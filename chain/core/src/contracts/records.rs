@@ -218,7 +218,7 @@ mod tests {
             hex::encode(approved.to_row()),
             format!("f83994{one}8662616e6b2d6194{two}07018201f4020309")
         );
-        assert_eq!(Contract::from_row(&approved.to_row()), Some(approved));
+        assert_eq!(Contract::from_row(&approved.to_row()), Some(approved.clone()));
         let halt = OrderHalt { order: 7, until: 0 };
         let ordered = Contract { order: Some(halt), ..contract() };
         assert_eq!(

@@ -28,6 +28,7 @@ fn account_record() -> Account {
         enrolled_height: 3,
         active: true,
         frozen: false,
+        ordered: false,
         rebound: false,
     }
 }

@@ -245,7 +245,8 @@ fn accounts_without_orders_have_no_mark_and_cost_what_they_did() {
     let mut world = World::new();
     let before = world.pays();
     let id = world.order(0, &freeze(world.customer.address, 1));
-    world.order(0, &freeze(world.committee.net.actor("bank-d", Role::Operator).address, 1));
+    let other = world.committee.net.actor("bank-d", Role::Operator).address;
+    world.order(0, &freeze(other, 1));
     world.committee.net.one(&world.regulators[0].sign(&say(&release(id))));
     let after = world.pays();
     assert_eq!((after.outcome, after.gas_used), (Outcome::Success, before.gas_used));
