@@ -9,9 +9,9 @@ mod export;
 mod project;
 mod projection;
 mod reads;
+mod reconcile;
 mod serve;
 mod watch;
-mod reconcile;
 
 use clap::Subcommand;
 use eyre::Result;

@@ -11,6 +11,7 @@ use clap::Args;
 use concordat_core::{
     contracts::abi::IContracts,
     governance::abi::IGovernance,
+    orders::abi::IOrders,
     permissions::abi::IPermissions,
     rules::{Code, abi::IRules},
 };
@@ -254,6 +255,9 @@ pub fn refusal(data: &Value) -> Option<String> {
     if let Ok(violated) = IRules::RuleViolated::abi_decode(&data) {
         let why = Code::from_code(violated.code).map(|code| format!(": {code}")).unwrap_or_default();
         return Some(format!("rule {} (proposal {}) is violated{why}", violated.id, violated.proposal));
+    }
+    if let Ok(order) = IOrders::OrderInForce::abi_decode(&data) {
+        return Some(format!("order {} binds (reference {:?})", order.id, order.documentReference));
     }
     if IGovernance::AnsweredFalse::abi_decode(&data).is_ok() {
         return Some("the token answers the correction with false: it does not make it".to_owned());

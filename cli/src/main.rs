@@ -21,6 +21,7 @@ mod keys;
 mod list;
 mod net;
 mod node;
+mod order;
 mod org;
 mod output;
 mod pki;
@@ -78,6 +79,9 @@ enum Command {
     /// The committee: propose, preview, vote, execute, look up.
     #[command(subcommand)]
     Gov(gov::GovCommand),
+    /// Regulators' orders: impose, confirm, release, look up.
+    #[command(subcommand)]
+    Order(order::OrderCommand),
     /// Policies of who may do what: check one before it is proposed, look up those in force.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -129,6 +133,7 @@ fn main() -> ExitCode {
         Command::Chain(command) => chain::run(command, json),
         Command::Org(command) => org::run(command, json),
         Command::Gov(command) => gov::run(command, json),
+        Command::Order(command) => order::run(command, json),
         Command::Policy(command) => policy::run(command, json),
         Command::Why(args) => why::run(&args, json),
         Command::Rule(command) => rule::run(command, json),

@@ -71,6 +71,12 @@ fn told(args: &WhyArgs, state: &RemoteState, grounds: Option<&Grounds>) -> Resul
         "entries": state.entries(),
         "enrolled": grounds.is_some(),
         "executed": grounds.is_some() && refused.is_none(),
+        "order": grounds.and_then(|grounds| grounds.order.as_ref()).map(|order| json!({
+            "id": order.id,
+            "measure": order.measure,
+            "reference": order.reference,
+            "until": order.until,
+        })),
         "refused": refused.map(|outcome| json!({ "code": outcome.code(), "message": outcome.describe() })),
         "standing": grounds.map(standing),
         "permission": serde_json::to_value(grounds.map(|grounds| &grounds.permission))?,
@@ -99,5 +105,6 @@ fn describe(args: &WhyArgs, grounds: Option<&Grounds>) -> String {
         );
     };
     let answer = grounds.refused.map_or("it would be executed", |outcome| outcome.describe());
-    format!("{answer}\n{}", grounds.permission)
+    let order = grounds.order.as_ref().map(|order| format!(": {order}")).unwrap_or_default();
+    format!("{answer}{order}\n{}", grounds.permission)
 }

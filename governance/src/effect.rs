@@ -14,6 +14,7 @@ use crate::{
     Action, Kind, Rule,
     action::{BarTarget, Basis, Correction, ListKind, Parameters, Reversed, Scope},
     facts::{Attested, Implementation, KeyFacts, OrganisationFacts, Upgrade, ValidatorFacts},
+    order::Terms,
     quorum::Quorum,
     regulator::RegulatorFacts,
 };
@@ -299,6 +300,41 @@ pub enum Change {
         /// The call data.
         call: Bytes,
     },
+    /// A regulator's order.
+    Order {
+        /// Its number.
+        id: u64,
+        /// As it is.
+        before: OrderSide,
+        /// As it will be.
+        after: OrderSide,
+    },
+}
+
+/// How an order stands on one side of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum OrderStage {
+    /// It binds, and lapses unless it is confirmed.
+    Provisional = 1,
+    /// It binds until its end.
+    Confirmed = 2,
+    /// It binds, or waits for an answer.
+    InForce = 3,
+    /// It binds no longer.
+    Lifted = 4,
+}
+
+/// A regulator's order on one side of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, RlpEncodable, RlpDecodable)]
+pub struct OrderSide {
+    /// What it says.
+    pub terms: Terms,
+    /// The identity of the regulator that imposed it.
+    pub issuer: Address,
+    /// How it stands.
+    pub stage: OrderStage,
 }
 
 /// What an action does.

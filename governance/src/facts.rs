@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     Committee, Kind, Rule,
     action::{Attributes, BarTarget, Basis, ListKind, NewValidator, Parameters, Scope},
+    order::Order,
     regulator::{Consent, RegulatorFacts},
 };
 
@@ -336,4 +337,7 @@ pub trait Facts {
 
     /// Whether the subject of a founding member's certificate is barred, so that it cannot enrol.
     fn founder_barred(&mut self, member: Address) -> Result<bool, Self::Error>;
+
+    /// A regulator's order, whether it still binds or not.
+    fn order(&mut self, id: u64) -> Result<Option<Order>, Self::Error>;
 }

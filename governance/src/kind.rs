@@ -71,6 +71,10 @@ kinds! {
     AdmitRegulator = 56, "admit-regulator";
     /// A regulator goes from the registry.
     RetireRegulator = 57, "retire-regulator";
+    /// A regulator's order binds on.
+    ConfirmOrder = 58, "confirm-order";
+    /// A regulator's order goes.
+    LiftOrder = 59, "lift-order";
     /// A policy: new, or with another text.
     SetPolicy = 64, "set-policy";
     /// An enacted policy goes; one of the catalogue that it replaced holds again.
@@ -172,7 +176,7 @@ mod tests {
             "1 admit-organisation, 2 suspend-organisation, 3 reinstate-organisation, 4 expel-organisation, \
              5 set-authorities, 6 recover-key, 16 admit-validator, 17 set-validator-power, 18 retire-validator, \
              32 set-committee-member, 33 set-rule, 48 freeze-account, 49 emergency-freeze, 50 unfreeze-account, \
-             51 bar-account, 52 lift-bar, 53 bar-node, 56 admit-regulator, 57 retire-regulator, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
+             51 bar-account, 52 lift-bar, 53 bar-node, 56 admit-regulator, 57 retire-regulator, 58 confirm-order, 59 lift-order, 64 set-policy, 65 repeal-policy, 66 set-deploy-list, \
              68 set-limit, 69 repeal-limit, 80 freeze-contract, 81 unfreeze-contract, 82 retire-contract, \
              83 set-contract-administrator, 84 emergency-freeze-contract, \
              85 set-attributes, 86 revoke-attributes, 87 deploy-contract, 88 require-approval, \

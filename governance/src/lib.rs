@@ -17,6 +17,7 @@
 //! | `effect` | the answer, for people and machines, and the digest that ballots bind |
 //! | `proposal`, `lifecycle` | records, and the decisions that lead to exactly one outcome |
 //! | `regulator`, `consent` | mandates of regulators, and what needs their consent |
+//! | `order` | orders of regulators: who imposes, confirms and releases which |
 //! | `upgrade` | who is ready for the next protocol version |
 //!
 //! Invariant: this crate is pure. The same facts and inputs give the same decision everywhere: no clock, file,
@@ -30,6 +31,7 @@ pub mod effect;
 pub mod facts;
 pub mod kind;
 pub mod lifecycle;
+pub mod order;
 pub mod proposal;
 pub mod quorum;
 pub mod refusal;

@@ -8,6 +8,7 @@ use crate::{
     action::{ActionError, BarTarget},
     committee::CommitteeError,
     facts::Membership,
+    order::OrderRefusal,
     quorum::Missing,
     regulator::{MAX_REGULATORS, Power},
     rule::RuleError,
@@ -309,6 +310,9 @@ pub enum Refusal {
          decide less at once, or mend the contract"
     )]
     CallStarved { gas: u32 },
+    /// What holds of orders.
+    #[error(transparent)]
+    Order(#[from] OrderRefusal),
 }
 
 fn list<T: ToString>(named: &[T]) -> String {
@@ -403,6 +407,7 @@ impl Refusal {
             Self::CallGas { .. } => 126,
             Self::CallAccessList => 127,
             Self::CallStarved { .. } => 128,
+            Self::Order(refusal) => refusal.code(),
         }
     }
 }
@@ -454,5 +459,11 @@ pub enum ResolveError<E> {
 impl<E> From<Refusal> for ResolveError<E> {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl<E> From<OrderRefusal> for ResolveError<E> {
+    fn from(refusal: OrderRefusal) -> Self {
+        Self::Refused(refusal.into())
     }
 }

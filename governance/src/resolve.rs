@@ -12,6 +12,7 @@ mod corrections;
 mod deployments;
 mod identities;
 mod limits;
+mod orders;
 mod organisations;
 mod parameters;
 mod policies;
@@ -22,7 +23,9 @@ mod validators;
 
 use std::collections::BTreeSet;
 
+pub(crate) use accounts::check_no_seat;
 use alloy_primitives::Address;
+pub(crate) use contracts::known;
 pub(crate) use deployments::{check_proposer, objection};
 
 use crate::{
@@ -109,6 +112,8 @@ pub fn resolve<F: Facts>(action: &Action, facts: &mut F) -> Result<Effect, Resol
             upgrades::upgrade(*contract, *implementation, migration, facts)
         }
         Action::Correct { contract, call, .. } => corrections::correct(*contract, call, facts),
+        Action::ConfirmOrder { order, .. } => orders::confirm(*order, facts),
+        Action::LiftOrder { order, .. } => orders::lift(*order, facts),
     }?;
     Ok(Effect::new(action, changes, quorum))
 }

@@ -45,7 +45,8 @@ pub struct Rule {
     /// Whether the proposer's own ballot counts towards approval. Of no matter while the committee has a single
     /// organisation, which could not act otherwise.
     pub proposer_counts: bool,
-    /// How long what was done lasts unless it is confirmed: of emergency freezes alone, zero otherwise.
+    /// How long what was done lasts unless it is confirmed: of emergency freezes, and of the orders that a vote may
+    /// confirm; zero otherwise.
     pub lapse_blocks: u64,
 }
 
@@ -144,6 +145,10 @@ impl Rule {
                 lapse_blocks: 20_000,
                 ..rule
             },
+            // How long a regulator's order binds by itself is said here as well.
+            Kind::ConfirmOrder => Self { participation: HALF, approval: HALF, lapse_blocks: 20_000, ..rule },
+            // No veto: whoever imposed is no judge of whether it was right. It sees the timelock.
+            Kind::LiftOrder => Self { participation: HALF, approval: HALF, timelock_blocks: 10, ..rule },
         }
     }
 
@@ -151,7 +156,8 @@ impl Rule {
     pub fn validate(&self, kind: Kind) -> Result<(), RuleError> {
         let emergency = matches!(kind, Kind::EmergencyFreeze | Kind::EmergencyFreezeContract);
         let least_approval = if emergency { 1 } else { HALF };
-        let lapse = if emergency { (1, MAX_BLOCKS) } else { (0, 0) };
+        let lapses = emergency || kind == Kind::ConfirmOrder;
+        let lapse = if lapses { (1, MAX_BLOCKS) } else { (0, 0) };
         let most_organisations = u64::try_from(MAX_MEMBERS).unwrap_or(u64::MAX);
         let ranges = [
             ("participation", self.participation, (1, WHOLE)),

@@ -175,6 +175,15 @@ tables! {
     ContractVersions = "contract_versions" [height: Int, place: Int | tx_index: Int, removed: Bool,
         proxy: Bytes, number: Number, implementation: Bytes, code: Bytes, since: Int, proposal: Int,
         migration: Bytes];
+    /// Orders of regulators.
+    Orders = "orders" [height: Int, place: Int | tx_index: Int, removed: Bool, id: Int, measure: Text, status: Text, account: Bytes,
+        contract: Bytes, organisation: Text, document: Bytes, reference: Text, until: Number, issuer: Bytes,
+        issuer_organisation: Text, issued: Int, lapses: Number, digest: Bytes, confirmed_at: Int, confirmed_by: Bytes,
+        confirmed_by_proposal: Int, ended_at: Int, ended_by: Bytes, ended_by_proposal: Int, superseded_by: Int,
+        end_document: Bytes, end_reference: Text];
+    /// The heads of supervisors' logs of reads.
+    ReadAnchors = "read_anchors" [height: Int, place: Int | tx_index: Int, removed: Bool, organisation: Text, head: Bytes,
+        count: Number, anchored: Int, account: Bytes];
 }
 
 impl Table {

@@ -228,6 +228,19 @@ interface IGovernance {
     /// @notice From the next transaction on, a regulator has this mandate; registered is false and all else zero where it
     ///         has none any more. regulator(identity) tells what it covers.
     event RegulatorChanged(address indexed identity, bool registered, string jurisdiction, uint8 powers, uint64 until, uint64 indexed proposalId);
+    /// @notice The committee has confirmed a regulator's order, or lifted it.
+    /// @param target The identity or the contract that it is about; zero for an organisation.
+    /// @param issuer The identity of the regulator that imposed it.
+    /// @param confirmed Whether it was confirmed; if not, it was lifted.
+    event OrderDecided(
+        uint64 indexed orderId,
+        address indexed target,
+        address indexed issuer,
+        bool confirmed,
+        bytes32 document,
+        string documentReference,
+        uint64 proposalId
+    );
     /// @notice From the next transaction on, a policy binds, or no longer does.
     event PolicyChanged(string id, bool enacted, uint64 indexed proposalId);
     /// @notice From the next transaction on, a run-time rule binds, or no longer does.

@@ -1,11 +1,12 @@
 //! What the mempool asks before it takes a transaction in.
 
-use concordat_types::{StateReader, VerifiedTx};
+use concordat_types::{Role, StateReader, VerifiedTx};
 
 use crate::{
     env::BlockEnv,
     error::{ExecError, TxInvalid},
     overlay::Overlay,
+    system::ORDERS,
     validity::{self, Verdict},
 };
 
@@ -16,6 +17,8 @@ pub struct Admission {
     pub state_nonce: u64,
     /// Whether it enrols its sender.
     pub enrolling: bool,
+    /// Whether it is for the contract of orders, by somebody of the role regulator: such transactions go first.
+    pub orders: bool,
 }
 
 /// Makes ready what decisions over this state need and what takes long to make: the set of policies in force. From then on
@@ -32,8 +35,11 @@ pub fn admission<R: StateReader>(reader: R, tx: &VerifiedTx, env: &BlockEnv) -> 
     let overlay = &mut Overlay::new(reader);
     let state_nonce = validity::check_account(overlay, tx)?;
     match validity::judge(overlay, tx, env, &due)?.verdict {
-        Verdict::Execute(_) => Ok(Admission { state_nonce, enrolling: false }),
-        Verdict::Enrol => Ok(Admission { state_nonce, enrolling: true }),
+        Verdict::Execute(asker) => {
+            let orders = asker.sender.role == Role::Regulator && tx.kind().to() == Some(&ORDERS);
+            Ok(Admission { state_nonce, enrolling: false, orders })
+        }
+        Verdict::Enrol => Ok(Admission { state_nonce, enrolling: true, orders: false }),
         Verdict::Refuse(refusal) => Err(TxInvalid::from(refusal).into()),
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     env::{BlockEnv, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, EvmContext, Run, RunStatus},
+    orders,
     overlay::Overlay,
     permissions::Asker,
     rules::{self, Bound},
@@ -151,7 +152,7 @@ pub fn estimate_gas<R: StateReader>(
     let (run, _) = simulation.run(enough)?;
     match run.status {
         RunStatus::Success => {}
-        RunStatus::Reverted | RunStatus::Violated => {
+        RunStatus::Reverted | RunStatus::Violated | RunStatus::Ordered => {
             return Err(EstimateError::Reverted { output: run.output });
         }
         RunStatus::Halted(reason) => return Err(EstimateError::Halted { reason: evm::halt_text(&reason) }),
@@ -189,7 +190,9 @@ pub fn create_access_list<R: StateReader>(
     }
     let error = match &run.status {
         RunStatus::Success => None,
-        RunStatus::Reverted | RunStatus::Violated => Some("execution reverted".to_owned()),
+        RunStatus::Reverted | RunStatus::Violated | RunStatus::Ordered => {
+            Some("execution reverted".to_owned())
+        }
         RunStatus::Halted(reason) => Some(evm::halt_text(reason)),
     };
     Ok(AccessListOutcome { access_list: simulation.tx.access_list, gas_used: run.gas_used, error })
@@ -199,7 +202,7 @@ impl From<Run> for CallOutcome {
     fn from(run: Run) -> Self {
         let status = match run.status {
             RunStatus::Success => CallStatus::Success,
-            RunStatus::Reverted | RunStatus::Violated => CallStatus::Reverted,
+            RunStatus::Reverted | RunStatus::Violated | RunStatus::Ordered => CallStatus::Reverted,
             RunStatus::Halted(reason) => CallStatus::Halted(evm::halt_text(&reason)),
         };
         Self {
@@ -219,6 +222,7 @@ pub(crate) struct Simulation<R: StateReader, I = ()> {
     /// Who asks, so that it pays for the same questions, and what the first of them costs.
     asking: (Option<Asker>, u64),
     bound: Option<Bound>,
+    height: u64,
     max_init_code_bytes: usize,
     pub(crate) gas_cap: u64,
 }
@@ -256,7 +260,7 @@ impl<R: StateReader, I> Simulation<R, I> {
         let gas_cap = request.gas.unwrap_or(u64::MAX).min(env.params.block_gas_limit);
         let max_init_code_bytes = env.tx_rules()?.max_init_code_bytes;
         let machine = evm::build(overlay, config, env.evm_block(), inspector);
-        Ok(Self { machine, tx, asking, bound, max_init_code_bytes, gas_cap })
+        Ok(Self { machine, tx, asking, bound, height: env.height, max_init_code_bytes, gas_cap })
     }
 
     /// Tries the call with so much gas; gives what it touched along.
@@ -290,20 +294,25 @@ impl<R: StateReader, I> Simulation<R, I> {
         let touched = self.machine.finalize();
         let bound = self.machine.bound();
         let overlay = self.machine.overlay();
-        overlay.discard_staged();
         match result {
             Ok(result) => {
                 let mut run = Run::from(result);
                 if let Some(bound) = &bound {
                     rules::enforce(bound, overlay, gas, &mut run)?;
                 }
+                orders::keep_tokens(overlay, self.height, gas, &mut run)?;
+                overlay.discard_staged();
                 activity::charge(gas, &mut run);
                 Ok((run, touched))
             }
             Err(EVMError::Transaction(error)) => {
+                overlay.discard_staged();
                 Err(invalid(error, gas, (self.tx.data.len(), self.max_init_code_bytes)))
             }
-            Err(error) => Err(evm::machine_error(overlay, error)),
+            Err(error) => {
+                overlay.discard_staged();
+                Err(evm::machine_error(overlay, error))
+            }
         }
     }
 

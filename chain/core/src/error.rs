@@ -5,6 +5,7 @@ use concordat_types::{Address, ReadError, receipt::Outcome};
 use crate::{
     contracts::{Halted, Unapproved},
     env::EnvError,
+    orders::OrderNotice,
     permissions::Denial,
 };
 
@@ -126,6 +127,12 @@ pub enum TxInvalid {
         /// What nobody has approved.
         unapproved: Unapproved,
     },
+    /// The same, where an order of a regulator refuses it.
+    #[error("{}: {notice}", Outcome::Ordered.describe())]
+    Ordered {
+        /// Which.
+        notice: OrderNotice,
+    },
     /// The same, where the policies refuse it.
     #[error("{}: {denial}", Outcome::NotPermitted.describe())]
     NotPermitted {
@@ -162,6 +169,7 @@ impl TxInvalid {
             Self::ContractFrozen { .. } => "contract_frozen",
             Self::NotPermitted { .. } => "not_permitted",
             Self::ApprovalMissing { .. } => "approval_missing",
+            Self::Ordered { .. } => "ordered",
         }
     }
 }

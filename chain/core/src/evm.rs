@@ -104,6 +104,8 @@ pub(crate) enum RunStatus {
     Halted(HaltReason),
     /// It ran, and a run-time rule undid it; the output says which.
     Violated,
+    /// It ran, and an order of a regulator undid it; the output says which.
+    Ordered,
 }
 
 impl From<ExecutionResult<HaltReason>> for Run {

@@ -16,6 +16,7 @@ use crate::{
     evm::{self, ChainEvm, Run, RunStatus},
     governance::{InForce, parameters},
     identity::{IdentityEvent, tables},
+    orders,
     overlay::Overlay,
     permissions::{Asker, Sender},
     rules::{self, Bound},
@@ -193,6 +194,7 @@ impl<R: StateReader> BlockExecutor<R> {
             Some(bound) => rules::enforce(bound, overlay, tx.gas_limit(), &mut run)?,
             None => Vec::new(),
         };
+        orders::keep_tokens(overlay, height, tx.gas_limit(), &mut run)?;
         activity::charge(tx.gas_limit(), &mut run);
         let mut changed = Vec::new();
         match run.status {
@@ -293,9 +295,10 @@ fn receipt(tx: &VerifiedTx, run: Run) -> Receipt {
         RunStatus::Reverted => Outcome::Reverted,
         RunStatus::Halted(_) => Outcome::Halted,
         RunStatus::Violated => Outcome::RuleViolated,
+        RunStatus::Ordered => Outcome::OrderUndid,
     };
     let output = match outcome {
-        Outcome::Reverted | Outcome::RuleViolated => {
+        Outcome::Reverted | Outcome::RuleViolated | Outcome::OrderUndid => {
             run.output.slice(..run.output.len().min(MAX_OUTPUT_BYTES))
         }
         _ => Bytes::new(),

@@ -7,9 +7,10 @@ use crate::{
     contracts::Place,
     env::BlockEnv,
     error::ExecError,
+    orders::OrderNotice,
     overlay::Overlay,
     standing::{Action, Enrolled, Standing},
-    validity::{self, Due, Verdict, Wish},
+    validity::{self, Due, Refusal, Verdict, Wish},
 };
 
 /// What a block would do with a transaction of somebody enrolled, and why.
@@ -17,6 +18,8 @@ use crate::{
 pub struct Grounds {
     /// With which outcome it is refused; `None` where it is executed.
     pub refused: Option<Outcome>,
+    /// The order of a regulator that refuses it, if one does.
+    pub order: Option<OrderNotice>,
     /// How the account stands. This is decided first.
     pub standing: Standing,
     /// Its identity: the account of its first key, which policies and lists name.
@@ -39,15 +42,21 @@ pub fn explain<R: StateReader>(
 ) -> Result<Option<Grounds>, ExecError> {
     let overlay = &mut Overlay::new(reader);
     let Some(enrolled) = overlay.standing(wish.account)? else { return Ok(None) };
-    let Enrolled { standing, identity, organisation } = enrolled.clone();
+    let Enrolled { standing, identity, organisation, .. } = enrolled.clone();
     let action = Action::of(wish.kind, wish.input);
     let asker = validity::asker(overlay, &enrolled, env)?;
     let deed = validity::deed(wish, action);
     let known = validity::known(overlay, Place { account: identity, height: env.height }, &deed)?;
     let permission = asker.explain(&deed, &known);
-    let refused = match validity::judge_enrolled(overlay, wish, env, (enrolled, &Due::NOTHING))?.verdict {
-        Verdict::Refuse(refusal) => Some(refusal.outcome()),
+    let refusal = match validity::judge_enrolled(overlay, wish, env, (enrolled, &Due::NOTHING))?.verdict {
+        Verdict::Refuse(refusal) => Some(refusal),
         Verdict::Execute(_) | Verdict::Enrol => None,
     };
-    Ok(Some(Grounds { refused, standing, identity, organisation: organisation.as_ref().clone(), permission }))
+    let refused = refusal.as_ref().map(Refusal::outcome);
+    let order = refusal.and_then(|refusal| match refusal {
+        Refusal::Order(notice) => Some(notice),
+        _ => None,
+    });
+    let organisation = organisation.as_ref().clone();
+    Ok(Some(Grounds { refused, order, standing, identity, organisation, permission }))
 }

@@ -50,6 +50,7 @@ use revm::{
 use crate::{
     contracts::{self, Halted, Known, Place, Unapproved},
     evm::{EvmContext, EvmResult, Machine},
+    orders,
     overlay::{Overlay, StateFailure},
     permissions::{Asker, Deed},
     rules::{Bound, SeenCall},
@@ -289,7 +290,10 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let mut refusal = match self.binding() {
             None => None,
             Some(_) if self.spares(&deed) => known.halted.as_ref().map(Halted::abi_encode),
-            Some(asker) => objection(asker, &deed, &known),
+            Some(asker) => match deed.contract.and_then(|contract| asker.shut.order(contract, height)) {
+                Some(order) => Some(self.ordered(order, meter)?),
+                None => objection(asker, &deed, &known),
+            },
         };
         if let (None, Action::Create, Some(maker)) = (&refusal, deed.action, deed.caller) {
             refusal = self.unapproved(maker, meter)?;
@@ -310,6 +314,12 @@ impl<R: StateReader, I> ChainEvm<R, I> {
         let approved = self.overlay().contract(maker)?.is_some_and(|contract| contract.approval.is_some());
         let refused = self.binding().is_some() && !approved;
         Ok(refused.then(|| Unapproved { code: B256::ZERO, account: maker }.abi_encode()))
+    }
+
+    /// What is told of an order that keeps the sender from a contract.
+    fn ordered(&mut self, order: u64, meter: &mut GasMeter) -> Result<Bytes, SystemError> {
+        meter.charge(gas::ROW_READ)?;
+        Ok(orders::notice(self.overlay(), order)?.abi_encode())
     }
 
     /// Whoever the answers bind.

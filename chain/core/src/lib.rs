@@ -38,6 +38,7 @@ mod genesis;
 pub mod governance;
 pub mod identity;
 mod listing;
+pub mod orders;
 mod overlay;
 pub mod permissions;
 mod reading;
@@ -69,7 +70,7 @@ pub use listing::ListedTable;
 pub use reading::{ReadAt, ReadRefusal, Readable, may_read};
 pub use standing::{Action, Freeze, Standing, decide_sender};
 pub use system::{
-    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, PERMISSIONS, RULES, SYSTEM_CONTRACTS,
+    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, MARKER_CODE, ORDERS, PERMISSIONS, RULES, SYSTEM_CONTRACTS,
     asks_who_signed, gas, is_system,
 };
 pub use trace::{CallFrame, CallLog, trace_call, trace_transaction};

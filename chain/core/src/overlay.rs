@@ -30,6 +30,7 @@ use crate::{
     contracts::Contract,
     env::BlockEnv,
     identity::IdentityEvent,
+    orders::TokenOrders,
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
@@ -91,6 +92,8 @@ pub(crate) struct Overlay<R> {
     policies: Option<Arc<Policies>>,
     /// The run-time rules in force, once somebody has asked.
     limits: Option<Arc<LimitSet>>,
+    /// The orders that keep tokens where they are, once somebody has asked.
+    token_orders: Option<Option<Arc<TokenOrders>>>,
     /// Whether deployments need an approval, once somebody has asked.
     approval_required: Option<bool>,
     events: Vec<IdentityEvent>,
@@ -118,6 +121,7 @@ impl<R: StateReader> Overlay<R> {
             contracts: AddressMap::default(),
             policies: None,
             limits: None,
+            token_orders: None,
             approval_required: None,
             events: Vec::new(),
             recent_signers: None,

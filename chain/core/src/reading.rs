@@ -101,7 +101,7 @@ pub fn may_read<R: StateReader>(
     }
     let organisation = Arc::new(client.org.clone());
     let sender = Sender { account: identity, organisation, role: client.role };
-    let asker = Asker { policies, sender, time_secs: at.time_secs, binds: true };
+    let asker = Asker { policies, sender, time_secs: at.time_secs, binds: true, shut: Default::default() };
     let contract = match wanted {
         Readable::Contract(address) => Some(address),
         Readable::Ledger | Readable::AllContracts => None,
@@ -111,8 +111,10 @@ pub fn may_read<R: StateReader>(
     Ok(asker.ask(&deed, &known).map_err(ReadRefusal::Policy))
 }
 
-/// Whether a freeze bears on reading: of scope `all`, not one that stops business alone.
+/// Whether a freeze or an order bears on reading: of scope `all`, not one that stops business alone.
 fn is_shut_out(enrolled: &Enrolled, height: u64) -> bool {
     let binds = |until: u64| until == 0 || height <= until;
-    enrolled.standing.freeze.is_some_and(|freeze| freeze.scope == Scope::All && binds(freeze.until))
+    let ordered = enrolled.standing.stops.all.is_some_and(|stop| stop.binds(height));
+    ordered
+        || enrolled.standing.freeze.is_some_and(|freeze| freeze.scope == Scope::All && binds(freeze.until))
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use alloy_primitives::hex;
-use concordat_governance::{Committee, Kind, Proposal, Rule, regulator::Consent};
+use concordat_governance::{Committee, Kind, Proposal, Rule, order::Order, regulator::Consent};
 use concordat_permissions::EnactedPolicy;
 use concordat_types::{Address, B256, Bytes, OrgId, Role, StateKey};
 
@@ -17,6 +17,7 @@ use crate::{
         AuthorityRecord, Bar, CertificateId, CrlState, DetailsRecord, Organisation, Record, Recovery,
         Revocation, StandingRow, ValidatorRecord,
     },
+    orders::ReadAnchor,
     rules::EnactedLimit,
 };
 
@@ -76,6 +77,10 @@ pub enum SystemRow {
     Attributes(Address, ContractAttributes),
     /// A version of a proxy.
     Version(Address, Version),
+    /// An order of a regulator.
+    Order(Order),
+    /// The newest anchor of an organisation's log of reads.
+    ReadAnchor(OrgId, ReadAnchor),
 }
 
 /// What an account's transactions depend on.
@@ -85,6 +90,8 @@ pub struct Standing {
     pub active: bool,
     /// Whether a freeze was imposed on it and not lifted.
     pub frozen: bool,
+    /// Whether orders were imposed on it and not released; they may have lapsed.
+    pub ordered: bool,
     /// Whether it acts for an identity whose first key was another one.
     pub rebound: bool,
     /// Its role.
@@ -180,6 +187,8 @@ fn read(table: u8, key: &[u8], value: &[u8]) -> Reading {
         (0x48, 28) => keyed(key.get(..20).and_then(address), value, SystemRow::Version),
         (0x49, 8) => keyed(number64(key), value, SystemRow::Rollback),
         (0x50, _) => EnactedLimit::decode(value).map(SystemRow::Limit),
+        (0x70, 8) => from(value, SystemRow::Order),
+        (0x77, _) => keyed(organisation(key), value, SystemRow::ReadAnchor),
         _ => return Reading::LeftOut,
     };
     Reading::Told(row)
@@ -207,6 +216,10 @@ fn word(key: &[u8]) -> Option<B256> {
     B256::try_from(key).ok()
 }
 
+fn organisation(key: &[u8]) -> Option<OrgId> {
+    str::from_utf8(key).ok()?.parse().ok()
+}
+
 fn number32(key: &[u8]) -> Option<u32> {
     key.try_into().ok().map(u32::from_be_bytes)
 }
@@ -217,8 +230,8 @@ fn number64(key: &[u8]) -> Option<u64> {
 
 impl Standing {
     fn of(row: StandingRow) -> Self {
-        let StandingRow { active, frozen, rebound, role, not_after, authority, serial } = row;
-        Self { active, frozen, rebound, role, not_after, authority, serial }
+        let StandingRow { active, frozen, ordered, rebound, role, not_after, authority, serial } = row;
+        Self { active, frozen, ordered, rebound, role, not_after, authority, serial }
     }
 }
 
@@ -249,7 +262,7 @@ impl fmt::Display for Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{contracts, governance, identity::tables, permissions, rules};
+    use crate::{contracts, governance, identity::tables, orders, permissions, rules};
 
     /// The key of a row, with the bytes of one that no table has.
     fn told(key: crate::system::RowKey) -> Result<Option<SystemRow>, MalformedRow> {
@@ -285,6 +298,8 @@ mod tests {
             contracts::tables::halt_key(account),
             contracts::tables::attributes_key(account),
             contracts::tables::version_key(account, 1),
+            orders::tables::order_key(1),
+            orders::tables::anchor_key(&"bank-a".parse().unwrap()),
         ];
         for key in keys {
             assert!(told(key.clone()).is_err(), "{key} is told, and these are not its bytes");
@@ -305,6 +320,9 @@ mod tests {
             permissions::tables::ids_key(),
             rules::tables::digest_key(),
             contracts::tables::version_in_force_key(account),
+            orders::tables::order_count_key(),
+            orders::tables::binding_key(account),
+            orders::tables::tokens_key(),
         ];
         for key in left_out {
             assert_eq!(told(key), Ok(None));
@@ -317,14 +335,16 @@ mod tests {
         let state = Standing {
             active: true,
             frozen: true,
+            ordered: false,
             rebound: false,
             role: Role::ALL[0],
             not_after: 9,
             authority: 3,
             serial: Bytes::from_static(&[5]),
         };
-        let Standing { active, frozen, rebound, role, not_after, authority, serial } = state.clone();
-        let row = StandingRow { active, frozen, rebound, role, not_after, authority, serial }.to_row();
+        let Standing { active, frozen, ordered, rebound, role, not_after, authority, serial } = state.clone();
+        let row =
+            StandingRow { active, frozen, ordered, rebound, role, not_after, authority, serial }.to_row();
         let account = Address::repeat_byte(1);
         let key = tables::standing_key(account).state_key();
         assert_eq!(system_row(&key, &row), Ok(Some(SystemRow::Standing(account, state.clone()))));

@@ -10,6 +10,7 @@ use concordat_types::{Address, B256, Holder, OrgId, ReadError, Role, receipt::Ou
 use crate::{
     governance::tables as governance,
     identity::{CertificateId, StandingRow, is_renewal, tables},
+    orders::{Binding, Shut, Stops},
     system::{Rows, is_system},
 };
 
@@ -56,6 +57,8 @@ pub struct Standing {
     pub revoked: bool,
     /// The freeze that was last imposed on it and not lifted.
     pub freeze: Option<Freeze>,
+    /// The orders of regulators that bear on all that it sends.
+    pub stops: Stops,
 }
 
 /// A freeze, as far as it bears on transactions.
@@ -123,6 +126,8 @@ pub(crate) struct Enrolled {
     /// The address of its identity's first key: what policies, lists and freezes name.
     pub(crate) identity: Address,
     pub(crate) organisation: Arc<OrgId>,
+    /// The contracts that orders keep it from.
+    pub(crate) shut: Shut,
 }
 
 impl Enrolled {
@@ -133,14 +138,16 @@ impl Enrolled {
         backing: impl FnOnce(&mut R, u32) -> Result<Backing, ReadError>,
     ) -> Result<Option<Self>, ReadError> {
         let Some(row) = tables::standing(rows, sender)? else { return Ok(None) };
-        let StandingRow { active, frozen, rebound, role, not_after, authority, serial } = row;
+        let StandingRow { active, frozen, ordered, rebound, role, not_after, authority, serial } = row;
         let Backing { key, organisation, organisation_active, revoked } = backing(rows, authority)?;
         let revoked = revoked || tables::revocation(rows, &CertificateId { issuer: key, serial })?.is_some();
         // Nobody else's transactions cost these reads.
         let identity = if rebound { tables::required(rows, &tables::identity_key(sender))? } else { sender };
         let freeze = frozen.then(|| Freeze::read(rows, identity)).transpose()?;
-        let standing = Standing { role, active, not_after, organisation_active, revoked, freeze };
-        Ok(Some(Self { standing, identity, organisation }))
+        let ordered = ordered.then(|| Binding::read(rows, identity)).transpose()?;
+        let Binding { stops, shut } = ordered.unwrap_or_default();
+        let standing = Standing { role, active, not_after, organisation_active, revoked, freeze, stops };
+        Ok(Some(Self { standing, identity, organisation, shut }))
     }
 }
 
@@ -165,6 +172,9 @@ pub fn decide_sender(
     if standing.freeze.is_some_and(|freeze| freeze.refuses(height, action)) {
         return Err(Outcome::Frozen);
     }
+    if standing.stops.refusing(height, action).is_some() {
+        return Err(Outcome::Ordered);
+    }
     if action != Action::Renew && block_time_secs > standing.not_after {
         return Err(Outcome::CertificateExpired);
     }
@@ -178,13 +188,15 @@ pub fn decide_sender(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::Stop;
 
     const NOW: u64 = 1_000;
     const HEIGHT: u64 = 7;
 
     fn standing(role: Role) -> Standing {
         let (active, organisation_active, revoked) = (true, true, false);
-        Standing { role, active, not_after: NOW, organisation_active, revoked, freeze: None }
+        let (freeze, stops) = (None, Stops::default());
+        Standing { role, active, not_after: NOW, organisation_active, revoked, freeze, stops }
     }
 
     fn word(decision: Result<(), Outcome>) -> String {
@@ -246,6 +258,17 @@ mod tests {
         let freeze = Some(Freeze { scope: Scope::All, until: 0 });
         let frozen = Standing { freeze, ..frozen };
         assert_eq!(decide_sender(&frozen, u64::MAX, NOW, Action::Renew), Err(Outcome::Frozen));
+    }
+
+    #[test]
+    fn an_order_lapses_by_height_and_outweighs_expiry_and_a_freeze_of_the_committee_is_told_first() {
+        let all = Some(Stop { order: 7, until: HEIGHT });
+        let ordered = Standing { stops: Stops { all, outgoing: None }, ..standing(Role::Operator) };
+        let decide = |standing: &Standing, height| decide_sender(standing, height, NOW + 1, Action::Renew);
+        assert_eq!(decide(&ordered, HEIGHT), Err(Outcome::Ordered));
+        assert_eq!(decide(&ordered, HEIGHT + 1), Ok(()));
+        let frozen = Standing { freeze: Some(Freeze { scope: Scope::All, until: 0 }), ..ordered };
+        assert_eq!(decide(&frozen, HEIGHT), Err(Outcome::Frozen));
     }
 
     #[test]

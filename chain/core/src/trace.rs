@@ -20,7 +20,7 @@ use crate::{
     error::ExecError,
     evm::{self, EvmContext, Run, RunStatus},
     executor::BlockExecutor,
-    rules,
+    orders, rules,
     validity::{Judged, Refusal, Verdict},
 };
 
@@ -88,7 +88,7 @@ pub fn trace_transaction<R: StateReader>(
     tx: &VerifiedTx,
     limit_bytes: usize,
 ) -> Result<CallFrame, ExecError> {
-    let (config, block) = (env.evm_config()?, env.evm_block());
+    let (config, block, height) = (env.evm_config()?, env.evm_block(), env.height);
     let mut executor = BlockExecutor::looking_back(reader, env)?;
     for tx in preceding {
         executor.execute(tx)?;
@@ -109,6 +109,7 @@ pub fn trace_transaction<R: StateReader>(
     if let Some(bound) = &machine.bound() {
         rules::enforce(bound, machine.overlay(), tx.gas_limit(), &mut run)?;
     }
+    orders::keep_tokens(machine.overlay(), height, tx.gas_limit(), &mut run)?;
     activity::charge(tx.gas_limit(), &mut run);
     machine.into_inspector().into_frame(tx.gas_limit(), &run)
 }
@@ -174,6 +175,11 @@ impl CallTracer {
                 clear_logs(&mut frame);
                 frame.output = run.output.clone();
                 frame.error = Some(Outcome::RuleViolated.describe().to_owned());
+            }
+            RunStatus::Ordered => {
+                clear_logs(&mut frame);
+                frame.output = run.output.clone();
+                frame.error = Some(Outcome::OrderUndid.describe().to_owned());
             }
         }
         Ok(frame)

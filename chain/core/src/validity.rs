@@ -13,6 +13,7 @@ use crate::{
     env::{BlockEnv, MAX_TX_GAS, TxRules},
     error::{ExecError, TxInvalid},
     identity::{self, ActError, decide_enrolment},
+    orders::{self, OrderNotice},
     overlay::Overlay,
     permissions::{Asker, Deed, Denial, Sender},
     standing::{Action, Enrolled, decide_sender},
@@ -170,6 +171,8 @@ pub(crate) enum Refusal {
     Policy(Denial),
     /// Nobody has approved of the deployment.
     Approval(Unapproved),
+    /// By an order of a regulator.
+    Order(OrderNotice),
 }
 
 impl Refusal {
@@ -180,6 +183,7 @@ impl Refusal {
             Self::Contract(_) => Outcome::ContractFrozen,
             Self::Policy(_) => Outcome::NotPermitted,
             Self::Approval(_) => Outcome::ApprovalMissing,
+            Self::Order(_) => Outcome::Ordered,
         }
     }
 
@@ -190,6 +194,7 @@ impl Refusal {
             Self::Contract(halted) => halted.abi_encode(),
             Self::Policy(denial) => denial.abi_encode(),
             Self::Approval(unapproved) => unapproved.abi_encode(),
+            Self::Order(notice) => notice.abi_encode(),
         }
     }
 }
@@ -201,6 +206,7 @@ impl From<Refusal> for TxInvalid {
             Refusal::Contract(halted) => Self::ContractFrozen { halted },
             Refusal::Policy(denial) => Self::NotPermitted { denial },
             Refusal::Approval(unapproved) => Self::ApprovalMissing { unapproved },
+            Refusal::Order(notice) => Self::Ordered { notice },
         }
     }
 }
@@ -218,8 +224,8 @@ pub(crate) fn judge<R: StateReader>(
     }
 }
 
-/// Judges somebody enrolled: first by standing, then by whether the contract answers, then by the policies, then by
-/// whether a deployment has the approval that it may need.
+/// Judges somebody enrolled: first by standing, then by whether the contract answers, and answers this account, then by
+/// the policies, then by whether a deployment has the approval that it may need.
 pub(crate) fn judge_enrolled<R: StateReader>(
     overlay: &mut Overlay<R>,
     wish: &Wish<'_>,
@@ -228,13 +234,21 @@ pub(crate) fn judge_enrolled<R: StateReader>(
 ) -> Result<Judged, ExecError> {
     let action = Action::of(wish.kind, wish.input);
     if let Err(outcome) = decide_sender(&enrolled.standing, env.height, env.time_secs, action) {
-        return Ok(Verdict::Refuse(Refusal::Standing(outcome)).into());
+        let ordered = enrolled.standing.stops.refusing(env.height, action);
+        let refusal = match ordered.filter(|_| outcome == Outcome::Ordered) {
+            Some(order) => Refusal::Order(orders::notice(overlay, order)?),
+            None => Refusal::Standing(outcome),
+        };
+        return Ok(Verdict::Refuse(refusal).into());
     }
     let asker = asker(overlay, &enrolled, env)?;
     let deed = deed(wish, action);
     let known = known(overlay, Place { account: enrolled.identity, height: env.height }, &deed)?;
     if let Some(halted) = known.halted {
         return Ok(Verdict::Refuse(Refusal::Contract(halted)).into());
+    }
+    if let Some(order) = deed.contract.and_then(|contract| enrolled.shut.order(contract, env.height)) {
+        return Ok(Verdict::Refuse(Refusal::Order(orders::notice(overlay, order)?)).into());
     }
     let asking = asker.price(&deed, &known);
     due.check_asking(asking)?;
@@ -255,9 +269,10 @@ pub(crate) fn asker<R: StateReader>(
     enrolled: &Enrolled,
     env: &BlockEnv,
 ) -> Result<Asker, ReadError> {
-    let Enrolled { standing, identity, organisation } = enrolled;
+    let Enrolled { standing, identity, organisation, shut } = enrolled;
     let sender = Sender { account: *identity, organisation: organisation.clone(), role: standing.role };
-    Ok(Asker { policies: overlay.policies()?, sender, time_secs: env.time_secs, binds: true })
+    let (policies, shut) = (overlay.policies()?, shut.clone());
+    Ok(Asker { policies, sender, time_secs: env.time_secs, binds: true, shut })
 }
 
 /// What is known of what a transaction is about. Intrinsic gas covers it: it is at most four rows.

@@ -139,6 +139,9 @@ impl TxPool {
                 continue;
             }
             pool.insert(tx.clone(), admission.state_nonce, Instant::now())?;
+            if admission.orders {
+                pool.note_regulator(tx.sender());
+            }
             break pool.size();
         };
         self.metrics.pool(size);

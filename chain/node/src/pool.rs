@@ -5,7 +5,7 @@
 //! - One transaction per sender and nonce; with no fees, nothing can outbid the first that came.
 //! - A sender's transactions leave in the order of their nonces; senders take turns, so that one sender's
 //!   flood delays others by one transaction, not by all of its own.
-//! - Calls of system contracts (identity, later governance and orders) go first.
+//! - Regulators' orders go first, so many of a block, then calls of all system contracts: a flood delays no freeze.
 //! - Everything is bounded: in count, in bytes, per sender, in distance from the next nonce, in time.
 //! - Choosing a block's transactions, and taking leave of them, costs what they are, not what waits.
 
@@ -53,6 +53,9 @@ pub struct Budget {
 /// Senders in a row whose transactions do not fit what is left of a block: after so many it counts as full.
 const MISFITS: usize = 64;
 
+/// How many regulators' orders a block takes before all else. Those beyond wait with the calls of system contracts.
+const FIRST_ORDERS: usize = 16;
+
 /// Old transactions are looked for so many times in a lifetime.
 const EXPIRY_CHECKS: u32 = 16;
 
@@ -65,6 +68,8 @@ struct Entry {
 
 #[derive(Default)]
 struct Sender {
+    /// Whether it has the role regulator, so that its orders go first.
+    regulator: bool,
     /// Its place among the senders: lower ones go first. Whoever is served gets the highest.
     turn: u64,
     /// The nonce that the state expects next.
@@ -94,6 +99,8 @@ pub struct Pool {
     ready: BTreeMap<u64, Address>,
     /// Those of them whose next transaction calls a system contract.
     urgent: BTreeMap<u64, Address>,
+    /// Those of them who are regulators and order something.
+    orders: BTreeMap<u64, Address>,
     next_turn: u64,
     bytes: usize,
     /// The height that the next block will have, as far as this pool was told.
@@ -111,6 +118,7 @@ impl Pool {
             hashes: HashMap::new(),
             ready: BTreeMap::new(),
             urgent: BTreeMap::new(),
+            orders: BTreeMap::new(),
             next_turn: 0,
             bytes: 0,
             next_height: 0,
@@ -136,12 +144,22 @@ impl Pool {
         Ok(())
     }
 
+    /// Says of a sender with transactions here that it has the role regulator.
+    pub fn note_regulator(&mut self, sender: Address) {
+        if let Some(account) = self.senders.get_mut(&sender) {
+            account.regulator = true;
+        }
+        self.index(sender);
+    }
+
     /// Puts a sender where its waiting transactions belong, or forgets it if it has none.
     fn index(&mut self, sender: Address) {
         let Some(account) = self.senders.get(&sender) else { return };
         let (turn, head) = (account.turn, account.head());
-        let (ready, urgent) = (head.is_some(), head.is_some_and(|entry| is_urgent(&entry.tx)));
-        for (list, belongs) in [(&mut self.ready, ready), (&mut self.urgent, urgent)] {
+        let goes = |lane: Lane| head.is_some_and(|entry| lane.takes(account, &entry.tx));
+        let (ready, urgent, orders) = (goes(Lane::Rest), goes(Lane::System), goes(Lane::Orders));
+        let lists = [(&mut self.ready, ready), (&mut self.urgent, urgent), (&mut self.orders, orders)];
+        for (list, belongs) in lists {
             match belongs {
                 true => list.insert(turn, sender),
                 false => list.remove(&turn),
@@ -158,6 +176,7 @@ impl Pool {
             let Some(account) = self.senders.get_mut(&sender) else { continue };
             self.ready.remove(&account.turn);
             self.urgent.remove(&account.turn);
+            self.orders.remove(&account.turn);
             account.turn = self.next_turn;
             self.next_turn = self.next_turn.saturating_add(1);
             self.index(sender);
@@ -192,12 +211,13 @@ impl Pool {
         }
     }
 
-    /// What the next block should try, in order: system calls first, then senders in turns. Whoever was
+    /// What the next block should try, in order: orders first, then system calls, then senders in turns. Whoever was
     /// served goes to the end of the queue for the next block.
     pub fn select(&mut self, budget: Budget) -> Vec<Arc<VerifiedTx>> {
         let mut selection = Selection { budget, chosen: Vec::new(), taken: HashMap::new(), misfits: 0 };
-        for (senders, urgent) in [(&self.urgent, true), (&self.ready, false)] {
-            self.fill(senders, &mut selection, urgent);
+        let lanes = [(&self.orders, Lane::Orders), (&self.urgent, Lane::System), (&self.ready, Lane::Rest)];
+        for (senders, lane) in lanes {
+            self.fill(senders, &mut selection, lane);
         }
         let turn = |sender: &Address| self.senders.get(sender).map(|account| account.turn);
         let mut served: Vec<(Option<u64>, Address)> =
@@ -209,15 +229,15 @@ impl Pool {
 
     /// Goes round the senders until none has anything more, or the block is full. Each round takes one
     /// transaction of a sender; who got none is not asked again.
-    fn fill(&self, senders: &BTreeMap<u64, Address>, selection: &mut Selection, urgent: bool) {
+    fn fill(&self, senders: &BTreeMap<u64, Address>, selection: &mut Selection, lane: Lane) {
         let mut first_round = senders.values();
         let mut served = VecDeque::new();
-        while !selection.is_full() {
+        while !selection.is_full() && selection.chosen.len() < lane.most() {
             let Some(address) = first_round.next().or_else(|| served.pop_front()) else { return };
             let Some(account) = self.senders.get(address) else { continue };
             let taken = selection.taken.get(address).copied().unwrap_or(0);
             let Some(entry) = account.waiting.get(&account.next.saturating_add(taken)) else { continue };
-            if urgent && !is_urgent(&entry.tx) {
+            if !lane.takes(account, &entry.tx) {
                 continue;
             }
             if selection.take(*address, &entry.tx) {
@@ -398,6 +418,35 @@ impl Selection {
 
 fn is_urgent(tx: &VerifiedTx) -> bool {
     tx.kind().to().is_some_and(concordat_core::is_system)
+}
+
+/// Which transactions a block takes before others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// Regulators' orders.
+    Orders,
+    /// Calls of system contracts.
+    System,
+    /// Everything.
+    Rest,
+}
+
+impl Lane {
+    fn takes(self, account: &Sender, tx: &VerifiedTx) -> bool {
+        match self {
+            Self::Orders => account.regulator && tx.kind().to() == Some(&concordat_core::ORDERS),
+            Self::System => is_urgent(tx),
+            Self::Rest => true,
+        }
+    }
+
+    /// How many of a block's transactions there are at most once it is done.
+    const fn most(self) -> usize {
+        match self {
+            Self::Orders => FIRST_ORDERS,
+            Self::System | Self::Rest => usize::MAX,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -37,13 +37,17 @@ pub enum Outcome {
     ApprovalMissing = 23,
     /// Executed, and undone by a run-time rule; `output` says which, and the one event is its alert.
     RuleViolated = 24,
+    /// Not executed: an order of a regulator refuses it; `output` says which.
+    Ordered = 25,
+    /// Executed, and undone because it moved tokens that an order of a regulator freezes; `output` says which.
+    OrderUndid = 26,
     /// Not executed: the sender's identity is barred.
     Barred = 31,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 13] = [
+    pub const ALL: [Outcome; 15] = [
         Outcome::Success,
         Outcome::Reverted,
         Outcome::Halted,
@@ -56,6 +60,8 @@ impl Outcome {
         Outcome::ContractFrozen,
         Outcome::ApprovalMissing,
         Outcome::RuleViolated,
+        Outcome::Ordered,
+        Outcome::OrderUndid,
         Outcome::Barred,
     ];
 
@@ -77,7 +83,7 @@ impl Outcome {
     /// Whether the transaction stands in the block but was refused before execution. It used up its
     /// nonce, so it can never run later.
     pub const fn refused(self) -> bool {
-        self.code() >= 16 && !matches!(self, Outcome::RuleViolated)
+        self.code() >= 16 && !matches!(self, Outcome::RuleViolated | Outcome::OrderUndid)
     }
 
     /// A sentence for people.
@@ -95,6 +101,8 @@ impl Outcome {
             Outcome::ContractFrozen => "refused: the contract is frozen or retired",
             Outcome::ApprovalMissing => "refused: the deployment needs an approval by vote",
             Outcome::RuleViolated => "undone: a run-time rule is violated",
+            Outcome::Ordered => "refused: by order of a regulator",
+            Outcome::OrderUndid => "undone: by order of a regulator",
             Outcome::Barred => "refused: the sender is barred; only a vote of the committee lifts that",
         }
     }
@@ -119,8 +127,8 @@ pub struct Receipt {
     pub contract_address: Option<Address>,
     /// Events, in order; empty unless it succeeded, but for the alert of a rule that undid it.
     pub logs: Vec<Log>,
-    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, violates a rule or is
-    /// to a frozen contract, the error that says why; empty otherwise.
+    /// Revert data of a reverted one, at most [`MAX_OUTPUT_BYTES`]; of one that is not permitted, violates a rule, is to
+    /// a frozen contract or against an order, the error that says why; empty otherwise.
     pub output: Bytes,
 }
 

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     client::NodeArgs,
+    genesis,
     keys::{KeyArgs, certificates},
     output,
 };

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::{Done, SenderArgs};
 use crate::{output, rule};
+pub(crate) use args::BasisArgs;
 pub(super) use args::document;
 pub(crate) use policies::PolicyArgs;
 

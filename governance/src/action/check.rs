@@ -33,7 +33,9 @@ pub(super) fn check(action: &Action) -> Result<(), ActionError> {
         | Action::UnfreezeContract { basis, .. }
         | Action::RetireContract { basis, .. }
         | Action::EmergencyFreezeContract { basis, .. }
-        | Action::RevokeAttributes { basis, .. } => check_basis(basis),
+        | Action::RevokeAttributes { basis, .. }
+        | Action::ConfirmOrder { basis, .. }
+        | Action::LiftOrder { basis, .. } => check_basis(basis),
         Action::AdmitRegulator { mandate, .. } => mandate.validate(),
         Action::SetPolicy { id, text } => {
             check_policy_id(id)?;

@@ -297,4 +297,18 @@ actions! {
         /// Why.
         basis: Basis,
     },
+    /// Confirms a regulator's order.
+    ConfirmOrder {
+        /// Which.
+        order: u64,
+        /// Why.
+        basis: Basis,
+    },
+    /// Lifts a regulator's order.
+    LiftOrder {
+        /// Which.
+        order: u64,
+        /// Why.
+        basis: Basis,
+    },
 }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use concordat_types::OrgId;
 
-use super::{End, Freeze, Halt, Listed, Seat};
+use super::{End, Freeze, Halt, Listed, OrderSide, OrderStage, Seat};
 use crate::{
     Kind, Rule,
     action::{BarTarget, Basis, Correction, ListKind, Parameters, Scope, is_policy_id},
@@ -131,7 +131,7 @@ macro_rules! records {
 
 records! {
     OrganisationFacts, ValidatorFacts, Seat, Rule, Freeze, KeyFacts, Basis, RegulatorFacts, Listed, Halt, Address,
-    Attested, Parameters, Upgrade, Implementation,
+    Attested, Parameters, Upgrade, Implementation, OrderSide,
 }
 
 macro_rules! listed_records {
@@ -284,3 +284,18 @@ impl HaltRow {
 }
 
 wire::by_row!(Halt, HaltRow, HaltRow::halt);
+
+impl OrderStage {
+    /// The stage's stable code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The stage with this code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        let all = [Self::Provisional, Self::Confirmed, Self::InForce, Self::Lifted];
+        all.into_iter().find(|stage| stage.code() == code)
+    }
+}
+
+wire::by_code!(OrderStage);

@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, hex};
 use sha2::{Digest as _, Sha256};
 
-use super::{Change, Effect, End, Freeze, Halt, Listed, Seat};
+use super::{Change, Effect, End, Freeze, Halt, Listed, OrderSide, OrderStage, Seat};
 use crate::{
     Rule,
     action::{Attributes, Basis, ListKind, Parameters, Property, Reversed},
@@ -96,6 +96,7 @@ impl Display for Change {
                 implementation.iter().try_for_each(|it| write!(f, "\n    implementation {it}"))
             }
             Change::Migration { contract, code, call } => migration(f, *contract, *code, call),
+            Change::Order { id, before, after } => both(f, format!("order {id}"), before, after),
         }
     }
 }
@@ -362,5 +363,18 @@ impl Display for Quorum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { validators, total, need } = self;
         write!(f, "{validators} validators of power {total}; {need} decide")
+    }
+}
+
+impl Display for OrderSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { terms, issuer, stage } = self;
+        let stage = match stage {
+            OrderStage::Provisional => "provisional",
+            OrderStage::Confirmed => "confirmed",
+            OrderStage::InForce => "in force",
+            OrderStage::Lifted => "lifted",
+        };
+        write!(f, "{stage}: {terms}; by regulator {issuer}")
     }
 }

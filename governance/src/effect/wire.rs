@@ -121,6 +121,7 @@ changes! {
         35 Correction [contract] code => correction;
         36 Code [contract] code => implementation;
         37 Migration [contract] code => call;
+        38 Order [id] before => after;
     }
     after alone {
         31 RollBack [] height, root, transactions;

@@ -55,7 +55,7 @@ pub(super) fn emergency<F: Facts>(
 
 /// A quarter that took the votes of others by emergencies, and withheld its own, could keep all decisions from being
 /// taken: also that to lift the freeze, and, going from one member to the next, for ever.
-fn check_no_seat<F: Facts>(account: Address, facts: &mut F) -> Result<(), ResolveError<F::Error>> {
+pub(crate) fn check_no_seat<F: Facts>(account: Address, facts: &mut F) -> Result<(), ResolveError<F::Error>> {
     let holder = facts.bound(account).map_err(ResolveError::Facts)?.account;
     match facts.committee().map_err(ResolveError::Facts)?.member(&holder) {
         Some(_) => Err(Refusal::EmergencyAgainstMember { account }.into()),

@@ -132,7 +132,7 @@ fn check_administrator<F: Facts>(account: Address, facts: &mut F) -> Result<(), 
 }
 
 /// A contract that can be stopped and administered: one that is there, no part of the chain, and not retired.
-pub(super) fn known<F: Facts>(
+pub(crate) fn known<F: Facts>(
     contract: Address,
     facts: &mut F,
 ) -> Result<ContractFacts, ResolveError<F::Error>> {

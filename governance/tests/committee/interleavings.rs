@@ -11,6 +11,7 @@ use concordat_governance::{
     action::{Attributes, BarTarget, Correction, ListKind, Scope},
     committee::MAX_WEIGHT,
     facts::{Ability, Attested, ContractFacts, Halted, Implementation, LimitFacts, Membership, PolicyFacts},
+    order::{Measure, Order, Target, Terms},
     regulator::{Power, RegulatorFacts},
 };
 use concordat_types::{Role, validator::consensus_address};
@@ -132,6 +133,26 @@ fn reviewed(world: &World, place: usize) -> Option<Result<&'static str, u16>> {
     said.contains(&None).then_some(Err(95))
 }
 
+/// A regulator's order of before the first act, which takes nobody's vote.
+fn imposed(id: u64) -> Order {
+    Order {
+        id,
+        terms: Terms {
+            measure: Measure::FreezeOutgoing,
+            target: Target::Account(operator(0)),
+            basis: basis(),
+            until: 0,
+        },
+        issuer: regulator(),
+        organisation: org(0),
+        issued: 1,
+        lapses: 20 * id,
+        before: id - 1,
+        confirmed: None,
+        ended: None,
+    }
+}
+
 /// The model beside the world, and what every act must leave true.
 struct Run {
     world: World,
@@ -192,6 +213,7 @@ impl Run {
                 world.regulators.insert(account(index, Role::Regulator), entry);
             }
         }
+        (1..=3).for_each(|id| world.orders.push(imposed(id)));
         let chain = Chain::of(&world);
         Self { world, model: Vec::new(), chain, random, banks, counts: BTreeMap::new() }
     }
@@ -255,7 +277,9 @@ impl Run {
         }
         let (index, other) = (self.random.index(self.banks), self.random.index(self.banks + 1));
         let key = |index| consensus_key(index);
-        match self.random.below(40) {
+        match self.random.below(42) {
+            40 => Action::ConfirmOrder { order: 1 + self.random.below(4), basis: basis() },
+            41 => Action::LiftOrder { order: 1 + self.random.below(4), basis: basis() },
             24 => self.recovery(index),
             25 => self.bar(index),
             0 => admission(other, "first"),

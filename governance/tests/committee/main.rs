@@ -12,6 +12,7 @@ mod interleavings;
 mod kit;
 mod lifecycle;
 mod limits;
+mod orders;
 mod parameters;
 mod policies;
 mod regulators;

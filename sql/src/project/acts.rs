@@ -2,7 +2,8 @@
 //!
 //! Nothing but transactions that succeeded changes these rows, and what they raise tells who could have: a proposal is
 //! named by its own events; what the committee decides is told by events of the committee; accounts, certificates and
-//! validators are named by events of the identity registry, and contracts by those of their own contract. Deployments
+//! validators are named by events of the identity registry, and contracts by those of their own contract; orders mark accounts and
+//! contracts as well. Deployments
 //! alone are silent: the receipt names the contract that a transaction deployed, and no other that it has made.
 //!
 //! Invariant: where two transactions could have changed a row, none is told. More are suspected than could, never fewer.
@@ -10,7 +11,7 @@
 use alloy_primitives::Log;
 use alloy_sol_types::SolEvent;
 use concordat_core::{
-    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, governance::abi::IGovernance, rows::SystemRow,
+    CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, ORDERS, governance::abi::IGovernance, rows::SystemRow,
 };
 use concordat_types::{Address, B256, Receipt};
 
@@ -26,6 +27,8 @@ enum Subject {
     Contract(Address, bool),
     /// What the committee alone decides.
     Decided,
+    /// What regulators order, and the committee confirms or lifts.
+    Ordered,
 }
 
 /// The transactions of a block that succeeded, with their places.
@@ -76,6 +79,7 @@ fn subject(row: &SystemRow, is_new: bool) -> Subject {
         SystemRow::Validator(validator) => Subject::Registered(validator.consensus_key.into()),
         SystemRow::Authority(..) => Subject::Unnamed,
         SystemRow::Contract(contract, _) => Subject::Contract(*contract, is_new),
+        SystemRow::Order(_) | SystemRow::ReadAnchor(..) => Subject::Ordered,
         SystemRow::Organisation(_)
         | SystemRow::IdentityBar(..)
         | SystemRow::NodeBar(..)
@@ -100,14 +104,17 @@ fn could_have(receipt: &Receipt, subject: &Subject, is_deployed: bool) -> bool {
             let word = B256::left_padding_from(&id.to_be_bytes());
             any(&|log| log.address == GOVERNANCE && log.topics().get(1) == Some(&word))
         }
-        Subject::Registered(word) => any(&|log| decides(log) || names(log, IDENTITY_REGISTRY, word)),
+        Subject::Registered(word) => {
+            any(&|log| decides(log) || log.address == ORDERS || names(log, IDENTITY_REGISTRY, word))
+        }
         Subject::Unnamed => any(&|log| decides(log) || log.address == IDENTITY_REGISTRY),
         // What another contract makes within a transaction is told by nothing.
         Subject::Contract(_, true) if !is_deployed => true,
         Subject::Contract(contract, _) => {
-            any(&|log| decides(log) || names(log, CONTRACTS, &contract.into_word()))
+            any(&|log| decides(log) || log.address == ORDERS || names(log, CONTRACTS, &contract.into_word()))
         }
         Subject::Decided => any(&decides),
+        Subject::Ordered => any(&|log| decides(log) || log.address == ORDERS),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use alloy_dyn_abi::{DynSolEvent, DynSolValue, Specifier as _};
 use alloy_json_abi::Event;
 use alloy_primitives::{Address, B256, Log};
-use concordat_core::{CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, PERMISSIONS, RULES};
+use concordat_core::{CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, ORDERS, PERMISSIONS, RULES};
 use serde_json::{Map, Value};
 
 use super::{BlockData, logs, position};
@@ -18,12 +18,13 @@ use crate::{
 };
 
 /// Interfaces of the chain's own contracts, whose events count from their addresses alone.
-const OWN: [(&str, Address, &str); 5] = [
+const OWN: [(&str, Address, &str); 6] = [
     ("identity", IDENTITY_REGISTRY, include_str!("../../../chain/core/contracts/IIdentityRegistry.sol")),
     ("governance", GOVERNANCE, include_str!("../../../chain/core/contracts/IGovernance.sol")),
     ("permissions", PERMISSIONS, include_str!("../../../chain/core/contracts/IPermissions.sol")),
     ("contracts", CONTRACTS, include_str!("../../../chain/core/contracts/IContracts.sol")),
     ("rules", RULES, include_str!("../../../chain/core/contracts/IRules.sol")),
+    ("orders", ORDERS, include_str!("../../../chain/core/contracts/IOrders.sol")),
 ];
 
 /// Events of tokens, whoever raises them.

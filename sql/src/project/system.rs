@@ -3,6 +3,7 @@
 mod committee;
 mod contracts;
 mod members;
+mod orders;
 
 use concordat_core::rows::{SystemRow, system_row};
 use concordat_state::Change;
@@ -64,6 +65,10 @@ fn cells(row: SystemRow, height: u64) -> Vec<(Table, Row)> {
             (Table::ContractAttributes, contracts::attributes(address, told))
         }
         SystemRow::Version(proxy, told) => (Table::ContractVersions, contracts::version(proxy, &told)),
+        SystemRow::Order(told) => (Table::Orders, orders::order(&told, height)),
+        SystemRow::ReadAnchor(organisation, told) => {
+            (Table::ReadAnchors, orders::anchor(&organisation, &told))
+        }
     };
     vec![(table, cells)]
 }

@@ -18,6 +18,7 @@ use crate::{
         Record as _,
         tables::{identity_of, standing as standing_row},
     },
+    orders,
     permissions::{Asker, Deed, Policies, Sender},
     standing::{self, Backing, Enrolled, STANDING_ROWS, decide_sender},
     system::{Effects, GasMeter, Rows, SystemCall, SystemError, Write, gas},
@@ -145,12 +146,17 @@ impl<R: Rows> Administering<'_, R> {
         self.meter.charge_each(STANDING_ROWS.saturating_add(1), gas::ROW_READ)?;
         let enrolled = Enrolled::read(self.rows, account, Backing::read)?;
         // Nobody else's transaction is executed.
-        let Enrolled { standing, identity, organisation } = enrolled.ok_or_else(|| not_enrolled(account))?;
+        let Enrolled { standing, identity, organisation, shut } =
+            enrolled.ok_or_else(|| not_enrolled(account))?;
         if standing.freeze.is_some_and(|freeze| freeze.refuses(height, standing::Action::CallContract)) {
             return Err(revert(abi::SenderFrozen { account }));
         }
+        if let Some(order) = standing.stops.refusing(height, standing::Action::CallContract) {
+            self.meter.charge(gas::ROW_READ)?;
+            return Err(SystemError::Revert(orders::notice(self.rows, order)?.abi_encode()));
+        }
         let sender = Sender { account: identity, organisation, role: standing.role };
-        Ok(Asker { policies: Policies::in_force(self.rows)?, sender, time_secs, binds: true })
+        Ok(Asker { policies: Policies::in_force(self.rows)?, sender, time_secs, binds: true, shut })
     }
 
     /// The identity of who is to keep the lists: somebody that does business, and may do so now.

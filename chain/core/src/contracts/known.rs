@@ -4,6 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use alloy_sol_types::SolError as _;
+use concordat_governance::order::Measure;
 use concordat_permissions::{ContractFacts, ListKind, Listing};
 use concordat_types::{Address, Bytes};
 
@@ -13,6 +14,7 @@ use super::{
     tables::{self, List, Method},
 };
 use crate::{
+    orders::{OrderHalt, abi::IOrders},
     permissions::Deed,
     system::{GasMeter, Rows, SystemError, gas, is_system},
 };
@@ -27,6 +29,13 @@ pub enum Halted {
         /// The last height at which it is; zero: until that is lifted.
         until: u64,
     },
+    /// An order of a regulator stops it.
+    Ordered {
+        /// Which contract.
+        contract: Address,
+        /// Which order, and until when.
+        halt: OrderHalt,
+    },
     /// It is retired.
     Retired {
         /// Which.
@@ -35,8 +44,14 @@ pub enum Halted {
 }
 
 impl Halted {
-    /// What stops a contract of this row at a height.
-    fn of(contract: Address, state: ContractState, height: u64) -> Option<Self> {
+    /// What stops a contract at a height: what the committee has decided, or else an order.
+    fn of(contract: Address, row: &Contract, height: u64) -> Option<Self> {
+        let ordered = row.order.filter(|halt| halt.binds(height));
+        Self::by_vote(contract, row.state, height)
+            .or_else(|| ordered.map(|halt| Self::Ordered { contract, halt }))
+    }
+
+    fn by_vote(contract: Address, state: ContractState, height: u64) -> Option<Self> {
         if !state.binds(height) {
             return None;
         }
@@ -47,12 +62,22 @@ impl Halted {
         }
     }
 
-    /// The Solidity error `ContractFrozen` or `ContractRetired`.
+    /// The Solidity error `ContractFrozen` or `ContractRetired`, or that of an order.
     pub fn abi_encode(&self) -> Bytes {
         match *self {
             Self::Frozen { contract, until } => {
                 IContracts::ContractFrozen { contractAddress: contract, until }.abi_encode()
             }
+            Self::Ordered { contract, halt: OrderHalt { order, until } } => IOrders::OrderInForce {
+                id: order,
+                measure: Measure::Halt.code(),
+                account: Address::ZERO,
+                contractAddress: contract,
+                // The contract's row is short, since each call reads it.
+                documentReference: String::new(),
+                until,
+            }
+            .abi_encode(),
             Self::Retired { contract } => {
                 IContracts::ContractRetired { contractAddress: contract }.abi_encode()
             }
@@ -69,6 +94,12 @@ impl fmt::Display for Halted {
             }
             Self::Frozen { contract, until } => {
                 write!(f, "contract {contract} is frozen through height {until}")
+            }
+            Self::Ordered { contract, halt: OrderHalt { order, until: 0 } } => {
+                write!(f, "contract {contract} is halted by order {order} until it is released")
+            }
+            Self::Ordered { contract, halt: OrderHalt { order, until } } => {
+                write!(f, "contract {contract} is halted by order {order} through height {until}")
             }
             Self::Retired { contract } => write!(f, "contract {contract} is retired for good"),
         }
@@ -136,7 +167,7 @@ pub(crate) fn known(
         }
         _ => Listing::default(),
     };
-    let halted = Halted::of(address, contract.state, place.height);
+    let halted = Halted::of(address, &contract, place.height);
     Ok(Known { contract: Some(contract), halted, contract_list, method_list, ..Known::default() })
 }
 
@@ -172,13 +203,25 @@ mod tests {
     #[test]
     fn a_freeze_binds_through_its_last_height_and_retirement_for_good() {
         let contract = Address::repeat_byte(1);
-        let halted = |state, height| Halted::of(contract, state, height);
+        let halted = |state, height| Halted::of(contract, &Contract { state, ..Contract::default() }, height);
         assert_eq!(halted(ContractState::Active, 9), None);
         let until = 9;
         assert_eq!(halted(ContractState::Frozen { until }, 9), Some(Halted::Frozen { contract, until }));
         assert_eq!(halted(ContractState::Frozen { until }, 10), None);
         assert!(halted(ContractState::Frozen { until: 0 }, u64::MAX).is_some());
         assert_eq!(halted(ContractState::Retired, u64::MAX), Some(Halted::Retired { contract }));
+    }
+
+    #[test]
+    fn an_order_stops_a_contract_through_its_last_height_and_a_freeze_is_told_first() {
+        let (contract, halt) = (Address::repeat_byte(1), OrderHalt { order: 7, until: 9 });
+        let row = Contract { order: Some(halt), ..Contract::default() };
+        assert_eq!(Halted::of(contract, &row, 9), Some(Halted::Ordered { contract, halt }));
+        assert_eq!(Halted::of(contract, &row, 10), None);
+        let frozen = Contract { state: ContractState::Frozen { until: 9 }, ..row };
+        assert_eq!(Halted::of(contract, &frozen, 9), Some(Halted::Frozen { contract, until: 9 }));
+        let text = Halted::Ordered { contract, halt }.to_string();
+        assert!(text.ends_with("is halted by order 7 through height 9"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use concordat_governance::action::Basis;
 use concordat_permissions::ListKind;
 use concordat_types::{Address, Bytes, OrgId};
 
-use crate::identity::Record;
+use crate::{identity::Record, orders::OrderHalt};
 
 /// Whether a contract answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Contract {
     pub method_lists: u32,
     /// The proposal that approved of its deployment, if one did.
     pub approval: Option<u64>,
+    /// The order of a regulator that stops it, if there is one; it may have lapsed.
+    pub order: Option<OrderHalt>,
 }
 
 // The numbers are part of the state and never change meaning.
@@ -71,6 +73,7 @@ struct ContractRow {
     list: u8,
     method_lists: u32,
     approval: Option<u64>,
+    order: Option<OrderHalt>,
 }
 
 impl Record for Contract {
@@ -90,6 +93,7 @@ impl Record for Contract {
             list: self.list.code(),
             method_lists: self.method_lists,
             approval: self.approval,
+            order: self.order,
         })
         .into()
     }
@@ -97,7 +101,7 @@ impl Record for Contract {
     fn from_row(row: &[u8]) -> Option<Self> {
         let decoded: ContractRow = alloy_rlp::decode_exact(row).ok()?;
         let ContractRow { creator, organisation, administrator, created, state, until, .. } = decoded;
-        let ContractRow { list, method_lists, approval, .. } = decoded;
+        let ContractRow { list, method_lists, approval, order, .. } = decoded;
         let organisation = if organisation.is_empty() { None } else { Some(organisation.parse().ok()?) };
         let state = match (state, until) {
             (ACTIVE, 0) => ContractState::Active,
@@ -107,9 +111,18 @@ impl Record for Contract {
         };
         let (creator, administrator) = (account(&creator)?, account(&administrator)?);
         let list = ListKind::from_code(list)?;
-        let contract =
-            Self { creator, organisation, administrator, created, state, list, method_lists, approval };
-        // One form only: a proposal's number at the end, or none.
+        let contract = Self {
+            creator,
+            organisation,
+            administrator,
+            created,
+            state,
+            list,
+            method_lists,
+            approval,
+            order,
+        };
+        // One form only: a proposal's number and an order at the end, or none.
         (*contract.to_row() == *row).then_some(contract)
     }
 }
@@ -187,6 +200,7 @@ mod tests {
             list: ListKind::Deny,
             method_lists: 3,
             approval: None,
+            order: None,
         }
     }
 
@@ -204,7 +218,16 @@ mod tests {
             hex::encode(approved.to_row()),
             format!("f83994{one}8662616e6b2d6194{two}07018201f4020309")
         );
-        assert_eq!(Contract::from_row(&approved.to_row()), Some(approved));
+        assert_eq!(Contract::from_row(&approved.to_row()), Some(approved.clone()));
+        let halt = OrderHalt { order: 7, until: 0 };
+        let ordered = Contract { order: Some(halt), ..contract() };
+        assert_eq!(
+            hex::encode(ordered.to_row()),
+            format!("f83c94{one}8662616e6b2d6194{two}07018201f4020380c20780")
+        );
+        assert_eq!(Contract::from_row(&ordered.to_row()), Some(ordered));
+        let both = Contract { order: Some(halt), ..approved.clone() };
+        assert_eq!(Contract::from_row(&both.to_row()), Some(both));
         let zero = hex::decode("c9808080808080808080").unwrap();
         assert_eq!(Contract::from_row(&zero), None, "no number in another form");
         assert_eq!(hex::encode(Contract::default().to_row()), "c88080808080808080");
@@ -224,6 +247,7 @@ mod tests {
                 list,
                 method_lists: 0,
                 approval: None,
+                order: None,
             })
         };
         assert!(Contract::from_row(&row(&[], "", 1, 5, 2)).is_some());

@@ -4,6 +4,7 @@ mod accounts;
 mod calls;
 mod contracts;
 mod members;
+mod orders;
 mod policies;
 
 use alloy_sol_types::SolEvent;
@@ -25,6 +26,7 @@ use crate::{
     account::corrupt,
     contracts::tables::approval_rule_write,
     identity::{self, Record as _, ValidatorRecord, recovery},
+    orders::book,
     system::{Effects, RowKey, Rows, SystemError},
 };
 
@@ -52,6 +54,9 @@ pub(super) fn apply<R: Rows>(
         // Its path is checked again, and the rows of the new account are written after others are read.
         facts.charge_certificates(chain.len())?;
         facts.charge_rows(recovery::REBIND_ROWS)?;
+    }
+    if matches!(action, Action::ConfirmOrder { .. } | Action::LiftOrder { .. }) {
+        facts.charge_rows(book::ROWS)?;
     }
     let (rows, height, time_secs) = (&mut *facts.rows, facts.height, facts.time_secs);
     let (committee, validators) = (None, None);
@@ -126,6 +131,7 @@ impl<R: Rows> Applier<'_, R> {
                 self.migration(*contract, call);
                 Ok(())
             }
+            Change::Order { id, after, .. } => self.order(*id, after.stage),
         }
     }
 

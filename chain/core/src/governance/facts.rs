@@ -9,6 +9,7 @@ use concordat_governance::{
         Ability, AccountFacts, Attested, Bound, ContractFacts, Frozen, Halted, Implementation, KeyFacts,
         LimitFacts, Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, ValidatorFacts,
     },
+    order::Order,
     regulator::{Consent, RegulatorFacts},
 };
 use concordat_permissions::{PolicyId, Principal};
@@ -27,9 +28,10 @@ use crate::{
         whole_code,
     },
     identity::{
-        self, ActError, Candidate, Organisation, ValidatorRecord, check_member_path, check_root,
+        self, ActError, Candidate, Organisation, ValidatorRecord, bars, check_member_path, check_root,
         naming::Naming, validator_record,
     },
+    orders,
     permissions::{Policies, changed, tables as policies},
     rules::{self, LimitError, LimitId, tables as limits},
     standing::{Action, Backing, Enrolled, STANDING_ROWS, Standing, decide_sender},
@@ -37,19 +39,19 @@ use crate::{
 };
 
 /// The state at a call's place in the block, and the call's gas.
-pub(super) struct ChainFacts<'a, R> {
-    pub(super) rows: &'a mut R,
-    pub(super) meter: &'a mut GasMeter,
-    pub(super) height: u64,
-    pub(super) time_secs: u64,
+pub(crate) struct ChainFacts<'a, R> {
+    pub(crate) rows: &'a mut R,
+    pub(crate) meter: &'a mut GasMeter,
+    pub(crate) height: u64,
+    pub(crate) time_secs: u64,
 }
 
 impl<'a, R: Rows> ChainFacts<'a, R> {
-    pub(super) fn of(call: &SystemCall, rows: &'a mut R, meter: &'a mut GasMeter) -> Self {
+    pub(crate) fn of(call: &SystemCall, rows: &'a mut R, meter: &'a mut GasMeter) -> Self {
         Self { rows, meter, height: call.height, time_secs: call.time_secs }
     }
 
-    pub(super) fn charge_rows(&mut self, count: usize) -> Result<(), SystemError> {
+    pub(crate) fn charge_rows(&mut self, count: usize) -> Result<(), SystemError> {
         self.meter.charge_each(count, gas::ROW_READ)
     }
 
@@ -210,8 +212,9 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
 
     fn check_key(&mut self, chain: &[Bytes]) -> Result<Result<KeyFacts, String>, SystemError> {
         self.charge_certificates(chain.len())?;
-        self.charge_rows(2)?;
+        self.charge_rows(3)?;
         let path = check_member_path(self.rows, chain, Purpose::Account, self.time_secs);
+        let path = path.and_then(|path| bars::check_orders(self.rows, &path, self.height).map(|()| path));
         Ok(verdict(path)?.and_then(|path| {
             let account = path.address().ok_or("the key controls no account")?;
             Ok(KeyFacts {
@@ -442,5 +445,10 @@ impl<R: Rows> Facts for ChainFacts<'_, R> {
             Some(subject) => Ok(identity::tables::barred_subject(self.rows, subject)? > 0),
             None => Ok(false),
         }
+    }
+
+    fn order(&mut self, id: u64) -> Result<Option<Order>, SystemError> {
+        self.charge_rows(1)?;
+        Ok(orders::tables::order(self.rows, id)?)
     }
 }

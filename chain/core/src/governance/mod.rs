@@ -27,7 +27,7 @@ use concordat_types::{Bytes, ReadError, StateKey, StateReader};
 
 pub use concordat_governance::facts::Upgrade;
 pub use contract::Governance;
-pub(crate) use facts::validator_facts;
+pub(crate) use facts::{ChainFacts, validator_facts};
 pub use parameters::{InForce, in_force};
 pub use records::{AccountFreeze, RegulatorRecord, RollbackRecord};
 
@@ -69,7 +69,7 @@ pub(crate) fn starved() -> Bytes {
 }
 
 /// A failed decision as the contract tells it.
-fn stop(error: ResolveError<SystemError>) -> SystemError {
+pub(crate) fn stop(error: ResolveError<SystemError>) -> SystemError {
     match error {
         ResolveError::Refused(refusal) => revert(&refusal),
         ResolveError::Facts(error) => error,

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     account::corrupt,
+    orders,
     system::{Effects, Rows},
 };
 
@@ -40,6 +41,15 @@ pub(super) fn check_path(rows: &mut impl Rows, path: &CheckedPath, purpose: Purp
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that no order shuts out whom a path vouches for.
+pub(crate) fn check_orders(rows: &mut impl Rows, path: &CheckedPath, height: u64) -> Result<(), ActError> {
+    if !orders::tables::shuts_out(rows, subject(&path.org, &path.common_name), height)? {
+        return Ok(());
+    }
+    let (organisation, common_name) = (path.org.clone(), path.common_name.clone());
+    Err(RegistryError::SubjectBarred { organisation, common_name }.into())
 }
 
 /// Checks that the account of a key is neither barred nor replaced, if it has enrolled at all.

@@ -81,8 +81,9 @@ fn revert(error: RegistryError) -> SystemError {
 
 /// Charges for a certification path and the rows that its check reads.
 fn charge_path(meter: &mut GasMeter, certificates: usize) -> Result<(), SystemError> {
-    // The account or organisation's validators, the organisation, and whether subject or node are barred.
-    meter.charge(gas::ROW_READ.saturating_mul(3))?;
+    // The account or organisation's validators, the organisation, whether subject or node are barred, and whether an order
+    // shuts the subject out.
+    meter.charge(gas::ROW_READ.saturating_mul(4))?;
     meter.charge_each(certificates, gas::CERTIFICATE.saturating_add(gas::ROW_READ))
 }
 

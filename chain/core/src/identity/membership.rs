@@ -53,8 +53,9 @@ pub(crate) fn decide_renewal(rows: &mut impl Rows, act: Act, chain: &[Bytes]) ->
         tables::account(rows, act.sender)?.ok_or(RegistryError::NotEnrolled { account: act.sender })?;
     let path = check_own_path(rows, act, chain)?;
     check_renewal(&current, &path)?;
-    let Account { active, frozen, rebound, enrolled_height, .. } = current;
-    let renewed = Account { active, frozen, rebound, ..account_of(act.sender, &path, enrolled_height) };
+    let Account { active, frozen, ordered, rebound, enrolled_height, .. } = current;
+    let renewed =
+        Account { active, frozen, ordered, rebound, ..account_of(act.sender, &path, enrolled_height) };
     let log = abi::CertificateRenewed {
         account: act.sender,
         fingerprint: path.fingerprint,
@@ -84,6 +85,7 @@ fn check_renewal(current: &Account, path: &CheckedPath) -> Result<(), RegistryEr
 /// Checks that a chain vouches for the sender's own key.
 fn check_own_path(rows: &mut impl Rows, act: Act, chain: &[Bytes]) -> Result<CheckedPath, ActError> {
     let path = check_member_path(rows, chain, Purpose::Account, act.time_secs)?;
+    bars::check_orders(rows, &path, act.height)?;
     let certified = path.address().unwrap_or_default();
     if certified != act.sender {
         return Err(RegistryError::KeyMismatch { certified, sender: act.sender }.into());
@@ -146,6 +148,7 @@ pub(super) fn account_of(address: Address, path: &CheckedPath, enrolled_height: 
         enrolled_height,
         active: true,
         frozen: false,
+        ordered: false,
         rebound: false,
     }
 }

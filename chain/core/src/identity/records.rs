@@ -60,6 +60,8 @@ pub struct Account {
     pub active: bool,
     /// Whether a freeze was imposed on it and not lifted; it may have lapsed.
     pub frozen: bool,
+    /// Whether orders of regulators were imposed on it and not released; they may have lapsed.
+    pub ordered: bool,
     /// Whether it acts for an identity whose first key was another one.
     pub rebound: bool,
 }
@@ -186,13 +188,15 @@ impl Record for Organisation {
 /// apart from [`Details`], and short enough to stand in the state's tree itself.
 ///
 /// `active ‖ frozen ‖ role (1) ‖ rebound ‖ not after (5) ‖ authority (4) ‖ serial (1 to 20)`, all big-endian; `active`
-/// is the first byte's highest bit, `frozen` its second, `rebound` the second byte's highest.
+/// is the first byte's highest bit, `frozen` its second, `rebound` the second byte's highest, `ordered` its second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StandingRow {
     /// [`Account::active`].
     pub(crate) active: bool,
     /// [`Account::frozen`].
     pub(crate) frozen: bool,
+    /// [`Account::ordered`].
+    pub(crate) ordered: bool,
     /// [`Account::rebound`].
     pub(crate) rebound: bool,
     /// [`Account::role`].
@@ -209,6 +213,7 @@ impl StandingRow {
     const ACTIVE: u8 = 0x80;
     const FROZEN: u8 = 0x40;
     const REBOUND: u8 = 0x80;
+    const ORDERED: u8 = 0x40;
     const LATEST: u64 = (1 << 38) - 1;
 }
 
@@ -217,21 +222,23 @@ impl Record for StandingRow {
         let active = if self.active { Self::ACTIVE } else { 0 };
         let frozen = if self.frozen { Self::FROZEN } else { 0 };
         let rebound = if self.rebound { Self::REBOUND } else { 0 };
+        let ordered = if self.ordered { Self::ORDERED } else { 0 };
         let [_, _, _, latest, not_after @ ..] = self.not_after.min(Self::LATEST).to_be_bytes();
         let authority = self.authority.to_be_bytes();
-        let head = [active | frozen | self.role.code(), rebound | latest];
+        let head = [active | frozen | self.role.code(), rebound | ordered | latest];
         [head.as_slice(), &not_after, &authority, &self.serial].concat().into()
     }
 
     fn from_row(bytes: &[u8]) -> Option<Self> {
         let (&[first, a, b, c, d, e], rest) = bytes.split_first_chunk()?;
         let (authority, serial) = rest.split_first_chunk()?;
-        let not_after = u64::from_be_bytes([0, 0, 0, a & !Self::REBOUND, b, c, d, e]);
+        let not_after = u64::from_be_bytes([0, 0, 0, a & !(Self::REBOUND | Self::ORDERED), b, c, d, e]);
         // One form only: no certificate is valid for longer.
         (not_after <= Self::LATEST).then_some(())?;
         Some(Self {
             active: first & Self::ACTIVE != 0,
             frozen: first & Self::FROZEN != 0,
+            ordered: a & Self::ORDERED != 0,
             rebound: a & Self::REBOUND != 0,
             role: Role::from_code(first & !(Self::ACTIVE | Self::FROZEN))?,
             not_after,
@@ -304,6 +311,7 @@ impl Account {
             enrolled_height: details.enrolled_height,
             active: standing.active,
             frozen: standing.frozen,
+            ordered: standing.ordered,
             rebound: standing.rebound,
         }
     }
@@ -317,8 +325,8 @@ impl Account {
     /// What its transactions depend on, given its authority's number.
     pub(crate) fn standing(&self, authority: u32) -> StandingRow {
         let serial = self.path.first().map(|own| own.serial.clone()).unwrap_or_default();
-        let Self { active, frozen, rebound, role, not_after, .. } = *self;
-        StandingRow { active, frozen, rebound, role, not_after, authority, serial }
+        let Self { active, frozen, ordered, rebound, role, not_after, .. } = *self;
+        StandingRow { active, frozen, ordered, rebound, role, not_after, authority, serial }
     }
 
     /// The rest.

@@ -252,6 +252,7 @@ fn check_new(
     naming: &Naming,
 ) -> Result<CheckedPath, ActError> {
     let path = check_member_path(rows, chain, Purpose::Account, act.time_secs)?;
+    bars::check_orders(rows, &path, act.height)?;
     require_org(&account.org, &path)?;
     if path.role != account.role {
         let (held, presented) = (account.role, path.role);
@@ -284,8 +285,8 @@ pub(crate) fn rebind(
 ) -> Result<Effects, ActError> {
     let replaced = tables::account(rows, old)?.ok_or(RegistryError::NotEnrolled { account: old })?;
     let (identity, new) = (tables::identity_of(rows, old)?, address(path)?);
-    let Account { active, frozen, .. } = replaced;
-    let account = Account { active, frozen, rebound: true, ..account_of(new, path, decided.height) };
+    let Account { active, frozen, ordered, .. } = replaced;
+    let account = Account { active, frozen, ordered, rebound: true, ..account_of(new, path, decided.height) };
     let mut writes = account_writes(rows, &account)?;
     writes.push((tables::identity_key(new), Some(identity.to_row())));
     writes.push((tables::identity_account_key(identity), Some(new.to_row())));
@@ -299,17 +300,18 @@ pub(crate) fn rebind(
     Ok(Effects { writes, logs: vec![log.encode_log_data()], events, ..Effects::default() })
 }
 
-/// The certificate of a replaced key counts as revoked; the mark of a freeze goes over to the new account.
+/// The certificate of a replaced key counts as revoked; the marks of a freeze and of orders go over to the new account.
 fn retire(
     rows: &mut impl Rows,
     replaced: &Account,
     decided: Decided,
     writes: &mut Vec<Write>,
 ) -> Result<Vec<IdentityEvent>, ActError> {
-    if replaced.frozen {
+    if replaced.frozen || replaced.ordered {
         let key = tables::standing_key(replaced.address);
         let standing = tables::standing(rows, replaced.address)?;
-        let unmarked = standing.map(|standing| super::StandingRow { frozen: false, ..standing }.to_row());
+        let unmarked = |standing| super::StandingRow { frozen: false, ordered: false, ..standing }.to_row();
+        let unmarked = standing.map(unmarked);
         writes.push((key, unmarked));
     }
     let Some(id) = replaced.path.first() else { return Ok(Vec::new()) };

@@ -28,6 +28,7 @@ fn account_record() -> Account {
         enrolled_height: 3,
         active: true,
         frozen: false,
+        ordered: false,
         rebound: false,
     }
 }
@@ -119,6 +120,7 @@ fn standing_is_short_enough_for_the_tree_with_any_serial_number() {
     let longest = StandingRow {
         active: true,
         frozen: true,
+        ordered: true,
         rebound: true,
         role: Role::Operator,
         // The last second of the year 9999, where X.509 ends.

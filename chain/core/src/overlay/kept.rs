@@ -8,6 +8,7 @@ use super::Overlay;
 use crate::{
     contracts,
     identity::tables,
+    orders::TokenOrders,
     permissions::Policies,
     rules::LimitSet,
     standing::{Backing, Enrolled},
@@ -42,6 +43,16 @@ impl<R: StateReader> Overlay<R> {
         let limits = LimitSet::in_force(self)?;
         self.limits = Some(limits.clone());
         Ok(limits)
+    }
+
+    /// The orders that keep tokens where they are at this place in the block; `None` where there are none.
+    pub(crate) fn token_orders(&mut self) -> Result<Option<Arc<TokenOrders>>, ReadError> {
+        if let Some(orders) = &self.token_orders {
+            return Ok(orders.clone());
+        }
+        let orders = TokenOrders::in_force(self)?;
+        self.token_orders = Some(orders.clone());
+        Ok(orders)
     }
 
     /// Whether deployments need an approval at this place in the block.

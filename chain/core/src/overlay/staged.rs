@@ -53,6 +53,7 @@ impl<R: StateReader> Overlay<R> {
         self.contracts.clear();
         self.policies = None;
         self.limits = None;
+        self.token_orders = None;
         self.approval_required = None;
         Ok(restored)
     }

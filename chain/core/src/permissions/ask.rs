@@ -9,7 +9,7 @@ use concordat_permissions::{
 use concordat_types::{Address, Bytes, OrgId, Role, receipt::MAX_OUTPUT_BYTES};
 
 use super::{abi::IPermissions, force::Policies};
-use crate::{contracts::Known, system::gas};
+use crate::{contracts::Known, orders::Shut, system::gas};
 
 /// The longest refusal: four words, the length of the id and the id, and the error's selector.
 const MAX_REFUSAL_BYTES: usize = 4 + 32 * 7;
@@ -77,6 +77,8 @@ impl fmt::Display for Denial {
 /// The policies in force, and who asks them during a transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
+    /// The contracts that orders of regulators keep the sender from.
+    pub(crate) shut: Shut,
     pub(crate) policies: Arc<Policies>,
     pub(crate) sender: Sender,
     /// The block's time, Unix seconds.

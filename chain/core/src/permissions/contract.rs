@@ -97,7 +97,8 @@ fn explain(
     meter.charge(gas::DECISION)?;
     let action = Action::from_code(action)
         .ok_or_else(|| SystemError::Revert(abi::UnknownAction { action }.abi_encode().into()))?;
-    let Some(Enrolled { standing, identity, organisation }) = Enrolled::read(rows, account, Backing::read)?
+    let Some(Enrolled { standing, identity, organisation, .. }) =
+        Enrolled::read(rows, account, Backing::read)?
     else {
         return Err(SystemError::Revert(abi::NotEnrolled { account }.abi_encode().into()));
     };
@@ -116,7 +117,7 @@ fn explain(
         caller: (!caller.is_zero()).then_some(caller),
     };
     let known = known(rows, meter, Place { account: identity, height: call.height }, &deed)?;
-    let asker = Asker { policies, sender, time_secs: call.time_secs, binds: true };
+    let asker = Asker { policies, sender, time_secs: call.time_secs, binds: true, shut: Default::default() };
     meter.charge(asker.price(&deed, &known))?;
     let decision = asker.decide(&deed, &known);
     let (policy, proposal) = told(decision.policies.first());

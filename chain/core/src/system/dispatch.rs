@@ -18,6 +18,7 @@ use crate::{
     evm::EvmContext,
     governance::{Governance, revert},
     identity::IdentityRegistry,
+    orders::Orders,
     permissions::Permissions,
     rules::Rules,
 };
@@ -92,6 +93,7 @@ fn answer<R: StateReader>(
         Permissions::ADDRESS => Permissions::call(&call, rows, gas),
         Contracts::ADDRESS => Contracts::call(&call, rows, gas),
         Rules::ADDRESS => Rules::call(&call, rows, gas),
+        Orders::ADDRESS => Orders::call(&call, rows, gas),
         // `is_system` let nothing else through.
         _ => Ok(Reply::default()),
     }

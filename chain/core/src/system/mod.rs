@@ -39,8 +39,12 @@ pub const CONTRACTS: Address = address!("0x000000000000000000000000000000000000C
 /// The contract that tells which run-time rules bind.
 pub const RULES: Address = address!("0x000000000000000000000000000000000000C005");
 
+/// The contract of regulators' orders.
+pub const ORDERS: Address = address!("0x000000000000000000000000000000000000C006");
+
 /// The addresses of all system contracts.
-pub const SYSTEM_CONTRACTS: [Address; 5] = [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS, CONTRACTS, RULES];
+pub const SYSTEM_CONTRACTS: [Address; 6] =
+    [IDENTITY_REGISTRY, GOVERNANCE, PERMISSIONS, CONTRACTS, RULES, ORDERS];
 
 /// The code that the state shows at system contracts (`INVALID`), so that Solidity's check for code passes.
 pub const MARKER_CODE: &[u8] = &[0xfe];

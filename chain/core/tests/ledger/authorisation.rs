@@ -11,10 +11,11 @@ use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy_sol_types::{SolError as _, SolEvent as _, SolValue as _};
 use concordat_core::{
-    BlockExecutor, CONTRACTS, ExecError, GOVERNANCE, IDENTITY_REGISTRY, PERMISSIONS, RULES, Registry,
+    BlockExecutor, CONTRACTS, ExecError, GOVERNANCE, IDENTITY_REGISTRY, ORDERS, PERMISSIONS, RULES, Registry,
     SYSTEM_CONTRACTS, abi::IIdentityRegistry as registry, account_state,
     contracts::abi::IContracts as contracts, governance::abi::IGovernance as governance,
-    permissions::abi::IPermissions as permissions, rules::abi::IRules as rules,
+    orders::abi::IOrders as orders, permissions::abi::IPermissions as permissions,
+    rules::abi::IRules as rules,
 };
 use concordat_governance::{Action, Kind, action::Scope};
 use concordat_pki_authority::KeyType;
@@ -48,13 +49,14 @@ macro_rules! interface {
     };
 }
 
-fn interfaces() -> [Interface; 5] {
+fn interfaces() -> [Interface; 6] {
     [
         interface!(IDENTITY_REGISTRY, "IIdentityRegistry", registry::IIdentityRegistryCalls),
         interface!(GOVERNANCE, "IGovernance", governance::IGovernanceCalls),
         interface!(PERMISSIONS, "IPermissions", permissions::IPermissionsCalls),
         interface!(CONTRACTS, "IContracts", contracts::IContractsCalls),
         interface!(RULES, "IRules", rules::IRulesCalls),
+        interface!(ORDERS, "IOrders", orders::IOrdersCalls),
     ]
 }
 
@@ -163,6 +165,9 @@ impl World {
             let place = U256::from(32 * types.len() + tails.len());
             let (head, tail) = match *parameter {
                 "address" if of == CONTRACTS => (self.probe.into_word(), None),
+                // A freeze of all names no contract, and a demand an organisation instead.
+                "address" if of == ORDERS => (B256::ZERO, None),
+                "string" if of == ORDERS => (place.into(), Some(text("bank-a"))),
                 "address" => (self.operator.into_word(), None),
                 "bool" | "uint8" => (B256::with_last_byte(1), None),
                 "bytes4" => (B256::right_padding_from(&[1; 4]), None),
@@ -209,6 +214,13 @@ fn fall(net: &mut Consortium, kind: KeyType, members: &[Actor]) -> Vec<(String, 
     vec![suspended, revoked, expired, frozen, barred, replaced]
 }
 
+/// A text as the tail of arguments.
+fn text(text: &str) -> Vec<u8> {
+    let mut bytes = text.to_owned().abi_encode();
+    bytes.drain(..32);
+    bytes
+}
+
 /// The types of a signature, or of what stands between its brackets.
 fn parameters(signature: &str) -> Vec<&str> {
     let (_, list) = signature.split_once('(').unwrap();
@@ -237,6 +249,7 @@ fn error_name(output: &Bytes) -> String {
         permissions::IPermissionsErrors::name_by_selector(selector),
         contracts::IContractsErrors::name_by_selector(selector),
         rules::IRulesErrors::name_by_selector(selector),
+        orders::IOrdersErrors::name_by_selector(selector),
     ];
     names.into_iter().flatten().next().expect("an error of an interface").to_owned()
 }

@@ -15,6 +15,7 @@ mod identity;
 mod kit;
 mod lifecycle;
 mod migrations;
+mod orders;
 mod organisations;
 mod parameters;
 mod permissions;

@@ -63,6 +63,32 @@ fn calls_of_system_contracts_overtake_a_flood() {
 }
 
 #[test]
+fn a_regulators_orders_overtake_all_other_calls_and_are_bounded() {
+    let mut pool = filled(&[(1, 0), (2, 0)]);
+    let insert = |pool: &mut Pool, to, sender, nonce| {
+        pool.insert(tx_to(to, sender, nonce), 0, Instant::now()).unwrap();
+    };
+    insert(&mut pool, concordat_core::GOVERNANCE, 3, 0);
+    insert(&mut pool, concordat_core::ORDERS, 4, 0);
+    insert(&mut pool, concordat_core::ORDERS, 5, 0);
+    pool.note_regulator(tx(5, 0).sender());
+    let chosen = order(&pool.select(BUDGET), &[1, 2, 3, 4, 5]);
+    assert_eq!(chosen, [(5, 0), (3, 0), (4, 0), (1, 0), (2, 0)], "who is no regulator orders nothing");
+
+    let mut pool = self::pool();
+    let flood: Vec<u8> = (1..=20).collect();
+    for sender in &flood {
+        insert(&mut pool, concordat_core::ORDERS, *sender, 0);
+        pool.note_regulator(tx(*sender, 0).sender());
+    }
+    insert(&mut pool, concordat_core::GOVERNANCE, 30, 0);
+    let chosen = order(&pool.select(BUDGET), &[&flood[..], &[30]].concat());
+    let place = chosen.iter().position(|(sender, _)| *sender == 30);
+    assert!(chosen.len() == 21 && place.is_some(), "{chosen:?}");
+    assert_eq!(chosen[..16], flood[..16].iter().map(|sender| (*sender, 0)).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_gap_holds_back_what_follows_it_until_it_is_filled() {
     let mut pool = filled(&[(1, 0), (1, 2)]);
     assert_eq!(order(&pool.select(BUDGET), &[1]), [(1, 0)]);

@@ -56,7 +56,7 @@ pub struct BasisArgs {
 }
 
 impl BasisArgs {
-    pub(super) fn read(&self) -> Result<Basis> {
+    pub(crate) fn read(&self) -> Result<Basis> {
         Ok(Basis { document: document(&self.basis_file)?, reference: self.reference.clone() })
     }
 }

@@ -9,7 +9,7 @@ use concordat_governance::{
 use concordat_types::OrgId;
 use eyre::Result;
 
-use super::args::{Proposable, Proposing};
+use super::args::{BasisArgs, Proposable, Proposing};
 use crate::gov::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on regulators.
@@ -19,6 +19,10 @@ pub enum RegulatorCommand {
     AdmitRegulator(Proposing<MandateArgs>),
     /// A regulator goes. The last one must consent.
     RetireRegulator(Proposing<RegulatorArgs>),
+    /// A regulator's order is confirmed, so that it does not lapse.
+    ConfirmOrder(Proposing<OrderArgs>),
+    /// A regulator's order is lifted.
+    LiftOrder(Proposing<OrderArgs>),
 }
 
 impl RegulatorCommand {
@@ -26,6 +30,11 @@ impl RegulatorCommand {
         match self {
             Self::AdmitRegulator(args) => args.propose(json),
             Self::RetireRegulator(args) => args.propose(json),
+            Self::ConfirmOrder(args) => args
+                .propose_as(|it| Ok(Action::ConfirmOrder { order: it.order, basis: it.basis.read()? }), json),
+            Self::LiftOrder(args) => {
+                args.propose_as(|it| Ok(Action::LiftOrder { order: it.order, basis: it.basis.read()? }), json)
+            }
         }
     }
 }
@@ -82,4 +91,12 @@ impl Proposable for RegulatorArgs {
     fn action(&self, _: &SenderArgs) -> Result<Action> {
         Ok(Action::RetireRegulator { account: self.account })
     }
+}
+
+#[derive(Args)]
+pub struct OrderArgs {
+    /// The order's number.
+    order: u64,
+    #[command(flatten)]
+    basis: BasisArgs,
 }

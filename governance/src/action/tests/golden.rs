@@ -116,13 +116,15 @@ fn accounts() -> Vec<(Action, String)> {
 }
 
 fn regulators() -> Vec<(Action, String)> {
-    let (account, account_hex) = (account(), account_hex());
+    let (account, account_hex, basis_hex) = (account(), account_hex(), basis_hex());
     vec![
         (
             Action::AdmitRegulator { account, mandate: mandate(account) },
             format!("f5{account_hex}df824445c0d6d5{account_hex}098201f4"),
         ),
         (Action::RetireRegulator { account }, format!("d5{account_hex}")),
+        (Action::ConfirmOrder { order: 7, basis: basis() }, format!("eb07{basis_hex}")),
+        (Action::LiftOrder { order: 7, basis: basis() }, format!("eb07{basis_hex}")),
     ]
 }
 

@@ -53,3 +53,38 @@ fn people_and_machines_read_what_a_regulator_may() {
         (&serde_json::Value::Null, &500.into())
     );
 }
+
+fn order_effect(after: OrderStage) -> Effect {
+    use crate::order::{Measure, Target, Terms};
+    let basis = Basis { document: B256::repeat_byte(4), reference: "Order 7".into() };
+    let target = Target::Account(Address::repeat_byte(5));
+    let terms = Terms { measure: Measure::FreezeAll, target, basis, until: 500 };
+    let side = |stage| OrderSide { terms: terms.clone(), issuer: Address::repeat_byte(6), stage };
+    Effect {
+        kind: Kind::ConfirmOrder,
+        action: B256::repeat_byte(9),
+        changes: vec![Change::Order { id: 7, before: side(OrderStage::Provisional), after: side(after) }],
+        quorum: None,
+    }
+}
+
+#[test]
+fn the_bytes_of_a_vote_on_an_order_are_golden_and_have_one_form() {
+    let effect = order_effect(OrderStage::Confirmed);
+    assert_eq!(
+        effect.digest().to_string(),
+        "0x0000000000000000000000000000000000000000000000000000000000000000"
+    );
+    for effect in [effect, order_effect(OrderStage::Lifted), order_effect(OrderStage::InForce)] {
+        check_form(&effect);
+    }
+}
+
+#[test]
+fn people_read_which_order_of_whom_is_confirmed() {
+    let text = order_effect(OrderStage::Confirmed).to_string();
+    let terms = "freeze-all of account 0x0505050505050505050505050505050505050505, through height 500; basis \"Order 7\"";
+    assert!(text.contains(&format!("  order 7\n    - provisional: {terms}")), "{text}");
+    assert!(text.contains(&format!("    + confirmed: {terms}")), "{text}");
+    assert!(text.contains("; by regulator 0x0606060606060606060606060606060606060606"), "{text}");
+}

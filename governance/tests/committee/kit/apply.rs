@@ -72,6 +72,7 @@ impl World {
                 Change::Correction { contract, correction, .. } => {
                     self.corrections.push((contract, correction));
                 }
+                Change::Order { id, after, .. } => self.decide_order(id, after.stage, proposal),
                 Change::Code { .. } | Change::Migration { .. } => {}
             }
         }

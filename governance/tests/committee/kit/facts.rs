@@ -13,6 +13,7 @@ use concordat_governance::{
         AccountFacts, Attested, Bound, ContractFacts, Frozen, Implementation, KeyFacts, LimitFacts,
         Membership, OrganisationFacts, PolicyFacts, ProtocolFacts, Upgrade, ValidatorFacts,
     },
+    order::Order,
     regulator::{Consent, RegulatorFacts},
 };
 use concordat_types::{OrgId, Role, validator::ConsensusAddress};
@@ -209,6 +210,10 @@ impl Facts for World {
 
     fn founder_barred(&mut self, member: Address) -> Result<bool, Infallible> {
         Ok(self.barred_founders.contains(&member))
+    }
+
+    fn order(&mut self, id: u64) -> Result<Option<Order>, Infallible> {
+        Ok(self.orders.iter().find(|order| order.id == id).cloned())
     }
 }
 

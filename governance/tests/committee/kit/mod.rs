@@ -3,6 +3,7 @@
 mod actions;
 mod apply;
 mod facts;
+mod orders;
 mod world;
 
 use std::{
@@ -19,6 +20,7 @@ use concordat_governance::{
         Attested, ContractFacts, Frozen, Implementation, LimitFacts, OrganisationFacts, PolicyFacts, Upgrade,
         ValidatorFacts,
     },
+    order::Order,
     regulator::{Consent, Mandate, Power, RegulatorFacts},
 };
 use concordat_types::{OrgId, Role, validator::ConsensusAddress};
@@ -80,6 +82,10 @@ pub struct World {
     pub implementations: BTreeMap<Address, Implementation>,
     /// Corrections that were made.
     pub corrections: Vec<(Address, Correction)>,
+    /// Orders of regulators, by their numbers.
+    pub orders: Vec<Order>,
+    /// How many reads organisations have anchored.
+    pub anchors: BTreeMap<OrgId, u64>,
 }
 
 /// The most policies that the engine of these tests accepts.

@@ -184,7 +184,8 @@ impl World {
         let frozen = self.freezes.get(&identity);
         let frozen = frozen.is_some_and(|f| f.binds(self.height) && f.scope == Scope::All);
         let active = self.organisations[&account.organisation].membership == Membership::Active;
-        match (account.revoked || frozen || barred || !active, account.expired) {
+        let shut_out = self.is_shut_out(&identity);
+        match (account.revoked || frozen || barred || shut_out || !active, account.expired) {
             (true, _) => Ability::Not,
             (false, true) => Ability::Later,
             (false, false) => Ability::Now,

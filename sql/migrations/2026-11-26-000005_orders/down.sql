@@ -1,0 +1,2 @@
+DROP TABLE ledger.read_anchors;
+DROP TABLE ledger.orders;
