@@ -1,6 +1,10 @@
 //! ABIs that are registered in the regulator's database, and the events that they tell of.
 
-use std::{fs::File, io::Read as _, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::Address;
 use clap::Args;
@@ -67,7 +71,7 @@ pub fn decode(args: &DecodeArgs, json: bool) -> Result<()> {
 }
 
 /// The text of a file, a byte more than an ABI may have at most.
-fn read(file: &PathBuf) -> Result<String> {
+fn read(file: &Path) -> Result<String> {
     let about = || file.display().to_string();
     let most = u64::try_from(MAX_ABI_BYTES)?.saturating_add(1);
     let mut text = String::new();

@@ -198,10 +198,12 @@ impl Observer {
     /// The node is asked last: rather a block too many than one too few.
     fn behind(&mut self) -> Result<u64> {
         let written = self.runtime.block_on(self.probe.height())?;
-        // Nothing is written yet: the genesis is, too, missing.
-        let missing = |written: i64| u64::try_from(written).map_or(1, |_| 0);
         let height = self.node.height()?;
-        Ok(height.saturating_sub(u64::try_from(written).unwrap_or_default()) + missing(written))
+        // Below zero nothing is written yet, and the genesis is missing as well.
+        Ok(match u64::try_from(written) {
+            Ok(written) => height.saturating_sub(written),
+            Err(_) => height + 1,
+        })
     }
 }
 
