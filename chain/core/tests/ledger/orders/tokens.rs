@@ -1,6 +1,5 @@
 //! Tokens that orders keep where they are.
 
-use alloy_primitives::U256;
 use alloy_sol_types::sol;
 use concordat_core::{CallRequest, CallStatus, GOVERNANCE, call, trace_transaction};
 use concordat_governance::action::Correction;
