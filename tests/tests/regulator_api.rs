@@ -11,9 +11,10 @@ use std::{
 use alloy_primitives::hex;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use concordat_tests::{
-    Network, PATIENCE, committee, get,
+    Network, PATIENCE, committee, concordat, get,
     imagined::{self, EVERYTHING, Size, Supervisor, bytea, holder, now_ms, supervise},
     postgres::Postgres,
+    run,
     supervision::{Holder, Pki, Service, database, line, problem, request},
 };
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
     a_mandate_shows_its_banks_and_a_token_less(&service, &bob);
     auditors_see_the_log_and_nothing_else(&service, &auditor, &alice);
     ranges_are_exported_and_go_on_where_they_ended(&service, &alice, &token);
+    the_commands_ask_too(&service, &pki, &alice);
     operations_are_told_numbers(&service);
     the_log_is_whole_until_somebody_edits_it(&postgres, &alice);
 }
@@ -205,6 +207,22 @@ fn ranges_are_exported_and_go_on_where_they_ended(service: &Service, alice: &Hol
     let mut stream = service.stream(alice, token, rest, "");
     assert!(line(&mut stream, "{\"id\":").starts_with("\"200:7:0:0\""));
     assert_eq!(service.refused(alice, token, "/v1/export/transfers?after=1:2"), "malformed");
+}
+
+fn the_commands_ask_too(service: &Service, pki: &Pki, alice: &Holder) {
+    let (url, root) = (format!("https://127.0.0.1:{}", service.port), pki.name("ca/root/ca.crt"));
+    let secret = pki.name("passphrase");
+    let shown = ["--service", &url, "--ca", &root, "--client-certificate", &alice.certificate];
+    let key = ["--client-key", &alice.key, "--client-passphrase-file", &secret];
+    let wish = ["audit", "token", "--purpose", "audit", "--case", "9", "--organisation", "bank-a"];
+    let answer = concordat(&[&wish[..], &shown, &key].concat());
+    let token = pki.name("token");
+    std::fs::write(&token, answer["access_token"].as_str().unwrap()).unwrap();
+    let get = ["audit", "get", "/v1/accounts?limit=1", "--token-file", &token];
+    let page = concordat(&[&get[..], &shown, &key].concat());
+    assert_eq!(page["data"][0]["organisation"], "bank-a");
+    let output = run(&[&["audit", "get", "/v1/reads", "--token-file", &token][..], &shown, &key].concat());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("code 27"), "{output:?}");
 }
 
 fn operations_are_told_numbers(service: &Service) {

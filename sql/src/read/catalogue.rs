@@ -127,6 +127,7 @@ const NAME_OF_ACCOUNT: Extra = Extra {
                  ORDER BY d.height DESC LIMIT 1)",
 };
 
+// A table that the projection gets later takes a line below, and nothing else.
 macro_rules! lists {
     ($( $name:literal $table:ident $order:expr, $reach:expr, $about:literal
         [$( $filter:literal $kind:ident $condition:literal ),* $(,)?] $( + $extra:ident )*; )*) => {

@@ -98,7 +98,7 @@ impl Reader {
             query.condition(&format!("t.{column} = {who} AND t.height <= {height}"));
             list.reach.restrict(scope, &mut query);
             query.sql = format!(
-                "SELECT count(*) FROM (SELECT FROM {} t WHERE {} LIMIT {}) some",
+                "SELECT count(*) FROM (SELECT FROM {} t WHERE {} LIMIT {}) counted",
                 list.table,
                 query.joined(),
                 COUNTED.saturating_add(1)
