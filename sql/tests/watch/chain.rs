@@ -6,7 +6,7 @@ use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, Signature, TxKind, U256, keccak256};
 use alloy_sol_types::{SolEvent as _, sol};
-use concordat_sql::{Database, Options, Source, run};
+use concordat_sql::{Database, Options, Progress, Source, SqlError, run};
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions};
 use concordat_tests::postgres::Postgres;
 use concordat_types::{
@@ -122,17 +122,23 @@ impl Chain {
             seen_commit: b"",
             validators: &[],
             notes: &[],
+            history: None,
             on_disk: OnDisk::Soon,
         };
         self.store.commit(&batch).unwrap();
     }
 
-    /// Writes to a database until it has everything, or until `stop` is set.
-    pub fn project(&self, database: &Database, until_tip: bool, stop: &AtomicBool) {
+    /// Writes to a database until it has everything.
+    pub fn project(&self, database: &Database) {
+        self.follow(database, true, &AtomicBool::new(false)).unwrap();
+    }
+
+    /// Writes to a database until `stop` is set.
+    pub fn follow(&self, database: &Database, until_tip: bool, stop: &AtomicBool) -> Result<(), SqlError> {
         let own = tempfile::tempdir().unwrap();
         let mut source = Source::with_state(self.folder.path(), own.path(), CHAIN, genesis()).unwrap();
-        let running = run(database, &mut source, Options { until_tip }, stop, &mut |_| ());
-        on_one_thread(running).unwrap();
+        let mut tell = |_: &Progress| ();
+        on_one_thread(run(database, &mut source, Options { until_tip }, stop, &mut tell))
     }
 }
 

@@ -208,7 +208,7 @@ fn each_pattern_is_found_and_what_comes_near_is_not() {
     let mut planted = payments();
     acts(&mut planted);
     chain.commit_all(120, planted, decisions());
-    chain.project(&database, true, &AtomicBool::new(false));
+    chain.project(&database);
     for (n, organisation) in [(11, "bank-a"), (12, "bank-b"), (13, "bank-a"), (14, "bank-b")] {
         enrolled(&postgres, n, organisation, &format!("Holder {n}"));
     }
@@ -298,7 +298,7 @@ fn a_watcher_that_does_not_belong_to_the_ledger_is_refused() {
     on_one_thread(database.migrate()).unwrap();
     assert!(refused().contains("nothing is projected"), "{}", refused());
     (0..5).for_each(|_| chain.commit(vec![pays(1, 2, 3)], &ChangeSet::new()));
-    chain.project(&database, true, &AtomicBool::new(false));
+    chain.project(&database);
     on_one_thread(judge(&database, &plan, Some(3))).unwrap();
     let again = on_one_thread(judge(&database, &plan, Some(3))).unwrap_err();
     assert!(matches!(again, WatchError::Begun { height: 5 }), "{again}");
@@ -318,7 +318,7 @@ fn what_people_do_about_a_finding_is_kept_for_good() {
     let (chain, postgres) = (Chain::new(), Postgres::start(&["fsync=off"]));
     let database = database(&postgres);
     chain.commit((0..5).map(|_| pays(1, 2, 3)).collect(), &ChangeSet::new());
-    chain.project(&database, true, &AtomicBool::new(false));
+    chain.project(&database);
     let many = "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 5\nwindow = { blocks = 3 }";
     on_one_thread(judge(&database, &plan(&[rule("many", many)], None), None)).unwrap();
     let all = on_one_thread(found(&database));
@@ -361,7 +361,7 @@ fn busy() -> Vec<String> {
     vec![
         rule(
             "many",
-            "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 40\nwindow = { blocks = 30 }",
+            "kind = \"high-frequency\"\nof = \"transactions\"\ncount = 20\nwindow = { blocks = 30 }",
         ),
         rule(
             "pieces",
@@ -398,7 +398,7 @@ fn ends_of_either_side_leave_no_finding_out_and_none_twice() {
     let until = Instant::now() + Duration::from_secs(8);
     let stop = AtomicBool::new(false);
     chain.commit(traffic(1), &ChangeSet::new());
-    chain.project(&database, true, &stop);
+    chain.project(&database);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while Instant::now() < until {
@@ -406,7 +406,8 @@ fn ends_of_either_side_leave_no_finding_out_and_none_twice() {
                 std::thread::sleep(Duration::from_millis(8));
             }
         });
-        scope.spawn(|| chain.project(&database, false, &stop));
+        // It may be told to stop while the database is away, and says so.
+        scope.spawn(|| drop(chain.follow(&database, false, &stop)));
         scope.spawn(|| {
             while Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(1300));
@@ -430,7 +431,7 @@ fn ends_of_either_side_leave_no_finding_out_and_none_twice() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    chain.project(&database, true, &AtomicBool::new(false));
+    chain.project(&database);
     let (kept, whole) = on_one_thread(async {
         judge(&database, &plan, None).await.unwrap();
         let whole = backtest(&database, &plan, (None, None), 1_000_000, &mut |_| ()).await.unwrap();
