@@ -6,6 +6,7 @@
 use crate::{
     Amount, BookRecord, Books, BooksError, Moment, Settings,
     amount::parse_amount,
+    record::DAY_LENGTH,
     xml::{self, Element},
 };
 
@@ -202,7 +203,8 @@ fn moment(entry: &Element, place: &str) -> Result<Option<Moment>, BooksError> {
         [&["BookgDt", "DtTm"], &["BookgDt", "Dt"], &["ValDt", "DtTm"], &["ValDt", "Dt"]];
     let Some(text) = paths.iter().find_map(|path| entry.text_at(path)) else { return Ok(None) };
     // A day may carry an offset, which says nothing that a day could be held against.
-    let read = Moment::parse(text).or_else(|| Moment::parse(text.get(..10)?));
+    let day = text.split_at_checked(DAY_LENGTH).filter(|(_, offset)| offset.starts_with(['Z', '+', '-']));
+    let read = Moment::parse(day.map_or(text, |(day, _)| day));
     read.map(Some).ok_or_else(|| {
         BooksError::new(place, "BookgDt", format!("{text:?} is no day or time: write 2026-11-26"))
     })
@@ -251,6 +253,12 @@ mod tests {
     }
 
     #[test]
+    fn a_day_may_have_an_offset() {
+        let text = NEW.replacen("<BookgDt><Dt>2026-11-26</Dt>", "<BookgDt><Dt>2026-11-26+01:00</Dt>", 1);
+        assert_eq!(read(&text).unwrap().records[0].at, Moment::parse("2026-11-26"));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named_by_element_and_field() {
         let refused = |from: &str, to: &str| {
             assert!(NEW.contains(from), "{from}");
@@ -260,12 +268,14 @@ mod tests {
         assert!(sum.starts_with("Ntry 2, Amt: the transactions add up to 30001"), "{sum}");
         let sign = refused("<CdtDbtInd>DBIT</CdtDbtInd>", "<CdtDbtInd>OUT</CdtDbtInd>");
         assert!(sign.starts_with("Ntry 1, CdtDbtInd"), "{sign}");
-        let day = refused("<Dt>2026-11-26</Dt>", "<Dt>26.11.2026</Dt>");
+        let day = refused("<BookgDt><Dt>2026-11-26</Dt>", "<BookgDt><Dt>26.11.2026</Dt>");
         assert!(day.starts_with("Ntry 1, TxDtls 1, BookgDt"), "{day}");
         let fine = refused("<Amt Ccy=\"EUR\">250.00</Amt>", "<Amt Ccy=\"EUR\">250.001</Amt>");
         assert!(fine.starts_with("Ntry 1, Amt: \"250.001\" has more than 2"), "{fine}");
         let currency = refused("<Amt Ccy=\"EUR\">250.00</Amt>", "<Amt>250.00</Amt>");
         assert!(currency.contains("no currency"), "{currency}");
+        let hour = refused("<BookgDt><Dt>2026-11-26</Dt>", "<BookgDt><DtTm>2026-11-26T25:00:00Z</DtTm>");
+        assert!(hour.contains("is no day or time"), "{hour}");
         let version = refused("camt.053.001.08", "camt.053.001.99");
         assert!(version.contains("namespaces"), "{version}");
         let twice = refused("</Acct>", "</Acct><Acct/>");

@@ -11,6 +11,9 @@ use crate::Amount;
 
 const DAY_SECS: i64 = 86_400;
 
+/// Bytes of a day, such as `2026-11-26`.
+pub(crate) const DAY_LENGTH: usize = 10;
+
 /// A time, or a day, as seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Moment {
@@ -28,7 +31,9 @@ impl Moment {
 
     /// Reads `2026-11-26` (the whole day, UTC), or a time in ISO 8601, UTC where it has no offset.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(date) = Date::parse(text, &Iso8601::DATE) {
+        // The parser would take a time for its day.
+        if text.len() == DAY_LENGTH {
+            let date = Date::parse(text, &Iso8601::DATE).ok()?;
             let from_secs = date.midnight().assume_utc().unix_timestamp();
             return Some(Self { from_secs, to_secs: from_secs.saturating_add(DAY_SECS).saturating_sub(1) });
         }
