@@ -8,7 +8,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use crate::Cli;
 
 /// The commands that list, all of them page by page.
-const LISTS: [&str; 14] = [
+const LISTS: [&str; 15] = [
     "account list",
     "audit findings list",
     "contract list",
