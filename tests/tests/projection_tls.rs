@@ -55,9 +55,7 @@ fn certificate(name: &str, key: &PKey<Private>, issuer: Option<&Authority>) -> X
     let serial = BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap();
     builder.set_serial_number(&serial).unwrap();
     builder.set_subject_name(&subject).unwrap();
-    builder
-        .set_issuer_name(issuer.map_or(&*subject, |issuer| issuer.certificate.subject_name()))
-        .unwrap();
+    builder.set_issuer_name(issuer.map_or(&*subject, |issuer| issuer.certificate.subject_name())).unwrap();
     builder.set_pubkey(key).unwrap();
     builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
@@ -101,8 +99,7 @@ fn both_clients_take_the_server_that_its_authority_vouches_for_and_no_other() {
     let migrate = |host: &str, more: &str| {
         let file = folder.path().join("url");
         fs::write(&file, format!("postgres://postgres@{host}:{port}/ledger?{more}\n")).unwrap();
-        let output =
-            postgres.concordat(&["audit", "migrate", "--database-url-file", file.to_str().unwrap()]);
+        let output = postgres.concordat(&["audit", "migrate", "--database-url-file", file.to_str().unwrap()]);
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let verified = |root: &Path| format!("sslmode=verify-full&sslrootcert={}", root.display());
