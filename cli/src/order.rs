@@ -138,7 +138,12 @@ pub struct HaltArgs {
 #[derive(Args)]
 pub struct DemandArgs {
     /// The organisation that is to correct something.
-    #[arg(long, value_name = "ORGANISATION", required_unless_present = "contract", conflicts_with = "contract")]
+    #[arg(
+        long,
+        value_name = "ORGANISATION",
+        required_unless_present = "contract",
+        conflicts_with = "contract"
+    )]
     organisation: Option<OrgId>,
     /// The contract of which something is to be corrected.
     #[arg(long, value_name = "ADDRESS")]
@@ -199,8 +204,12 @@ pub fn run(command: OrderCommand, json: bool) -> Result<()> {
         OrderCommand::Halt(HaltArgs { contract, basis, until, sender }) => {
             let basis = basis.read()?;
             let (document, reference) = (basis.document, basis.reference);
-            let call =
-                IOrders::haltCall { contractAddress: contract, document, documentReference: reference, until };
+            let call = IOrders::haltCall {
+                contractAddress: contract,
+                document,
+                documentReference: reference,
+                until,
+            };
             sender.impose(&call, json)
         }
         OrderCommand::Demand(args) => demand(&args, json),

@@ -23,10 +23,10 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 pub use anchor::decide_anchor;
-pub(crate) use decide::{check_open, check_pending};
 pub use decide::{
     Imposed, Lineage, OrderFacts, decide_answer, decide_confirmation, decide_order, decide_release,
 };
+pub(crate) use decide::{check_open, check_pending};
 pub use refusal::{OrderRefusal, Spared};
 
 use crate::{action::Basis, regulator::Power};

@@ -23,8 +23,8 @@ mod validators;
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::Address;
 pub(crate) use accounts::check_no_seat;
+use alloy_primitives::Address;
 pub(crate) use contracts::known;
 pub(crate) use deployments::{check_proposer, objection};
 

@@ -146,9 +146,7 @@ impl Rule {
                 ..rule
             },
             // How long a regulator's order binds by itself is said here as well.
-            Kind::ConfirmOrder => {
-                Self { participation: HALF, approval: HALF, lapse_blocks: 20_000, ..rule }
-            }
+            Kind::ConfirmOrder => Self { participation: HALF, approval: HALF, lapse_blocks: 20_000, ..rule },
             // No veto: whoever imposed is no judge of whether it was right. It sees the timelock.
             Kind::LiftOrder => Self { participation: HALF, approval: HALF, timelock_blocks: 10, ..rule },
         }

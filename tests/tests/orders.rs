@@ -185,7 +185,8 @@ fn an_order_is_signed_without_a_network(network: &Network, by: &Regulator) {
     let nonce = network.eth(0, "eth_getTransactionCount", json!([by.address, "latest"])).unwrap();
     let chain_id = quantity(&network.eth(0, "eth_chainId", json!([])).unwrap()).to_string();
     let (nonce, height) = (quantity(&nonce).to_string(), network.height(0).unwrap().to_string());
-    let order = ["order", "freeze", &account, "--scope", "outgoing", "--basis-file", &file, "--reference", "R"];
+    let order =
+        ["order", "freeze", &account, "--scope", "outgoing", "--basis-file", &file, "--reference", "R"];
     let place = ["--offline", "--chain-id", &chain_id, "--nonce", &nonce, "--gas", "2000000"];
     let sign = ["--valid-from", &height, "--key", text(&by.key), "--passphrase-file", passphrase];
     // Nobody answers there.

@@ -23,9 +23,9 @@ use crate::{
     env::{BlockEnv, MAX_TX_GAS},
     error::{ExecError, TxInvalid},
     evm::{self, ChainEvm, EvmContext, Run, RunStatus},
+    orders,
     overlay::Overlay,
     permissions::Asker,
-    orders,
     rules::{self, Bound},
     standing::Action,
     validity::{self, Wish},
@@ -190,7 +190,9 @@ pub fn create_access_list<R: StateReader>(
     }
     let error = match &run.status {
         RunStatus::Success => None,
-        RunStatus::Reverted | RunStatus::Violated | RunStatus::Ordered => Some("execution reverted".to_owned()),
+        RunStatus::Reverted | RunStatus::Violated | RunStatus::Ordered => {
+            Some("execution reverted".to_owned())
+        }
         RunStatus::Halted(reason) => Some(evm::halt_text(reason)),
     };
     Ok(AccessListOutcome { access_list: simulation.tx.access_list, gas_used: run.gas_used, error })

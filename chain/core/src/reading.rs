@@ -115,5 +115,6 @@ pub fn may_read<R: StateReader>(
 fn is_shut_out(enrolled: &Enrolled, height: u64) -> bool {
     let binds = |until: u64| until == 0 || height <= until;
     let ordered = enrolled.standing.stops.all.is_some_and(|stop| stop.binds(height));
-    ordered || enrolled.standing.freeze.is_some_and(|freeze| freeze.scope == Scope::All && binds(freeze.until))
+    ordered
+        || enrolled.standing.freeze.is_some_and(|freeze| freeze.scope == Scope::All && binds(freeze.until))
 }

@@ -343,7 +343,8 @@ mod tests {
             serial: Bytes::from_static(&[5]),
         };
         let Standing { active, frozen, ordered, rebound, role, not_after, authority, serial } = state.clone();
-        let row = StandingRow { active, frozen, ordered, rebound, role, not_after, authority, serial }.to_row();
+        let row =
+            StandingRow { active, frozen, ordered, rebound, role, not_after, authority, serial }.to_row();
         let account = Address::repeat_byte(1);
         let key = tables::standing_key(account).state_key();
         assert_eq!(system_row(&key, &row), Ok(Some(SystemRow::Standing(account, state.clone()))));

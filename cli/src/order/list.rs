@@ -83,7 +83,8 @@ fn status(order: &Order) -> &'static str {
 }
 
 fn measure(order: &Order) -> String {
-    let named = (!order.account.is_zero() && !order.contractAddress.is_zero()).then_some(order.contractAddress);
+    let named =
+        (!order.account.is_zero() && !order.contractAddress.is_zero()).then_some(order.contractAddress);
     let known = Measure::from_code(order.measure, named);
     known.map_or_else(|| format!("measure {}", order.measure), |known| known.name().to_owned())
 }

@@ -44,9 +44,10 @@ impl Terms {
     /// What it follows; `None` for demands, which refuse nothing.
     pub const fn lineage(&self) -> Option<Lineage> {
         match (&self.target, self.measure) {
-            (Target::Account(account), Measure::FreezeContract(contract) | Measure::FreezeToken(contract)) => {
-                Some(Lineage::Dealings(*account, contract))
-            }
+            (
+                Target::Account(account),
+                Measure::FreezeContract(contract) | Measure::FreezeToken(contract),
+            ) => Some(Lineage::Dealings(*account, contract)),
             (Target::Account(account), _) => Some(Lineage::Account(*account)),
             (Target::Contract(contract), Measure::Halt) => Some(Lineage::Contract(*contract)),
             _ => None,
@@ -94,15 +95,20 @@ pub struct Imposed {
 }
 
 /// Decides an order. The target may name any account of an identity: the order binds the identity.
-pub fn decide_order<F: OrderFacts>(facts: &mut F, id: u64, sender: Address, terms: Terms) -> Decided<F, Imposed> {
-    check_basis(&terms.basis)?;
+pub fn decide_order<F: OrderFacts>(
+    facts: &mut F,
+    id: u64,
+    sender: Address,
+    terms: Terms,
+) -> Decided<F, Imposed> {
     let height = facts.height();
     let (until, measure) = (terms.until, terms.measure);
+    let (issuer, entry) = regulator(facts, sender)?;
+    check_power(&entry, measure, sender, height)?;
+    check_basis(&terms.basis)?;
     if until <= height && (until != 0 || measure == Measure::Demand) {
         return Err(OrderRefusal::OrderOver { until, height }.into());
     }
-    let (issuer, entry) = regulator(facts, sender)?;
-    check_power(&entry, measure, sender, height)?;
     let terms = Terms { target: fit(facts, &terms, issuer)?, ..terms };
     if !covers(facts, &entry.mandate, &terms)? {
         return Err(OrderRefusal::NotCovered { sender, target: terms.target }.into());
@@ -115,9 +121,8 @@ pub fn decide_order<F: OrderFacts>(facts: &mut F, id: u64, sender: Address, term
         None => height.checked_add(lapse_blocks(facts)?).ok_or(Refusal::HeightOverflow)?,
     };
     let before = facts.newest_on(&terms.target).map_err(ResolveError::Facts)?;
-    let superseded = corrected.map(|corrected| {
-        corrected.ended(How::Superseded, Mark { by: By::Order(id), height }, &terms.basis)
-    });
+    let superseded = corrected
+        .map(|corrected| corrected.ended(How::Superseded, Mark { by: By::Order(id), height }, &terms.basis));
     let organisation = entry.organisation;
     let (confirmed, ended) = (None, None);
     let order = Order { id, terms, issuer, organisation, issued: height, lapses, before, confirmed, ended };
@@ -237,7 +242,12 @@ fn regulator<F: Facts>(facts: &mut F, sender: Address) -> Decided<F, (Address, R
     Ok((identity, entry.ok_or(Refusal::RegulatorUnknown { account: sender })?))
 }
 
-fn check_power(entry: &RegulatorFacts, measure: Measure, sender: Address, height: u64) -> Result<(), Refusal> {
+fn check_power(
+    entry: &RegulatorFacts,
+    measure: Measure,
+    sender: Address,
+    height: u64,
+) -> Result<(), Refusal> {
     let power = measure.power();
     if entry.mandate.gives(power, height) { Ok(()) } else { Err(Refusal::NotEmpowered { sender, power }) }
 }
@@ -257,7 +267,9 @@ fn fit<F: Facts>(facts: &mut F, terms: &Terms, issuer: Address) -> Decided<F, Ta
             let found = facts.organisation(id).map_err(ResolveError::Facts)?;
             let membership = found.ok_or_else(|| Refusal::OrganisationUnknown { id: id.clone() })?.membership;
             match membership {
-                Membership::Expelled => Err(Refusal::OrganisationStands { id: id.clone(), membership }.into()),
+                Membership::Expelled => {
+                    Err(Refusal::OrganisationStands { id: id.clone(), membership }.into())
+                }
                 _ => Ok(terms.target.clone()),
             }
         }

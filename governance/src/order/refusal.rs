@@ -37,7 +37,9 @@ pub enum OrderRefusal {
     #[error("order {id} was imposed by {sender}: another regulator or the committee confirms it")]
     OwnOrder { id: u64, sender: Address },
     /// Four eyes, and two houses where there are two.
-    #[error("order {id} was imposed for {organisation} as well: a regulator of another organisation confirms it")]
+    #[error(
+        "order {id} was imposed for {organisation} as well: a regulator of another organisation confirms it"
+    )]
     SameOrganisation { id: u64, organisation: OrgId },
     /// The confirmation is for another order.
     #[error("order {id} has the digest {have}, but the confirmation is for {presented}: read it again")]
@@ -49,7 +51,9 @@ pub enum OrderRefusal {
     #[error("order {id} is no demand for a correction, so that there is nothing to answer")]
     NoDemand { id: u64 },
     /// Only whom it is addressed to answers.
-    #[error("order {id} is not addressed to {sender}: a registrar of the organisation that it is about answers")]
+    #[error(
+        "order {id} is not addressed to {sender}: a registrar of the organisation that it is about answers"
+    )]
     NotAddressed { id: u64, sender: Address },
     /// No such scope.
     #[error("{code} is no scope of an order: 1 is all, 2 outgoing, 3 one contract, 4 one token")]

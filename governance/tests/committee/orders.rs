@@ -276,11 +276,8 @@ fn a_demand_is_answered_by_whom_it_is_addressed_to_also_when_it_is_overdue() {
 fn an_order_on_a_key_that_was_recovered_binds_the_identity() {
     let mut world = world();
     let new = spare(3, Role::Operator, 0x77);
-    let recover = Action::RecoverKey {
-        account: operator(3),
-        chain: path(3, Role::Operator, new),
-        basis: basis(),
-    };
+    let recover =
+        Action::RecoverKey { account: operator(3), chain: path(3, Role::Operator, new), basis: basis() };
     passes(&mut world, &recover);
     let id = world.order(regulator(), terms(Measure::FreezeAll, new)).unwrap();
     assert_eq!(world.known_order(id).terms.target, Target::Account(operator(3)));

@@ -146,7 +146,8 @@ impl<R: Rows> Administering<'_, R> {
         self.meter.charge_each(STANDING_ROWS.saturating_add(1), gas::ROW_READ)?;
         let enrolled = Enrolled::read(self.rows, account, Backing::read)?;
         // Nobody else's transaction is executed.
-        let Enrolled { standing, identity, organisation, shut } = enrolled.ok_or_else(|| not_enrolled(account))?;
+        let Enrolled { standing, identity, organisation, shut } =
+            enrolled.ok_or_else(|| not_enrolled(account))?;
         if standing.freeze.is_some_and(|freeze| freeze.refuses(height, standing::Action::CallContract)) {
             return Err(revert(abi::SenderFrozen { account }));
         }

@@ -96,11 +96,7 @@ pub(super) fn find<R: Rows>(facts: &mut ChainFacts<'_, R>, id: u64) -> Result<Or
     facts.order(id)?.ok_or_else(|| revert(&OrderRefusal::UnknownOrder { id }.into()))
 }
 
-fn settle<R: Rows>(
-    facts: &mut ChainFacts<'_, R>,
-    order: &Order,
-    log: LogData,
-) -> Result<Reply, SystemError> {
+fn settle<R: Rows>(facts: &mut ChainFacts<'_, R>, order: &Order, log: LogData) -> Result<Reply, SystemError> {
     let mut effects = keep(facts, &[order])?;
     effects.logs.push(log);
     Ok(Reply { output: Bytes::new(), effects: Some(effects) })

@@ -135,10 +135,10 @@ impl<R: Rows> Page<'_, R> {
     /// One order stops a contract at a time.
     fn contract(&mut self, contract: Address) -> Result<(), ReadError> {
         let known = contracts::tables::contract(self.rows, contract)?.unwrap_or_default();
-        let halt = self.binding().last().map(|order| OrderHalt {
-            order: order.id,
-            until: order.last_height().unwrap_or(0),
-        });
+        let halt = self
+            .binding()
+            .last()
+            .map(|order| OrderHalt { order: order.id, until: order.last_height().unwrap_or(0) });
         let row = Contract { order: halt, ..known }.to_row();
         self.writes.push((contracts::tables::contract_key(contract), Some(row)));
         Ok(())

@@ -97,7 +97,8 @@ fn explain(
     meter.charge(gas::DECISION)?;
     let action = Action::from_code(action)
         .ok_or_else(|| SystemError::Revert(abi::UnknownAction { action }.abi_encode().into()))?;
-    let Some(Enrolled { standing, identity, organisation, .. }) = Enrolled::read(rows, account, Backing::read)?
+    let Some(Enrolled { standing, identity, organisation, .. }) =
+        Enrolled::read(rows, account, Backing::read)?
     else {
         return Err(SystemError::Revert(abi::NotEnrolled { account }.abi_encode().into()));
     };

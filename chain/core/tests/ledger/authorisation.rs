@@ -14,7 +14,8 @@ use concordat_core::{
     BlockExecutor, CONTRACTS, ExecError, GOVERNANCE, IDENTITY_REGISTRY, ORDERS, PERMISSIONS, RULES, Registry,
     SYSTEM_CONTRACTS, abi::IIdentityRegistry as registry, account_state,
     contracts::abi::IContracts as contracts, governance::abi::IGovernance as governance,
-    orders::abi::IOrders as orders, permissions::abi::IPermissions as permissions, rules::abi::IRules as rules,
+    orders::abi::IOrders as orders, permissions::abi::IPermissions as permissions,
+    rules::abi::IRules as rules,
 };
 use concordat_governance::{Action, Kind, action::Scope};
 use concordat_pki_authority::KeyType;

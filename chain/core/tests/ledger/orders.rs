@@ -7,7 +7,8 @@ mod tokens;
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::{SolCall, SolError as _, SolEvent as _};
 use concordat_core::{
-    ClientIdentity, ExecError, ORDERS, ReadAt, Readable, TxInvalid, admission, explain, orders::abi::IOrders as orders,
+    ClientIdentity, ExecError, ORDERS, ReadAt, Readable, TxInvalid, admission, explain,
+    orders::abi::IOrders as orders,
 };
 use concordat_governance::{
     Action,
@@ -170,7 +171,9 @@ fn the_pool_turns_away_what_an_order_refuses_and_so_does_the_explanation() {
     let id = world.order(0, &freeze(world.customer.address, 2));
     let net = &world.committee.net;
     let tx = world.customer.sign(&transfer(world.token, Address::ZERO));
-    let Err(ExecError::Invalid(invalid)) = admission(&net.state, &tx, &net.env()) else { panic!("it took it") };
+    let Err(ExecError::Invalid(invalid)) = admission(&net.state, &tx, &net.env()) else {
+        panic!("it took it")
+    };
     assert_eq!(invalid.kind(), "ordered");
     let until = world.told(id).lapses;
     assert_eq!(
@@ -292,7 +295,8 @@ fn an_order_follows_an_identity_to_its_new_key() {
     let mut world = World::new();
     let id = world.order(0, &freeze(world.customer.address, 1));
     let new = world.committee.net.stranger("bank-c", Role::Operator, "the new key");
-    let recover = Action::RecoverKey { account: world.customer.address, chain: new.chain.clone(), basis: basis() };
+    let recover =
+        Action::RecoverKey { account: world.customer.address, chain: new.chain.clone(), basis: basis() };
     world.passes(&recover);
     let payment = transfer(world.token, Address::ZERO);
     let receipt = world.committee.net.try_one(&new.sign(&payment));

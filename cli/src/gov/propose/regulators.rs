@@ -30,12 +30,11 @@ impl RegulatorCommand {
         match self {
             Self::AdmitRegulator(args) => args.propose(json),
             Self::RetireRegulator(args) => args.propose(json),
-            Self::ConfirmOrder(args) => args.propose_as(
-                |it| Ok(Action::ConfirmOrder { order: it.order, basis: it.basis.read()? }),
-                json,
-            ),
-            Self::LiftOrder(args) => args
-                .propose_as(|it| Ok(Action::LiftOrder { order: it.order, basis: it.basis.read()? }), json),
+            Self::ConfirmOrder(args) => args
+                .propose_as(|it| Ok(Action::ConfirmOrder { order: it.order, basis: it.basis.read()? }), json),
+            Self::LiftOrder(args) => {
+                args.propose_as(|it| Ok(Action::LiftOrder { order: it.order, basis: it.basis.read()? }), json)
+            }
         }
     }
 }

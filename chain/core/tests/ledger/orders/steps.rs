@@ -42,7 +42,10 @@ fn the_committee_confirms_and_lifts_and_tells_the_issuer() {
     let execute = crate::governance::execute(proposal);
     let receipt = world.committee.net.one(&world.committee.members[1].sign(&execute));
     let decided = receipt.logs.iter().find_map(|log| governance::OrderDecided::decode_log(log).ok()).unwrap();
-    assert_eq!((decided.orderId, decided.issuer, decided.confirmed), (id, world.regulators[0].address, false));
+    assert_eq!(
+        (decided.orderId, decided.issuer, decided.confirmed),
+        (id, world.regulators[0].address, false)
+    );
     assert_eq!(decided.documentReference, "Minutes 9");
     assert_eq!(world.pays().outcome, Outcome::Success);
     assert_eq!(world.told(id).endedByProposal, proposal);
@@ -110,7 +113,8 @@ fn demands_are_answered_by_whom_they_are_addressed_to() {
         documentReference: "BaFin 9/2026".into(),
         due,
     };
-    for (organisation, contract) in [("", Address::ZERO), ("bank-c", world.token), ("Bank C", Address::ZERO)] {
+    for (organisation, contract) in [("", Address::ZERO), ("bank-c", world.token), ("Bank C", Address::ZERO)]
+    {
         assert_eq!(world.refused(0, &demand(organisation, contract)), 146);
     }
     let id = world.order(0, &demand("bank-c", Address::ZERO));
@@ -183,7 +187,8 @@ fn what_an_order_needs_is_what_it_is_estimated_to_need() {
     let order = say(&freeze(world.customer.address, 1));
     let run = |gas| {
         let mut executor = net.executor();
-        executor.execute(&world.regulators[0].sign_at(&order.clone().gas(gas), world.regulators[0].nonce.get()))
+        executor
+            .execute(&world.regulators[0].sign_at(&order.clone().gas(gas), world.regulators[0].nonce.get()))
             .unwrap()
             .outcome
     };
