@@ -101,14 +101,14 @@ pub fn decide_order<F: OrderFacts>(
     sender: Address,
     terms: Terms,
 ) -> Decided<F, Imposed> {
-    check_basis(&terms.basis)?;
     let height = facts.height();
     let (until, measure) = (terms.until, terms.measure);
+    let (issuer, entry) = regulator(facts, sender)?;
+    check_power(&entry, measure, sender, height)?;
+    check_basis(&terms.basis)?;
     if until <= height && (until != 0 || measure == Measure::Demand) {
         return Err(OrderRefusal::OrderOver { until, height }.into());
     }
-    let (issuer, entry) = regulator(facts, sender)?;
-    check_power(&entry, measure, sender, height)?;
     let terms = Terms { target: fit(facts, &terms, issuer)?, ..terms };
     if !covers(facts, &entry.mandate, &terms)? {
         return Err(OrderRefusal::NotCovered { sender, target: terms.target }.into());

@@ -32,8 +32,8 @@ fn orders_and_their_digests_are_golden() {
         format!("94{}", "05".repeat(20)),
     );
     let basis = format!("e9a0{}874f726465722037", "09".repeat(32));
-    let terms = format!("f85c04{five}d601{one}{basis}820384");
-    let golden = format!("f88907{terms}{two}8b726567756c61746f722d61038201f404c0c0");
+    let terms = format!("f85a04{five}d601{one}{basis}820384");
+    let golden = format!("f88507{terms}{two}8b726567756c61746f722d61038201f404c0c0");
     assert_eq!(hex::encode(order.encode()), golden);
     assert_eq!(Order::decode(&order.encode()), Some(order.clone()));
     let by = Mark { by: By::Identity(Address::repeat_byte(3)), height: 20 };

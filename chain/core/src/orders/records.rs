@@ -180,7 +180,7 @@ mod tests {
             Entry::of(&order(Measure::Blacklist), Some(B256::repeat_byte(6))),
         ];
         let (five, six) = (format!("94{}", "05".repeat(20)), format!("a0{}", "06".repeat(32)));
-        let golden = format!("f848c60701808201f4da0704{five}8201f4e60705{six}8201f4");
+        let golden = format!("f849c60701808201f4da0704{five}8201f4e60705{six}8201f4");
         assert_eq!(hex::encode(entries.to_row()), golden);
         assert_eq!(Vec::<Entry>::from_row(&entries.to_row()), Some(entries.clone()));
         assert_eq!(entries[1].measure(), Some(token));

@@ -73,7 +73,7 @@ fn the_bytes_of_a_vote_on_an_order_are_golden_and_have_one_form() {
     let effect = order_effect(OrderStage::Confirmed);
     assert_eq!(
         effect.digest().to_string(),
-        "0x0000000000000000000000000000000000000000000000000000000000000000"
+        "0x4085bcd84c9500cb2ac3a735de3d4c2bbad902503007746896c4d7699aebfdb8"
     );
     for effect in [effect, order_effect(OrderStage::Lifted), order_effect(OrderStage::InForce)] {
         check_form(&effect);
