@@ -211,7 +211,7 @@ mod tests {
         let evidence = [at(7, None), at(9, Some(2))];
         let account = Subject::Account(Address::repeat_byte(1));
         let id = id(B256::repeat_byte(2), None, true, &account, &evidence);
-        assert_eq!(hex::encode(id), "GOLDEN");
+        assert_eq!(hex::encode(id), "79ff667b5f03d30d1fc5472b575a9deda16c04609087b0bac6489bed5887a1d7");
     }
 
     #[test]

@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn ids_of_findings_are_told_once(blocks in some_blocks()) {
         let found = run(&mut fresh(), &blocks);
-        let ids: std::collections::BTreeSet<_> = found.iter().map(|finding| finding.id).collect();
+        let ids: BTreeSet<_> = found.iter().map(|finding| finding.id).collect();
         prop_assert_eq!(ids.len(), found.len());
     }
 }
