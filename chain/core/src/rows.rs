@@ -78,7 +78,7 @@ pub enum SystemRow {
     /// A version of a proxy.
     Version(Address, Version),
     /// An order of a regulator.
-    Order(Order),
+    Order(Box<Order>),
     /// The newest anchor of an organisation's log of reads.
     ReadAnchor(OrgId, ReadAnchor),
 }
@@ -152,6 +152,7 @@ pub fn system_row(key: &StateKey, value: &[u8]) -> Result<Option<SystemRow>, Mal
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, made and taken apart at once")]
 enum Reading {
     /// A table that is told, and its row, if it is one.
     Told(Option<SystemRow>),
@@ -187,7 +188,7 @@ fn read(table: u8, key: &[u8], value: &[u8]) -> Reading {
         (0x48, 28) => keyed(key.get(..20).and_then(address), value, SystemRow::Version),
         (0x49, 8) => keyed(number64(key), value, SystemRow::Rollback),
         (0x50, _) => EnactedLimit::decode(value).map(SystemRow::Limit),
-        (0x70, 8) => from(value, SystemRow::Order),
+        (0x70, 8) => from(value, |order| SystemRow::Order(Box::new(order))),
         (0x77, _) => keyed(organisation(key), value, SystemRow::ReadAnchor),
         _ => return Reading::LeftOut,
     };
