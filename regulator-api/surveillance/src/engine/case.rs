@@ -76,7 +76,7 @@ impl Case<'_> {
     ) -> Option<Verdict> {
         let evidence = vec![self.event.at];
         let decided = Err(why.into().into_owned());
-        self.is_heard(&subject, asset, false).then(|| Verdict { subject, asset, evidence, decided })
+        self.is_heard(&subject, asset, false).then_some(Verdict { subject, asset, evidence, decided })
     }
 
     /// There is no room for what it would have to keep.
