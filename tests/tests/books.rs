@@ -148,11 +148,11 @@ fn sums_are_right(setting: &Setting, folder: &str) {
     if !found.is_ok_and(|output| output.status.success()) {
         return skip::note("duckdb", "duckdb and pyarrow are missing: python3 -m pip install duckdb pyarrow");
     }
-    let script = "import sys, duckdb, pyarrow.parquet\n\
+    let script = "import sys, glob, duckdb, pyarrow.parquet\n\
                   f = sys.argv[1]\n\
                   q = \"select sum(amount::hugeint)::varchar, count(*), hex(min(token)) from '\" + f + \"/*.parquet'\"\n\
                   print(*duckdb.sql(q).fetchall()[0])\n\
-                  t = pyarrow.parquet.read_table(f).to_pylist()\n\
+                  t = pyarrow.parquet.read_table(glob.glob(f + '/*.parquet')).to_pylist()\n\
                   print(sum(int(r['amount']) for r in t), len(t), min(r['token'] for r in t).hex().upper())";
     let output = Command::new(&python).args(["-c", script, &setting.path(folder)]).output().unwrap();
     let expected = setting.postgres.sql("SELECT sum(amount) || ' ' || count(*) FROM ledger.token_transfers");
