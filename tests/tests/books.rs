@@ -148,11 +148,11 @@ fn sums_are_right(setting: &Setting, folder: &str) {
     if !found.is_ok_and(|output| output.status.success()) {
         return skip::note("duckdb", "duckdb and pyarrow are missing: python3 -m pip install duckdb pyarrow");
     }
-    let script = "import sys, duckdb, pyarrow.parquet\n\
+    let script = "import sys, glob, duckdb, pyarrow.parquet\n\
                   f = sys.argv[1]\n\
                   q = \"select sum(amount::hugeint)::varchar, count(*), hex(min(token)) from '\" + f + \"/*.parquet'\"\n\
-                  print(*duckdb.sql(q).fetchone())\n\
-                  t = pyarrow.parquet.read_table(f).to_pylist()\n\
+                  print(*duckdb.sql(q).fetchall()[0])\n\
+                  t = pyarrow.parquet.read_table(glob.glob(f + '/*.parquet')).to_pylist()\n\
                   print(sum(int(r['amount']) for r in t), len(t), min(r['token'] for r in t).hex().upper())";
     let output = Command::new(&python).args(["-c", script, &setting.path(folder)]).output().unwrap();
     let expected = setting.postgres.sql("SELECT sum(amount) || ' ' || count(*) FROM ledger.token_transfers");
@@ -409,9 +409,13 @@ fn sign_again(setting: &Setting, files: &mut Files) {
     let signer = setting.network.account("bank-a/operator");
     let text = |name: &str| signer[name].as_str().unwrap();
     let passphrase = format!("file:{}", setting.network.info["passphrase_file"].as_str().unwrap());
+    // What is above the leaf: it comes in by itself.
+    let (above, chain) = (setting.path("above.pem"), fs::read_to_string(text("certificate")).unwrap());
+    let (_, rest) = chain.split_once("-----END CERTIFICATE-----").unwrap();
+    fs::write(&above, rest).unwrap();
     let output = Command::new("openssl")
         .args(["cms", "-sign", "-binary", "-outform", "DER", "-in", &content, "-out", &signature])
-        .args(["-signer", text("certificate"), "-certfile", text("certificate")])
+        .args(["-signer", text("certificate"), "-certfile", &above])
         .args(["-inkey", text("key"), "-passin", &passphrase])
         .output()
         .unwrap();
