@@ -174,7 +174,9 @@ fn a_payment_that_is_rolled_back_is_no_balance(
     order: &str,
 ) {
     let network = &setting.network;
-    committee::pass(network, &["unfreeze-contract", &token.to_string()]);
+    let contract = token.to_string();
+    let lift = ["unfreeze-contract", &contract, "--basis-file", order, "--reference", "Order 7 lifted"];
+    committee::pass(network, &lift);
     let (plan, hash) = (network.home().join("plan.json"), payment["transactionHash"].as_str().unwrap());
     let (plan, url) = (plan.to_str().unwrap(), network.url(0, "ethereum"));
     let planned = ["rollback", "plan", "--rpc", &url, "--transaction", hash, "--out", plan];
