@@ -108,8 +108,7 @@ fn the_database_says_what_the_chain_says_until_somebody_edits_it() {
     let order = network.home().join("order.txt");
     std::fs::write(&order, "The court orders").unwrap();
     let order = order.to_str().unwrap();
-    let freeze =
-        ["freeze-contract", "--contract", &contract, "--basis-file", order, "--reference", "Order 7"];
+    let freeze = ["freeze-contract", &contract, "--basis-file", order, "--reference", "Order 7"];
     committee::pass(network, &freeze);
     setting.wait();
 
@@ -175,7 +174,9 @@ fn a_payment_that_is_rolled_back_is_no_balance(
     order: &str,
 ) {
     let network = &setting.network;
-    committee::pass(network, &["unfreeze-contract", "--contract", &token.to_string()]);
+    let contract = token.to_string();
+    let lift = ["unfreeze-contract", &contract, "--basis-file", order, "--reference", "Order 7 lifted"];
+    committee::pass(network, &lift);
     let (plan, hash) = (network.home().join("plan.json"), payment["transactionHash"].as_str().unwrap());
     let (plan, url) = (plan.to_str().unwrap(), network.url(0, "ethereum"));
     let planned = ["rollback", "plan", "--rpc", &url, "--transaction", hash, "--out", plan];
