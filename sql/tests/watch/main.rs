@@ -1,6 +1,8 @@
 //! The watcher on a real PostgreSQL that a real store is projected into: what is found, what comes near and is not, what
 //! survives, and what people make of it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
 mod chain;
 
 use std::{
