@@ -138,7 +138,7 @@ fn every_table_is_exported_and_read_by_others(setting: &Setting) {
     }
     let refused = setting.audit("export", &["--table", "seats", "--format", "csv", "-o", "x"]);
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
-    sums_are_right(&setting, "token_transfers.parquet");
+    sums_are_right(setting, "token_transfers.parquet");
 }
 
 /// DuckDB and pyarrow read the amounts that PostgreSQL has.

@@ -77,7 +77,7 @@ fn position(export: &Export, rows: u64, line: &[u8]) -> Result<Option<Vec<i64>>,
         }),
         _ => serde_json::from_slice::<Value>(line)
             .ok()
-            .and_then(|value| names.iter().map(|name| value[*name].as_i64()).collect()),
+            .and_then(|value| names.iter().map(|name| value.get(*name)?.as_i64()).collect()),
     };
     let found = found.filter(|found| found.len() == names.len());
     found.map(Some).ok_or_else(|| ExportError::differs(&export.output, "its last whole line has no position"))
