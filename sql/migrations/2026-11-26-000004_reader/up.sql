@@ -9,3 +9,5 @@ $$;
 GRANT USAGE ON SCHEMA ledger TO concordat_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO concordat_reader;
 ALTER DEFAULT PRIVILEGES IN SCHEMA ledger GRANT SELECT ON TABLES TO concordat_reader;
+-- Whether the schema is the program's.
+GRANT SELECT ON public.__diesel_schema_migrations TO concordat_reader;

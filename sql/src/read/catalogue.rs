@@ -213,6 +213,12 @@ lists! {
         ["proposal" Int "t.proposal = {}"];
     "regulators" Regulators Order::Register(&["identity"]), PUBLIC, "Regulators and their mandates."
         ["identity" Address "t.identity = {}", "organisation" Text "t.organisation = {}"];
+    "orders" Orders Order::Register(&["id"]),
+        Reach { accounts: &["account"], organisations: &["organisation"], contracts: &["contract"], ..PUBLIC },
+        "Orders of regulators. That one has lapsed shows in no row: it is provisional, and the newest block is above `lapses`."
+        ["id" Int "t.id = {}", "account" Address "t.account = {}", "issuer" Address "t.issuer = {}"];
+    "read-anchors" ReadAnchors Order::Register(&["organisation"]), PUBLIC, "Heads of logs of reads, as the chain has them."
+        ["organisation" Text "t.organisation = {}"];
     "rollbacks" Rollbacks Order::Register(&["proposal"]), PUBLIC, "Rollbacks." ["proposal" Int "t.proposal = {}"];
     "policies" Policies Order::Register(&["policy"]), PUBLIC, "Policies: who may do what."
         ["policy" Text "t.policy = {}"];
