@@ -28,7 +28,7 @@ pub enum ArchiveCommand {
     /// Fill a node's data folder from such files: every signature is checked, every block executed. No node may run on it.
     Import(ImportArgs),
     /// Which blocks lie in which file, and whether any are missing in between.
-    List {
+    Check {
         /// The folder with the files.
         folder: PathBuf,
     },
@@ -91,7 +91,7 @@ pub fn run(command: ArchiveCommand, json: bool) -> Result<()> {
     match command {
         ArchiveCommand::Export(args) => export(&args, json),
         ArchiveCommand::Import(args) => import(&args, json),
-        ArchiveCommand::List { folder } => list(&Folder::at(folder), json),
+        ArchiveCommand::Check { folder } => check(&Folder::at(folder), json),
     }
 }
 
@@ -160,7 +160,7 @@ fn import(args: &ImportArgs, json: bool) -> Result<()> {
     })
 }
 
-fn list(folder: &Folder, json: bool) -> Result<()> {
+fn check(folder: &Folder, json: bool) -> Result<()> {
     let ranges = folder.ranges()?;
     let gap = ranges.windows(2).find_map(|pair| match pair {
         [before, after] if after.first > before.last.saturating_add(1) => {

@@ -114,7 +114,7 @@ enum Command {
 }
 
 /// It gives memory back to the system, which the C library's allocator hardly does under load: a tenth of what a node with a
-/// million accounts takes (docs/adr/0057). RocksDB allocates by it as well.
+/// million accounts takes (docs/adr/0057).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

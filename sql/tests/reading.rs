@@ -256,10 +256,10 @@ fn an_account_is_told_as_the_registry_has_it_at_each_height() {
     supervise(&postgres, 100, &supervisor);
     imagined::mandated(&postgres, 200, account, EVERYTHING, true);
     postgres.sql(&format!(
-        "INSERT INTO ledger.revocations VALUES (300, 0, false, sha256('authority 2'), sha256({0}), 1, 0);
-         INSERT INTO ledger.freezes VALUES (400, 0, false, {0}, 'all', '\\x', 'Order 1', 450, false, 400, 1);
-         INSERT INTO ledger.freezes VALUES (500, 0, true, {0}, 'all', '\\x', 'Order 1', 450, false, 400, 1);
-         INSERT INTO ledger.organisations VALUES (600, 0, false, 'regulator-a', 'Name', 'suspended', '', 0, 0, '[]')",
+        "INSERT INTO ledger.revocations VALUES (300, 0, NULL, false, sha256('authority 2'), sha256({0}), 1, 0);
+         INSERT INTO ledger.freezes VALUES (400, 0, NULL, false, {0}, 'all', '\\x', 'Order 1', 450, false, 400, 1);
+         INSERT INTO ledger.freezes VALUES (500, 0, NULL, true, {0}, 'all', '\\x', 'Order 1', 450, false, 400, 1);
+         INSERT INTO ledger.organisations VALUES (600, 0, NULL, false, 'regulator-a', 'Name', 'suspended', '', 0, 0, '[]')",
         bytea(account)
     ));
     on_one_thread(async {

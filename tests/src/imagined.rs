@@ -129,38 +129,38 @@ fn holds(postgres: &Postgres) {
         "SELECT n, decode(lpad(to_hex(n), 40, '0'), 'hex') AS who FROM generate_series(1, {HOLDERS}) n"
     );
     let statements = [
-        "INSERT INTO ledger.organisations SELECT 0, n, false, (ARRAY['bank-a', 'bank-b', 'regulator-a'])[n + 1], 'Name', 'active', \
+        "INSERT INTO ledger.organisations SELECT 0, n, NULL, false, (ARRAY['bank-a', 'bank-b', 'regulator-a'])[n + 1], 'Name', 'active', \
          'member', 0, 10, '[]' FROM generate_series(0, 2) n"
             .to_owned(),
-        "INSERT INTO ledger.authorities SELECT 0, n, false, n + 1, (ARRAY['bank-a', 'bank-b', 'regulator-a'])[n + 1], \
+        "INSERT INTO ledger.authorities SELECT 0, n, NULL, false, n + 1, (ARRAY['bank-a', 'bank-b', 'regulator-a'])[n + 1], \
          sha256(('authority ' || n)::bytea), '[]' FROM generate_series(0, 2) n"
             .to_owned(),
         format!(
-            "INSERT INTO ledger.account_standings SELECT 1, n, false, who, 'active', 'operator', false, 4000000000, 2 - n % 2, \
+            "INSERT INTO ledger.account_standings SELECT 1, n, NULL, false, who, 'active', 'operator', false, 4000000000, 2 - n % 2, \
              sha256(who) FROM ({accounts}) accounts"
         ),
         format!(
-            "INSERT INTO ledger.account_details SELECT 1, n, false, who, 'holder ' || n, sha256(who), 0, 1 FROM ({accounts}) accounts"
+            "INSERT INTO ledger.account_details SELECT 1, n, NULL, false, who, 'holder ' || n, sha256(who), 0, 1 FROM ({accounts}) accounts"
         ),
         format!(
             "INSERT INTO ledger.token_balances SELECT 1, n, {token}, 0, who, n, n FROM ({accounts}) accounts; \
              INSERT INTO ledger.token_balances SELECT 10, n, {token}, 0, who, n, n * 2 FROM ({accounts}) accounts"
         ),
         format!(
-            "INSERT INTO ledger.contracts VALUES (1, 0, false, {token}, {}, 'bank-a', NULL, 1, 'active', 0, 'none', 0, NULL), \
-             (1, 1, false, {other}, {}, 'bank-b', NULL, 1, 'active', 0, 'none', 0, NULL)",
+            "INSERT INTO ledger.contracts VALUES (1, 0, NULL, false, {token}, {}, 'bank-a', NULL, 1, 'active', 0, 'none', 0, NULL), \
+             (1, 1, NULL, false, {other}, {}, 'bank-b', NULL, 1, 'active', 0, 'none', 0, NULL)",
             bytea(holder(1)),
             bytea(holder(2))
         ),
-        "INSERT INTO ledger.proposals SELECT 2, n, false, n, 3, 'admit-member', sha256('p'), '\\x01', 2, 9, 9, 99, 'open', 0, '', \
+        "INSERT INTO ledger.proposals SELECT 2, n, NULL, false, n, 3, 'admit-member', sha256('p'), '\\x01', 2, 9, 9, 99, 'open', 0, '', \
          sha256('s'), 0, 1 FROM generate_series(1, 50) n"
             .to_owned(),
-        "INSERT INTO ledger.proposals SELECT 9, n, false, n, 3, 'admit-member', sha256('p'), '\\x01', 2, 9, 9, 99, 'executed', 0, '', \
+        "INSERT INTO ledger.proposals SELECT 9, n, NULL, false, n, 3, 'admit-member', sha256('p'), '\\x01', 2, 9, 9, 99, 'executed', 0, '', \
          sha256('s'), 9, 1 FROM generate_series(1, 40) n"
             .to_owned(),
-        "INSERT INTO ledger.ballots SELECT 3, n, false, n, '\\x01', 'yes' FROM generate_series(1, 50) n".to_owned(),
-        "INSERT INTO ledger.seats VALUES (0, 0, false, '\\x01', 'bank-a', 1), (0, 1, false, '\\x02', 'bank-b', 1), \
-         (8, 0, false, '\\x02', 'bank-b', 1)"
+        "INSERT INTO ledger.ballots SELECT 3, n, NULL, false, n, '\\x01', 'yes' FROM generate_series(1, 50) n".to_owned(),
+        "INSERT INTO ledger.seats VALUES (0, 0, NULL, false, '\\x01', 'bank-a', 1), (0, 1, NULL, false, '\\x02', 'bank-b', 1), \
+         (8, 0, NULL, false, '\\x02', 'bank-b', 1)"
             .to_owned(),
     ];
     statements.iter().for_each(|statement| drop(postgres.sql(statement)));
@@ -172,8 +172,8 @@ pub fn supervise(postgres: &Postgres, height: u64, supervisor: &Supervisor<'_>) 
     let (who, fingerprint) = (bytea(account), bytea(fingerprint));
     let place = u64::from(u16::from_be_bytes([account[18], account[19]])) + 10_000;
     postgres.sql(&format!(
-        "INSERT INTO ledger.account_standings VALUES ({height}, {place}, false, {who}, 'active', '{role}', false, {not_after}, 3, sha256({who}));
-         INSERT INTO ledger.account_details VALUES ({height}, {place}, false, {who}, 'supervisor', {fingerprint}, 0, {height})"
+        "INSERT INTO ledger.account_standings VALUES ({height}, {place}, NULL, false, {who}, 'active', '{role}', false, {not_after}, 3, sha256({who}));
+         INSERT INTO ledger.account_details VALUES ({height}, {place}, NULL, false, {who}, 'supervisor', {fingerprint}, 0, {height})"
     ));
     if let Some(mandate) = mandate {
         mandated(postgres, height, *account, mandate, false);
@@ -184,7 +184,7 @@ pub fn supervise(postgres: &Postgres, height: u64, supervisor: &Supervisor<'_>) 
 pub fn mandated(postgres: &Postgres, height: u64, account: Address, mandate: &str, removed: bool) {
     let place = u64::from(u16::from_be_bytes([account[18], account[19]]));
     postgres.sql(&format!(
-        "INSERT INTO ledger.regulators VALUES ({height}, {place}, {removed}, {}, 'regulator-a', '{mandate}', {height}, 1)",
+        "INSERT INTO ledger.regulators VALUES ({height}, {place}, NULL, {removed}, {}, 'regulator-a', '{mandate}', {height}, 1)",
         bytea(account)
     ));
 }

@@ -52,7 +52,7 @@ impl Link {
     }
 
     fn ranges(&self) -> Vec<(u64, u64)> {
-        let told = concordat(&["archive", "list", text(&self.files)]);
+        let told = concordat(&["archive", "check", text(&self.files)]);
         let files = told["files"].as_array().unwrap().iter();
         files.map(|file| (file["first"].as_u64().unwrap(), file["last"].as_u64().unwrap())).collect()
     }
@@ -133,7 +133,7 @@ fn whoever_alters_an_archive_is_found_out_and_a_gap_is_named() {
     fs::remove_file(file(ranges[1])).unwrap();
     let (code, told) = said(&link.import_args(&link.data, &[]));
     assert!(code == Some(1) && told.contains("lacks block 5"), "{told}");
-    let (code, told) = said(&["archive", "list", text(&link.files)].map(String::from));
+    let (code, told) = said(&["archive", "check", text(&link.files)].map(String::from));
     assert!(code == Some(1) && told.contains("blocks 5 to 8 are missing"), "{told}");
 
     let mut cut = second.clone();

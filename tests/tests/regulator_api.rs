@@ -364,8 +364,8 @@ fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
     let height = imagined::block(&postgres);
     let who = bytea(alice.account);
     postgres.sql(&format!(
-        "INSERT INTO ledger.revocations VALUES ({height}, 0, false, sha256('authority 2'), sha256({who}), 1, 0);
-         INSERT INTO ledger.account_details VALUES ({height}, 9, false, {}, 'carol', sha256('new'), 0, 100)",
+        "INSERT INTO ledger.revocations VALUES ({height}, 0, NULL, false, sha256('authority 2'), sha256({who}), 1, 0);
+         INSERT INTO ledger.account_details VALUES ({height}, 9, NULL, false, {}, 'carol', sha256('new'), 0, 100)",
         bytea(carol.account)
     ));
     imagined::mandated(&postgres, height, bob.account, EVERYTHING, true);

@@ -141,12 +141,15 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_package_is_found_wrong() {
+    fn no_file_of_a_damaged_package_comes_back_altered() {
         let bytes = write(&files(), 1_700_000_000).unwrap();
-        for place in [0, 40, bytes.len() / 2, bytes.len() - 10] {
+        for place in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[place] ^= 0x55;
-            assert!(unpack(damaged).map_or(true, |found| found != files()), "byte {place}");
+            // Some bytes, such as those of times, say nothing of any file; names are the manifest's to check.
+            for (name, content) in unpack(damaged).unwrap_or_default() {
+                assert!(files().get(&name).is_none_or(|own| *own == content), "byte {place}, {name}");
+            }
         }
         assert!(unpack(bytes[..bytes.len() / 2].to_vec()).is_err());
         assert!(unpack(b"no archive".to_vec()).is_err());
