@@ -11,6 +11,7 @@ use alloy_primitives::Address;
 use concordat_tests::{
     Network, chain, committee,
     committee::{carry, gov, pass},
+    concordat,
     history::quantity,
     refused, run, token,
 };
@@ -38,7 +39,7 @@ fn a_regulator_freezes_a_bank_which_reads_the_orders_number_until_it_lapses_or_i
     network.enrol("bank-b/operator", 0);
     pays(&network, "bank-a/developer", token, network.address("bank-b/operator"), "1000");
     pass(&network, &["set-rule", "confirm-order", "--lapse", LAPSE]);
-    let regulators = ["bank-a", "bank-c"].map(|bank| registered(&network, bank));
+    let regulators = ["regulator-a", "regulator-b"].map(|id| registered(&network, id));
 
     let id = a_freeze_is_refused_with_its_number(&network, &regulators[0], token);
     it_lapses_by_itself(&network, &id, token);
@@ -53,13 +54,17 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A regulator that a bank vouches for, with a mandate over all that it has agreed to.
-fn registered(network: &Network, bank: &str) -> Regulator {
-    let folder = network.home().join("regulators");
+/// A regulator of an organisation of its own, with a mandate over all that it has agreed to.
+fn registered(network: &Network, id: &str) -> Regulator {
+    let folder = network.home().join("regulators").join(id);
     fs::create_dir_all(&folder).unwrap();
-    let (key, certificate) = (folder.join(format!("{bank}.key")), folder.join(format!("{bank}.crt")));
-    let ca = network.home().join(format!("organisations/{bank}/ca"));
+    let [ca, root, part, key, certificate] =
+        ["ca", "ca/root/ca.crt", "part.json", "key", "certificate"].map(|name| folder.join(name));
     let passphrase = network.info["passphrase_file"].as_str().unwrap();
+    network.with_passphrase(&["pki", "init-ca", "--org", id, "--dir", text(&ca)]);
+    let named = ["--org", id, "--name", id, "--ca", text(&root), "--role", "regulator", "--out", text(&part)];
+    concordat(&[&["genesis", "part"][..], &named].concat());
+    pass(network, &["admit-organisation", "--part", text(&part)]);
     let issue = ["pki", "issue", "--ca", text(&ca), "--role", "regulator", "--name", "supervisor"];
     let out = ["--key-out", text(&key), "--key-passphrase-file", passphrase, "--out", text(&certificate)];
     network.with_passphrase(&[&issue[..], &out].concat());
