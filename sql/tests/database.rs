@@ -1,4 +1,5 @@
 //! A real store, whose node goes on, and a real PostgreSQL: what is written, what is found, and what survives.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 use std::{
     sync::atomic::AtomicBool,

@@ -1,4 +1,5 @@
 //! Exports of a real PostgreSQL: what is in the files, what happens to those that were interrupted, and how they go on.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 use std::{fs, path::Path, time::Instant};
 

@@ -92,7 +92,7 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
         /// Why.
-        reason: AppendError,
+        reason: Box<AppendError>,
     },
     /// The node's store.
     #[error("the node's store: {0}")]

@@ -231,9 +231,12 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>) -> Query {
     query
 }
 
+/// The organisations of both sides, and the token.
+type Sides<'a> = (Option<&'a String>, Option<&'a String>, &'a str);
+
 /// Adds up flows by the organisations of their parties.
 fn between_organisations(found: &Flows) -> Vec<OrganisationFlow> {
-    let mut sums: BTreeMap<(Option<&String>, Option<&String>, &str), (U256, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<Sides<'_>, (U256, i64)> = BTreeMap::new();
     for flow in &found.flows {
         let key = (found.parties.get(&flow.sender), found.parties.get(&flow.recipient), flow.token.as_str());
         let (amount, transfers) = sums.entry(key).or_default();

@@ -71,7 +71,10 @@ impl Importer {
             let taken = self.ledger.append(Bytes::from(block.block), &block.commit);
             let taken = taken.map_err(|reason| match reason {
                 AppendError::Ledger(error) => ArchiveError::Ledger(error),
-                reason => ArchiveError::Refused { height, path: self.folder.path_of(&range), reason },
+                reason => {
+                    let (path, reason) = (self.folder.path_of(&range), Box::new(reason));
+                    ArchiveError::Refused { height, path, reason }
+                }
             })?;
             transactions = transactions.saturating_add(taken);
         }
