@@ -113,11 +113,6 @@ enum Command {
     Bench(bench::BenchArgs),
 }
 
-/// It gives memory back to the system, which the C library's allocator hardly does under load: a tenth of what a node with a
-/// million accounts takes (docs/adr/0057).
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
