@@ -9,6 +9,7 @@
 
 mod account;
 mod archive;
+mod arenas;
 mod audit;
 mod bench;
 mod chain;

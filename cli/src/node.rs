@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{keys, output};
+use crate::{arenas, keys, output};
 
 /// Threads of the node's asynchronous runtime.
 const RUNTIME_THREADS: usize = 2;
@@ -67,7 +67,10 @@ pub fn run(command: NodeCommand, json: bool) -> Result<()> {
     match command {
         NodeCommand::Init { home } => init(&home, json),
         NodeCommand::Guard(args) => begin_guard(&args, json),
-        NodeCommand::Run { config } => run_node(&config, json),
+        NodeCommand::Run { config } => {
+            arenas::limit();
+            run_node(&config, json)
+        }
     }
 }
 

@@ -95,6 +95,11 @@ impl Writer {
     /// Connects, and checks that the database is this program's, this chain's and as the projector left it.
     pub(crate) async fn open(database: &Database, source: &Source) -> Result<Self, SqlError> {
         let mut connection = database.connect().await?;
+        // What a crash of the server takes back is whole blocks and the cursor with them: they are written again.
+        connection
+            .execute("SET synchronous_commit = off")
+            .await
+            .map_err(SqlError::at("turn off waiting for the disk"))?;
         check_schema(&mut connection).await?;
         let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
             .bind(LOCK)

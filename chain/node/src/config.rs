@@ -139,7 +139,7 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { block_cache_mib: 64, write_buffer_mib: 64 }
+        Self { block_cache_mib: 48, write_buffer_mib: 48 }
     }
 }
 

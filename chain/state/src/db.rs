@@ -122,6 +122,9 @@ impl Db {
         database.create_if_missing(false);
         database.create_missing_column_families(false);
         database.set_max_open_files(-1);
+        // By default sixteen threads are started for each new file. On a busy machine, waiting for them to get a core
+        // takes longer than all else.
+        database.set_max_file_opening_threads(1);
         // RocksDB has it for who writes alone.
         database.set_track_and_verify_wals_in_manifest(false);
         let rocks =

@@ -47,9 +47,9 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            block_cache_bytes: 64 << 20,
-            value_cache_bytes: 32 << 20,
-            write_buffer_bytes: 64 << 20,
+            block_cache_bytes: 48 << 20,
+            value_cache_bytes: 12 << 20,
+            write_buffer_bytes: 48 << 20,
             max_open_files: 512,
             sync: true,
             tree_interval: 256 << 10,

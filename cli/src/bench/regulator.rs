@@ -127,8 +127,13 @@ impl Source {
 
     /// A command of this program on the database of a cluster.
     fn audit(&self, cluster: &Cluster, command: &str) -> Result<Command> {
-        let mut audit = Command::new(std::env::current_exe()?);
-        audit.args(["--json", "audit", command]).env("DATABASE_URL", cluster.url()).stdin(Stdio::null());
+        // In a session of its own, as a service manager starts it: the system shares its processors out by sessions.
+        let mut audit = Command::new("setsid");
+        audit
+            .arg(std::env::current_exe()?)
+            .args(["--json", "audit", command])
+            .env("DATABASE_URL", cluster.url())
+            .stdin(Stdio::null());
         if command == "project" {
             audit.arg("--data").arg(&self.data).arg("--genesis").arg(&self.genesis);
         }
