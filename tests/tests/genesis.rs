@@ -303,6 +303,7 @@ fn net_up_tells_programs_in_one_line_where_the_network_is() {
         let height = call(node["ethereum"].as_str().unwrap(), "eth_blockNumber", json!([])).unwrap();
         assert!(concordat_tests::history::quantity(&height) >= 1, "{height}");
         assert!(running(node), "{node}");
+        has_an_arena_a_core(node["pid"].as_u64().unwrap());
     }
 
     assert!(Command::new("kill").args(["-TERM", &up.0.id().to_string()]).status().unwrap().success());
@@ -313,4 +314,14 @@ fn net_up_tells_programs_in_one_line_where_the_network_is() {
     assert!(!nodes.iter().any(running), "a node outlives the network");
     let kept: Value = serde_json::from_slice(&fs::read(home.join("network.json")).unwrap()).unwrap();
     assert!(kept["nodes"].as_array().unwrap().iter().all(|node| node["pid"].is_null()), "{kept}");
+}
+
+/// The process that was started has begun once more, with the number in its environment.
+fn has_an_arena_a_core(pid: u64) {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let wanted = format!("MALLOC_ARENA_MAX={}", std::thread::available_parallelism().unwrap());
+    assert!(
+        environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes()),
+        "{wanted} is missing"
+    );
 }

@@ -55,6 +55,9 @@ pub struct GetArgs {
     /// Give up after so many seconds; a stream goes on until it ends if absent.
     #[arg(long, value_name = "SECONDS")]
     timeout_secs: Option<u64>,
+    /// An export as one file in Parquet, for `> file`; otherwise it is a JSON document a line.
+    #[arg(long)]
+    parquet: bool,
 }
 
 /// Runs `concordat audit token`.
@@ -82,8 +85,9 @@ pub fn get(args: &GetArgs, _: bool) -> Result<()> {
     let agent = args.service.tls.agent(&args.service.service, timeout)?;
     let url = format!("{}{}", args.service.service.trim_end_matches('/'), args.path);
     let header = format!("Bearer {}", token.trim());
-    let mut response =
-        agent.get(&url).header("Authorization", &header).call().wrap_err_with(|| url.clone())?;
+    let accepted = if args.parquet { "application/vnd.apache.parquet" } else { "*/*" };
+    let request = agent.get(&url).header("Authorization", &header).header("Accept", accepted);
+    let mut response = request.call().wrap_err_with(|| url.clone())?;
     if response.status().as_u16() != 200 {
         let answer: Value = response.body_mut().read_json().wrap_err("the answer is no JSON")?;
         bail!(problem(&answer));

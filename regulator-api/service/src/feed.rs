@@ -8,7 +8,10 @@ use actix_web::{
     http::header,
     web::{Bytes, Data},
 };
-use concordat_sql::read::{Entry, List, Page, Position, Wanted};
+use concordat_sql::{
+    export::Sheet,
+    read::{Entry, List, Page, Position, Wanted},
+};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
@@ -31,6 +34,9 @@ const POLL: Duration = Duration::from_millis(200);
 /// A silent connection is told that it is alive after this time.
 const BEAT: Duration = Duration::from_secs(10);
 
+/// The media type of Parquet, as it is registered with IANA.
+pub(crate) const PARQUET: &str = "application/vnd.apache.parquet";
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -38,15 +44,19 @@ pub(crate) enum Form {
     Events,
     /// One JSON document a line.
     Lines,
+    /// One file in Parquet, of an export alone.
+    Columns,
 }
 
 impl Form {
     /// What a request accepts. A stream is of events where nothing is said.
     pub(crate) fn of(request: &HttpRequest, is_stream: bool) -> Self {
         let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        match is_stream && !accepts.unwrap_or_default().contains("ndjson") {
-            true => Self::Events,
-            false => Self::Lines,
+        let accepts = accepts.unwrap_or_default();
+        match is_stream {
+            true if !accepts.contains("ndjson") => Self::Events,
+            false if accepts.contains(PARQUET) => Self::Columns,
+            _ => Self::Lines,
         }
     }
 
@@ -54,6 +64,7 @@ impl Form {
         match self {
             Self::Events => "text/event-stream",
             Self::Lines => "application/x-ndjson",
+            Self::Columns => PARQUET,
         }
     }
 
@@ -62,6 +73,7 @@ impl Form {
         match self {
             Self::Events => format!("id: {place}\nevent: {}\ndata: {row}\n\n", list.name),
             Self::Lines => format!("{}\n", json!({ "id": place, "row": row })),
+            Self::Columns => String::new(),
         }
     }
 
@@ -70,6 +82,7 @@ impl Form {
         match self {
             Self::Events => format!("event: {name}\ndata: {document}\n\n"),
             Self::Lines => format!("{}\n", json!({ name: document })),
+            Self::Columns => String::new(),
         }
     }
 
@@ -78,6 +91,7 @@ impl Form {
         match self {
             Self::Events => ": alive\n\n",
             Self::Lines => "\n",
+            Self::Columns => "",
         }
     }
 }
@@ -103,6 +117,8 @@ pub(crate) struct Feed {
     rows: u64,
     beat: Instant,
     done: bool,
+    /// What an export in Parquet is written into.
+    sheet: Option<Sheet>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -139,6 +155,10 @@ impl Opening {
             Wanted { as_of, from, to: end, filters, scope, newest_first, history, after, limit: ROWS };
         let busy =
             |_| Problem::new(Kind::TooMany, "too many streams and exports are open; wait for one to end");
+        let sheet = match self.form {
+            Form::Columns => Some(Sheet::begin(list).map_err(unwritable)?),
+            Form::Events | Form::Lines => None,
+        };
         let permit = service.streams.clone().try_acquire_owned().map_err(busy)?;
         Ok(Feed {
             opening: self,
@@ -149,10 +169,21 @@ impl Opening {
             rows: 0,
             beat: Instant::now(),
             done: false,
+            sheet,
             _permit: permit,
         })
     }
 }
+
+fn unwritable(error: concordat_sql::export::SheetError) -> Problem {
+    tracing::error!(%error, "an export cannot be written");
+    Problem::new(Kind::Internal, "the export cannot be written")
+}
+
+/// A file in Parquet that ends before its end: the connection is cut, since a file has no room for a reason.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Broken(String);
 
 fn filters(
     parameters: &Parameters,
@@ -178,7 +209,7 @@ impl Feed {
         let form = self.opening.form;
         let body = stream::unfold(self, |mut feed| async move {
             let piece = feed.next().await?;
-            Some((Ok::<Bytes, actix_web::Error>(Bytes::from(piece)), feed))
+            Some((piece.map(Bytes::from), feed))
         });
         HttpResponse::Ok()
             .content_type(form.content_type())
@@ -187,19 +218,25 @@ impl Feed {
     }
 
     /// The next piece; none once it has ended.
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Result<Vec<u8>, Broken>> {
         while !self.done {
             match self.piece().await {
-                Ok(Some(piece)) => return Some(piece),
+                Ok(Some(piece)) => return Some(Ok(piece)),
                 Ok(None) => {}
-                Err(problem) => return Some(self.fail(&problem).await),
+                Err(problem) => {
+                    let last = self.fail(&problem).await;
+                    return Some(match self.opening.form {
+                        Form::Events | Form::Lines => Ok(last.into_bytes()),
+                        Form::Columns => Err(Broken(problem.detail)),
+                    });
+                }
             }
         }
         None
     }
 
     /// A piece, if there is anything to say.
-    async fn piece(&mut self) -> Result<Option<String>, Problem> {
+    async fn piece(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         let service = self.opening.service.clone();
         if service.is_ending() {
             return Err(Problem::new(Kind::Ending, "go on from the last id, with another service or later"));
@@ -209,35 +246,47 @@ impl Feed {
         self.wanted.scope = admitted.caller.scope;
         let page = service.reader.page(self.list, &self.wanted).await?;
         if !page.rows.is_empty() {
-            return self.show(page).await.map(Some);
+            return self.show(page).await;
         }
         if let Some(end) = self.end.filter(|end| admitted.tip.height >= *end) {
             self.done = true;
+            if let Some(sheet) = self.sheet.take() {
+                return sheet.finish().map(Some).map_err(unwritable);
+            }
             let document = json!({ "rows": self.rows, "through": end });
-            return Ok(Some(self.opening.form.last("end", &document)));
+            return Ok(Some(self.opening.form.last("end", &document).into_bytes()));
         }
         tokio::time::sleep(POLL).await;
         if self.beat.elapsed() < BEAT {
             return Ok(None);
         }
         self.beat = Instant::now();
-        Ok(Some(self.opening.form.beat().to_owned()))
+        Ok(Some(self.opening.form.beat().to_owned().into_bytes()))
     }
 
-    /// Puts a page on the log; then its text.
-    async fn show(&mut self, page: Page) -> Result<String, Problem> {
+    /// Puts a page on the log; then what is to be sent of it, if anything is yet.
+    async fn show(&mut self, page: Page) -> Result<Option<Vec<u8>>, Problem> {
         let rows = i64::try_from(page.rows.len()).unwrap_or(i64::MAX);
         let as_of = Some(self.wanted.as_of);
         let entry = Entry { time_ms: now_ms(), status: 200, rows, as_of, ..self.entry.clone() };
         self.opening.service.journal.add(entry).await?;
-        let form = self.opening.form;
-        let text =
-            page.rows.iter().zip(&page.places).map(|(row, place)| form.row(self.list, &place.join(":"), row));
-        let text = text.collect();
+        let sent = self.written(&page)?;
         self.rows = self.rows.saturating_add(u64::try_from(rows).unwrap_or_default());
         self.beat = Instant::now();
         self.wanted.after = page.places.into_iter().next_back();
-        Ok(text)
+        Ok(Some(sent).filter(|sent| !sent.is_empty()))
+    }
+
+    /// A page as the form has it. What Parquet holds back comes with its row group.
+    fn written(&mut self, page: &Page) -> Result<Vec<u8>, Problem> {
+        if let Some(sheet) = &mut self.sheet {
+            page.rows.iter().try_for_each(|row| sheet.add(row)).map_err(unwritable)?;
+            return sheet.take().map_err(unwritable);
+        }
+        let form = self.opening.form;
+        let rows = page.rows.iter().zip(&page.places);
+        let text: String = rows.map(|(row, place)| form.row(self.list, &place.join(":"), row)).collect();
+        Ok(text.into_bytes())
     }
 
     /// The end by a problem, with the place from which to go on.

@@ -4,6 +4,7 @@ use concordat_sql::read::{LISTS, List};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    feed::PARQUET,
     problem::Kind,
     routes::{Endpoint, all},
 };
@@ -111,7 +112,9 @@ fn summary(endpoint: Endpoint) -> String {
         Endpoint::Stream(list) => {
             return format!("As they come, by Server-Sent Events or NDJSON: {}", list.about);
         }
-        Endpoint::Export(list) => return format!("All of a range, oldest first, as NDJSON: {}", list.about),
+        Endpoint::Export(list) => {
+            return format!("All of a range, oldest first, as NDJSON or Parquet: {}", list.about);
+        }
     };
     text.to_owned()
 }
@@ -193,7 +196,8 @@ fn answer(endpoint: Endpoint) -> Value {
             json!({ "description": "Rows.", "content": { "text/event-stream": schema, "application/x-ndjson": schema } })
         }
         Endpoint::Export(list) => {
-            json!({ "description": "Rows.", "content": { "application/x-ndjson": { "schema": row(list) } } })
+            let (lines, file) = (json!({ "schema": row(list) }), json!({}));
+            json!({ "description": "Rows.", "content": { "application/x-ndjson": lines, (PARQUET): file } })
         }
         _ => {
             json!({ "description": "It.", "content": { "application/json": { "schema": { "type": "object" } } } })

@@ -11,6 +11,7 @@ mod manifest;
 mod parquet;
 mod records;
 mod rows;
+mod sheet;
 mod transfers;
 
 use std::{
@@ -25,6 +26,7 @@ pub use error::ExportError;
 pub use lines::{csv_document, json_document, read_json_document};
 pub use manifest::{Manifest, Part};
 pub use records::{PROVEN, Records, records};
+pub use sheet::{Sheet, SheetError};
 pub use transfers::{Transfer, Transfers, transfers};
 
 use self::rows::{Range, Rows};

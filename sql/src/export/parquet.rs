@@ -138,7 +138,7 @@ impl PartWriter {
 }
 
 /// Values of a column that wait for their row group.
-struct Buffer {
+pub(super) struct Buffer {
     values: Values,
     /// For each row whether there is a value, where there need not be one.
     levels: Option<Vec<i16>>,
@@ -151,7 +151,7 @@ enum Values {
 }
 
 impl Buffer {
-    const fn new(holds: Type, optional: bool) -> Self {
+    pub(super) const fn new(holds: Type, optional: bool) -> Self {
         let values = match holds {
             Type::Int => Values::Int(Vec::new()),
             Type::Bool => Values::Bool(Vec::new()),
@@ -161,7 +161,7 @@ impl Buffer {
     }
 
     /// Adds a cell; the bytes that it takes. A cell of another type than the column's, which none is, counts as null.
-    fn push(&mut self, cell: Cell) -> usize {
+    pub(super) fn push(&mut self, cell: Cell) -> usize {
         let bytes = match (&mut self.values, cell) {
             (Values::Int(values), Cell::Int(value)) => {
                 values.push(value);
@@ -184,7 +184,7 @@ impl Buffer {
         bytes.unwrap_or(2)
     }
 
-    fn write(&mut self, mut column: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
+    pub(super) fn write(&mut self, mut column: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         let levels = self.levels.as_deref();
         match &self.values {
             Values::Int(values) => column.typed::<Int64Type>().write_batch(values, levels, None)?,

@@ -79,9 +79,7 @@ impl List {
 
     /// The names of its columns and what they hold: a JSON number, a string or anything.
     pub fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let own = self.shown().map(|column| (column.name, column.holds));
-        let extras = self.extras.iter().map(|extra| (extra.name, extra.holds));
-        own.chain([("time", Type::Text)]).chain(extras).map(|(name, holds)| {
+        self.typed_columns().map(|(name, holds)| {
             let json = match holds {
                 Type::Int => "integer",
                 Type::Bool => "boolean",
@@ -90,6 +88,13 @@ impl List {
             };
             (name, json)
         })
+    }
+
+    /// The same, as the database has them.
+    pub(crate) fn typed_columns(&self) -> impl Iterator<Item = (&'static str, Type)> {
+        let own = self.shown().map(|column| (column.name, column.holds));
+        let extras = self.extras.iter().map(|extra| (extra.name, extra.holds));
+        own.chain([("time", Type::Text)]).chain(extras)
     }
 
     /// The columns of the table that are shown.
