@@ -63,7 +63,8 @@ impl ClientAuthorizer for RegistryAuthorizer {
     fn authorize(&self, chain: &[CertificateDer<'_>]) -> Result<ClientIdentity, ClientRefusal> {
         let chain: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
         let registry = self.registry().map_err(ClientRefusal)?;
-        registry.authorize_client(&chain, self.now()).map_err(|error| ClientRefusal(error.to_string()))
+        let at = ReadAt { height: self.ledger.tip().next_height(), time_secs: self.now() };
+        registry.authorize_client(&chain, at).map_err(|error| ClientRefusal(error.to_string()))
     }
 
     fn generation(&self) -> u64 {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::identity::tables::identity_of;
 use crate::system::{
-    CONTRACTS, Effects, GasMeter, Reply, Rows, SystemCall, SystemContract, SystemError, gas,
+    self, CONTRACTS, Effects, GasMeter, Reply, Rows, SystemCall, SystemContract, SystemError, gas,
 };
 
 /// The most call data of any function, in bytes: a list of accounts, and what the ABI puts around it.
@@ -47,17 +47,8 @@ impl SystemContract for Contracts {
     const ADDRESS: Address = CONTRACTS;
 
     fn call(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result<Reply, SystemError> {
-        meter.charge(gas::BASE)?;
-        let malformed = || revert(abi::MalformedCall {});
-        let selector = *call.input.first_chunk::<4>().ok_or_else(malformed)?;
-        if changes(selector) && !call.direct {
-            return Err(revert(abi::OnlyDirectTransaction {}));
-        }
-        if call.input.len() > MAX_CALL_BYTES {
-            return Err(malformed());
-        }
-        let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
-        if !changes(selector) {
+        let asked: Calls = system::decode(call, meter, changes, MAX_CALL_BYTES)?;
+        if !changes(asked.selector()) {
             let output = view(asked, call, rows, meter)?;
             return Ok(Reply { output: output.into(), effects: None });
         }

@@ -1,7 +1,7 @@
 //! Governance as a Solidity contract: decodes calls, charges, and hands them to acts and views.
 
 use alloy_primitives::Address;
-use alloy_sol_types::{SolCall, SolError as _, SolInterface as _, SolValue as _};
+use alloy_sol_types::{SolCall, SolValue as _};
 use concordat_governance::action::MAX_PAYLOAD_BYTES;
 use concordat_types::Bytes;
 
@@ -9,9 +9,11 @@ use super::{
     abi::IGovernance::{self as abi, IGovernanceCalls as Calls},
     acts,
     facts::ChainFacts,
-    malformed, parameters, views,
+    parameters, views,
 };
-use crate::system::{GOVERNANCE, GasMeter, Reply, Rows, SystemCall, SystemContract, SystemError, gas};
+use crate::system::{
+    self, GOVERNANCE, GasMeter, Reply, Rows, SystemCall, SystemContract, SystemError, malformed,
+};
 
 /// The most call data of any function, in bytes: the longest payload, and what the ABI puts around it.
 const MAX_CALL_BYTES: usize = MAX_PAYLOAD_BYTES + 256;
@@ -41,15 +43,7 @@ impl SystemContract for Governance {
     const ADDRESS: Address = GOVERNANCE;
 
     fn call(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result<Reply, SystemError> {
-        meter.charge(gas::BASE)?;
-        let selector = *call.input.first_chunk::<4>().ok_or_else(malformed)?;
-        if changes(selector) && !call.direct {
-            return Err(SystemError::Revert(abi::OnlyDirectTransaction {}.abi_encode().into()));
-        }
-        if call.input.len() > MAX_CALL_BYTES {
-            return Err(malformed());
-        }
-        let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
+        let asked = system::decode(call, meter, changes, MAX_CALL_BYTES)?;
         let facts = &mut ChainFacts::of(call, rows, meter);
         let reply = answer(call, asked, facts)?;
         if let Some(effects) = &reply.effects {

@@ -75,7 +75,3 @@ pub(crate) fn stop(error: ResolveError<SystemError>) -> SystemError {
         ResolveError::Facts(error) => error,
     }
 }
-
-fn malformed() -> SystemError {
-    SystemError::Revert(IGovernance::MalformedCall {}.abi_encode().into())
-}

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     account::{account_state, code, corrupt, storage_word},
+    reading::ReadAt,
     system::{RowKey, Rows, params_unknown, signers_unknown},
 };
 
@@ -213,13 +214,15 @@ impl<R: StateReader> Registry<R> {
     }
 
     /// Decides whether an application may use the RPC, as [`Self::authorize_node`] does for nodes. It
-    /// needs no enrolled account, but its certificate is of the same kind as accounts'.
+    /// needs no enrolled account, but its certificate is of the same kind as accounts', and whoever an order shuts
+    /// out is so with every certificate.
     pub fn authorize_client(
         &self,
         chain: &[impl AsRef<[u8]>],
-        at_secs: u64,
+        at: ReadAt,
     ) -> Result<ClientIdentity, AuthorizeError> {
-        let path = self.checked(chain, Purpose::Account, at_secs)?;
+        let path = self.checked(chain, Purpose::Account, at.time_secs)?;
+        bars::check_orders(&mut self.rows(), &path, at.height)?;
         let address = path.address();
         if let Some(address) = address {
             // It may present another certificate for its key than the one with which it enrolled.

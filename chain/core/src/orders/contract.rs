@@ -1,7 +1,7 @@
 //! Orders as a Solidity contract: decodes calls, charges, and hands them to acts and views.
 
 use alloy_primitives::Address;
-use alloy_sol_types::{SolCall as _, SolError as _, SolInterface as _, SolValue as _};
+use alloy_sol_types::{SolCall as _, SolValue as _};
 use concordat_governance::{
     action::Basis,
     order::{Measure, OrderRefusal, Target, Terms},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     governance::{ChainFacts, revert},
-    system::{GasMeter, ORDERS, Reply, Rows, SystemCall, SystemContract, SystemError, gas},
+    system::{self, GasMeter, ORDERS, Reply, Rows, SystemCall, SystemContract, SystemError, malformed},
 };
 
 /// The most call data of any function, in bytes.
@@ -46,15 +46,7 @@ impl SystemContract for Orders {
     const ADDRESS: Address = ORDERS;
 
     fn call(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result<Reply, SystemError> {
-        meter.charge(gas::BASE)?;
-        let selector = *call.input.first_chunk::<4>().ok_or_else(malformed)?;
-        if changes(selector) && !call.direct {
-            return Err(SystemError::Revert(abi::OnlyDirectTransaction {}.abi_encode().into()));
-        }
-        if call.input.len() > MAX_CALL_BYTES {
-            return Err(malformed());
-        }
-        let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
+        let asked = system::decode(call, meter, changes, MAX_CALL_BYTES)?;
         let facts = &mut ChainFacts::of(call, rows, meter);
         let reply = reply(call.caller, asked, facts)?;
         if let Some(effects) = &reply.effects {
@@ -144,8 +136,4 @@ fn addressee(organisation: &str, contract: Address) -> Result<Target, SystemErro
 
 const fn basis(document: B256, reference: String) -> Basis {
     Basis { document, reference }
-}
-
-fn malformed() -> SystemError {
-    SystemError::Revert(abi::MalformedCall {}.abi_encode().into())
 }

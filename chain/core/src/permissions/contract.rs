@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::Address;
-use alloy_sol_types::{SolCall as _, SolError as _, SolInterface as _, SolValue as _};
+use alloy_sol_types::{SolCall as _, SolError as _, SolValue as _};
 use concordat_permissions::{Action, PolicyId};
 use concordat_types::B256;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     contracts::{Place, known},
     standing::{Backing, Enrolled, STANDING_ROWS},
-    system::{GasMeter, PERMISSIONS, Reply, Rows, SystemCall, SystemContract, SystemError, gas},
+    system::{self, GasMeter, PERMISSIONS, Reply, Rows, SystemCall, SystemContract, SystemError, gas},
 };
 
 /// The most call data of any function, in bytes.
@@ -33,11 +33,7 @@ impl SystemContract for Permissions {
     const ADDRESS: Address = PERMISSIONS;
 
     fn call(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result<Reply, SystemError> {
-        meter.charge(gas::BASE)?;
-        if call.input.len() > MAX_CALL_BYTES {
-            return Err(malformed());
-        }
-        let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
+        let asked = system::decode(call, meter, |_| false, MAX_CALL_BYTES)?;
         let output = answer(asked, call, rows, meter)?;
         Ok(Reply { output: output.into(), effects: None })
     }
@@ -128,8 +124,4 @@ fn explain(
         proposal,
     };
     Ok(abi::explainCall::abi_encode_returns(&answer))
-}
-
-fn malformed() -> SystemError {
-    SystemError::Revert(abi::MalformedCall {}.abi_encode().into())
 }

@@ -1,7 +1,7 @@
 //! Run-time rules as a Solidity contract: it only answers.
 
 use alloy_primitives::Address;
-use alloy_sol_types::{SolCall as _, SolError as _, SolInterface as _, SolValue as _};
+use alloy_sol_types::{SolCall as _, SolError as _, SolValue as _};
 use concordat_types::Bytes;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     standing::{Backing, Enrolled, STANDING_ROWS},
-    system::{GasMeter, RULES, Reply, Rows, SystemCall, SystemContract, SystemError, gas},
+    system::{self, GasMeter, RULES, Reply, Rows, SystemCall, SystemContract, SystemError, gas},
 };
 
 /// The most call data of any function, in bytes.
@@ -31,11 +31,7 @@ impl SystemContract for Rules {
     const ADDRESS: Address = RULES;
 
     fn call(call: &SystemCall, rows: &mut impl Rows, meter: &mut GasMeter) -> Result<Reply, SystemError> {
-        meter.charge(gas::BASE)?;
-        if call.input.len() > MAX_CALL_BYTES {
-            return Err(malformed());
-        }
-        let asked = Calls::abi_decode(&call.input).map_err(|_| malformed())?;
+        let asked = system::decode(call, meter, |_| false, MAX_CALL_BYTES)?;
         let output = match asked {
             Calls::limits(_) => limits(rows, meter),
             Calls::limit(asked) => limit(&asked.id, rows, meter),
@@ -96,8 +92,4 @@ fn usage(id: &str, account: Address, at_secs: u64, rows: &mut impl Rows, meter: 
         countFreesAt: count.frees_at(at_secs, count_secs),
     };
     Ok(abi::usageCall::abi_encode_returns(&answer))
-}
-
-fn malformed() -> SystemError {
-    SystemError::Revert(abi::MalformedCall {}.abi_encode().into())
 }

@@ -6,6 +6,7 @@
 //! its [`Effects`] are applied if and only if the transaction succeeds. Reads are open to everybody (docs/adr/0003).
 
 mod dispatch;
+mod entry;
 mod then;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -17,6 +18,7 @@ use concordat_types::{
 };
 
 pub(crate) use dispatch::SystemPrecompiles;
+pub(crate) use entry::{decode, malformed};
 pub(crate) use then::Then;
 
 use crate::{

@@ -77,13 +77,13 @@ fn a_barred_account_is_refused_wholly_from_the_next_transaction_of_the_same_bloc
     let refused = admission(&net.state, &mallory.sign_at(&business(), mallory.nonce.get()), &net.env());
     let refused = refused.unwrap_err();
     assert!(refused.to_string().contains("only a vote of the committee lifts that"), "{refused}");
-    let connects = Registry::new(&net.state).authorize_client(&later.chain, net.time_secs);
+    let connects = Registry::new(&net.state).authorize_client(&later.chain, net.now());
     assert!(connects.unwrap_err().to_string().contains("barred"));
 
     pass(&mut net, &members, &lift(&mallory));
     net.one(&mallory.sign(&business()));
     assert!(!told(&net, &mallory).barred);
-    assert!(Registry::new(&net.state).authorize_client(&later.chain, net.time_secs).is_ok());
+    assert!(Registry::new(&net.state).authorize_client(&later.chain, net.now()).is_ok());
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_barred_subject_enrols_with_no_other_key_until_the_bar_is_lifted() {
         let again = holder(&mut net, "bank-a", Role::Developer, name, "another key");
         let reason = enrolment_refusal(&net, &again);
         assert!(reason.contains("of bank-a is barred"), "{reason}");
-        let connects = Registry::new(&net.state).authorize_client(&again.chain, net.time_secs);
+        let connects = Registry::new(&net.state).authorize_client(&again.chain, net.now());
         assert!(connects.is_err());
     }
     // The name is another organisation's, or another name.

@@ -128,17 +128,17 @@ fn a_stolen_issuing_authority_vouches_for_nobody_of_another_organisation() {
     // The forgery is sound but for the name.
     mallory.chain[0] = forged(&own, ("bank-a", "bank-a"), &stolen);
     let registry = Registry::new(&net.state);
-    assert!(registry.authorize_client(&mallory.chain, net.time_secs).is_ok());
+    assert!(registry.authorize_client(&mallory.chain, net.now()).is_ok());
 
     mallory.chain[0] = forged(&own, ("bank-a", "bank-b"), &stolen);
-    let refused = registry.authorize_client(&mallory.chain, net.time_secs).unwrap_err().to_string();
+    let refused = registry.authorize_client(&mallory.chain, net.now()).unwrap_err().to_string();
     assert!(refused.contains("bank-a issuing CA"), "{refused}");
     assert_eq!(enrolment_refusal(&net, &mallory), refused);
     // Nor does the authority of bank-b's people stand above it.
     let alice = net.stranger("bank-b", Role::Operator, "alice");
     let registry = Registry::new(&net.state);
     mallory.chain[1] = alice.chain[1].clone();
-    assert!(registry.authorize_client(&mallory.chain, net.time_secs).is_err());
+    assert!(registry.authorize_client(&mallory.chain, net.now()).is_err());
 }
 
 #[test]
@@ -393,10 +393,10 @@ fn nodes_and_clients_are_authorised_by_their_chains() {
         (identity.org.as_str(), identity.role, identity.common_name.as_str()),
         ("bank-a", Role::Observer, "observer-1")
     );
-    let identity = registry.authorize_client(&client.chain, net.time_secs).unwrap();
+    let identity = registry.authorize_client(&client.chain, net.now()).unwrap();
     assert_eq!((identity.org.as_str(), identity.address), ("bank-b", Some(client.address)));
     assert!(registry.authorize_node(&client.chain, net.time_secs).is_err());
-    assert!(registry.authorize_client(&node.chain, net.time_secs).is_err());
+    assert!(registry.authorize_client(&node.chain, net.now()).is_err());
     let late = registry.authorize_node(&node.chain, net.time_secs + 31 * DAY).unwrap_err();
     assert!(late.to_string().contains("expired"), "{late}");
     assert!(registry.authorize_node(&ders(&[]), net.time_secs).is_err());

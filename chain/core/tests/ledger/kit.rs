@@ -13,7 +13,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
 use concordat_core::{
-    BlockEnv, BlockExecutor, BlockOutcome, GOVERNANCE, IDENTITY_REGISTRY, Registry, TxInvalid,
+    BlockEnv, BlockExecutor, BlockOutcome, GOVERNANCE, IDENTITY_REGISTRY, ReadAt, Registry, TxInvalid,
     abi::IIdentityRegistry as registry,
     genesis_state,
     governance::{abi::IGovernance as governance, in_force},
@@ -328,6 +328,11 @@ impl Consortium {
         state.apply(&genesis_state(&genesis).unwrap().changes);
         let time_secs = u64::try_from(genesis.genesis_time).unwrap() + 1;
         Self { authorities, genesis, state, height: 1, time_secs, down: BTreeSet::new() }
+    }
+
+    /// When something is read at the tip.
+    pub const fn now(&self) -> ReadAt {
+        ReadAt { height: self.height, time_secs: self.time_secs }
     }
 
     pub fn env(&self) -> BlockEnv {

@@ -7,7 +7,7 @@ mod tokens;
 use alloy_primitives::{Address, B256, TxKind, U256};
 use alloy_sol_types::{SolCall, SolError as _, SolEvent as _};
 use concordat_core::{
-    ClientIdentity, ExecError, ORDERS, ReadAt, Readable, TxInvalid, admission, explain,
+    ClientIdentity, ExecError, ORDERS, ReadAt, Readable, Registry, TxInvalid, admission, explain,
     orders::abi::IOrders as orders,
 };
 use concordat_governance::{
@@ -277,6 +277,12 @@ fn a_blacklisting_shuts_out_the_subject_until_it_lapses() {
         let authority = world.committee.net.authority("bank-c");
         crate::kit::certify(authority, &key, Role::Operator, "Someone", 30, now)
     };
+    let connects = |world: &World| {
+        let net = &world.committee.net;
+        Registry::new(&net.state).authorize_client(&again.chain, net.now())
+    };
+    let refused = connects(&world).unwrap_err().to_string();
+    assert!(refused.contains("\"Someone\" of bank-c is barred"), "{refused}");
     let enrolment = again.sign_at(&again.enrolment(), 0);
     let invalid = world.committee.net.invalid(&enrolment);
     assert!(matches!(invalid, TxInvalid::EnrolmentRefused { .. }), "{invalid}");
@@ -287,6 +293,7 @@ fn a_blacklisting_shuts_out_the_subject_until_it_lapses() {
     world.committee.net.invalid(&enrolment);
     world.passes(&Action::LiftOrder { order: id, basis: basis() });
     assert_eq!(world.pays().outcome, Outcome::Success);
+    assert!(connects(&world).is_ok());
     world.committee.net.one(&enrolment);
 }
 

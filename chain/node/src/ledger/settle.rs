@@ -3,10 +3,10 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use concordat_consensus::DecidedBlock;
-use concordat_core::{genesis_state, known_protocol_version};
+use concordat_core::{ORDERS, genesis_state, known_protocol_version};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, ValidatorsFrom};
-use concordat_types::{Block, Genesis};
+use concordat_types::{Block, Genesis, Receipt};
 use tendermint::Hash;
 
 use super::{
@@ -122,7 +122,7 @@ impl Ledger {
         let seconds = u64::try_from(tip.time.unix_timestamp()).unwrap_or(0);
         self.pool.block_committed(next_nonces, (tip.next_height(), seconds), tip.next.params);
         self.tip.send_replace(tip);
-        if !outcome.identity_events.is_empty() {
+        if !outcome.identity_events.is_empty() || has_order(&outcome.receipts) {
             self.identity_generation.fetch_add(1, Ordering::SeqCst);
         }
         // While nobody listens, as on a node that catches up, no copy is made.
@@ -131,4 +131,9 @@ impl Ledger {
             let _ = self.blocks.send(Arc::new(CommittedBlock { block, hash: *hash, receipts }));
         }
     }
+}
+
+/// Whether a regulator's order began or ended: it may shut out who is connected.
+fn has_order(receipts: &[Receipt]) -> bool {
+    receipts.iter().flat_map(|receipt| &receipt.logs).any(|log| log.address == ORDERS)
 }

@@ -40,12 +40,12 @@ fn two_registrars_replace_a_lost_key_and_the_old_account_acts_never_again() {
     let renewed = holder(&mut net, "bank-a", Role::Operator, "Olga", "bank-a operator Olga");
     let renewal = Say::registry(&registry::renewCall { chain: renewed.chain.clone() });
     assert_eq!(net.try_one(&old.sign(&renewal)).outcome, Outcome::CertificateRevoked);
-    let may_connect = Registry::new(&net.state).authorize_client(&renewed.chain, net.time_secs);
+    let may_connect = Registry::new(&net.state).authorize_client(&renewed.chain, net.now());
     assert!(
         may_connect.unwrap_err().to_string().contains("was replaced by"),
         "another certificate of the key"
     );
-    assert!(Registry::new(&net.state).authorize_client(&new.chain, net.time_secs).is_ok());
+    assert!(Registry::new(&net.state).authorize_client(&new.chain, net.now()).is_ok());
     let entry = Registry::new(&net.state).account(new.address).unwrap().unwrap();
     assert!(entry.rebound && entry.active && entry.role == Role::Operator);
 }
