@@ -117,9 +117,10 @@ impl<'a> Search<'a> {
         if hops == 0 || (hops == 1 && !self.ways.may_have_given(purse, self.target, after, self.now)) {
             return false;
         }
-        let ring = self.ways.given(purse);
+        let ways: &'a Ways = self.ways;
+        let ring = ways.given(purse);
         self.cut |= ring.is_some_and(|ring| ring.is_cut(self.rule.window, self.now));
-        for entry in ring.into_iter().flat_map(|ring: &'a _| ring.after(after)) {
+        for entry in ring.into_iter().flat_map(|ring| ring.after(after)) {
             if !self.step() {
                 return false;
             }
