@@ -128,8 +128,7 @@ impl Workload {
         let each = total.div_ceil(self.accounts.len().max(1));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = self.accounts.len().div_ceil(cores).max(1);
-        let (chain_id, token, varied, addresses) =
-            (self.chain_id, self.token, self.varied, &self.addresses);
+        let (chain_id, token, varied, addresses) = (self.chain_id, self.token, self.varied, &self.addresses);
         std::thread::scope(|scope| {
             for (part, accounts) in self.accounts.chunks_mut(share).enumerate() {
                 scope.spawn(move || {

@@ -100,7 +100,8 @@ impl Columns {
     fn check_packing(&self, group: &RowGroupMetaData) -> Result<(), BooksError> {
         let read = |name: &str| self.projection.get_fields().iter().any(|field| field.name() == name);
         for column in group.columns() {
-            let (name, packing) = (column.column_path().string(), format!("{:?}", column.compression_codec()));
+            let (name, packing) =
+                (column.column_path().string(), format!("{:?}", column.compression_codec()));
             if read(&name) && !["UNCOMPRESSED", "SNAPPY"].contains(&packing.as_str()) {
                 let what = format!("it is packed by {packing}: write the file with Snappy, or uncompressed");
                 return Err(BooksError::new("schema", name, what));
@@ -118,7 +119,8 @@ fn counts_nanoseconds(column: &Type) -> bool {
 /// Whether values of a column can be read without loss. Floats are refused where they are found, since a column with
 /// nothing in it may be one of floats.
 fn check(column: &Type) -> Result<(), &'static str> {
-    const TYPES: &str = "it is of a type that is not read: write text, whole numbers, decimals, days or timestamps";
+    const TYPES: &str =
+        "it is of a type that is not read: write text, whole numbers, decimals, days or timestamps";
     let info = column.get_basic_info();
     if !column.is_primitive() || !info.has_repetition() || info.repetition() == Repetition::REPEATED {
         return Err("it is a list, or has columns of its own: write one value in each row");

@@ -12,7 +12,8 @@ use super::{
 use crate::SqlError;
 
 /// An order as it stood at a height. What it does, about whom, and who issued it never changes.
-const ORDER: &str = "SELECT measure, account, contract, organisation, issuer, issuer_organisation FROM ledger.orders
+const ORDER: &str =
+    "SELECT measure, account, contract, organisation, issuer, issuer_organisation FROM ledger.orders
     WHERE id = $1 AND height <= $2 ORDER BY height DESC, place DESC LIMIT 1";
 
 /// The accounts that an identity has had up to a height, but for its first one.
@@ -25,7 +26,11 @@ pub(super) fn freezes(code: u64) -> bool {
 }
 
 /// Whether an order that has ended has frozen something.
-pub(super) async fn has_frozen(connection: &mut PgConnection, id: u64, height: u64) -> Result<bool, SqlError> {
+pub(super) async fn has_frozen(
+    connection: &mut PgConnection,
+    id: u64,
+    height: u64,
+) -> Result<bool, SqlError> {
     let row = read(connection, id, height).await?;
     let row = row.ok_or_else(|| edited("an order has ended that was never imposed"))?;
     Ok(get::<&str>(&row, 0)? != Measure::Demand.name())

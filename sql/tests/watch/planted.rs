@@ -76,17 +76,16 @@ fn basis() -> Basis {
 /// What the committee decides: the freeze of an account of bank-a by proposal 1, something else by proposal 2; it votes
 /// on orders by proposals 6 and 7.
 pub fn decisions() -> BTreeMap<u64, ChangeSet> {
-    let freeze =
-        Action::FreezeAccount { account: person(13), scope: Scope::All, basis: basis(), until: 0 };
+    let freeze = Action::FreezeAccount { account: person(13), scope: Scope::All, basis: basis(), until: 0 };
     let lift = Action::LiftOrder { order: 1, basis: basis() };
     let confirm = Action::ConfirmOrder { order: 2, basis: basis() };
-    let (kind, open) = (Kind::FreezeAccount, Status::Open);
+    let kind = Kind::FreezeAccount;
     let mut made = ChangeSet::new();
     for (id, action) in [(1, freeze), (6, lift), (7, confirm)] {
-        made.extend([row(&proposal(id, action.kind(), 11, open, 0))]);
+        made.extend([row(&proposal(id, action.kind(), 11, Status::Open, 0))]);
         made.extend([(payload_key(id), Some(action.encode().to_vec()))]);
     }
-    made.extend([row(&proposal(2, kind, 14, open, 0))]);
+    made.extend([row(&proposal(2, kind, 14, Status::Open, 0))]);
     made.extend([order(1, Measure::FreezeAll), order(2, Measure::Demand), order(3, Measure::Halt)]);
     BTreeMap::from([
         (60, made),
@@ -128,8 +127,16 @@ pub fn acts(planted: &mut BTreeMap<u64, Vec<Planted>>) {
     for (height, member, id) in [(60, 11, 1), (60, 14, 2), (61, 11, 3), (61, 14, 5), (62, 11, 4)] {
         plant(height, opened(member, id));
     }
-    let ballots =
-        [(65, 11, 1), (66, 14, 1), (67, 11, 6), (67, 14, 6), (67, 11, 7), (67, 14, 7), (67, 30, 7), (69, 14, 1)];
+    let ballots = [
+        (65, 11, 1),
+        (66, 14, 1),
+        (67, 11, 6),
+        (67, 14, 6),
+        (67, 11, 7),
+        (67, 14, 7),
+        (67, 30, 7),
+        (69, 14, 1),
+    ];
     for (height, member, id) in ballots {
         let event = IGovernance::BallotCast { id, member: person(member), choice: 1, digest: B256::ZERO };
         plant(height, raises(member, GOVERNANCE, event.encode_log_data()));

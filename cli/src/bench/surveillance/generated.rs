@@ -62,8 +62,7 @@ impl Generated {
     /// The next block: so many transactions with a transfer each, so long after the one before.
     pub fn block(&mut self, transfers: u64, later_ms: u64) -> BlockEvents {
         (self.height, self.time_ms) = (self.height + 1, self.time_ms + later_ms);
-        let mut block =
-            BlockEvents { height: self.height, time_ms: self.time_ms, ..BlockEvents::default() };
+        let mut block = BlockEvents { height: self.height, time_ms: self.time_ms, ..BlockEvents::default() };
         for tx_index in 0..u32::try_from(transfers).unwrap_or(u32::MAX) {
             let (Some((from, giver)), Some((to, taker))) = (self.person(), self.person()) else { continue };
             let (token, amount) = (self.token(), U256::from(amount(self.next())));

@@ -60,7 +60,9 @@ impl Rulebook {
         let mut book = Book { text: "version = 1\n".to_owned(), rules: 0 };
         let narrowed = Narrowed { tokens, banks };
         for (place, (of, count, seconds)) in FREQUENCIES.into_iter().enumerate() {
-            let body = format!("kind = \"high-frequency\"\n{of}\ncount = {count}\nwindow = {{ seconds = {seconds} }}");
+            let body = format!(
+                "kind = \"high-frequency\"\n{of}\ncount = {count}\nwindow = {{ seconds = {seconds} }}"
+            );
             book.twice(&body, &narrowed.by_bank(place));
         }
         for (place, (side, from, count, seconds)) in PIECES.into_iter().enumerate() {
@@ -84,8 +86,7 @@ impl Rulebook {
             book.twice(&body, &narrowed.by_bank(place));
         }
         for (place, idle) in [86_400, 2_592_000].into_iter().enumerate() {
-            let body =
-                format!("kind = \"dormant-awakened\"\nidle = {{ seconds = {idle} }}\namount = 20000");
+            let body = format!("kind = \"dormant-awakened\"\nidle = {{ seconds = {idle} }}\namount = 20000");
             book.twice(&body, &narrowed.by_token(place));
         }
         for narrow in [String::new(), narrowed.by_token(0), narrowed.by_bank(1)] {

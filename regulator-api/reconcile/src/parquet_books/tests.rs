@@ -107,11 +107,7 @@ fn amounts_of_every_exact_type_are_read_as_they_are() {
     let some = |values: &[i64]| values.iter().copied().map(Some).collect::<Vec<_>>();
     let fixed = || Values::Fixed(vec![Some(-25_000), Some(5), Some(10_i128.pow(30))]);
     let cases = [
-        (
-            "OPTIONAL BYTE_ARRAY amount (UTF8);",
-            Values::Text(vec![Some("-1.50"), Some("2")]),
-            vec![-150, 200],
-        ),
+        ("OPTIONAL BYTE_ARRAY amount (UTF8);", Values::Text(vec![Some("-1.50"), Some("2")]), vec![-150, 200]),
         ("OPTIONAL INT64 amount;", Values::Int(some(&[-3, 4])), vec![-300, 400]),
         ("OPTIONAL INT64 amount (INTEGER(64,false));", Values::Int(some(&[7])), vec![700]),
         ("OPTIONAL INT32 amount (INTEGER(16,true));", Values::Short(vec![Some(-7)]), vec![-700]),
@@ -186,8 +182,7 @@ fn what_is_missing_is_as_if_the_column_were_not_there() {
 
 #[test]
 fn what_loses_digits_or_is_no_amount_is_refused_by_row() {
-    let refused =
-        |columns: &str, values| amounts(columns, values).unwrap_err();
+    let refused = |columns: &str, values| amounts(columns, values).unwrap_err();
     let float = refused("OPTIONAL DOUBLE amount;", Values::Float(vec![Some(1.5)]));
     assert_eq!(float, "row 1, amount: it is a float, which is not exact: write a decimal, or text");
     let fine = refused("OPTIONAL INT64 amount (DECIMAL(18,3));", Values::Int(vec![Some(1_000), Some(1_005)]));

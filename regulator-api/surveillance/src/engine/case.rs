@@ -16,18 +16,18 @@ use crate::{
 };
 
 /// What a rule judges by.
-pub(super) struct Case<'a> {
+pub(super) struct Case<'a, 'b> {
     pub rule: &'a Rule,
     pub block: &'a BlockEvents,
     pub event: &'a Event,
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a Facts<'b>,
     pub limits: Limits,
     pub quiet: &'a Quiet,
     /// Whether findings are wanted, or the past is only seen again.
     pub judging: bool,
 }
 
-impl Case<'_> {
+impl Case<'_, '_> {
     pub(super) const fn now(&self) -> Stamp {
         self.block.stamp()
     }

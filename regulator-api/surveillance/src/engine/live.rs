@@ -67,10 +67,10 @@ impl State {
 }
 
 /// What rules have in common while they look at an event.
-pub(super) struct Around<'a> {
+pub(super) struct Around<'a, 'b> {
     pub block: &'a BlockEvents,
     pub event: &'a Event,
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a Facts<'b>,
     pub limits: Limits,
     pub judging: bool,
 }

@@ -207,7 +207,11 @@ mod tests {
         };
         assert_eq!([0, 1, 2, 3, 9].map(told), [(0, 0), (1, 11), (2, 18), (3, 23), (3, 23)]);
         let most = Gave::of(&[U256::MAX; 3], 1);
-        assert_eq!(most.last(2), (2, MAX_AMOUNT.saturating_add(MAX_AMOUNT)), "it counts as the most there is");
+        assert_eq!(
+            most.last(2),
+            (2, MAX_AMOUNT.saturating_add(MAX_AMOUNT)),
+            "it counts as the most there is"
+        );
     }
 
     #[test]

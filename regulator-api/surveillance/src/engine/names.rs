@@ -189,8 +189,9 @@ mod tests {
         let again = names.of(&gives(3, 2));
         assert_eq!((again.accounts, again.asset), ([one, two], asset), "the first is not in use any more");
         assert_eq!(names.of(&What::Transaction { sender: Address::repeat_byte(2) }).accounts[0], two);
+        names.of(&gives(4, 5));
         names.sweep(|used| used.account(two));
-        assert_eq!(names.len(), 1);
+        assert_eq!(names.len(), 1, "the asset is not in use either");
     }
 
     #[test]

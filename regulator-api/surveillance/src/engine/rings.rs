@@ -92,7 +92,7 @@ impl Ring {
 }
 
 /// How many entries lie within a window, by their blocks: known without looking at the entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Within {
     blocks: VecDeque<(Stamp, usize)>,
     sum: usize,
@@ -143,8 +143,8 @@ pub(super) struct Rings<K> {
 
 impl<K: Ord + Clone> Rings<K> {
     pub(super) const fn new(window: Span, keep: usize, cap: usize) -> Self {
-        let (rings, within) = (BTreeMap::new(), Within { blocks: VecDeque::new(), sum: 0 });
-        Self { rings, window, keep, cap, within, held: 0, next_sweep: FIRST_SWEEP }
+        let within = Within { blocks: VecDeque::new(), sum: 0 };
+        Self { rings: BTreeMap::new(), window, keep, cap, within, held: 0, next_sweep: FIRST_SWEEP }
     }
 
     /// Adds an entry; what is held of its key then. `None` where there is no room for it.
@@ -262,7 +262,12 @@ mod tests {
     struct Naive(Vec<(u8, Entry)>);
 
     impl Naive {
-        fn push(&mut self, key: u8, entry: Entry, (window, keep, cap): (Span, usize, usize)) -> Option<usize> {
+        fn push(
+            &mut self,
+            key: u8,
+            entry: Entry,
+            (window, keep, cap): (Span, usize, usize),
+        ) -> Option<usize> {
             self.0.retain(|(_, held)| window.covers(entry.stamp, held.stamp));
             let of_key = |(of, _): &(u8, Entry)| *of == key;
             if self.0.len() >= cap && !self.0.iter().any(of_key) {

@@ -56,11 +56,7 @@ pub(super) fn counted(of: Counted, case: &Case) -> Option<Subject> {
 }
 
 /// Whether much was moved in small pieces.
-pub(super) fn structuring(
-    rings: &mut Rings<Purse>,
-    rule: &Structuring,
-    case: &Case,
-) -> Option<Verdict> {
+pub(super) fn structuring(rings: &mut Rings<Purse>, rule: &Structuring, case: &Case) -> Option<Verdict> {
     let transfer = case.transfer()?;
     let (account, asset) = (rule.side.of(transfer), transfer.asset);
     let small = transfer.amount >= rule.from && transfer.amount < rule.below;
