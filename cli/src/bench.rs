@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod scale;
 mod stats;
+mod surveillance;
 
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,10 @@ pub struct BenchArgs {
     /// Measure what the regulator's database costs, and nothing else; a full run always does, if PostgreSQL is installed.
     #[arg(long, conflicts_with_all = ["control", "control_only", "scale", "scale_only"])]
     regulator_only: bool,
+    /// Measure what fifty rules of surveillance cost on transfers that are made up, and nothing else; --regulator-only does
+    /// that, too.
+    #[arg(long, conflicts_with_all = ["control", "control_only", "scale", "scale_only", "regulator_only"])]
+    surveillance_only: bool,
     /// Accounts that transfer; 1000, or 200 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     accounts: Option<u32>,
@@ -103,6 +108,11 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
         let control = control::measure(args.seed, |text| output::progress(json, text))?;
         write_report(&args.out.join("control.json"), &control)?;
         return output::show(json, &control, control::Control::table);
+    }
+    if args.surveillance_only {
+        let measured = surveillance::measure(args.seed, |text| output::progress(json, text))?;
+        write_report(&args.out.join("surveillance.json"), &measured)?;
+        return output::show(json, &measured, surveillance::Surveillance::table);
     }
     let regulator = || regulator::measure(&args, json, |text| output::progress(json, text));
     if args.regulator_only {

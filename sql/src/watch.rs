@@ -10,6 +10,7 @@ mod findings;
 mod follow;
 mod history;
 mod holders;
+mod orders;
 mod people;
 mod read;
 mod trail;

@@ -1,164 +1,50 @@
 //! A real store, whose node goes on, and a real PostgreSQL: what is written, what is found, and what survives.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod common;
+
 use std::{
     sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
-use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
-use alloy_eips::eip2718::Encodable2718 as _;
-use alloy_primitives::{Address, B256, Bytes, Log, Signature, TxKind, U256, keccak256};
+use alloy_primitives::{Address, Log, U256};
 use alloy_sol_types::{SolEvent as _, sol};
+use common::{Chain, Planted, TOKEN, Transfer, on_one_thread, payload_key, person};
 use concordat_sql::{
-    Abi, Database, Difference, Options, Progress, Source, SqlError, decode, register, run, status, verify,
+    Abi, Database, Difference, Options, Progress, SqlError, decode, register, run, status, verify,
 };
-use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions};
 use concordat_tests::postgres::Postgres;
-use concordat_types::{
-    Block, ChainParams, ChangeSet, Receipt, StateKey, Validator, ValidatorSet,
-    block::{HeaderContext, data_hash, empty_hash},
-    receipt::Outcome,
-};
-use tempfile::TempDir;
-use tendermint::{
-    Hash, Time,
-    block::{Id, parts},
-};
-
-const CHAIN: &str = "concordat-test";
-const TOKEN: Address = Address::repeat_byte(0xee);
+use concordat_types::ChangeSet;
 
 /// A contract with an event of its own.
 const TILL: Address = Address::repeat_byte(0xdd);
 
 sol! {
-    event Transfer(address indexed from, address indexed to, uint256 value);
     event Rung(address indexed by, uint256 sum);
 }
 
-/// A chain whose blocks pay tokens to and fro, and change a row of a system contract.
-struct Chain {
-    folder: TempDir,
-    store: Store,
-    validators: ValidatorSet,
+/// Commits a block with so many payments to and fro, which changes a row of a system contract as well.
+fn commit(chain: &Chain, payments: u64) {
+    let height = chain.store.latest().unwrap().height + 1;
+    let changes = ChangeSet::from([(payload_key(height), Some(height.to_be_bytes().to_vec()))]);
+    chain.commit((0..payments).map(|n| payment(height, n)).collect(), &changes);
 }
 
-impl Chain {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("ledger"), &StoreOptions::default()).unwrap();
-        let public_key = [7; 32];
-        let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-        let public_key = hex::decode(key).unwrap().try_into().unwrap_or(public_key);
-        let validator = Validator { org: "bank-a".parse().unwrap(), public_key, power: 10 };
-        let validators = ValidatorSet::new(vec![validator]).unwrap();
-        let genesis = GenesisBatch {
-            chain_id: CHAIN,
-            initial_height: 1,
-            time_ms: 1_700_000_000_000,
-            changes: &genesis(),
-            validators: &[],
-        };
-        store.init_genesis(&genesis).unwrap();
-        Self { folder, store, validators }
-    }
-
-    fn source(&self) -> (Source, TempDir) {
-        let own = tempfile::tempdir().unwrap();
-        (Source::with_state(self.folder.path(), own.path(), CHAIN, genesis()).unwrap(), own)
-    }
-
-    /// Commits a block with so many payments.
-    fn commit(&self, payments: usize) {
-        let tip = self.store.latest().unwrap();
-        let height = tip.height + 1;
-        let txs: Vec<Bytes> = (0..payments).map(|n| transaction(height, n)).collect();
-        let receipts: Vec<Receipt> = txs.iter().enumerate().map(|(n, tx)| receipt(height, n, tx)).collect();
-        let parent = (tip.block_hash != B256::ZERO).then(|| {
-            let hash = Hash::Sha256(tip.block_hash.0);
-            Id { hash, part_set_header: parts::Header::new(1, hash).unwrap() }
-        });
-        let context = HeaderContext {
-            chain_id: CHAIN,
-            height,
-            last_block_id: parent,
-            validators: &self.validators,
-            next_validators: &self.validators,
-            params: &ChainParams::default(),
-            app_hash: tip.state_root,
-            last_results_hash: empty_hash(),
-        };
-        let time = Time::from_unix_timestamp(1_700_000_000 + i64::try_from(height).unwrap(), 0).unwrap();
-        let proposer = self.validators.validators()[0].address();
-        let header = context.header(time, proposer, data_hash(&txs), None).unwrap();
-        let block = Block { header, txs, last_commit: None };
-        let changes = ChangeSet::from([(payload_key(height), Some(height.to_be_bytes().to_vec()))]);
-        let batch = CommitBatch {
-            block: &block,
-            block_hash: block.hash(),
-            receipts: &receipts,
-            changes: &changes,
-            seen_commit: b"",
-            validators: &[],
-            notes: &[],
-            history: None,
-            on_disk: OnDisk::Soon,
-        };
-        self.store.commit(&batch).unwrap();
-    }
-}
-
-fn genesis() -> ChangeSet {
-    ChangeSet::from([(payload_key(0), Some(b"genesis".to_vec())), (StateKey::account(TOKEN), Some(vec![1]))])
-}
-
-/// A row that needs no record: the payload of a proposal.
-fn payload_key(id: u64) -> StateKey {
-    StateKey::system(0x23, &id.to_be_bytes())
-}
-
-fn person(n: usize) -> Address {
-    Address::repeat_byte(u8::try_from(n % 5).unwrap() + 1)
-}
-
-/// Nobody looks at its signature any more.
-fn transaction(height: u64, n: usize) -> Bytes {
-    let nonce = height * 1000 + u64::try_from(n).unwrap();
-    let tx =
-        TxEip1559 { chain_id: 1, nonce, gas_limit: 60_000, to: TxKind::Call(TOKEN), ..TxEip1559::default() };
-    TxEnvelope::from(tx.into_signed(Signature::test_signature())).encoded_2718().into()
-}
-
-fn receipt(height: u64, n: usize, tx: &Bytes) -> Receipt {
-    let step = usize::try_from(height).unwrap() + n;
-    let from = if height == 1 { Address::ZERO } else { person(step) };
-    let transfer = Transfer { from, to: person(step + 1), value: U256::from(step) };
+/// The first block makes what the others pay.
+fn payment(height: u64, n: u64) -> Planted {
+    let (step, payer) = (height + n, |step: u64| u8::try_from(step % 5).unwrap() + 1);
+    let from = if height == 1 { Address::ZERO } else { person(payer(step)) };
+    let to = person(payer(step + 1));
+    let transfer = Transfer { from, to, value: U256::from(step) };
     let rung = Rung { by: from, sum: U256::from(step) };
-    Receipt {
-        tx_hash: keccak256(tx),
-        tx_type: 2,
-        sender: person(step),
-        outcome: Outcome::Success,
-        gas_limit: 60_000,
-        gas_used: 30_000,
-        contract_address: None,
+    Planted {
+        sender: person(payer(step)),
         logs: vec![
             Log { address: TOKEN, data: transfer.encode_log_data() },
             Log { address: TILL, data: rung.encode_log_data() },
         ],
-        output: Bytes::new(),
     }
-}
-
-fn on_one_thread<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-async fn fill(database: &Database, chain: &Chain) -> Result<(), SqlError> {
-    let (mut source, _own) = chain.source();
-    let stop = AtomicBool::new(false);
-    run(database, &mut source, Options { until_tip: true }, &stop, &mut |_| ()).await
 }
 
 async fn difference(database: &Database, chain: &Chain) -> Option<Difference> {
@@ -170,10 +56,10 @@ async fn difference(database: &Database, chain: &Chain) -> Option<Difference> {
 fn what_is_written_is_what_the_chain_says_and_whoever_edits_it_is_found_out() {
     let (chain, postgres) = (Chain::new(), Postgres::start(&["fsync=off"]));
     let database = Database::at(&postgres.url()).unwrap();
-    (0..150).for_each(|_| chain.commit(3));
+    (0..150).for_each(|_| commit(&chain, 3));
     on_one_thread(async {
         database.migrate().await.unwrap();
-        fill(&database, &chain).await.unwrap();
+        chain.project(&database).await.unwrap();
         assert_eq!(status(&database).await.unwrap().height, Some(150));
         assert_eq!(difference(&database, &chain).await, None);
         let counts = "SELECT (SELECT count(*) FROM ledger.blocks), (SELECT count(*) FROM ledger.transactions), \
@@ -230,7 +116,7 @@ fn what_is_written_is_what_the_chain_says_and_whoever_edits_it_is_found_out() {
                 "{found}"
             );
             postgres.sql("TRUNCATE ledger.projection_cursor, ledger.block_digests, ledger.blocks, ledger.commit_signatures, ledger.transactions, ledger.logs, ledger.decoded_events, ledger.token_transfers, ledger.token_balances, ledger.payloads");
-            fill(&database, &chain).await.unwrap();
+            chain.project(&database).await.unwrap();
         }
         assert_eq!(difference(&database, &chain).await, None);
     });
@@ -245,16 +131,16 @@ fn a_registered_abi_tells_events_of_then_and_of_before_and_is_in_no_digest() {
     let told = || postgres.sql("SELECT count(*), min(height), max(height) FROM ledger.registered_events");
     on_one_thread(async {
         database.migrate().await.unwrap();
-        (0..3).for_each(|_| chain.commit(2));
-        fill(&database, &chain).await.unwrap();
+        (0..3).for_each(|_| commit(&chain, 2));
+        chain.project(&database).await.unwrap();
         let registered = register(&database, TILL, &abi).await.unwrap();
         assert_eq!((registered.events, registered.was_there, registered.height), (1, false, 3));
         assert!(register(&database, TILL, &abi).await.unwrap().was_there);
         let who = "SELECT count(*) OVER (), registered_by, encode(sha256, 'hex') FROM ledger.abis";
         assert_eq!(postgres.sql(who), format!("1|postgres|{}", hex::encode(abi.sha256())));
 
-        (0..2).for_each(|_| chain.commit(2));
-        fill(&database, &chain).await.unwrap();
+        (0..2).for_each(|_| commit(&chain, 2));
+        chain.project(&database).await.unwrap();
         assert_eq!(told(), "4|4|5");
         let decoded = decode(&database, None, Some(2)).await.unwrap();
         assert_eq!((decoded.from, decoded.to, decoded.logs, decoded.events), (0, 2, 4, 4));
@@ -325,12 +211,12 @@ fn a_password_is_told_neither_by_who_reads_nor_by_who_migrates() {
 fn what_has_been_tampered_with_where_it_goes_on_is_not_gone_on_with() {
     let (chain, postgres) = (Chain::new(), Postgres::start(&["fsync=off"]));
     let database = Database::at(&postgres.url()).unwrap();
-    (0..5).for_each(|_| chain.commit(1));
+    (0..5).for_each(|_| commit(&chain, 1));
     on_one_thread(async {
-        let refused = fill(&database, &chain).await.unwrap_err();
+        let refused = chain.project(&database).await.unwrap_err();
         assert!(matches!(refused, SqlError::SchemaOlder { .. }), "{refused}");
         database.migrate().await.unwrap();
-        fill(&database, &chain).await.unwrap();
+        chain.project(&database).await.unwrap();
         let edits = [
             (
                 "UPDATE ledger.projection_cursor SET height = 3",
@@ -346,7 +232,7 @@ fn what_has_been_tampered_with_where_it_goes_on_is_not_gone_on_with() {
         let mut told = Vec::new();
         for (edit, undo) in edits {
             postgres.sql(edit);
-            told.push(fill(&database, &chain).await.unwrap_err());
+            told.push(chain.project(&database).await.unwrap_err());
             if !undo.is_empty() {
                 postgres.sql(undo);
             }
@@ -371,7 +257,7 @@ fn ends_of_either_side_while_the_chain_goes_on_leave_no_gap_and_no_row_twice() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while Instant::now() < until {
-                chain.commit(40);
+                commit(&chain, 40);
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
@@ -399,7 +285,7 @@ fn ends_of_either_side_while_the_chain_goes_on_leave_no_gap_and_no_row_twice() {
         }
     });
     on_one_thread(async {
-        fill(&database, &chain).await.unwrap();
+        chain.project(&database).await.unwrap();
         assert_eq!(difference(&database, &chain).await, None);
     });
     let height = chain.store.latest().unwrap().height;

@@ -172,6 +172,26 @@ fn what_the_database_does_not_have_is_refused() {
 }
 
 #[test]
+fn who_may_only_read_exports_every_table_and_writes_none() {
+    let (postgres, database) = filled(5);
+    let folder = tempfile::tempdir().unwrap();
+    postgres.sql("CREATE ROLE supervisor LOGIN IN ROLE concordat_reader");
+    let reader = Database::at(&postgres.url().replace("user=postgres", "user=supervisor")).unwrap();
+    for table in Table::ALL {
+        let of = |name: &str| Export { table: *table, ..wanted(Format::Csv, &folder, name) };
+        let (own, read) = (of(&format!("own-{}", table.name())), of(&format!("read-{}", table.name())));
+        done(&database, &own).unwrap();
+        let manifest = done(&reader, &read).unwrap_or_else(|error| panic!("{}: {error}", table.name()));
+        assert_eq!(fs::read(&own.output).unwrap(), fs::read(&read.output).unwrap(), "{}", table.name());
+        assert_eq!(manifest.rows > 0, matches!(table, Table::Transactions | Table::TokenTransfers));
+    }
+    let parts = Export { table: Table::Transactions, ..wanted(Format::Parquet, &folder, "parts") };
+    assert_eq!(done(&reader, &parts).unwrap().rows, 5 * EACH);
+    let refused = postgres.refused("SET ROLE supervisor; DELETE FROM ledger.transactions");
+    assert!(refused.contains("permission denied"), "{refused}");
+}
+
+#[test]
 fn a_table_without_rows_is_a_file_without_rows() {
     let (_postgres, database) = filled(5);
     let folder = tempfile::tempdir().unwrap();

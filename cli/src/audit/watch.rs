@@ -37,7 +37,7 @@ pub struct PlanArgs {
     /// The list of the sanctioned, for rules that ask it.
     #[arg(long, value_name = "FILE")]
     sanctions: Option<PathBuf>,
-    /// The most entries within the window of one rule, some 110 bytes of memory each. Beyond, it says that it cannot judge.
+    /// The most entries within the window of one rule, some 150 bytes of memory each. Beyond, it says that it cannot judge.
     #[arg(long, value_name = "N", default_value_t = Limits::default().entries)]
     max_entries: usize,
 }

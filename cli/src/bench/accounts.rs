@@ -18,6 +18,7 @@ use secp256k1::SecretKey;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::surveillance::amount;
 use crate::{
     net::Network,
     transaction::{Act, Place, sign_ethereum},
@@ -89,6 +90,8 @@ pub struct Workload {
     pub grants: Vec<Signed>,
     /// Who transfers.
     pub accounts: Vec<Account>,
+    /// Whether amounts differ as people's do, rather than being one unit.
+    pub varied: bool,
     addresses: Vec<Address>,
 }
 
@@ -117,7 +120,7 @@ impl Workload {
         let addresses: Vec<Address> = accounts.iter().map(|account| account.address).collect();
         let grant = |to: &Address| developer.sign(chain_id, &transfer(token, *to, GRANT));
         let grants = addresses.iter().map(grant).collect();
-        Ok(Self { chain_id, token, enrolments, deployment, grants, accounts, addresses })
+        Ok(Self { chain_id, token, enrolments, deployment, grants, accounts, varied: false, addresses })
     }
 
     /// Signs transfers on all cores until there are `total`, spread evenly over the accounts.
@@ -125,12 +128,13 @@ impl Workload {
         let each = total.div_ceil(self.accounts.len().max(1));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = self.accounts.len().div_ceil(cores).max(1);
-        let (chain_id, token, addresses) = (self.chain_id, self.token, &self.addresses);
+        let (chain_id, token, varied, addresses) = (self.chain_id, self.token, self.varied, &self.addresses);
         std::thread::scope(|scope| {
             for (part, accounts) in self.accounts.chunks_mut(share).enumerate() {
                 scope.spawn(move || {
                     for (account, index) in accounts.iter_mut().zip(part * share..) {
-                        fill(account, chain_id, token, |nonce| payee(addresses, index, nonce), each);
+                        let paid = |nonce| (payee(addresses, index, nonce), units(varied, index, nonce));
+                        fill(account, chain_id, token, paid, each);
                     }
                 });
             }
@@ -138,9 +142,17 @@ impl Workload {
     }
 }
 
-fn fill(account: &mut Account, chain_id: u64, token: Address, payee: impl Fn(u64) -> Address, each: usize) {
+/// Signs transfers ahead; `paid` tells who gets how much by the one with a nonce.
+fn fill(
+    account: &mut Account,
+    chain_id: u64,
+    token: Address,
+    paid: impl Fn(u64) -> (Address, u64),
+    each: usize,
+) {
     while account.queue.len() < each {
-        let act = transfer(token, payee(account.next_nonce), 1);
+        let (payee, units) = paid(account.next_nonce);
+        let act = transfer(token, payee, units);
         let signed = account.sign(chain_id, &act);
         account.queue.push_back(signed);
     }
@@ -151,6 +163,12 @@ fn payee(addresses: &[Address], index: usize, nonce: u64) -> Address {
     let step = usize::try_from(nonce).unwrap_or(0).wrapping_mul(7).wrapping_add(1);
     let at = index.wrapping_add(step) % addresses.len().max(1);
     addresses.get(at).copied().unwrap_or_default()
+}
+
+/// How much an account pays.
+fn units(varied: bool, index: usize, nonce: u64) -> u64 {
+    let number = u64::try_from(index).unwrap_or(0).wrapping_mul(1_000_003).wrapping_add(nonce);
+    if varied { amount(number) } else { 1 }
 }
 
 /// A transfer of the token.

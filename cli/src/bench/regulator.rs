@@ -1,10 +1,11 @@
 //! What the regulator's database costs: how far it is behind a network under sustained load, and the processor time that
-//! filling it takes, projector and PostgreSQL together.
+//! filling it takes, projector and PostgreSQL together; and what surveillance of it costs.
 //!
 //! Both are real: `concordat audit project` next to a validator, and a cluster of PostgreSQL of its own, as durable as
 //! PostgreSQL is by default.
 
 use std::{
+    fs,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -24,6 +25,7 @@ use super::{
     BenchArgs, measure,
     run::{self, Bench},
     stats::{per_tx, percentile, tenth},
+    surveillance::{self, Rulebook, Surveillance, Watched, per_core_second},
 };
 use crate::client::Client;
 
@@ -48,6 +50,8 @@ pub struct Regulator {
     pub blocks_behind: Behind,
     /// Filling an empty database from the same node.
     pub backfill: Backfill,
+    /// What surveillance of it costs.
+    pub surveillance: Surveillance,
 }
 
 /// A distribution of how many blocks the database was behind, over time.
@@ -85,7 +89,7 @@ pub struct Backfill {
 impl Regulator {
     /// Lines for people.
     pub fn table(&self) -> String {
-        let Self { rate_tps, blocks_behind: Behind { p50, p99, max, .. }, backfill } = self;
+        let Self { rate_tps, blocks_behind: Behind { p50, p99, max, .. }, backfill, surveillance } = self;
         let Backfill { transactions, seconds, tx_per_core_second, .. } = backfill;
         let (projector, postgres) = (backfill.projector_us_per_tx, backfill.postgres_us_per_tx);
         let behind = format!("p50 {p50}, p99 {p99}, max {max} blocks behind at {rate_tps} transfers/s");
@@ -93,7 +97,8 @@ impl Regulator {
             "{tx_per_core_second} transactions/s of a core: projector {projector} + PostgreSQL {postgres} µs; \
              {transactions} in {seconds} s"
         );
-        format!("{:<42} {behind}\n{:<42} {filled}\n", "regulator's database", "filling it")
+        let (name, surveillance) = ("regulator's database", surveillance.table());
+        format!("{name:<42} {behind}\n{:<42} {filled}\n{surveillance}", "filling it")
     }
 }
 
@@ -108,8 +113,14 @@ pub fn measure(args: &BenchArgs, json: bool, say: impl Fn(&str)) -> Result<Optio
     let source = Source::of(&bench);
     let (rate_tps, blocks_behind) = lag(&mut bench, &source, Duration::from_secs(args.duration_s()))?;
     say("filling an empty database ...");
-    let backfill = backfill(&source)?;
-    Ok(Some(Regulator { rate_tps, blocks_behind, backfill }))
+    let cluster = source.cluster()?;
+    let backfill = backfill(&source, &cluster)?;
+    say("fifty rules judge what is in it ...");
+    let rulebook = Rulebook::new(&[bench.token()], &bench.banks());
+    let watcher = watch(&source, &cluster, &rulebook, &backfill)?;
+    let mut surveillance = surveillance::measure(args.seed, &say)?;
+    surveillance.watcher = Some(watcher);
+    Ok(Some(Regulator { rate_tps, blocks_behind, backfill, surveillance }))
 }
 
 /// Where the projector reads.
@@ -246,32 +257,64 @@ impl Sampler {
     }
 }
 
+/// A command that was run to its end next to PostgreSQL.
+struct Ran {
+    told: Value,
+    seconds: f64,
+    /// Its processor time.
+    own_ns: u64,
+    /// That of PostgreSQL meanwhile, a checkpoint at the end included.
+    postgres_ns: u64,
+}
+
+impl Ran {
+    fn run(mut command: Command, cluster: &Cluster) -> Result<Self> {
+        let server = cluster.pid().ok_or_else(|| eyre!("PostgreSQL does not run"))?;
+        let (before, children, from) =
+            (measure::cpu_of_family(server)?, measure::cpu_of_ended_children()?, Instant::now());
+        let output = command.output()?;
+        let (seconds, own_ns) =
+            (from.elapsed().as_secs_f64(), measure::cpu_of_ended_children()?.saturating_sub(children));
+        let told = succeeded(&output)?;
+        cluster.query("CHECKPOINT").wrap_err("a checkpoint")?;
+        let postgres_ns = measure::cpu_of_family(server)?.saturating_sub(before);
+        Ok(Self { told, seconds, own_ns, postgres_ns })
+    }
+
+    fn count(&self, name: &str) -> Result<u64> {
+        self.told[name].as_u64().ok_or_else(|| eyre!("the command does not tell its {name}"))
+    }
+}
+
 /// What it costs to fill an empty database with all that the node has.
-fn backfill(source: &Source) -> Result<Backfill> {
-    let cluster = source.cluster()?;
-    let server = cluster.pid().ok_or_else(|| eyre!("PostgreSQL does not run"))?;
-    let (before, children, from) =
-        (measure::cpu_of_family(server)?, measure::cpu_of_ended_children()?, Instant::now());
-    let output = source.audit(&cluster, "project")?.arg("--until-tip").output()?;
-    let (seconds, projector_ns) =
-        (from.elapsed().as_secs_f64(), measure::cpu_of_ended_children()?.saturating_sub(children));
-    let told = succeeded(&output)?;
-    cluster.query("CHECKPOINT").wrap_err("a checkpoint")?;
-    let postgres_ns = measure::cpu_of_family(server)?.saturating_sub(before);
-    let count =
-        |name: &str| told[name].as_u64().ok_or_else(|| eyre!("the projector does not tell its {name}"));
-    let transactions = count("transactions")?;
+fn backfill(source: &Source, cluster: &Cluster) -> Result<Backfill> {
+    let mut command = source.audit(cluster, "project")?;
+    command.arg("--until-tip");
+    let ran = Ran::run(command, cluster)?;
+    let transactions = ran.count("transactions")?;
     let each = |ns: u64| per_tx(ns, usize::try_from(transactions).unwrap_or(usize::MAX));
-    let cores = (projector_ns.saturating_add(postgres_ns)) as f64 / 1e9;
     Ok(Backfill {
-        blocks: count("blocks")?,
+        blocks: ran.count("blocks")?,
         transactions,
-        rows: count("rows")?,
-        seconds: tenth(seconds),
-        projector_us_per_tx: each(projector_ns),
-        postgres_us_per_tx: each(postgres_ns),
-        tx_per_core_second: (transactions as f64 / cores.max(f64::EPSILON)).round(),
+        rows: ran.count("rows")?,
+        seconds: tenth(ran.seconds),
+        projector_us_per_tx: each(ran.own_ns),
+        postgres_us_per_tx: each(ran.postgres_ns),
+        tx_per_core_second: per_core_second(transactions, ran.own_ns.saturating_add(ran.postgres_ns)),
     })
+}
+
+/// What it costs to judge all that is in the database by fifty rules.
+fn watch(source: &Source, cluster: &Cluster, rulebook: &Rulebook, filled: &Backfill) -> Result<Watched> {
+    let folder = tempfile::tempdir()?;
+    let [rules, sanctions] = ["rules.toml", "sanctions.toml"].map(|name| folder.path().join(name));
+    fs::write(&rules, &rulebook.rules)?;
+    fs::write(&sanctions, &rulebook.sanctions)?;
+    let mut command = source.audit(cluster, "watch")?;
+    command.arg("--rules").arg(&rules).arg("--sanctions").arg(&sanctions).arg("--until-tip");
+    let ran = Ran::run(command, cluster)?;
+    let judged = (ran.count("blocks")?, filled.transactions, ran.count("findings")?);
+    Ok(Watched::of(judged, ran.seconds, (ran.own_ns, ran.postgres_ns)))
 }
 
 #[cfg(test)]
@@ -279,12 +322,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_figures_are_told_to_people() {
+    fn all_figures_are_told_to_people() {
         let backfill = Backfill { transactions: 1_000, tx_per_core_second: 20_000.0, ..Backfill::default() };
         let blocks_behind = Behind { p99: 1.0, ..Behind::default() };
-        let table = Regulator { rate_tps: 900.0, blocks_behind, backfill }.table();
+        let surveillance = Surveillance { rules: 50, ..Surveillance::default() };
+        let table = Regulator { rate_tps: 900.0, blocks_behind, backfill, surveillance }.table();
         assert!(table.contains("p99 1, max 0 blocks behind at 900 transfers/s"), "{table}");
         assert!(table.contains("20000 transactions/s of a core"), "{table}");
-        assert_eq!(table.lines().count(), 2);
+        assert!(table.contains("surveillance by 50 rules"), "{table}");
+        assert_eq!(table.lines().count(), 3);
     }
 }

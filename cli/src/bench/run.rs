@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use concordat_types::Genesis;
+use concordat_types::{Address, Genesis};
 use eyre::{Result, bail};
 
 use super::{
@@ -116,7 +116,8 @@ pub fn measure(args: &BenchArgs, json: bool) -> Result<Report> {
 /// A network that is set up, for a measurement of its own.
 pub(super) fn network(args: &BenchArgs, json: bool) -> Result<Bench> {
     let mut nodes = Processes::prepare(VALIDATORS, args.base_port)?;
-    let workload = Workload::new(&nodes.network, &nodes.folder(), args.accounts(), args.seed)?;
+    let mut workload = Workload::new(&nodes.network, &nodes.folder(), args.accounts(), args.seed)?;
+    workload.varied = true;
     nodes.start()?;
     let mut bench = Bench::start(args, Plan::new(args), nodes, workload, json)?;
     bench.set_up()?;
@@ -172,6 +173,16 @@ impl Bench {
             unconfirmed: 0,
             nodes,
         })
+    }
+
+    /// The token that is transferred.
+    pub(super) fn token(&self) -> Address {
+        self.workload.token
+    }
+
+    /// The organisations whose accounts transfer it.
+    pub(super) fn banks(&self) -> Vec<&str> {
+        self.nodes.network.nodes.iter().map(|node| node.organisation.as_str()).collect()
     }
 
     fn say(&self, text: impl std::fmt::Display) {

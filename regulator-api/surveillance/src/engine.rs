@@ -7,24 +7,29 @@
 mod case;
 mod circles;
 mod committee;
+mod facts;
 mod history;
 mod live;
 mod memory;
+mod names;
 mod quiet;
 mod rings;
 mod sanctions;
+mod ways;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use case::Topic;
 use concordat_types::{Address, B256};
+use facts::Facts;
 use live::{Around, Live};
 use memory::Memory;
 pub use memory::{Recalled, Unknown};
+use names::Names;
 
 use crate::{
-    event::{Asset, BlockEvents, Event, What},
+    event::{Asset, BlockEvents, Event, Transfer, What},
     finding::{Finding, Subject},
     list::List,
     rule::{Condition, Rule},
@@ -34,17 +39,18 @@ use crate::{
 /// What an engine may hold and do at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries within the window of one rule, some 110 bytes each. Beyond, the rule says that it cannot judge.
+    /// Entries within the window of one rule, some 150 bytes each. Beyond, the rule says that it cannot judge.
     pub entries: usize,
     /// Transfers that the search for one way back looks at. Beyond, the rule says that it cannot judge.
     pub steps: usize,
-    /// Amounts and accounts remembered, some 100 bytes each. Beyond, they are forgotten and asked for again.
+    /// Amounts and accounts remembered, some 40 bytes each. Beyond, those that were not asked for lately are forgotten and
+    /// asked for again.
     pub remembered: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 500_000, steps: 1_000, remembered: 2_000_000 }
+        Self { entries: 500_000, steps: 1_000, remembered: 5_000_000 }
     }
 }
 
@@ -100,18 +106,19 @@ struct Index {
 }
 
 impl Index {
-    fn of(rules: &[Live]) -> Self {
+    /// The rules that are `wanted`.
+    fn of(rules: &[Live], wanted: impl Fn(&Condition) -> bool) -> Self {
         let named = rules.iter().flat_map(|live| live.rule.filter.tokens.iter().copied());
         let tokens: BTreeSet<Address> = named.collect();
         let mut index = Self::default();
-        for (place, live) in rules.iter().enumerate() {
+        for (place, live) in rules.iter().enumerate().filter(|(_, live)| wanted(&live.rule.condition)) {
             for topic in Topic::of_rule(&live.rule) {
-                let (wanted, by_token) =
+                let (own, by_token) =
                     (&live.rule.filter.tokens, matches!(topic, Topic::Transfer | Topic::Holding));
-                if wanted.is_empty() || !by_token {
+                if own.is_empty() || !by_token {
                     index.by_topic.entry(topic).or_default().push(place);
                 }
-                let looked_at = |token: &&Address| by_token && (wanted.is_empty() || wanted.contains(*token));
+                let looked_at = |token: &&Address| by_token && (own.is_empty() || own.contains(*token));
                 for token in tokens.iter().filter(looked_at) {
                     index.by_token.entry((topic, *token)).or_default().push(place);
                 }
@@ -136,6 +143,9 @@ impl Index {
 pub struct Engine {
     rules: Vec<Live>,
     index: Index,
+    /// Of the rules that ask what accounts did before.
+    asking: Index,
+    names: Names,
     memory: Memory,
     list: List,
     limits: Limits,
@@ -158,8 +168,13 @@ impl Engine {
         let memory = Memory::new(sample.max().unwrap_or_default(), limits.remembered);
         let hash = list.as_ref().map(|list| list.hash);
         let rules: Vec<Live> = rules.into_iter().map(|rule| Live::new(rule, hash, limits)).collect();
-        let index = Index::of(&rules);
-        Ok(Self { rules, index, memory, list: list.unwrap_or_default(), limits })
+        let index = Index::of(&rules, |_| true);
+        let asks = |condition: &Condition| {
+            matches!(condition, Condition::DormantAwakened { .. } | Condition::AbnormalAmount { .. })
+        };
+        let asking = Index::of(&rules, asks);
+        let list = list.unwrap_or_default();
+        Ok(Self { rules, index, asking, names: Names::default(), memory, list, limits })
     }
 
     /// The rules.
@@ -209,30 +224,36 @@ impl Engine {
         for block in blocks {
             for event in &block.events {
                 let What::Transfer(transfer) = &event.what else { continue };
-                for place in self.index.find(event) {
-                    let Some(Live { rule, .. }) = self.rules.get(*place) else { continue };
-                    let (amount, key) = (transfer.amount, (transfer.asset, transfer.from));
-                    match rule.condition {
-                        Condition::DormantAwakened { amount: least, .. }
-                            if amount >= least
-                                && self.memory.active(transfer.from).is_none()
-                                && rule.filter.takes(transfer.from, &block.parties) =>
-                        {
-                            unknown.active.insert(transfer.from);
-                        }
-                        Condition::AbnormalAmount { amount: least, .. }
-                            if amount >= least
-                                && self.memory.amounts(key.0, key.1).is_none()
-                                && rule.filter.takes(transfer.from, &block.parties) =>
-                        {
-                            unknown.amounts.insert(key);
-                        }
-                        _ => {}
-                    }
+                let (active, gave) = self.asks(block, event, transfer);
+                let (asset, from) = (transfer.asset, transfer.from);
+                if active && !self.memory.knows_active(from, block.height) {
+                    unknown.active.insert(from);
+                }
+                if gave && !self.memory.knows_gave(asset, from, block.height) {
+                    unknown.amounts.insert((asset, from));
                 }
             }
         }
         unknown
+    }
+
+    /// Whether rules will ask when who gives has last sent a transaction, and what it gave before.
+    fn asks(&self, block: &BlockEvents, event: &Event, transfer: &Transfer) -> (bool, bool) {
+        let (mut active, mut gave) = (false, false);
+        for place in self.asking.find(event) {
+            let Some(Live { rule, .. }) = self.rules.get(*place) else { continue };
+            let takes = || rule.filter.takes(transfer.from, &block.parties);
+            match rule.condition {
+                Condition::DormantAwakened { amount, .. } => {
+                    active = active || (transfer.amount >= amount && takes());
+                }
+                Condition::AbnormalAmount { amount, .. } => {
+                    gave = gave || (transfer.amount >= amount && takes());
+                }
+                _ => {}
+            }
+        }
+        (active, gave)
     }
 
     /// Learns what it asked for.
@@ -265,10 +286,12 @@ impl Engine {
     }
 
     fn pass(&mut self, block: &BlockEvents, judging: bool) -> Vec<Finding> {
-        let Self { rules, index, memory, list, limits } = self;
+        let Self { rules, index, names, memory, list, limits, .. } = self;
+        names.sweep(|used| rules.iter().for_each(|live| live.mark(used)));
         let mut found = Vec::new();
         for event in &block.events {
-            let around = Around { block, event, memory, list, limits: *limits, judging };
+            let facts = Facts::new(block, event, memory, list, names.of(&event.what));
+            let around = Around { block, event, facts: &facts, limits: *limits, judging };
             for place in index.find(event) {
                 if let Some(live) = rules.get_mut(*place) {
                     live.see(&around, &mut found);

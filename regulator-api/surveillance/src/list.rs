@@ -158,6 +158,7 @@ impl List {
 #[cfg(test)]
 mod tests {
     use concordat_types::Role;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -215,6 +216,23 @@ reason = "No. 3"
         for (from, to, said) in cases {
             let refused = List::parse(&LIST.replace(from, to)).unwrap_err().to_string();
             assert!(refused.contains(said), "{to}: {refused}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_answered_with_a_panic(text in any::<String>(), value in "[-0-9a-zA-Z\" ]{0,60}") {
+            let _told = List::parse(&text);
+            for field in ["address", "name", "organisation"] {
+                let entry = format!("[[entry]]\n{field} = {value}\nreason = \"r\"\n");
+                let _told = List::parse(&format!("version = 1\nsource = \"s\"\n{entry}"));
+            }
+        }
+
+        #[test]
+        fn a_name_is_found_however_it_is_spaced(name in "\\PC{1,40}") {
+            let compared = normalised(&name);
+            prop_assert_eq!(normalised(&format!("  {compared}\t")), compared);
         }
     }
 }

@@ -288,6 +288,11 @@ pub struct Filter {
 impl Filter {
     /// Whether a rule looks at an account. Who is not enrolled has no organisation and no role.
     pub fn takes(&self, account: Address, parties: &BTreeMap<Address, Party>) -> bool {
+        self.takes_as(account, || parties.get(&account))
+    }
+
+    /// The same, where who the account is has to be asked for.
+    pub(crate) fn takes_as<'a>(&self, account: Address, party: impl FnOnce() -> Option<&'a Party>) -> bool {
         if account == Address::ZERO || self.except.contains(&account) {
             return false;
         }
@@ -297,7 +302,7 @@ impl Filter {
         if self.organisations.is_empty() && self.roles.is_empty() {
             return true;
         }
-        parties.get(&account).is_some_and(|party| {
+        party().is_some_and(|party| {
             (self.organisations.is_empty() || self.organisations.contains(&party.organisation))
                 && (self.roles.is_empty() || self.roles.contains(&party.role))
         })

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, postgres::PgRow};
 
 use super::{
-    WatchError,
+    WatchError, orders,
     people::as_of,
     read::{address, edited, get, height, number, place, push},
     signed,
@@ -20,9 +20,10 @@ use crate::SqlError;
 const REMEMBERED: usize = 10_000;
 
 const EVENTS: &str = "SELECT height, tx_index, log_index, name, arguments::text FROM ledger.decoded_events
-    WHERE height BETWEEN $1 AND $2 AND standard IN ('governance', 'identity') AND name IN (
+    WHERE height BETWEEN $1 AND $2 AND standard IN ('governance', 'identity', 'orders') AND name IN (
         'AccountEnrolled', 'ProposalOpened', 'BallotCast', 'ProposalDecided',
-        'AccountFrozen', 'AccountUnfrozen', 'ContractFrozen', 'ContractUnfrozen')";
+        'AccountFrozen', 'AccountUnfrozen', 'ContractFrozen', 'ContractUnfrozen',
+        'OrderImposed', 'OrderReleased', 'OrderDecided')";
 
 /// A proposal as it was made.
 #[derive(Clone)]
@@ -99,7 +100,7 @@ impl Acts {
             "AccountUnfrozen" => freeze("account", true),
             "ContractFrozen" => freeze("contractAddress", false),
             "ContractUnfrozen" => freeze("contractAddress", true),
-            _ => Ok(None),
+            _ => ordered(connection, height, name, &arguments).await,
         }
     }
 
@@ -130,6 +131,24 @@ impl Acts {
     }
 }
 
+/// What an order has frozen or released. One that takes another's place is told once, and one that is confirmed went on.
+async fn ordered(
+    connection: &mut PgConnection,
+    height: u64,
+    name: &str,
+    arguments: &Arguments<'_>,
+) -> Result<Option<What>, SqlError> {
+    let (frozen, lifted) = match name {
+        "OrderImposed" => (orders::freezes(arguments.number("measure")?), false),
+        "OrderReleased" => (orders::has_frozen(connection, arguments.number("id")?, height).await?, true),
+        "OrderDecided" if !arguments.flag("confirmed")? => {
+            (orders::has_frozen(connection, arguments.number("orderId")?, height).await?, true)
+        }
+        _ => return Ok(None),
+    };
+    Ok(frozen.then_some(What::Freeze { target: arguments.address("target")?, lifted }))
+}
+
 /// The first height at which a proposal could be executed, where it was executed at this one.
 async fn executed(
     connection: &mut PgConnection,
@@ -145,11 +164,12 @@ async fn executed(
 
 /// Whom and what a proposal names.
 #[derive(Default)]
-struct Named {
-    accounts: Vec<Address>,
-    organisations: Vec<OrgId>,
-    contracts: Vec<Address>,
+pub(super) struct Named {
+    pub accounts: Vec<Address>,
+    pub organisations: Vec<OrgId>,
+    pub contracts: Vec<Address>,
     validators: Vec<B256>,
+    orders: Vec<u64>,
 }
 
 /// What an action names. A validator to be admitted is named by its certificates alone; rules and policies name nobody.
@@ -186,15 +206,19 @@ fn named(action: &Action) -> Named {
         | Action::RevokeAttributes { contract, .. }
         | Action::UpgradeContract { contract, .. }
         | Action::Correct { contract, .. } => named.contracts.push(*contract),
+        Action::ConfirmOrder { order, .. } | Action::LiftOrder { order, .. } => named.orders.push(*order),
         _ => {}
     }
     named
 }
 
 /// Whom that is about as of the height of the proposal: accounts and their organisations, those of contracts and
-/// validators.
-async fn about(connection: &mut PgConnection, named: Named, height: u64) -> Result<Vec<About>, SqlError> {
-    let Named { mut accounts, mut organisations, contracts, validators } = named;
+/// validators, and whom orders are about and come from.
+async fn about(connection: &mut PgConnection, mut named: Named, height: u64) -> Result<Vec<About>, SqlError> {
+    for order in std::mem::take(&mut named.orders) {
+        orders::add_named(connection, order, height, &mut named).await?;
+    }
+    let Named { mut accounts, mut organisations, contracts, validators, .. } = named;
     let newest = "SELECT organisation, administrator FROM ledger.contracts
         WHERE contract = $1 AND height <= $2 ORDER BY height DESC, place DESC LIMIT 1";
     for contract in contracts {
@@ -225,7 +249,7 @@ async fn about(connection: &mut PgConnection, named: Named, height: u64) -> Resu
     Ok(accounts.chain(organisations.into_iter().map(About::Organisation)).collect())
 }
 
-fn organisation(text: &str) -> Result<OrgId, SqlError> {
+pub(super) fn organisation(text: &str) -> Result<OrgId, SqlError> {
     text.parse().map_err(|_| edited("an organisation's id is none"))
 }
 
@@ -239,6 +263,10 @@ impl Arguments<'_> {
 
     fn address(&self, name: &str) -> Result<Address, SqlError> {
         self.text(name)?.parse().map_err(|_| edited("an event's address is none"))
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, SqlError> {
+        self.0.get(name).and_then(Value::as_bool).ok_or_else(|| edited("an event lacks an argument"))
     }
 
     fn number(&self, name: &str) -> Result<u64, SqlError> {

@@ -14,6 +14,9 @@ use crate::SqlError;
 /// The advisory lock of the watcher: "concordw" in ASCII.
 const LOCK: i64 = 0x636f_6e63_6f72_6477;
 
+/// Findings written by one statement; each may have a thousand pieces of evidence.
+const AT_A_TIME: usize = 200;
+
 /// Where the ledger stands.
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
@@ -147,10 +150,14 @@ pub(super) async fn commit(
     let mut transaction = connection.begin().await.map_err(SqlError::at("begin"))?;
     let hash = block_hash(&mut transaction, ledger, after.height).await?;
     let (mut height, mut place) = (0, 0_i64);
-    for finding in findings {
-        place = if finding.height == height { place.saturating_add(1) } else { 0 };
-        height = finding.height;
-        insert(&mut transaction, finding, place).await?;
+    for some in findings.chunks(AT_A_TIME) {
+        let mut columns = Columns::default();
+        for finding in some {
+            place = if finding.height == height { place.saturating_add(1) } else { 0 };
+            height = finding.height;
+            columns.add(finding, place);
+        }
+        columns.insert(&mut transaction).await?;
     }
     let list = after.list.map(|list| list.to_vec());
     let moved = sqlx::query(
@@ -164,35 +171,68 @@ pub(super) async fn commit(
     Ok(transaction.commit().await.map_err(SqlError::at("commit"))?)
 }
 
-async fn insert(connection: &mut PgConnection, finding: &Finding, place: i64) -> Result<(), SqlError> {
-    // Positions, numbers and text: nothing in them cannot be written.
-    let evidence = serde_json::to_string(&finding.evidence).unwrap_or_default();
-    let numbers = serde_json::to_string(&finding.numbers).unwrap_or_default();
-    let query = sqlx::query(
-        "INSERT INTO watch.findings (id, height, place, time_ms, rule, rule_digest, list, grade, judged, subject_kind,
-            subject, asset, evidence, numbers, explanation, reference)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::jsonb, $14::jsonb, $15, $16)
-         ON CONFLICT (id) DO NOTHING",
-    );
-    let query = query
-        .bind(finding.id.to_vec())
-        .bind(signed(finding.height))
-        .bind(place)
-        .bind(signed(finding.time_ms))
-        .bind(&finding.rule)
-        .bind(finding.rule_digest.to_vec())
-        .bind(finding.list.map(|list| list.to_vec()))
-        .bind(finding.grade.name())
-        .bind(finding.judged)
-        .bind(finding.subject.kind())
-        .bind(finding.subject.name())
-        .bind(&finding.asset)
-        .bind(evidence)
-        .bind(numbers)
-        .bind(&finding.explanation)
-        .bind(&finding.reference);
-    query.execute(connection).await.map_err(SqlError::at("write a finding"))?;
-    Ok(())
+/// Findings by columns, so that many of them are one statement.
+#[derive(Default)]
+struct Columns {
+    id: Vec<Vec<u8>>,
+    height: Vec<i64>,
+    place: Vec<i64>,
+    time_ms: Vec<i64>,
+    rule: Vec<String>,
+    rule_digest: Vec<Vec<u8>>,
+    list: Vec<Option<Vec<u8>>>,
+    grade: Vec<&'static str>,
+    judged: Vec<bool>,
+    subject_kind: Vec<&'static str>,
+    subject: Vec<String>,
+    asset: Vec<String>,
+    evidence: Vec<String>,
+    numbers: Vec<String>,
+    explanation: Vec<String>,
+    reference: Vec<String>,
+}
+
+impl Columns {
+    fn add(&mut self, finding: &Finding, place: i64) {
+        self.id.push(finding.id.to_vec());
+        self.height.push(signed(finding.height));
+        self.place.push(place);
+        self.time_ms.push(signed(finding.time_ms));
+        self.rule.push(finding.rule.clone());
+        self.rule_digest.push(finding.rule_digest.to_vec());
+        self.list.push(finding.list.map(|list| list.to_vec()));
+        self.grade.push(finding.grade.name());
+        self.judged.push(finding.judged);
+        self.subject_kind.push(finding.subject.kind());
+        self.subject.push(finding.subject.name());
+        self.asset.push(finding.asset.clone());
+        // Positions, numbers and text: nothing in them cannot be written.
+        self.evidence.push(serde_json::to_string(&finding.evidence).unwrap_or_default());
+        self.numbers.push(serde_json::to_string(&finding.numbers).unwrap_or_default());
+        self.explanation.push(finding.explanation.clone());
+        self.reference.push(finding.reference.clone());
+    }
+
+    async fn insert(self, connection: &mut PgConnection) -> Result<(), SqlError> {
+        let query = sqlx::query(
+            "INSERT INTO watch.findings (id, height, place, time_ms, rule, rule_digest, list, grade, judged,
+                subject_kind, subject, asset, evidence, numbers, explanation, reference)
+             SELECT id, height, place, time_ms, rule, rule_digest, list, grade, judged,
+                subject_kind, subject, asset, evidence::jsonb, numbers::jsonb, explanation, reference
+             FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[],
+                    $8::text[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+                    $15::text[], $16::text[])
+                AS f (id, height, place, time_ms, rule, rule_digest, list, grade, judged,
+                    subject_kind, subject, asset, evidence, numbers, explanation, reference)
+             ON CONFLICT (id) DO NOTHING",
+        );
+        let query = query.bind(self.id).bind(self.height).bind(self.place).bind(self.time_ms).bind(self.rule);
+        let query = query.bind(self.rule_digest).bind(self.list).bind(self.grade).bind(self.judged);
+        let query = query.bind(self.subject_kind).bind(self.subject).bind(self.asset).bind(self.evidence);
+        let query = query.bind(self.numbers).bind(self.explanation).bind(self.reference);
+        query.execute(connection).await.map_err(SqlError::at("write findings"))?;
+        Ok(())
+    }
 }
 
 /// When a block was; the beginning where there is none.

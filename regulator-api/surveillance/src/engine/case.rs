@@ -7,40 +7,38 @@ use std::{
 
 use concordat_types::{Address, U256};
 
-use super::{Limits, memory::Memory, quiet::Quiet, rings::Entry};
+use super::{Limits, facts::Facts, quiet::Quiet, rings::Entry};
 use crate::{
     event::{Asset, BlockEvents, Event, Party, Transfer, What},
     finding::{Subject, Verdict},
-    list::List,
     rule::{MAX_AMOUNT, Rule},
     time::Stamp,
 };
 
 /// What a rule judges by.
-pub(super) struct Case<'a> {
+pub(super) struct Case<'a, 'b> {
     pub rule: &'a Rule,
     pub block: &'a BlockEvents,
     pub event: &'a Event,
-    pub memory: &'a Memory,
-    pub list: &'a List,
+    pub facts: &'a Facts<'b>,
     pub limits: Limits,
     pub quiet: &'a Quiet,
     /// Whether findings are wanted, or the past is only seen again.
     pub judging: bool,
 }
 
-impl Case<'_> {
+impl Case<'_, '_> {
     pub(super) const fn now(&self) -> Stamp {
         self.block.stamp()
     }
 
     pub(super) fn party(&self, account: Address) -> Option<&Party> {
-        self.block.parties.get(&account)
+        self.facts.party(account)
     }
 
     /// Whether the rule looks at an account.
     pub(super) fn takes(&self, account: Address) -> bool {
-        self.rule.filter.takes(account, &self.block.parties)
+        self.rule.filter.takes_as(account, || self.facts.party(account))
     }
 
     /// The transfer, where it is one of a token that the rule looks at.
@@ -55,10 +53,11 @@ impl Case<'_> {
 
     /// What is kept of the event.
     pub(super) fn entry(&self) -> Entry {
-        let (amount, other) = match &self.event.what {
-            What::Transfer(transfer) => (transfer.amount.min(MAX_AMOUNT), transfer.to),
-            _ => (U256::ZERO, Address::ZERO),
+        let amount = match &self.event.what {
+            What::Transfer(transfer) => transfer.amount.min(MAX_AMOUNT),
+            _ => U256::ZERO,
         };
+        let [_, other] = self.facts.numbers.accounts;
         Entry { stamp: self.now(), at: self.event.at, amount, other }
     }
 

@@ -1,13 +1,16 @@
-//! Value that returns to whom it came from: a search through the transfers of a window, bounded in steps.
+//! Value that returns to whom it came from: a search through the transfers of a window, bounded in steps. It goes no way
+//! whose last part is missing: who is one transfer away from the end has to have given something to whom it ends at.
 
 use concordat_types::{Address, U256};
 
 use super::{
     case::{Case, numbers},
-    rings::{Entry, Rings},
+    names::{AccountNo, AssetNo},
+    rings::Entry,
+    ways::Ways,
 };
 use crate::{
-    event::{Asset, Position, Transfer},
+    event::{Position, Transfer},
     finding::{Subject, Verdict},
     rule::MAX_AMOUNT,
     time::{Span, Stamp},
@@ -31,13 +34,9 @@ impl RoundTrip {
 }
 
 /// Whether a transfer brings value back to whom it goes to.
-pub(super) fn round_trip(
-    rings: &mut Rings<(Asset, Address)>,
-    rule: RoundTrip,
-    case: &Case,
-) -> Option<Verdict> {
+pub(super) fn round_trip(ways: &mut Ways, rule: RoundTrip, case: &Case) -> Option<Verdict> {
     let transfer = case.transfer()?;
-    let Transfer { asset, from, to, .. } = *transfer;
+    let Transfer { from, to, .. } = *transfer;
     let except = &case.rule.filter.except;
     let nobody = [from, to].iter().any(|party| *party == Address::ZERO || except.contains(party));
     let amount = transfer.amount.min(MAX_AMOUNT);
@@ -46,39 +45,34 @@ pub(super) fn round_trip(
         return None;
     }
     let subject = Subject::Account(to);
-    let wanted = case.takes(to) && case.is_heard(&subject, Some(asset), true);
-    let told = wanted.then(|| search(rings, rule, case, transfer, amount)).flatten();
-    match rings.push((asset, from), case.entry()) {
-        None => told.or_else(|| case.full()),
-        Some(_) => told,
+    let wanted = case.takes(to) && case.is_heard(&subject, Some(transfer.asset), true);
+    let told = wanted.then(|| search(ways, rule, case, transfer)).flatten();
+    let [from, _] = case.facts.numbers.accounts;
+    match ways.push((case.facts.numbers.asset, from), case.entry()) {
+        false => told.or_else(|| case.full()),
+        true => told,
     }
 }
 
-fn search(
-    rings: &Rings<(Asset, Address)>,
-    rule: RoundTrip,
-    case: &Case,
-    last: &Transfer,
-    amount: U256,
-) -> Option<Verdict> {
-    let asset = last.asset;
+fn search(ways: &Ways, rule: RoundTrip, case: &Case, last: &Transfer) -> Option<Verdict> {
+    let [target, origin] = case.facts.numbers.accounts;
     let mut search = Search {
-        rings,
+        ways,
         rule,
-        asset,
-        origin: last.to,
-        target: last.from,
-        last: amount,
+        asset: case.facts.numbers.asset,
+        origin,
+        target,
+        last: last.amount.min(MAX_AMOUNT),
         now: case.now(),
         steps: case.limits.steps,
         cut: false,
         path: Vec::new(),
     };
-    let subject = Subject::Account(last.to);
+    let (subject, asset) = (Subject::Account(last.to), Some(last.asset));
     if !search.begin() {
         let why =
             "it has more transfers, or its partners have, than are searched through; name those in except";
-        return search.cut.then(|| case.unjudged(subject, Some(asset), why)).flatten();
+        return search.cut.then(|| case.unjudged(subject, asset, why)).flatten();
     }
     let sent = search.path.first().map(|entry| entry.amount).unwrap_or_default();
     let evidence: Vec<Position> = search.path.iter().map(|entry| entry.at).chain([case.event.at]).collect();
@@ -86,19 +80,19 @@ fn search(
         ("sent", sent.to_string()),
         ("returned", last.amount.to_string()),
         ("hops", evidence.len().to_string()),
-        ("asset", asset.to_string()),
+        ("asset", last.asset.to_string()),
         ("window", rule.window.to_string()),
     ]);
-    Some(Verdict { subject, asset: Some(asset), evidence, decided: Ok(decided) })
+    Some(Verdict { subject, asset, evidence, decided: Ok(decided) })
 }
 
 /// A search for transfers, one after the other, from the origin to the target, which the last transfer closes.
 struct Search<'a> {
-    rings: &'a Rings<(Asset, Address)>,
+    ways: &'a Ways,
     rule: RoundTrip,
-    asset: Asset,
-    origin: Address,
-    target: Address,
+    asset: AssetNo,
+    origin: AccountNo,
+    target: AccountNo,
     /// How much the last transfer brings.
     last: U256,
     now: Stamp,
@@ -110,65 +104,47 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Tries every transfer of the origin, the oldest first.
     fn begin(&mut self) -> bool {
-        for entry in self.out_of(self.origin, None) {
-            if !self.step() {
-                return false;
-            }
-            let begins = entry.amount >= self.rule.amount && self.rule.carries(self.last, entry.amount);
-            if begins && self.is_within(entry) && self.go(entry, entry.amount) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Goes along a transfer, and on from there.
-    fn go(&mut self, entry: &'a Entry, first: U256) -> bool {
-        self.path.push(*entry);
-        if entry.other == self.target {
-            return true;
-        }
         // The last transfer is a hop, too.
-        let hops = u64::try_from(self.path.len()).unwrap_or(u64::MAX).saturating_add(1);
-        if hops < self.rule.hops && self.on(entry, first) {
-            return true;
-        }
-        self.path.pop();
-        false
+        let hops = self.rule.hops.saturating_sub(1);
+        self.ways.may_have_got((self.asset, self.target), self.now) && self.go_on(self.origin, None, hops)
     }
 
-    fn on(&mut self, before: &Entry, first: U256) -> bool {
-        for entry in self.out_of(before.other, Some(before.at)) {
+    /// Goes on from an account by so many transfers at most, after the one that came to it. Tries every transfer, the
+    /// oldest first.
+    fn go_on(&mut self, account: AccountNo, after: Option<Position>, hops: u64) -> bool {
+        let purse = (self.asset, account);
+        if hops == 0 || (hops == 1 && !self.ways.may_have_given(purse, self.target, after, self.now)) {
+            return false;
+        }
+        let ways: &'a Ways = self.ways;
+        let ring = ways.given(purse);
+        self.cut |= ring.is_some_and(|ring| ring.is_cut(self.rule.window, self.now));
+        for entry in ring.into_iter().flat_map(|ring| ring.after(after)) {
             if !self.step() {
                 return false;
             }
-            let returns =
-                entry.other == self.origin || self.path.iter().any(|past| past.other == entry.other);
-            if !returns
-                && self.rule.carries(entry.amount, first)
-                && self.is_within(entry)
-                && self.go(entry, first)
-            {
+            let ends = entry.other == self.target;
+            if (hops == 1 && !ends) || !self.is_part(entry) {
+                continue;
+            }
+            self.path.push(*entry);
+            if ends || self.go_on(entry.other, Some(entry.at), hops.saturating_sub(1)) {
                 return true;
             }
+            self.path.pop();
         }
         false
     }
 
-    fn out_of(
-        &mut self,
-        account: Address,
-        after: Option<Position>,
-    ) -> impl Iterator<Item = &'a Entry> + use<'a> {
-        let ring = self.rings.get(&(self.asset, account));
-        self.cut |= ring.is_some_and(|ring| ring.is_cut(self.rule.window, self.now));
-        ring.into_iter().flat_map(move |ring| ring.after(after))
-    }
-
-    fn is_within(&self, entry: &Entry) -> bool {
-        self.rule.window.covers(self.now, entry.stamp)
+    /// Whether a transfer can come next on the way.
+    fn is_part(&self, entry: &Entry) -> bool {
+        let carries = match self.path.first() {
+            None => entry.amount >= self.rule.amount && self.rule.carries(self.last, entry.amount),
+            Some(first) => self.rule.carries(entry.amount, first.amount),
+        };
+        let returns = entry.other == self.origin || self.path.iter().any(|past| past.other == entry.other);
+        carries && !returns && self.rule.window.covers(self.now, entry.stamp)
     }
 
     /// One step more; false where there have been enough.

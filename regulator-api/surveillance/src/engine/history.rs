@@ -20,7 +20,7 @@ pub(super) fn dormant(idle: Span, amount: U256, case: &Case) -> Option<Verdict> 
         return None;
     }
     let subject = Subject::Account(account);
-    let Some(last) = case.memory.active(account) else { return case.unjudged(subject, Some(asset), UNTOLD) };
+    let Some(last) = case.facts.active() else { return case.unjudged(subject, Some(asset), UNTOLD) };
     // Contracts never send a transaction: what never woke up did not fall asleep.
     let last = last?;
     let now = case.now();
@@ -53,17 +53,15 @@ pub(super) fn abnormal(rule: Abnormal, case: &Case) -> Option<Verdict> {
         return None;
     }
     let subject = Subject::Account(account);
-    let Some(all) = case.memory.amounts(asset, account) else {
-        return case.unjudged(subject, Some(asset), UNTOLD);
-    };
-    let sample = all.range(all.len().saturating_sub(rule.sample)..);
-    let count = U256::from(sample.len());
-    // At most 1,000 of them, each at most 2^224: nothing comes near the end of the range.
-    let sum = sample.fold(U256::ZERO, |sum, amount| sum.saturating_add((*amount).min(MAX_AMOUNT)));
-    let least = U256::from(rule.least);
+    let Some(gave) = case.facts.gave() else { return case.unjudged(subject, Some(asset), UNTOLD) };
+    let (count, sum) = gave.last(rule.sample);
+    if count < rule.least {
+        return None;
+    }
+    let count = U256::from(count);
     let ordinary =
         transfer.amount.min(MAX_AMOUNT).saturating_mul(count) < sum.saturating_mul(U256::from(rule.times));
-    if count < least || ordinary || !case.is_heard(&subject, Some(asset), true) {
+    if ordinary || !case.is_heard(&subject, Some(asset), true) {
         return None;
     }
     let decided = numbers([

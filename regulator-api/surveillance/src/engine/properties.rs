@@ -148,6 +148,13 @@ proptest! {
     }
 
     #[test]
+    fn numbers_that_are_given_again_change_nothing(blocks in some_blocks()) {
+        let mut engine = fresh();
+        engine.names = Names::sweeping_from(1);
+        prop_assert_eq!(run(&mut engine, &blocks), run(&mut fresh(), &blocks));
+    }
+
+    #[test]
     fn ids_of_findings_are_told_once(blocks in some_blocks()) {
         let found = run(&mut fresh(), &blocks);
         let ids: BTreeSet<_> = found.iter().map(|finding| finding.id).collect();

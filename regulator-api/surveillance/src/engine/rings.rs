@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use concordat_types::{Address, U256};
+use concordat_types::U256;
 
+use super::names::AccountNo;
 use crate::{
     event::Position,
     time::{Span, Stamp},
@@ -22,7 +23,7 @@ pub(super) struct Entry {
     pub at: Position,
     pub amount: U256,
     /// The other side of a transfer.
-    pub other: Address,
+    pub other: AccountNo,
 }
 
 /// The entries of one key, the oldest first.
@@ -73,22 +74,55 @@ impl Ring {
         Some(entry)
     }
 
-    /// Drops what has passed; how many those were.
-    fn prune(&mut self, window: Span, now: Stamp) -> usize {
-        let before = self.entries.len();
+    /// Drops what has passed.
+    fn prune(&mut self, window: Span, now: Stamp, mut gone: impl FnMut(Entry)) {
         while self.entries.front().is_some_and(|entry| !window.covers(now, entry.stamp)) {
-            self.pop();
+            self.pop().into_iter().for_each(&mut gone);
         }
-        before.saturating_sub(self.entries.len())
     }
 
     /// Makes room for one more.
-    fn make_room(&mut self, keep: usize) -> usize {
-        let before = self.entries.len();
+    fn make_room(&mut self, keep: usize, mut gone: impl FnMut(Entry)) {
         while self.entries.len() >= keep {
-            self.lost = self.pop().map(|entry| entry.stamp).or(self.lost);
+            let Some(entry) = self.pop() else { return };
+            self.lost = Some(entry.stamp);
+            gone(entry);
         }
-        before.saturating_sub(self.entries.len())
+    }
+}
+
+/// How many entries lie within a window, by their blocks: known without looking at the entries.
+#[derive(Debug)]
+struct Within {
+    blocks: VecDeque<(Stamp, usize)>,
+    sum: usize,
+}
+
+impl Within {
+    /// Leaves out the blocks that have passed.
+    fn pass(&mut self, window: Span, now: Stamp) {
+        while self.blocks.front().is_some_and(|(stamp, _)| !window.covers(now, *stamp)) {
+            let count = self.blocks.pop_front().map(|(_, count)| count).unwrap_or_default();
+            self.sum = self.sum.saturating_sub(count);
+        }
+    }
+
+    fn add(&mut self, stamp: Stamp) {
+        match self.blocks.back_mut() {
+            Some((newest, count)) if newest.height == stamp.height => *count = count.saturating_add(1),
+            _ => self.blocks.push_back((stamp, 1)),
+        }
+        self.sum = self.sum.saturating_add(1);
+    }
+
+    fn remove(&mut self, stamp: Stamp) {
+        let place = self.blocks.partition_point(|(block, _)| block.height < stamp.height);
+        if let Some((block, count)) = self.blocks.get_mut(place)
+            && block.height == stamp.height
+        {
+            *count = count.saturating_sub(1);
+            self.sum = self.sum.saturating_sub(1);
+        }
     }
 }
 
@@ -101,30 +135,53 @@ pub(super) struct Rings<K> {
     keep: usize,
     /// The most of all keys.
     cap: usize,
-    kept: usize,
+    within: Within,
+    /// How many are held, those that have passed and were not looked at since among them.
+    held: usize,
     next_sweep: usize,
-    swept_at: Option<u64>,
 }
 
-impl<K: Ord> Rings<K> {
+impl<K: Ord + Clone> Rings<K> {
     pub(super) const fn new(window: Span, keep: usize, cap: usize) -> Self {
-        let rings = BTreeMap::new();
-        Self { rings, window, keep, cap, kept: 0, next_sweep: FIRST_SWEEP, swept_at: None }
+        let within = Within { blocks: VecDeque::new(), sum: 0 };
+        Self { rings: BTreeMap::new(), window, keep, cap, within, held: 0, next_sweep: FIRST_SWEEP }
     }
 
     /// Adds an entry; what is held of its key then. `None` where there is no room for it.
     pub(super) fn push(&mut self, key: K, entry: Entry) -> Option<&Ring> {
-        self.sweep(entry.stamp);
-        if self.kept >= self.cap && !self.rings.contains_key(&key) {
+        self.push_noting(key, entry, &mut |_, _, _| ())
+    }
+
+    /// The same, telling of each entry that goes for it, and whether that has to make room.
+    pub(super) fn push_noting(
+        &mut self,
+        key: K,
+        entry: Entry,
+        gone: &mut impl FnMut(&K, Entry, bool),
+    ) -> Option<&Ring> {
+        let (window, now) = (self.window, entry.stamp);
+        self.within.pass(window, now);
+        self.sweep(now, gone);
+        if self.within.sum >= self.cap && !self.rings.contains_key(&key) {
             return None;
         }
-        let ring = self.rings.entry(key).or_default();
-        let gone = ring.prune(self.window, entry.stamp).saturating_add(ring.make_room(self.keep));
-        self.kept = self.kept.saturating_sub(gone);
-        if self.kept >= self.cap {
+        let ring = self.rings.entry(key.clone()).or_default();
+        let mut dropped = 0_usize;
+        ring.prune(window, now, |entry| {
+            dropped = dropped.saturating_add(1);
+            gone(&key, entry, false);
+        });
+        ring.make_room(self.keep, |entry| {
+            dropped = dropped.saturating_add(1);
+            self.within.remove(entry.stamp);
+            gone(&key, entry, true);
+        });
+        self.held = self.held.saturating_sub(dropped);
+        if self.within.sum >= self.cap {
             return None;
         }
-        self.kept = self.kept.saturating_add(1);
+        self.within.add(now);
+        self.held = self.held.saturating_add(1);
         ring.push(entry);
         Some(ring)
     }
@@ -133,30 +190,41 @@ impl<K: Ord> Rings<K> {
         self.rings.get(key)
     }
 
-    /// Drops what has passed once so much is held that it may be worth it, at most once a block.
-    fn sweep(&mut self, now: Stamp) {
-        if self.kept < self.next_sweep.min(self.cap) || self.swept_at == Some(now.height) {
+    /// All keys, each with its entries.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&K, impl Iterator<Item = &Entry>)> {
+        self.rings.iter().map(|(key, ring)| (key, ring.entries.iter()))
+    }
+
+    /// Drops what has passed once so much is held that it may be worth it: half as much again as lies within the window.
+    fn sweep(&mut self, now: Stamp, gone: &mut impl FnMut(&K, Entry, bool)) {
+        if self.held < self.next_sweep {
             return;
         }
         let window = self.window;
-        self.rings.retain(|_, ring| {
-            ring.prune(window, now);
+        self.rings.retain(|key, ring| {
+            ring.prune(window, now, |entry| gone(key, entry, false));
             ring.len() > 0
         });
-        self.kept = self.rings.values().map(Ring::len).fold(0, usize::saturating_add);
-        self.next_sweep = self.kept.saturating_mul(2).max(FIRST_SWEEP);
-        self.swept_at = Some(now.height);
+        self.held = self.within.sum;
+        let more = self.held.checked_div(2).unwrap_or_default().max(FIRST_SWEEP);
+        self.next_sweep = self.held.saturating_add(more);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(height: u64) -> Entry {
+        entry_of(height, 0)
+    }
+
+    fn entry_of(height: u64, tx: u32) -> Entry {
         let stamp = Stamp { height, time_ms: height * 1000 };
-        let at = Position { height, tx_index: Some(0), log_index: Some(0), item: 0 };
-        Entry { stamp, at, amount: U256::from(height), other: Address::ZERO }
+        let at = Position { height, tx_index: Some(tx), log_index: Some(0), item: 0 };
+        Entry { stamp, at, amount: U256::from(height), other: AccountNo::default() }
     }
 
     #[test]
@@ -187,5 +255,58 @@ mod tests {
         assert!(rings.push(9, entry(1)).is_none());
         assert!(rings.push(0, entry(1)).is_none());
         assert!(rings.push(9, entry(3)).is_some(), "all others have passed");
+    }
+
+    /// Who keeps everything, and looks through all of it.
+    #[derive(Default)]
+    struct Naive(Vec<(u8, Entry)>);
+
+    impl Naive {
+        fn push(
+            &mut self,
+            key: u8,
+            entry: Entry,
+            (window, keep, cap): (Span, usize, usize),
+        ) -> Option<usize> {
+            self.0.retain(|(_, held)| window.covers(entry.stamp, held.stamp));
+            let of_key = |(of, _): &(u8, Entry)| *of == key;
+            if self.0.len() >= cap && !self.0.iter().any(of_key) {
+                return None;
+            }
+            while self.0.iter().filter(|one| of_key(one)).count() >= keep {
+                self.0.remove(self.0.iter().position(of_key).unwrap());
+            }
+            if self.0.len() >= cap {
+                return None;
+            }
+            self.0.push((key, entry));
+            Some(self.0.iter().filter(|one| of_key(one)).count())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_room_whenever_who_looks_through_all_finds_it(
+            steps in prop::collection::vec((0..3_u64, 0..6_u8), 1..400),
+            keep in 1..5_usize,
+            cap in 1..12_usize,
+            sweep in 1..30_usize,
+        ) {
+            let (window, mut height, mut naive) = (Span::Blocks(4), 1, Naive::default());
+            let mut rings = Rings::new(window, keep, cap);
+            let mut gone = 0_usize;
+            for (n, (step, key)) in steps.into_iter().enumerate() {
+                height += step;
+                // What is swept, and when, is nobody's matter.
+                rings.next_sweep = rings.next_sweep.min(sweep);
+                let entry = entry_of(height, u32::try_from(n).unwrap());
+                let told = rings.push_noting(key, entry, &mut |_, _, _| gone += 1).map(Ring::len);
+                prop_assert_eq!(told, naive.push(key, entry, (window, keep, cap)));
+                let held: usize = rings.all().map(|(_, entries)| entries.count()).sum();
+                prop_assert_eq!(held, rings.held);
+                prop_assert_eq!(rings.within.sum, naive.0.len());
+            }
+            prop_assert!(gone <= 400);
+        }
     }
 }

@@ -13,28 +13,35 @@ use crate::{
 
 /// Whoever of an event is on the list.
 pub(super) fn sanctions(hits: &BTreeSet<Hit>, case: &Case) -> Vec<Verdict> {
-    let all = match &case.event.what {
-        What::Transfer(_) => match case.transfer() {
-            Some(transfer) => {
-                let asset = Some(transfer.asset);
-                vec![(Hit::Sender, transfer.from, asset), (Hit::Recipient, transfer.to, asset)]
-            }
-            None => Vec::new(),
-        },
-        What::Holding { holder, asset, .. } if case.takes_token(asset.token) => {
-            vec![(Hit::Holder, *holder, Some(*asset))]
+    let (mut found, mut before) = (Vec::new(), None);
+    for (hit, account, asset) in named(case).into_iter().flatten() {
+        // Who pays itself comes up once.
+        if hits.contains(&hit) && before != Some(account) {
+            before = Some(account);
+            found.extend(listed(hit, account, asset, case));
         }
-        What::Enrolled { account, .. } => vec![(Hit::Enrolled, *account, None)],
-        _ => Vec::new(),
-    };
-    let mut wanted: Vec<_> = all.into_iter().filter(|(hit, ..)| hits.contains(hit)).collect();
-    // Who pays itself comes up once.
-    wanted.dedup_by_key(|(_, account, _)| *account);
-    wanted.into_iter().filter_map(|(hit, account, asset)| listed(hit, account, asset, case)).collect()
+    }
+    found
+}
+
+/// Whom an event names, and how.
+fn named(case: &Case) -> [Option<(Hit, Address, Option<Asset>)>; 2] {
+    match &case.event.what {
+        What::Transfer(_) => {
+            let Some(transfer) = case.transfer() else { return [None, None] };
+            let asset = Some(transfer.asset);
+            [Some((Hit::Sender, transfer.from, asset)), Some((Hit::Recipient, transfer.to, asset))]
+        }
+        What::Holding { holder, asset, .. } if case.takes_token(asset.token) => {
+            [Some((Hit::Holder, *holder, Some(*asset))), None]
+        }
+        What::Enrolled { account, .. } => [Some((Hit::Enrolled, *account, None)), None],
+        _ => [None, None],
+    }
 }
 
 fn listed(hit: Hit, account: Address, asset: Option<Asset>, case: &Case) -> Option<Verdict> {
-    let entry = case.list.find(account, case.party(account))?;
+    let entry = case.facts.listed(account)?;
     let subject = Subject::Account(account);
     if !case.takes(account) || !case.is_heard(&subject, asset, true) {
         return None;
@@ -43,7 +50,7 @@ fn listed(hit: Hit, account: Address, asset: Option<Asset>, case: &Case) -> Opti
         ("entry", entry.name.clone()),
         ("reason", entry.reason.clone()),
         ("hit", hit.name().to_owned()),
-        ("source", case.list.source.clone()),
+        ("source", case.facts.source().to_owned()),
     ]);
     Some(Verdict { subject, asset, evidence: vec![case.event.at], decided: Ok(decided) })
 }

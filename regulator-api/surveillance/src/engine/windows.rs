@@ -2,10 +2,11 @@
 
 use super::{
     case::{Case, numbers},
+    names::Purse,
     rings::Rings,
 };
 use crate::{
-    event::{Asset, What},
+    event::What,
     finding::{Subject, Verdict},
     rule::{Counted, MAX_EVIDENCE, Side},
     time::Span,
@@ -22,15 +23,15 @@ pub(super) struct Structuring {
     pub window: Span,
 }
 
-/// Whether something has happened `count` times.
-pub(super) fn frequency(
-    rings: &mut Rings<Subject>,
-    (of, count, window): (Counted, usize, Span),
+/// Whether something has happened `count` times to a subject, which is kept by a key.
+pub(super) fn frequency<K: Ord + Clone>(
+    rings: &mut Rings<K>,
+    (key, subject): (K, Subject),
+    (count, window): (usize, Span),
     case: &Case,
 ) -> Option<Verdict> {
-    let subject = counted(of, case)?;
     // As many are kept as are asked for: a full ring is enough of them.
-    let Some(ring) = rings.push(subject.clone(), case.entry()) else { return case.full() };
+    let Some(ring) = rings.push(key, case.entry()) else { return case.full() };
     if ring.len() < count || !case.is_heard(&subject, None, true) {
         return None;
     }
@@ -39,7 +40,7 @@ pub(super) fn frequency(
 }
 
 /// Whom an event counts for.
-fn counted(of: Counted, case: &Case) -> Option<Subject> {
+pub(super) fn counted(of: Counted, case: &Case) -> Option<Subject> {
     let account = |account: Address| case.takes(account).then_some(Subject::Account(account));
     match (of, &case.event.what) {
         (Counted::Transactions, What::Transaction { sender }) => account(*sender),
@@ -55,18 +56,15 @@ fn counted(of: Counted, case: &Case) -> Option<Subject> {
 }
 
 /// Whether much was moved in small pieces.
-pub(super) fn structuring(
-    rings: &mut Rings<(Address, Asset)>,
-    rule: &Structuring,
-    case: &Case,
-) -> Option<Verdict> {
+pub(super) fn structuring(rings: &mut Rings<Purse>, rule: &Structuring, case: &Case) -> Option<Verdict> {
     let transfer = case.transfer()?;
     let (account, asset) = (rule.side.of(transfer), transfer.asset);
     let small = transfer.amount >= rule.from && transfer.amount < rule.below;
     if !small || !case.takes(account) {
         return None;
     }
-    let Some(ring) = rings.push((account, asset), case.entry()) else { return case.full() };
+    let purse = (case.facts.numbers.asset, case.facts.number(account)?);
+    let Some(ring) = rings.push(purse, case.entry()) else { return case.full() };
     let subject = Subject::Account(account);
     if ring.len() < rule.count || ring.sum() < rule.total {
         let cut = ring.is_cut(rule.window, case.now());

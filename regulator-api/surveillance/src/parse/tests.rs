@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     rule::{Condition, Side},
@@ -118,4 +120,16 @@ fn every_kind_explains_itself_with_names_that_it_has() {
         }
     }
     assert!(kinds >= 12, "the page has an example of every kind, found {kinds}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_answered_with_a_panic(text in any::<String>(), value in "[-0-9a-z\"\\[\\]{} =_.,]{0,30}") {
+        let _told = one(&text);
+        let fields =
+            ["id", "kind", "count", "window", "from", "below", "tokens", "explain", "quiet", "hops", "amount"];
+        for field in fields {
+            let _told = one(&format!("version = 1\n[[rule]]\nid = \"a-rule\"\n{field} = {value}\n"));
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! A chain whose blocks hold what a test plants in them, and the database that it is projected into.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
@@ -6,7 +7,7 @@ use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, Signature, TxKind, U256, keccak256};
 use alloy_sol_types::{SolEvent as _, sol};
-use concordat_sql::{Database, Options, Progress, Source, SqlError, run};
+use concordat_sql::{Database, Options, Source, SqlError, run};
 use concordat_state::{CommitBatch, GenesisBatch, OnDisk, Store, StoreOptions};
 use concordat_tests::postgres::Postgres;
 use concordat_types::{
@@ -29,10 +30,10 @@ sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);
 }
 
-/// What a test plants: a transaction's sender, and the event that it raises.
+/// What a test plants: a transaction's sender, and the events that it raises.
 pub struct Planted {
-    sender: Address,
-    log: Log,
+    pub sender: Address,
+    pub logs: Vec<Log>,
 }
 
 pub fn person(n: u8) -> Address {
@@ -47,7 +48,7 @@ pub fn pays(from: u8, to: u8, amount: u64) -> Planted {
 
 /// An event of a contract that somebody has called.
 pub fn raises(sender: u8, address: Address, data: LogData) -> Planted {
-    Planted { sender: person(sender), log: Log { address, data } }
+    Planted { sender: person(sender), logs: vec![Log { address, data }] }
 }
 
 pub struct Chain {
@@ -128,22 +129,36 @@ impl Chain {
         self.store.commit(&batch).unwrap();
     }
 
+    /// The chain as whoever projects it reads it, and the folder that this needs.
+    pub fn source(&self) -> (Source, TempDir) {
+        let own = tempfile::tempdir().unwrap();
+        (Source::with_state(self.folder.path(), own.path(), CHAIN, genesis()).unwrap(), own)
+    }
+
     /// Writes to a database until it has everything.
-    pub fn project(&self, database: &Database) {
-        self.follow(database, true, &AtomicBool::new(false)).unwrap();
+    pub async fn project(&self, database: &Database) -> Result<(), SqlError> {
+        self.follow(database, true, &AtomicBool::new(false)).await
     }
 
     /// Writes to a database until `stop` is set.
-    pub fn follow(&self, database: &Database, until_tip: bool, stop: &AtomicBool) -> Result<(), SqlError> {
-        let own = tempfile::tempdir().unwrap();
-        let mut source = Source::with_state(self.folder.path(), own.path(), CHAIN, genesis()).unwrap();
-        let mut tell = |_: &Progress| ();
-        on_one_thread(run(database, &mut source, Options { until_tip }, stop, &mut tell))
+    pub async fn follow(
+        &self,
+        database: &Database,
+        until_tip: bool,
+        stop: &AtomicBool,
+    ) -> Result<(), SqlError> {
+        let (mut source, _own) = self.source();
+        run(database, &mut source, Options { until_tip }, stop, &mut |_| ()).await
     }
 }
 
 fn genesis() -> ChangeSet {
-    ChangeSet::from([(StateKey::account(TOKEN), Some(vec![1]))])
+    ChangeSet::from([(payload_key(0), Some(b"genesis".to_vec())), (StateKey::account(TOKEN), Some(vec![1]))])
+}
+
+/// A row that needs no record: the payload of a proposal.
+pub fn payload_key(id: u64) -> StateKey {
+    StateKey::system(0x23, &id.to_be_bytes())
 }
 
 /// Nobody looks at its signature any more.
@@ -163,7 +178,7 @@ fn receipt(planted: Planted, tx: &Bytes) -> Receipt {
         gas_limit: 60_000,
         gas_used: 30_000,
         contract_address: None,
-        logs: vec![planted.log],
+        logs: planted.logs,
         output: Bytes::new(),
     }
 }
