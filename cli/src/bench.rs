@@ -58,7 +58,7 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with_all = ["service", "regulator_only", "control", "control_only", "scale", "scale_only"])]
     service_only: bool,
     /// Transactions of the service's database; 5,000,000, or 200,000 with --quick.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(20_000..=90_000_000))]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(200_000..=90_000_000))]
     transactions: Option<u64>,
     /// Requests of each kind to the service, and as many under narrow mandates; 200, or 20 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=10_000))]

@@ -136,10 +136,10 @@ INSERT INTO ledger.authorities SELECT 0, k, NULL, false, k, imagined.name(k / 2)
 INSERT INTO ledger.authorities VALUES (0, 90, NULL, false, 90, 'regulator', sha256('regulator'), '[]');
 INSERT INTO ledger.account_standings SELECT 1 + n % 1000, n, NULL, false, address, 'active', CASE n % 4 WHEN 0 THEN 'developer' ELSE 'operator' END,
     false, 4000000000, bank * 2 + n % 2, sha256(address) FROM imagined.accounts;
-INSERT INTO ledger.account_standings SELECT 1100 + n % 3000, n, NULL, false, address, CASE n % 30 WHEN 0 THEN 'frozen' ELSE 'active' END, 'operator',
+INSERT INTO ledger.account_standings SELECT 1100 + n % 900, n, NULL, false, address, CASE n % 30 WHEN 0 THEN 'frozen' ELSE 'active' END, 'operator',
     false, 4100000000, bank * 2 + n % 2, sha256(sha256(address)) FROM imagined.accounts WHERE n % 3 = 0;
 INSERT INTO ledger.account_details SELECT 1 + n % 1000, n, NULL, false, address, 'holder ' || n, sha256(address), 0, 1 + n % 1000 FROM imagined.accounts;
-INSERT INTO ledger.account_details SELECT 1100 + n % 3000, n, NULL, false, address, 'holder ' || n, sha256(sha256(address)), 0, 1 + n % 1000
+INSERT INTO ledger.account_details SELECT 1100 + n % 900, n, NULL, false, address, 'holder ' || n, sha256(sha256(address)), 0, 1 + n % 1000
     FROM imagined.accounts WHERE n % 3 = 0;
 INSERT INTO ledger.identities SELECT 1500, n, NULL, false, address, imagined.address('identity', n) FROM imagined.accounts WHERE n % 20 = 0;
 INSERT INTO ledger.recoveries SELECT 1500, n, NULL, false, address, imagined.address('new', n), address, 1500, sha256(address)
@@ -149,29 +149,29 @@ INSERT INTO ledger.freezes SELECT 1600 + v * 50, n, NULL, v = 1, address, 'all',
 INSERT INTO ledger.bars SELECT 1700, n, NULL, false, 'identity', address, sha256(address), 'Order ' || n, 0, n FROM imagined.accounts WHERE n % 60 = 0;
 INSERT INTO ledger.revocations SELECT 1800 + k % 100, k, NULL, false, sha256(int8send(2 + k % 78)), sha256(int8send(k)), 1, 0
     FROM generate_series(1, 2000::bigint) k;
-INSERT INTO ledger.revocation_lists SELECT 100 * v, k, NULL, false, sha256(int8send(k)), v, v FROM generate_series(2, 79::bigint) k, generate_series(1, 50) v;
+INSERT INTO ledger.revocation_lists SELECT 20 * v, k, NULL, false, sha256(int8send(k)), v, v FROM generate_series(2, 79::bigint) k, generate_series(1, 50) v;
 INSERT INTO ledger.validators SELECT 0, k, NULL, false, sha256(int8send(k)), imagined.name(k), 10, sha256(int8send(k)), 'node-' || k, 0
     FROM generate_series(1, 39::bigint) k;
-INSERT INTO ledger.seats SELECT v * 1000, k, NULL, false, imagined.address('account', k), imagined.name(k), 1
+INSERT INTO ledger.seats SELECT v * 300, k, NULL, false, imagined.address('account', k), imagined.name(k), 1
     FROM generate_series(1, 39::bigint) k, generate_series(0, 5) v;
 -- What the committee decided, and regulators ordered.
 INSERT INTO ledger.voting_rules SELECT v * 500, k, NULL, false, k, 'kind-' || k, '{"share": 67}' FROM generate_series(1, 60) k, generate_series(0, 3) v;
-INSERT INTO ledger.proposals SELECT 100 + k * 2 + v, k, NULL, false, k, k % 60, 'kind-' || k % 60, sha256(int8send(k)),
-    imagined.address('account', 1 + k % 39), 100 + k * 2, 9, 9, 99, CASE WHEN v = 0 OR k > 2900 THEN 'open' ELSE 'executed' END, 0, '',
+INSERT INTO ledger.proposals SELECT 100 + k / 2 + v, k, NULL, false, k, k % 60, 'kind-' || k % 60, sha256(int8send(k)),
+    imagined.address('account', 1 + k % 39), 100 + k / 2, 9, 9, 99, CASE WHEN v = 0 OR k > 2900 THEN 'open' ELSE 'executed' END, 0, '',
     sha256(int8send(k)), 0, 10 FROM generate_series(1, 3000::bigint) k, generate_series(0, 1) v;
-INSERT INTO ledger.payloads SELECT 100 + k * 2, k, NULL, false, k, sha256(int8send(k)) FROM generate_series(1, 3000::bigint) k;
-INSERT INTO ledger.ballots SELECT 101 + k * 2, k * 100 + m, NULL, false, k, imagined.address('account', m), 'yes'
+INSERT INTO ledger.payloads SELECT 100 + k / 2, k, NULL, false, k, sha256(int8send(k)) FROM generate_series(1, 3000::bigint) k;
+INSERT INTO ledger.ballots SELECT 101 + k / 2, k * 100 + m, NULL, false, k, imagined.address('account', m), 'yes'
     FROM generate_series(1, 3000::bigint) k, generate_series(1, 10::bigint) m;
-INSERT INTO ledger.consents SELECT 101 + k * 2, k, NULL, false, k, imagined.address('account', k), sha256(int8send(k)), 101 + k * 2
+INSERT INTO ledger.consents SELECT 101 + k / 2, k, NULL, false, k, imagined.address('account', k), sha256(int8send(k)), 101 + k / 2
     FROM generate_series(1, 1000::bigint) k;
-INSERT INTO ledger.rollbacks SELECT 100 + k * 2, k, NULL, false, k, 50, sha256('root'), 60, 1, sha256('slots'), '[]' FROM generate_series(1, 10::bigint) k;
+INSERT INTO ledger.rollbacks SELECT 100 + k / 2, k, NULL, false, k, 50, sha256('root'), 60, 1, sha256('slots'), '[]' FROM generate_series(1, 10::bigint) k;
 INSERT INTO ledger.policies SELECT 200 + k, k, NULL, false, 'policy-' || k, 'forbid (principal, action, resource);', k FROM generate_series(1, 200) k;
 INSERT INTO ledger.rules SELECT 200 + k, k, NULL, false, 'rule-' || k, 'too much', '{}', k FROM generate_series(1, 50) k;
-INSERT INTO ledger.orders SELECT 300 + k * 3 + v, k, NULL, false, k, 'freeze', CASE v WHEN 0 THEN 'provisional' ELSE 'confirmed' END,
+INSERT INTO ledger.orders SELECT 300 + k + v, k, NULL, false, k, 'freeze', CASE v WHEN 0 THEN 'provisional' ELSE 'confirmed' END,
     imagined.address('account', 1 + k * 7 % {accounts}), NULL, imagined.name(1 + k % 39), sha256(int8send(k)), 'Order ' || k, 0,
-    imagined.address('regulator', 1), 'regulator', 300 + k * 3, 400, sha256(int8send(k)), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    imagined.address('regulator', 1), 'regulator', 300 + k, 400, sha256(int8send(k)), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM generate_series(1, 1000::bigint) k, generate_series(0, 1) v;
-INSERT INTO ledger.read_anchors SELECT v * 10, 1, NULL, false, 'regulator', sha256(int8send(v)), v, v * 10, imagined.address('regulator', 1)
+INSERT INTO ledger.read_anchors SELECT v + 1, 1, NULL, false, 'regulator', sha256(int8send(v)), v, v + 1, imagined.address('regulator', 1)
     FROM generate_series(1, 1000::bigint) v;
 -- Contracts: those of banks, the tokens, and many that hardly anybody calls.
 CREATE TEMPORARY TABLE made AS
