@@ -137,7 +137,8 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
     if args.service_only {
         let Some(measured) = service()? else { bail!("nothing to measure: no PostgreSQL is installed") };
         write_report(&args.out.join("service.json"), &measured)?;
-        return output::show(json, &measured, service::Service::table);
+        output::show(json, &measured, service::Service::table)?;
+        return measured.check();
     }
     let mut report = run::measure(&args, json)?;
     report.accounts_scale = scale()?;
@@ -158,7 +159,7 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
     if !report.all_confirmed() {
         bail!("{} receipts failed and {} are missing", report.failed, report.unconfirmed);
     }
-    Ok(())
+    report.service.as_ref().map_or(Ok(()), service::Service::check)
 }
 
 fn write_report(file: &Path, report: &impl serde::Serialize) -> Result<()> {

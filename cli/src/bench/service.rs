@@ -60,6 +60,8 @@ pub struct Service {
     pub kinds: BTreeMap<String, Waits>,
     /// The kinds of which the 99th percentile is above 50 ms, with it.
     pub above_50_ms: BTreeMap<String, f64>,
+    /// Answers that are none, by the path. There must be no such.
+    pub failed: BTreeMap<String, u16>,
 }
 
 /// What a kind of request took, in milliseconds.
@@ -87,6 +89,12 @@ impl Service {
             "supervisors' service"
         )
     }
+
+    /// Whether every request was answered.
+    pub fn check(&self) -> Result<()> {
+        let Some((path, status)) = self.failed.first_key_value() else { return Ok(()) };
+        bail!("{} requests were not answered; the first, {path}, with status {status}", self.failed.len())
+    }
 }
 
 /// Measures it, or nothing where there is no PostgreSQL.
@@ -112,8 +120,8 @@ pub fn measure(args: &BenchArgs, say: impl Fn(&str)) -> Result<Option<Service>> 
     let requests = requests::all(&pools, args.requests(), args.seed)?;
     say(&format!("  made in {} s; {} requests ...", ledger.seconds, requests.len()));
     let from = Instant::now();
-    let waited = ask_all(&office, &requests)?;
-    let mut service = told(&requests, &waited);
+    let asked = ask_all(&office, &requests)?;
+    let mut service = told(&requests, &asked);
     service.requests_per_second = (requests.len() as f64 / from.elapsed().as_secs_f64()).round();
     (service.transactions, service.blocks, service.made_s) =
         (ledger.transactions, ledger.blocks, ledger.seconds);
@@ -147,14 +155,14 @@ fn mandate(name: &str, token: &str) -> Value {
 
 /// Lets clients ask, each on connections of its own; what each request took. All are asked once before that is looked at: who
 /// looks it up for the first time waits for the disk, and for connections.
-fn ask_all(office: &Office, requests: &[Request]) -> Result<Vec<Confirmation>> {
+fn ask_all(office: &Office, requests: &[Request]) -> Result<Vec<Asked>> {
     let supervisors = MANDATES.into_iter().map(|name| office.authorise(name)).collect::<Result<Vec<_>>>()?;
     let warm = requests.len() / 20;
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let supervisors = &supervisors;
-                scope.spawn(move || -> Result<Vec<(usize, Confirmation)>> {
+                scope.spawn(move || -> Result<Vec<(usize, Asked)>> {
                     let agents =
                         MANDATES.iter().map(|name| office.agent(name)).collect::<Result<Vec<_>>>()?;
                     let own = || requests.iter().enumerate().skip(client).step_by(CLIENTS);
@@ -176,34 +184,37 @@ fn ask_all(office: &Office, requests: &[Request]) -> Result<Vec<Confirmation>> {
     })
 }
 
+/// What became of a request.
+#[derive(Clone, Copy)]
+struct Asked {
+    wait: Confirmation,
+    status: u16,
+}
+
 fn ask(
     office: &Office,
     agents: &[ureq::Agent],
     supervisors: &[Supervisor],
     request: &Request,
-) -> Result<Confirmation> {
+) -> Result<Asked> {
     let (agent, supervisor) = (&agents[request.mandate], &supervisors[request.mandate]);
     let from = Instant::now();
     let (status, _) = office.ask(agent, supervisor, &request.path)?;
-    let latency = from.elapsed();
-    // What a mandate does not cover is not there.
-    if status != 200 && (request.mandate == 0 || status != 404) {
-        bail!(
-            "{} is answered with status {status} under the mandate {:?}",
-            request.path,
-            MANDATES[request.mandate]
-        );
-    }
-    Ok(Confirmation { at: Instant::now(), latency })
+    Ok(Asked { wait: Confirmation { at: Instant::now(), latency: from.elapsed() }, status })
 }
 
 /// The distributions of each kind.
-fn told(requests: &[Request], waited: &[Confirmation]) -> Service {
+fn told(requests: &[Request], asked: &[Asked]) -> Service {
     let mut sorted: BTreeMap<&str, [Vec<Confirmation>; 2]> = BTreeMap::new();
-    for (request, wait) in requests.iter().zip(waited) {
-        sorted.entry(&request.kind).or_default()[usize::from(request.mandate > 0)].push(*wait);
-    }
     let mut service = Service::default();
+    for (request, Asked { wait, status }) in requests.iter().zip(asked) {
+        sorted.entry(&request.kind).or_default()[usize::from(request.mandate > 0)].push(*wait);
+        // What a mandate does not cover is not there.
+        if *status != 200 && (request.mandate == 0 || *status != 404) {
+            let path = format!("{}: {}", MANDATES[request.mandate], request.path);
+            service.failed.insert(path, *status);
+        }
+    }
     for (kind, [whole, within]) in sorted {
         let waits = Waits { whole: Latency::of(&whole), within: Latency::of(&within) };
         let p99 = waits.whole.p99.max(waits.within.p99);
@@ -223,12 +234,16 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart_and_those_above_the_bar_named() {
-        let request = |kind: &str, mandate| Request { kind: kind.into(), mandate, path: String::new() };
-        let wait = |ms| Confirmation { at: Instant::now(), latency: Duration::from_millis(ms) };
+        let request = |kind: &str, mandate| Request { kind: kind.into(), mandate, path: format!("/{kind}") };
+        let wait = |ms, status| Asked {
+            wait: Confirmation { at: Instant::now(), latency: Duration::from_millis(ms) },
+            status,
+        };
         let requests = [request("blocks", 0), request("blocks", 2), request("flows", 0)];
-        let service = told(&requests, &[wait(3), wait(7), wait(51)]);
+        let service = told(&requests, &[wait(3, 200), wait(7, 404), wait(51, 422)]);
         assert_eq!((service.kinds["blocks"].whole.p99, service.kinds["blocks"].within.p99), (3.0, 7.0));
         assert_eq!(service.above_50_ms, [("flows".to_owned(), 51.0)].into());
+        assert_eq!(service.failed, [("everything: /flows".to_owned(), 422)].into());
         let table = service.table();
         assert!(table.contains("51 ms (flows)") && table.contains("7 ms (blocks)"), "{table}");
         assert!(table.contains("1 above 50 ms") && table.lines().count() == 1, "{table}");

@@ -142,7 +142,8 @@ impl Reader {
         if list.is_sparse(&wanted, &cover) {
             let near = list.page_of(&wanted, &cover, wanted.window())?;
             let all = list.page_of(&wanted, &cover, wanted.heights())?;
-            queries = vec![near, list.edge(&wanted, &cover, wanted.rows()), all];
+            queries.extend([near, list.edge(&wanted, &cover, wanted.rows()), all]);
+            queries.extend(list.edge_of_filter(&wanted));
         }
         let mut lines = Vec::new();
         for mut query in queries {

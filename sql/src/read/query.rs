@@ -12,6 +12,9 @@ use crate::{cell::read_expression, tables::Type};
 /// The most rows of a page.
 pub(crate) const MOST: i64 = 1000;
 
+/// The column of which there is an index of failures alone.
+const FAILURES: &str = "outcome";
+
 /// A bound parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
@@ -231,19 +234,24 @@ impl List {
     ///
     /// Said as a range of the index, not as an equality: of a value that many rows have the planner would rather go along the
     /// list until enough rows have it, and find none where they are all old.
-    fn lead(&self, wanted: &Wanted, query: &mut Query) -> Option<&'static Filter> {
-        let chosen = wanted.filters.iter().find(|chosen| self.leads(chosen.filter))?;
+    pub(super) fn lead(&self, wanted: &Wanted, query: &mut Query) -> Option<&'static Filter> {
+        let chosen = wanted.filters.iter().find(|chosen| self.leads(chosen))?;
         let column = chosen.filter.column()?;
         let (lowest, highest) = wanted.heights();
         let (value, lowest, highest) =
             (query.bind(chosen.value.clone()), query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
         query.condition(&along(column, &value, (&lowest, &highest)));
+        if column == FAILURES {
+            query.condition("t.outcome <> 0");
+        }
         Some(chosen.filter)
     }
 
     /// Whether there is an index of a filter's column and heights. A hash is one row's; of outcomes only failures are indexed.
-    fn leads(&self, filter: &Filter) -> bool {
-        self.is_journal() && !matches!(filter.name, "hash" | "outcome") && filter.column().is_some()
+    fn leads(&self, chosen: &Chosen) -> bool {
+        let Some(column) = chosen.filter.column() else { return false };
+        let is_success = column == FAILURES && chosen.value == Bind::Int(0);
+        self.is_journal() && column != "hash" && !is_success
     }
 
     /// What holds, of keys that may have very many rows: the keys are found by the rows with which they begin, and the newest

@@ -1,13 +1,14 @@
 //! Journals within a scope whose parties are known by name: looked up party by party, not row by row.
 //!
 //! ```text
+//!  newest rows of the filter's value, if there is one ─▶ enough of the parties, or all? ─▶ the page
+//!                       │ no
 //!  newest heights ─▶ enough rows of the parties? ─▶ the page
 //!                       │ no
-//!                       ▼
 //!  newest rows of each party, by its index alone ─▶ the height above which there are enough ─▶ the page
 //! ```
 //!
-//! An organisation that does much is served by the first step, one that does little by the second: that costs what it has
+//! An organisation that does much is served by the newest heights, one that does little by its parties: that costs what it has
 //! accounts, whatever all others do meanwhile.
 
 use std::collections::BTreeSet;
@@ -24,7 +25,10 @@ use crate::SqlError;
 /// Heights that are looked at first.
 const WINDOW: i64 = 64;
 
-/// How many times more rows are looked for where some of them were no rows of the list, or the same ones.
+/// Rows of a filter's value that are looked at whosever they are.
+const OF_FILTER: i64 = 5_000;
+
+/// How many times more rows are looked for where some of them were no rows of the list, or not of the filter's.
 const MORE: i64 = 8;
 
 /// A column of a list by whose index rows of parties are found.
@@ -40,15 +44,14 @@ enum Route {
 type Routes = Vec<(Route, String)>;
 
 impl List {
-    /// Whether a request is answered party by party: not one that a filter makes short, nor of a single block.
+    /// Whether a request is answered party by party: not one of a single row, nor of a single block.
     pub(super) fn is_sparse(&self, wanted: &Wanted, cover: &Cover) -> bool {
         let known = cover.accounts.is_some() && cover.contracts.is_some();
-        let narrow = |name: &str| matches!(name, "hash" | "sender" | "account");
         let (lowest, highest) = wanted.heights();
         self.is_journal()
             && known
             && self.reach.is_restricted(&wanted.scope)
-            && !wanted.filters.iter().any(|chosen| narrow(chosen.filter.name))
+            && !wanted.filters.iter().any(|chosen| chosen.filter.name == "hash")
             && lowest < highest
     }
 
@@ -134,40 +137,59 @@ impl List {
         Ok(query)
     }
 
-    /// The height of the last of so many rows of a cover's parties, and how many there are of them.
+    /// The height of the last of so many rows of a cover's parties, and how many there are of them. Filters do not count: so the
+    /// indexes of parties tell it alone.
     pub(super) fn edge(&self, wanted: &Wanted, cover: &Cover, count: i64) -> Query {
         let mut query = Query::default();
         let (lowest, highest) = wanted.heights();
         let bounds = (query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
-        query.condition(&format!("t.height >= {} AND t.height <= {}", bounds.0, bounds.1));
-        let plain = query.joined();
-        query.choose(wanted.filters.iter());
-        let filtered = query.joined();
         let limit = query.bind(Bind::Int(count));
         let newest: Vec<String> = self
             .routes(wanted, cover, &mut query)
             .iter()
             .map(|(route, parties)| {
-                let (column, table, conditions) = match route {
-                    Route::Column(column) => (*column, self.table.to_string(), &filtered),
-                    // Filters are the list's, not the transaction's.
-                    Route::Sender => ("sender", "ledger.transactions".to_owned(), &plain),
+                let (column, table) = match route {
+                    Route::Column(column) => (*column, self.table.to_string()),
+                    Route::Sender => ("sender", "ledger.transactions".to_owned()),
                 };
                 format!(
                     "SELECT r.height FROM unnest({parties}) p CROSS JOIN LATERAL (SELECT t.height FROM {table} t \
-                     WHERE {conditions} AND {} ORDER BY {} LIMIT {limit}) r",
+                     WHERE t.height >= {} AND t.height <= {} AND {} ORDER BY {} LIMIT {limit}) r",
+                    bounds.0,
+                    bounds.1,
                     along(column, "p", (&bounds.0, &bounds.1)),
                     ordered("t", [column, "height"].into_iter(), wanted.newest_first),
                 )
             })
             .collect();
-        let (last, order) = if wanted.newest_first { ("min", " DESC") } else { ("max", "") };
-        query.sql = format!(
-            "SELECT {last}(height), count(*) FROM (SELECT height FROM ({}) every ORDER BY height{order} LIMIT {limit}) newest",
-            newest.join(" UNION ALL ")
-        );
+        query.sql = last_of(&newest.join(" UNION ALL "), &limit, wanted.newest_first);
         query
     }
+
+    /// The height of the last of [`OF_FILTER`] rows of a filter's value, and how many there are of them; none without such a
+    /// filter.
+    pub(super) fn edge_of_filter(&self, wanted: &Wanted) -> Option<Query> {
+        let mut query = Query::default();
+        let (lowest, highest) = wanted.heights();
+        let bounds = (query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
+        query.condition(&format!("t.height >= {} AND t.height <= {}", bounds.0, bounds.1));
+        let column = self.lead(wanted, &mut query)?.column()?;
+        let limit = query.bind(Bind::Int(OF_FILTER));
+        let (table, conditions) = (self.table, query.joined());
+        let order = ordered("t", [column, "height"].into_iter(), wanted.newest_first);
+        let newest =
+            format!("(SELECT t.height FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {limit})");
+        query.sql = last_of(&newest, &limit, wanted.newest_first);
+        Some(query)
+    }
+}
+
+/// The last height of the first ones that a statement tells.
+fn last_of(statement: &str, limit: &str, newest_first: bool) -> String {
+    let (last, order) = if newest_first { ("min", " DESC") } else { ("max", "") };
+    format!(
+        "SELECT {last}(height), count(*) FROM (SELECT height FROM ({statement}) every ORDER BY height{order} LIMIT {limit}) newest"
+    )
 }
 
 impl Reader {
@@ -178,6 +200,9 @@ impl Reader {
         wanted: &Wanted,
         cover: &Cover,
     ) -> Result<Page, PageError> {
+        if let Some(page) = self.page_by_filter(list, wanted, cover).await? {
+            return Ok(page);
+        }
         let all = wanted.heights();
         let near = wanted.window();
         let page = self.page_by(list, wanted, &list.page_of(wanted, cover, near)?).await?;
@@ -187,20 +212,28 @@ impl Reader {
         let mut count = wanted.rows();
         loop {
             let (edge, found) = self.edge(list, &list.edge(wanted, cover, count)).await?;
-            let is_all = found < count;
-            let range = match edge {
-                _ if is_all => all,
-                Some(edge) if wanted.newest_first => (edge, all.1),
-                Some(edge) => (all.0, edge),
-                None => all,
-            };
+            let range = wanted.up_to(edge.filter(|_| found >= count));
             let page = self.page_by(list, wanted, &list.page_of(wanted, cover, range)?).await?;
-            if page.more || is_all || edge.is_none() {
+            if page.more || range == all {
                 return Ok(page);
             }
-            // Rows of two parties were counted twice, or transactions have no rows in this list.
             count = count.saturating_mul(MORE);
         }
+    }
+
+    /// The page, if the first rows of a filter's value make it, or there are no more of them.
+    async fn page_by_filter(
+        &self,
+        list: &'static List,
+        wanted: &Wanted,
+        cover: &Cover,
+    ) -> Result<Option<Page>, PageError> {
+        let Some(query) = list.edge_of_filter(wanted) else { return Ok(None) };
+        let (edge, found) = self.edge(list, &query).await?;
+        let range = wanted.up_to(edge.filter(|_| found >= OF_FILTER));
+        let near = Wanted { from: Some(range.0), to: Some(range.1), ..wanted.clone() };
+        let page = self.page_by(list, wanted, &list.query_within(&near, cover)?).await?;
+        Ok((page.more || range == wanted.heights()).then_some(page))
     }
 
     async fn edge(&self, list: &List, query: &Query) -> Result<(Option<i64>, i64), SqlError> {
@@ -212,6 +245,16 @@ impl Reader {
 }
 
 impl Wanted {
+    /// The heights up to an edge, or all.
+    fn up_to(&self, edge: Option<i64>) -> (i64, i64) {
+        let (lowest, highest) = self.heights();
+        match edge {
+            None => (lowest, highest),
+            Some(edge) if self.newest_first => (edge, highest),
+            Some(edge) => (lowest, edge),
+        }
+    }
+
     /// The heights that are looked at first.
     pub(super) fn window(&self) -> (i64, i64) {
         let (lowest, highest) = self.heights();
@@ -272,15 +315,27 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_a_filter_makes_short_or_of_one_block_are_answered_row_by_row() {
+    fn requests_of_one_row_or_of_one_block_are_answered_row_by_row() {
         let list = list("transfers");
         assert!(list.is_sparse(&wanted(), &cover()));
         assert!(list.is_sparse(&chosen(list, "token", 1), &cover()));
-        assert!(!list.is_sparse(&chosen(list, "sender", 1), &cover()));
         let block = Wanted { from: Some(9), to: Some(9), ..wanted() };
         assert!(!list.is_sparse(&block, &cover()));
         assert!(!list.is_sparse(&wanted(), &Cover::default()), "nobody knows whom it covers");
         assert!(!list.is_sparse(&Wanted { scope: Scope::default(), ..wanted() }, &cover()));
+    }
+
+    #[test]
+    fn the_newest_rows_of_a_filters_value_are_looked_at_first_but_for_successes() {
+        let transactions = list("transactions");
+        let outcome =
+            |code: &str| Wanted { filters: vec![transactions.choose("outcome", code).unwrap()], ..wanted() };
+        assert!(transactions.edge_of_filter(&outcome("0")).is_none());
+        let sql = transactions.edge_of_filter(&outcome("3")).unwrap().sql;
+        assert!(sql.contains("(t.outcome, t.height) >= ($3, $4)") && sql.contains("t.outcome <> 0"), "{sql}");
+        assert!(transactions.edge_of_filter(&wanted()).is_none());
+        assert_eq!(wanted().up_to(Some(7)), (7, 900));
+        assert_eq!(Wanted { newest_first: false, ..wanted() }.up_to(Some(7)), (0, 7));
     }
 
     #[test]
