@@ -2,7 +2,8 @@
 //!
 //! One run, one report: the bound of one core, the cost of being idle, latency under light load, sustained
 //! throughput, latency under 70 % of it, the loss of a validator, how fast an empty node catches up, what a million
-//! accounts and a hundred thousand blocks cost, what policies and run-time rules do, and the regulator's database.
+//! accounts and a hundred thousand blocks cost, what policies and run-time rules do, the regulator's database, and how
+//! long supervisors wait.
 //! `docs/bench.md` says how each figure is taken.
 
 mod accounts;
@@ -18,6 +19,7 @@ mod regulator;
 mod report;
 mod run;
 mod scale;
+mod service;
 mod stats;
 mod surveillance;
 
@@ -53,6 +55,19 @@ pub struct BenchArgs {
     /// that, too.
     #[arg(long, conflicts_with_all = ["control", "control_only", "scale", "scale_only", "regulator_only"])]
     surveillance_only: bool,
+    /// Also measure how long supervisors wait for the service, over a database of 5,000,000 transactions; some ten minutes
+    /// and 16 GB.
+    #[arg(long)]
+    service: bool,
+    /// Measure how long supervisors wait for the service, and nothing else.
+    #[arg(long, conflicts_with_all = ["service", "surveillance_only", "regulator_only", "control", "control_only", "scale", "scale_only"])]
+    service_only: bool,
+    /// Transactions of the service's database; 5,000,000, or 200,000 with --quick.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(200_000..=90_000_000))]
+    transactions: Option<u64>,
+    /// Requests of each kind to the service, and as many under narrow mandates; 200, or 20 with --quick.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(4..=10_000))]
+    requests: Option<u32>,
     /// Accounts that transfer; 1000, or 200 with --quick.
     #[arg(long, value_parser = clap::value_parser!(u32).range(4..=100_000))]
     accounts: Option<u32>,
@@ -88,6 +103,14 @@ impl BenchArgs {
         Some(scale::Plan { accounts: [10_000, large], blocks, full_blocks, seed: self.seed })
     }
 
+    fn transactions(&self) -> u64 {
+        self.transactions.unwrap_or(if self.quick { 200_000 } else { 5_000_000 })
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.unwrap_or(if self.quick { 20 } else { 200 }) as usize
+    }
+
     fn duration_s(&self) -> u64 {
         self.duration_s.unwrap_or(if self.quick { 15 } else { 60 })
     }
@@ -120,6 +143,13 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
         write_report(&args.out.join("regulator.json"), &measured)?;
         return output::show(json, &measured, regulator::Regulator::table);
     }
+    let service = || service::measure(&args, |text| output::progress(json, text));
+    if args.service_only {
+        let Some(measured) = service()? else { bail!("nothing to measure: no PostgreSQL is installed") };
+        write_report(&args.out.join("service.json"), &measured)?;
+        output::show(json, &measured, service::Service::table)?;
+        return measured.check();
+    }
     let mut report = run::measure(&args, json)?;
     report.accounts_scale = scale()?;
     if args.control || !args.quick {
@@ -127,6 +157,9 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
     }
     if !args.quick {
         report.regulator = regulator()?;
+    }
+    if args.service {
+        report.service = service()?;
     }
     let (text, picture) = (args.out.join("report.json"), args.out.join("plot.svg"));
     write_report(&text, &report)?;
@@ -136,7 +169,7 @@ pub fn run(args: BenchArgs, json: bool) -> Result<()> {
     if !report.all_confirmed() {
         bail!("{} receipts failed and {} are missing", report.failed, report.unconfirmed);
     }
-    Ok(())
+    report.service.as_ref().map_or(Ok(()), service::Service::check)
 }
 
 fn write_report(file: &Path, report: &impl serde::Serialize) -> Result<()> {

@@ -34,6 +34,7 @@ fn wanted() -> Wanted {
         as_of: 2_000,
         from: None,
         to: None,
+        transaction: None,
         filters: vec![],
         scope: Scope::default(),
         newest_first: true,
@@ -81,8 +82,75 @@ fn value(list: &str, filter: &str, kind: Kind) -> String {
         (_, _, Kind::Hash) => format!("0x{}", "07".repeat(32)),
         (_, _, Kind::Bytes) => "0x07".into(),
         (_, _, Kind::Int | Kind::Number) => "7".into(),
-        (_, _, Kind::Text) => "nobody".into(),
+        (_, _, Kind::Text | Kind::Member) => "nobody".into(),
     }
+}
+
+/// Within a scope as without one, no statement looks through a table.
+#[test]
+fn what_a_mandate_shows_is_read_by_index_and_the_same_whether_its_parties_are_few_or_many() {
+    let (postgres, database) = ledger();
+    imagined::fill_sparsely(&postgres);
+    postgres.sql("ALTER DATABASE ledger SET enable_seqscan = off");
+    on_one_thread(async {
+        let reader = Reader::open(&database, 4).await.unwrap();
+        for list in LISTS {
+            every_scope_is_an_index(&reader, list).await;
+        }
+        for list in LISTS.iter().filter(|list| list.is_journal() || list.name == "balances") {
+            let count =
+                [("transactions", 31), ("logs", 30), ("events", 15), ("transfers", 15), ("alerts", 11)];
+            let count = count.iter().find(|(name, _)| *name == list.name).map(|(_, count)| *count);
+            few_and_many_are_shown_the_same(&reader, list, count).await;
+        }
+    });
+    drop(postgres);
+}
+
+/// One organisation with few accounts; it and another one with so many that they cannot be named, of which there is nothing.
+fn few_and_many() -> [Scope; 2] {
+    [of(&["bank-d"], &[]), of(&["bank-c", "bank-d"], &[])]
+}
+
+async fn every_scope_is_an_index(reader: &Reader, list: &'static List) {
+    let [few, many] = few_and_many();
+    for scope in [few, many, of(&["bank-d"], &[imagined::OTHER]), of(&[], &[imagined::TOKEN])] {
+        let plain = Wanted { scope, ..wanted() };
+        let mut wishes = vec![plain.clone(), Wanted { newest_first: false, ..plain.clone() }];
+        for filter in list.filters {
+            let filters =
+                vec![list.choose(filter.name, &value(list.name, filter.name, filter.kind)).unwrap()];
+            wishes.push(Wanted { filters, ..plain.clone() });
+        }
+        for wanted in wishes {
+            let plan = reader.plan(list, &wanted).await.unwrap().join("\n");
+            assert!(!plan.contains("Seq Scan"), "{} within {:?}:\n{plan}", list.name, wanted.scope);
+        }
+    }
+}
+
+async fn few_and_many_are_shown_the_same(reader: &Reader, list: &'static List, count: Option<usize>) {
+    let [few, many] = few_and_many();
+    for newest_first in [true, false] {
+        let of_few = all_of(reader, list, few.clone(), newest_first).await;
+        assert_eq!(of_few, all_of(reader, list, many.clone(), newest_first).await, "{}", list.name);
+        assert!(count.is_none_or(|count| of_few.len() == count), "{}: {}", list.name, of_few.len());
+    }
+}
+
+/// Where all rows of a list stand that a scope shows, page by page. Of what is everybody's, the first ones.
+async fn all_of(reader: &Reader, list: &'static List, scope: Scope, newest_first: bool) -> Vec<Vec<String>> {
+    let mut wanted = Wanted { scope, newest_first, limit: 7, ..wanted() };
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let page = reader.page(list, &wanted).await.unwrap();
+        seen.extend(page.places.iter().cloned());
+        wanted.after = page.last().cloned();
+        if !page.more {
+            break;
+        }
+    }
+    seen
 }
 
 /// No statement looks through a table, and each filter of a list with many rows is looked up.

@@ -166,6 +166,56 @@ fn holds(postgres: &Postgres) {
     statements.iter().for_each(|statement| drop(postgres.sql(statement)));
 }
 
+/// Accounts of bank-c.
+pub const MANY: u64 = 2_500;
+
+/// Adds bank-c, which has many accounts and does nothing, and bank-d, three accounts of which act now and then: what they do
+/// is far apart. Their accounts are numbered from 10,001 and from 20,001 on.
+pub fn fill_sparsely(postgres: &Postgres) {
+    let (token, other) = (bytea(TOKEN), bytea(OTHER));
+    let person = |number: &str| format!("decode(lpad(to_hex({number}), 40, '0'), 'hex')");
+    let (bank_c, bank_d) = (person("10000 + n"), person("20001 + h % 3"));
+    let transfer = "sha256('Transfer(address,address,uint256)')";
+    let acts = "FROM generate_series(100, 1900, 60) h";
+    let statements = [
+        "INSERT INTO ledger.organisations SELECT 0, n, NULL, false, (ARRAY['bank-c', 'bank-d'])[n - 2], 'Name', 'active', 'member', \
+         0, 10, '[]' FROM generate_series(3, 4) n"
+            .to_owned(),
+        "INSERT INTO ledger.authorities SELECT 0, n, NULL, false, n + 1, (ARRAY['bank-c', 'bank-d'])[n - 2], \
+         sha256(('authority ' || n)::bytea), '[]' FROM generate_series(3, 4) n"
+            .to_owned(),
+        format!(
+            "INSERT INTO ledger.account_standings SELECT h, 5000 + n, NULL, false, {bank_c}, 'active', 'operator', false, 4000000000, 4, \
+             '\\x01' FROM generate_series(1, {MANY}) n, generate_series(1, 3) h"
+        ),
+        format!(
+            "INSERT INTO ledger.account_standings SELECT 1, 9000 + n, NULL, false, {}, 'active', 'operator', false, 4000000000, 5, \
+             '\\x01' FROM generate_series(1, 3) n",
+            person("20000 + n")
+        ),
+        format!(
+            "INSERT INTO ledger.transactions SELECT h, 500, sha256(('sparse ' || h)::bytea), 2, {bank_d}, {token}, h, '\\xa9059cbb', 60000, \
+             30000, 0, true, NULL, '\\x', '\\x' {acts}"
+        ),
+        // Some log nothing, some twice.
+        format!(
+            "INSERT INTO ledger.logs SELECT h, 500, l, CASE l WHEN 0 THEN {token} ELSE {other} END, {transfer}, NULL, NULL, NULL, '\\x' \
+             {acts}, generate_series(0, 1) l WHERE h % 120 <> 100"
+        ),
+        format!(
+            "INSERT INTO ledger.decoded_events SELECT h, 500, 0, {token}, 'erc20', 'Transfer', '{{}}' {acts} WHERE h % 120 <> 100"
+        ),
+        format!(
+            "INSERT INTO ledger.token_transfers SELECT h, 500, 0, 0, {token}, 'erc20', {bank_d}, {}, 0, 1 {acts} WHERE h % 120 <> 100",
+            person("20001 + (h / 60) % 3")
+        ),
+        format!(
+            "INSERT INTO ledger.alerts SELECT h, 500, 1, 'rule-1', {bank_d}, 'bank-d', {token}, 7, 1 {acts} WHERE h % 180 = 100; ANALYZE"
+        ),
+    ];
+    statements.iter().for_each(|statement| drop(postgres.sql(statement)));
+}
+
 /// Adds a supervisor of regulator-a, from a height on.
 pub fn supervise(postgres: &Postgres, height: u64, supervisor: &Supervisor<'_>) {
     let Supervisor { account, fingerprint, role, not_after, mandate } = supervisor;

@@ -84,7 +84,11 @@ impl Load {
         let urls: Vec<String> = (0..network.count()).map(|node| network.url(node, "ethereum")).collect();
         let (sender, promises) = channel();
         let (mut accounts, mut payers) = (Vec::new(), Vec::new());
-        for (at, letter) in (b'a'..).take(network.count()).enumerate() {
+        // There may be more nodes than banks: those that never vote.
+        let names = network.info["accounts"].as_array().unwrap().iter().map(|account| &account["name"]);
+        let operators =
+            names.filter_map(|name| name.as_str()).filter(|name| name.ends_with("/operator")).count();
+        for (at, letter) in (b'a'..).take(operators).enumerate() {
             let name = format!("bank-{}/operator", char::from(letter));
             network.enrol(&name, 0);
             let wallet = Wallet::of(network, &name);

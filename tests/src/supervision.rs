@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    PATIENCE, concordat, free_ports,
+    Network, PATIENCE, committee, concordat, free_ports,
     imagined::{Size, Supervisor, fill, now_ms},
     postgres::Postgres,
 };
@@ -141,6 +141,14 @@ pub struct Service {
     pub process: Child,
     /// Where supervisors connect; metrics are at the next port.
     pub port: u16,
+    door: Door,
+    config: String,
+}
+
+/// Where a service is, and whom its clients trust: all that these need of it.
+#[derive(Clone)]
+pub struct Door {
+    port: u16,
     root: String,
 }
 
@@ -170,32 +178,37 @@ impl Service {
             port + 1
         );
         std::fs::write(pki.path("service.toml"), config).unwrap();
-        let process = postgres.spawn(&["audit", "serve", "--config", &pki.name("service.toml")]);
-        let service = Self { process, port, root: pki.name("ca/root/ca.crt") };
+        let config = pki.name("service.toml");
+        let process = postgres.spawn(&["audit", "serve", "--config", &config]);
+        let service = Self { process, port, door: Door { port, root: pki.name("ca/root/ca.crt") }, config };
+        service.wait(postgres);
+        service
+    }
+
+    /// SIGKILL; then it is started where it was.
+    pub fn kill_and_start(&mut self, postgres: &Postgres) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = postgres.spawn(&["audit", "serve", "--config", &self.config]);
+        self.wait(postgres);
+    }
+
+    fn wait(&self, postgres: &Postgres) {
         let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < until, "the service does not start:\n{}", postgres.log());
             std::thread::sleep(Duration::from_millis(50));
         }
-        service
+    }
+
+    /// Where it is.
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// Shakes hands, and shows a certificate if there is one to show.
     pub fn connect(&self, shown: Option<&Holder>) -> Result<SslStream<TcpStream>, String> {
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        builder.set_ca_file(&self.root).unwrap();
-        builder.set_verify(SslVerifyMode::PEER);
-        builder.set_min_proto_version(Some(SslVersion::TLS1_3)).unwrap();
-        if let Some(holder) = shown {
-            let pem = std::fs::read(&holder.key).unwrap();
-            let secret = std::fs::read_to_string(&holder.passphrase).unwrap();
-            let key = PKey::private_key_from_pem_passphrase(&pem, secret.trim().as_bytes()).unwrap();
-            builder.set_certificate_chain_file(&holder.certificate).unwrap();
-            builder.set_private_key(&key).unwrap();
-        }
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| e.to_string())?;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        builder.build().connect("127.0.0.1", stream).map_err(|e| e.to_string())
+        self.door.connect(shown)
     }
 
     /// Sends a request on a connection of its own.
@@ -260,6 +273,26 @@ impl Service {
     }
 }
 
+impl Door {
+    /// Shakes hands, and shows a certificate if there is one to show.
+    pub fn connect(&self, shown: Option<&Holder>) -> Result<SslStream<TcpStream>, String> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        builder.set_ca_file(&self.root).unwrap();
+        builder.set_verify(SslVerifyMode::PEER);
+        builder.set_min_proto_version(Some(SslVersion::TLS1_3)).unwrap();
+        if let Some(holder) = shown {
+            let pem = std::fs::read(&holder.key).unwrap();
+            let secret = std::fs::read_to_string(&holder.passphrase).unwrap();
+            let key = PKey::private_key_from_pem_passphrase(&pem, secret.trim().as_bytes()).unwrap();
+            builder.set_certificate_chain_file(&holder.certificate).unwrap();
+            builder.set_private_key(&key).unwrap();
+        }
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|e| e.to_string())?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        builder.build().connect("127.0.0.1", stream).map_err(|e| e.to_string())
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -293,6 +326,57 @@ pub fn line(stream: &mut impl BufRead, begins: &str) -> String {
         if let Some(rest) = line.strip_prefix(begins) {
             return rest.trim().to_owned();
         }
+    }
+}
+
+/// A regulator of a real chain, whose organisation the committee admits.
+pub struct Regulator<'a> {
+    network: &'a Network,
+    pki: &'a Pki,
+    /// Who reads.
+    pub holder: Holder,
+    desk: Holder,
+}
+
+impl<'a> Regulator<'a> {
+    /// Lets the committee admit the organisation, and enrols who reads and who revokes.
+    pub fn enrol(network: &'a Network, pki: &'a Pki) -> Self {
+        let (root, part) = (pki.name("ca/root/ca.crt"), pki.name("part.json"));
+        let named = ["--org", "regulator-a", "--name", "Regulator A", "--ca", &root, "--out", &part];
+        let roles = ["--role", "regulator", "--role", "registrar"];
+        concordat(&[&["genesis", "part"], &named[..], &roles].concat());
+        committee::pass(network, &["admit-organisation", "--part", &part]);
+        let (holder, desk) = (pki.give("regulator", "supervisor", &[]), pki.give("registrar", "desk", &[]));
+        let regulator = Self { network, pki, holder, desk };
+        for holder in [&regulator.holder, &regulator.desk] {
+            regulator.act(holder, &["account", "enrol", "--certificate", &holder.certificate]);
+        }
+        regulator
+    }
+
+    fn act(&self, holder: &Holder, args: &[&str]) {
+        let (secret, url) = (self.pki.name("passphrase"), self.network.url(0, "ethereum"));
+        concordat(&[args, &["--key", &holder.key, "--passphrase-file", &secret, "--rpc", &url]].concat());
+    }
+
+    /// Lets the committee give it a mandate over everything.
+    pub fn is_admitted(&self) {
+        let account = self.holder.account.to_string();
+        let mandate = ["--jurisdiction", "EU", "--power", "observe"];
+        let id = committee::carry(self.network, &[&["admit-regulator", &account], &mandate[..]].concat());
+        self.act(&self.holder, &["gov", "consent", &id]);
+        committee::gov(self.network, "bank-b", &["execute", &id]);
+    }
+
+    /// The height after which its certificate is revoked.
+    pub fn is_revoked(&self) -> i64 {
+        let (ca, secret, crl) = (self.pki.name("ca"), self.pki.name("passphrase"), self.pki.name("new.crl"));
+        let (issuer, revoked) = (self.pki.name("ca/issuing/ca.crt"), &self.holder.certificate);
+        let why = ["--reason", "key-compromise", "--passphrase-file", &secret];
+        concordat(&[&["pki", "revoke", "--ca", &ca, "--cert", revoked][..], &why].concat());
+        concordat(&["pki", "crl", "--ca", &ca, "--out", &crl, "--passphrase-file", &secret]);
+        self.act(&self.desk, &["account", "submit-crl", "--crl", &crl, "--issuer", &issuer]);
+        i64::try_from(self.network.height(0).unwrap()).unwrap()
     }
 }
 

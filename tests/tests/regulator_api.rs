@@ -14,7 +14,7 @@ use concordat_tests::{
     imagined::{self, EVERYTHING, Size, Supervisor, bytea, holder, now_ms, supervise},
     postgres::Postgres,
     run,
-    supervision::{Holder, Pki, Service, database, line, problem, request},
+    supervision::{Holder, Pki, Regulator, Service, database, line, problem, request},
 };
 use serde_json::{Value, json};
 
@@ -453,52 +453,4 @@ fn a_regulator_of_a_real_chain_is_let_in_by_the_committee_and_out_by_a_revocatio
     assert_eq!(service.refused(holder, &token, "/v1/validators"), "certificate-revoked");
     projector.kill().unwrap();
     projector.wait().unwrap();
-}
-
-/// A regulator, whose organisation the committee has admitted.
-struct Regulator<'a> {
-    network: &'a Network,
-    pki: &'a Pki,
-    holder: Holder,
-    desk: Holder,
-}
-
-impl<'a> Regulator<'a> {
-    fn enrol(network: &'a Network, pki: &'a Pki) -> Self {
-        let (root, part) = (pki.name("ca/root/ca.crt"), pki.name("part.json"));
-        let named = ["--org", "regulator-a", "--name", "Regulator A", "--ca", &root, "--out", &part];
-        let roles = ["--role", "regulator", "--role", "registrar"];
-        concordat(&[&["genesis", "part"], &named[..], &roles].concat());
-        committee::pass(network, &["admit-organisation", "--part", &part]);
-        let (holder, desk) = (pki.give("regulator", "supervisor", &[]), pki.give("registrar", "desk", &[]));
-        let regulator = Self { network, pki, holder, desk };
-        for holder in [&regulator.holder, &regulator.desk] {
-            regulator.act(holder, &["account", "enrol", "--certificate", &holder.certificate]);
-        }
-        regulator
-    }
-
-    fn act(&self, holder: &Holder, args: &[&str]) {
-        let (secret, url) = (self.pki.name("passphrase"), self.network.url(0, "ethereum"));
-        concordat(&[args, &["--key", &holder.key, "--passphrase-file", &secret, "--rpc", &url]].concat());
-    }
-
-    fn is_admitted(&self) {
-        let account = self.holder.account.to_string();
-        let mandate = ["--jurisdiction", "EU", "--power", "observe"];
-        let id = committee::carry(self.network, &[&["admit-regulator", &account], &mandate[..]].concat());
-        self.act(&self.holder, &["gov", "consent", &id]);
-        committee::gov(self.network, "bank-b", &["execute", &id]);
-    }
-
-    /// The height after which the certificate is revoked.
-    fn is_revoked(&self) -> i64 {
-        let (ca, secret, crl) = (self.pki.name("ca"), self.pki.name("passphrase"), self.pki.name("new.crl"));
-        let (issuer, revoked) = (self.pki.name("ca/issuing/ca.crt"), &self.holder.certificate);
-        let why = ["--reason", "key-compromise", "--passphrase-file", &secret];
-        concordat(&[&["pki", "revoke", "--ca", &ca, "--cert", revoked][..], &why].concat());
-        concordat(&["pki", "crl", "--ca", &ca, "--out", &crl, "--passphrase-file", &secret]);
-        self.act(&self.desk, &["account", "submit-crl", "--crl", &crl, "--issuer", &issuer]);
-        i64::try_from(self.network.height(0).unwrap()).unwrap()
-    }
 }

@@ -166,7 +166,7 @@ impl Drop for Processes {
 }
 
 /// A port with `count` free ones from it on, below those that the system gives to clients.
-fn free_ports(count: u16) -> Result<u16> {
+pub(super) fn free_ports(count: u16) -> Result<u16> {
     let first = 20_000 + u16::try_from(std::process::id() % 100)? * 100;
     let free = |base: &u16| (*base..base + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
     let mut candidates = (first..32_000 - count).step_by(usize::from(count));

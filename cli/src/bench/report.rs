@@ -9,6 +9,7 @@ use super::{
     control::Control,
     regulator::Regulator,
     scale::Scale,
+    service::Service,
     stats::{Latency, Second, tenth, thousandth},
 };
 
@@ -65,6 +66,8 @@ pub struct Report {
     pub control: Option<Control>,
     /// What the regulator's database costs; absent where it was not measured.
     pub regulator: Option<Regulator>,
+    /// How long supervisors wait for the service; absent where it was not measured.
+    pub service: Option<Service>,
     /// Blocks per second and transactions per block under sustained load.
     pub blocks: Blocks,
     /// Processor time of the load generator under sustained load, in percent of one core.
@@ -191,6 +194,7 @@ impl Report {
         out.push_str(&self.accounts_scale.as_ref().map(Scale::table).unwrap_or_default());
         out.push_str(&self.control.as_ref().map(Control::table).unwrap_or_default());
         out.push_str(&self.regulator.as_ref().map(Regulator::table).unwrap_or_default());
+        out.push_str(&self.service.as_ref().map(Service::table).unwrap_or_default());
         out
     }
 

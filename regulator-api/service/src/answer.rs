@@ -84,7 +84,7 @@ async fn answer(
     trace.name = found.name;
     let method = found.endpoint.method();
     if request.method().as_str() != method {
-        return Err(Problem::new(Kind::Method, format!("it is {method}")));
+        return Err(Problem::method(method));
     }
     if found.endpoint.is_open() {
         let document = match found.endpoint {

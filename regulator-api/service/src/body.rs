@@ -65,7 +65,7 @@ async fn page(service: &Service, ask: Ask<'_>) -> Result<Answer, Problem> {
 /// The address that a path names.
 pub(crate) fn address(text: Option<&str>) -> Result<Address, Problem> {
     let wrong = || Problem::new(Kind::Malformed, "an account is an address: 0x and 40 hexadecimal digits");
-    text.and_then(|text| text.parse().ok()).ok_or_else(wrong)
+    text.and_then(concordat_sql::read::address).ok_or_else(wrong)
 }
 
 /// What is left out and what is not there look the same.
@@ -106,7 +106,7 @@ async fn reads(service: &Service, mut ask: Ask<'_>) -> Result<Answer, Problem> {
     let sees_all = service.config.oversight.iter().any(|one| one.to_string() == own);
     let before = ask.parameters.number("before", 1, i64::MAX)?;
     let limit = ask.parameters.number("limit", 1, MOST_ROWS)?.unwrap_or(100);
-    let account: Option<Address> = ask.parameters.parsed("account", "an address")?;
+    let account = ask.parameters.address("account")?;
     let named: Option<String> = ask.parameters.take("organisation");
     ask.parameters.end(&["before", "limit", "account", "organisation"])?;
     let organisation = match named {

@@ -151,8 +151,18 @@ impl Opening {
         let scope = ask.admitted.caller.scope.clone();
         let as_of = tip.height;
         let newest_first = false;
-        let wanted =
-            Wanted { as_of, from, to: end, filters, scope, newest_first, history, after, limit: ROWS };
+        let wanted = Wanted {
+            as_of,
+            from,
+            to: end,
+            transaction: None,
+            filters,
+            scope,
+            newest_first,
+            history,
+            after,
+            limit: ROWS,
+        };
         let busy =
             |_| Problem::new(Kind::TooMany, "too many streams and exports are open; wait for one to end");
         let sheet = match self.form {

@@ -1,7 +1,7 @@
 //! Flows of tokens.
 
 use concordat_sql::read::{Direction, FlowQuery, MOST_HOPS, Start};
-use concordat_types::{Address, OrgId, U256};
+use concordat_types::{OrgId, U256};
 use serde_json::json;
 
 use crate::{
@@ -19,7 +19,7 @@ pub(crate) async fn of(service: &Service, mut ask: Ask<'_>) -> Result<Answer, Pr
     let tip = &ask.admitted.tip;
     let (from, to) = ask.parameters.period(&service.reader, tip).await?;
     let parameters = &mut ask.parameters;
-    let account: Option<Address> = parameters.parsed("account", "an address")?;
+    let account = parameters.address("account")?;
     let organisation: Option<OrgId> = parameters.parsed("organisation", "the id of an organisation")?;
     let start = match (account, organisation) {
         (Some(account), None) => Start::Account(account),
@@ -34,8 +34,8 @@ pub(crate) async fn of(service: &Service, mut ask: Ask<'_>) -> Result<Answer, Pr
     let directions = [("out", Direction::Out), ("in", Direction::In)];
     let direction = parameters.word("direction", &directions)?.unwrap_or(Direction::Out);
     let hops = parameters.number("hops", 1, i64::from(MOST_HOPS))?.unwrap_or(1);
-    let token: Option<Address> = parameters.parsed("token", "an address")?;
-    let least: Option<U256> = parameters.parsed("least", "a whole number")?;
+    let token = parameters.address("token")?;
+    let least: Option<U256> = parameters.digits("least")?;
     parameters.end(TAKES)?;
     let query = FlowQuery {
         start,

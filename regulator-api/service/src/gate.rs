@@ -16,8 +16,8 @@ use crate::{
     token::{self, Claims, Confirmation},
 };
 
-/// The longest reference of a case.
-const CASE_BYTES: usize = 100;
+/// The longest reference of a case, in characters.
+const CASE: usize = 100;
 
 /// Somebody who was let in, and as of which block.
 #[derive(Clone, Debug)]
@@ -133,8 +133,13 @@ impl Service {
             let purposes: Vec<&str> = self.config.purposes.iter().map(String::as_str).collect();
             return Err(Problem::new(Kind::Purpose, format!("purposes are {}", purposes.join(", "))));
         }
-        let fits = (1..=CASE_BYTES).contains(&wish.case.len()) && !wish.case.chars().any(char::is_control);
-        if fits { Ok(wish) } else { Err(Problem::new(Kind::Malformed, "case is 1 to 100 bytes of text")) }
+        let fits =
+            (1..=CASE).contains(&wish.case.chars().count()) && !wish.case.chars().any(char::is_control);
+        if fits {
+            Ok(wish)
+        } else {
+            Err(Problem::new(Kind::Malformed, "case is 1 to 100 characters of text"))
+        }
     }
 
     /// A database that has fallen behind may not know of a revocation.

@@ -22,6 +22,7 @@ mod keys;
 mod metrics;
 mod objects;
 mod openapi;
+mod openapi_values;
 mod params;
 mod problem;
 mod rate;

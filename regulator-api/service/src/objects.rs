@@ -1,7 +1,7 @@
 //! One thing and what belongs to it.
 
 use concordat_sql::read::{List, Page, Wanted};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     answer::{Answer, Ask, as_of},
@@ -64,6 +64,7 @@ impl Look<'_> {
             as_of: self.height,
             from: None,
             to: None,
+            transaction: None,
             filters: Vec::new(),
             scope: self.ask.admitted.caller.scope.clone(),
             newest_first: list.is_journal(),
@@ -88,24 +89,18 @@ impl Look<'_> {
         Ok(sections)
     }
 
-    /// What a transaction's logs tell: of the lists by place, from its own place on.
+    /// What a transaction's logs tell: of the lists by place, those at its own.
     async fn told_by(&self, transaction: &Value) -> Result<Sections, Problem> {
-        let height = transaction["height"].as_i64().unwrap_or_default();
-        let place = transaction["tx_index"].as_i64().unwrap_or_default();
+        let (height, place) = (transaction["height"].as_i64(), transaction["tx_index"].as_i64());
         let mut sections = Vec::new();
-        for (name, list, columns) in
-            [("logs", "logs", 3), ("events", "events", 3), ("transfers", "transfers", 4)]
-        {
-            let mut after = vec![height.to_string(), place.saturating_sub(1).to_string()];
-            after.resize(columns, i64::MAX.to_string());
+        for name in ["logs", "events", "transfers"] {
             let page = self
-                .rows(list, |wanted| {
-                    (wanted.from, wanted.to) = (Some(height), Some(height));
-                    (wanted.after, wanted.newest_first, wanted.limit) = (Some(after), false, LOGS);
+                .rows(name, |wanted| {
+                    (wanted.from, wanted.to, wanted.transaction) = (height, height, place);
+                    (wanted.newest_first, wanted.limit) = (false, LOGS);
                 })
                 .await?;
-            let own = page.rows.into_iter().take_while(|row| row["tx_index"] == json!(place));
-            sections.push((name, own.collect()));
+            sections.push((name, page.rows));
         }
         Ok(sections)
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     feed::PARQUET,
+    openapi_values::of,
     problem::Kind,
     routes::{Endpoint, all},
 };
@@ -77,8 +78,8 @@ fn row(list: &List) -> Value {
 fn operation(path: &str, endpoint: Endpoint) -> Value {
     let mut operation = Map::new();
     operation.insert("summary".into(), summary(endpoint).into());
-    let mut parameters: Vec<Value> = named_in(path).map(|name| parameter(&name, "path")).collect();
-    parameters.extend(query_of(endpoint).into_iter().map(|name| parameter(&name, "query")));
+    let mut parameters: Vec<Value> = named_in(path).map(|name| parameter(endpoint, &name, "path")).collect();
+    parameters.extend(query_of(endpoint).into_iter().map(|name| parameter(endpoint, &name, "query")));
     if !parameters.is_empty() {
         operation.insert("parameters".into(), Value::Array(parameters));
     }
@@ -141,7 +142,7 @@ fn query_of(endpoint: Endpoint) -> Vec<String> {
     }
 }
 
-fn parameter(name: &str, place: &str) -> Value {
+fn parameter(endpoint: Endpoint, name: &str, place: &str) -> Value {
     let about = match name {
         "from" | "to" => "A height.",
         "since" | "until" => "A time, RFC 3339.",
@@ -157,7 +158,7 @@ fn parameter(name: &str, place: &str) -> Value {
         _ => "",
     };
     let mut parameter =
-        json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": "string" } });
+        json!({ "name": name, "in": place, "required": place == "path", "schema": of(endpoint, name) });
     if let (Value::Object(fields), false) = (&mut parameter, about.is_empty()) {
         fields.insert("description".into(), about.into());
     }
@@ -165,16 +166,16 @@ fn parameter(name: &str, place: &str) -> Value {
 }
 
 fn token_body() -> Value {
-    let names = json!({ "type": ["array", "null"], "items": { "type": "string" } });
+    let names = |pattern: &str| json!({ "type": ["array", "null"], "items": { "type": "string", "pattern": pattern } });
     let schema = json!({
         "type": "object",
         "required": ["purpose", "case"],
         "additionalProperties": false,
         "properties": {
-            "purpose": { "type": "string" },
-            "case": { "type": "string", "maxLength": 100 },
-            "organisations": names,
-            "contracts": names,
+            "purpose": { "type": "string", "pattern": "^[a-z0-9-]{1,32}$", "description": "One of those that the service knows." },
+            "case": { "type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^\\u0000-\\u001F\\u007F-\\u009F]+$" },
+            "organisations": names("^[a-z][a-z0-9-]{0,30}[a-z0-9]$"),
+            "contracts": names("^0x[0-9a-fA-F]{40}$"),
         },
     });
     json!({ "required": true, "content": { "application/json": { "schema": schema } } })

@@ -1,7 +1,8 @@
 //! Parameters of a request: each once, each known, each of its kind.
 
 use actix_web::web;
-use concordat_sql::read::{Edge, List, Reader, RequestError, Scope, Tip, Wanted};
+use concordat_sql::read::{Edge, List, Reader, RequestError, Scope, Tip, Wanted, address};
+use concordat_types::Address;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -69,6 +70,22 @@ impl Parameters {
         let Some(text) = self.take(name) else { return Ok(None) };
         let wrong = |_| Problem::new(Kind::Malformed, format!("{name} is {kind}"));
         text.parse().map(Some).map_err(wrong)
+    }
+
+    /// Takes an address out.
+    pub(crate) fn address(&mut self, name: &str) -> Result<Option<Address>, Problem> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        let wrong =
+            || Problem::new(Kind::Malformed, format!("{name} is an address: 0x and 40 hexadecimal digits"));
+        address(&text).map(Some).ok_or_else(wrong)
+    }
+
+    /// Takes a number of any size out, in digits alone.
+    pub(crate) fn digits<T: std::str::FromStr>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let wrong = || Problem::new(Kind::Malformed, format!("{name} is a whole number"));
+        digits.then(|| text.parse().ok()).flatten().map(Some).ok_or_else(wrong)
     }
 
     /// Refuses what is left.
@@ -154,7 +171,21 @@ impl Parameters {
         let filters = self.0.iter().map(|(name, text)| list.choose(name, text)).collect::<Result<_, _>>()?;
         let after = cursor.map(|cursor| cursor.k);
         let scope = Scope::default();
-        Ok((Wanted { as_of, from, to, filters, scope, newest_first, history, after, limit }, digest))
+        Ok((
+            Wanted {
+                as_of,
+                from,
+                to,
+                transaction: None,
+                filters,
+                scope,
+                newest_first,
+                history,
+                after,
+                limit,
+            },
+            digest,
+        ))
     }
 }
 

@@ -115,11 +115,18 @@ kinds! {
 pub(crate) struct Problem {
     pub(crate) kind: Kind,
     pub(crate) detail: String,
+    /// The method that the path takes, where it was another one.
+    pub(crate) allow: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self { kind, detail: detail.into(), allow: None }
+    }
+
+    /// A path that takes another method.
+    pub(crate) fn method(method: &'static str) -> Self {
+        Self { allow: Some(method), ..Self::new(Kind::Method, format!("it is {method}")) }
     }
 
     /// The document.
@@ -138,6 +145,9 @@ impl Problem {
         let status = StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(method) = self.allow {
+            response.insert_header((header::ALLOW, method));
+        }
         match self.kind {
             Kind::TooMany => response.insert_header((header::RETRY_AFTER, "1")),
             Kind::Away | Kind::Stale | Kind::Unlogged => response.insert_header((header::RETRY_AFTER, "5")),

@@ -20,7 +20,8 @@ pub struct Holdings {
 }
 
 impl Reader {
-    /// What a holder has after the block at a height, by token; at most 1000. What comes to nothing is left out.
+    /// What a holder has after the block at a height, by token; at most 1000. What comes to nothing is left out. Tokens are
+    /// found by the rows with which it began to have them, since it may have very many.
     ///
     /// # Errors
     /// [`SqlError::Database`].
@@ -30,17 +31,20 @@ impl Reader {
         height: i64,
         scope: &Scope,
     ) -> Result<Vec<Holdings>, SqlError> {
+        let Some(list) = List::named("balances") else { return Ok(Vec::new()) };
+        let cover = self.cover_of(list, scope, height).await?;
         let mut query = Query::default();
         let (holder, height) = (query.bind(Bind::Bytes(holder.to_vec())), query.bind(Bind::Int(height)));
-        query.condition(&format!("t.holder = {holder} AND t.height <= {height}"));
-        if let Some(list) = List::named("balances") {
-            list.reach.restrict(scope, &mut query);
-        }
+        query.condition(&format!("t.holder = {holder} AND t.height <= {height} AND t.balance = t.change"));
+        list.reach.restrict(scope, &cover, &mut query);
         query.sql = format!(
-            "SELECT encode(token, 'hex'), token_id::text, balance::text, height FROM (
-                SELECT DISTINCT ON (t.token, t.token_id) t.* FROM ledger.token_balances t WHERE {}
-                ORDER BY t.token, t.token_id, t.height DESC
-            ) newest WHERE balance <> 0 LIMIT {MOST}",
+            "SELECT encode(k.token, 'hex'), k.token_id::text, n.balance::text, n.height FROM (
+                SELECT DISTINCT t.token, t.token_id FROM ledger.token_balances t WHERE {}
+            ) k CROSS JOIN LATERAL (
+                SELECT n.balance, n.height FROM ledger.token_balances n
+                WHERE n.holder = {holder} AND n.token = k.token AND n.token_id = k.token_id AND n.height <= {height}
+                ORDER BY n.height DESC LIMIT 1
+            ) n WHERE n.balance <> 0 ORDER BY k.token, k.token_id LIMIT {MOST}",
             query.joined()
         );
         let rows = self.fetch(&query, "balances").await?;

@@ -19,6 +19,8 @@ pub enum Kind {
     Text,
     /// A number of any size.
     Number,
+    /// The organisation whose accounts these are.
+    Member,
 }
 
 /// A filter. There is an index for each (`sql/tests/reading.rs` reads the plans).
@@ -38,8 +40,17 @@ pub enum Order {
     Journal(&'static [&'static str]),
     /// What holds: the newest row of each key of these columns.
     Register(&'static [&'static str]),
+    /// What holds, of a table in which a key may have very many rows: a condition tells those with which one begins.
+    Deep(&'static [&'static str], &'static str),
     /// What holds: all rows of the newest height.
     Whole,
+}
+
+impl Filter {
+    /// The column that it compares, if it is no more than that.
+    pub(crate) fn column(&self) -> Option<&'static str> {
+        self.condition.strip_prefix("t.")?.strip_suffix(" = {}")
+    }
 }
 
 /// A column that another table tells; `{}` stands for the height as of which is read.
@@ -107,6 +118,9 @@ const fn by(name: &'static str, kind: Kind, condition: &'static str) -> Filter {
     Filter { name, kind, condition }
 }
 
+/// What a filter by organisation becomes where its accounts are few: these accounts.
+pub(super) const MEMBERS: Filter = by("organisation", Kind::Member, "t.account = ANY({})");
+
 /// Everybody's business.
 const PUBLIC: Reach = Reach { accounts: &[], organisations: &[], contracts: &[], by_sender: false };
 
@@ -168,7 +182,7 @@ lists! {
     "transfers" TokenTransfers Order::Journal(&["height", "tx_index", "log_index", "item"]),
         Reach { accounts: &["sender", "recipient"], contracts: &["token"], ..PUBLIC }, "Transfers of tokens."
         ["token" Address "t.token = {}", "sender" Address "t.sender = {}", "recipient" Address "t.recipient = {}"];
-    "balances" TokenBalances Order::Register(&["holder", "token", "token_id"]),
+    "balances" TokenBalances Order::Deep(&["holder", "token", "token_id"], "t.balance = t.change"),
         Reach { accounts: &["holder"], contracts: &["token"], ..PUBLIC },
         "What holders have, at any height."
         ["holder" Address "t.holder = {}", "token" Address "t.token = {}"];
@@ -182,7 +196,7 @@ lists! {
     "accounts" AccountStandings Order::Register(&["account"]), Reach { accounts: &["account"], ..PUBLIC },
         "Accounts: what their transactions depend on."
         ["account" Address "t.account = {}", "status" Text "t.status = {}", "role" Text "t.role = {}",
-         "organisation" Text
+         "organisation" Member
             "t.authority IN (SELECT a.authority FROM ledger.authorities a WHERE a.organisation = {})"]
         + ORGANISATION_OF_ACCOUNT + NAME_OF_ACCOUNT;
     "certificates" AccountDetails Order::Register(&["account"]), Reach { accounts: &["account"], ..PUBLIC },

@@ -3,14 +3,17 @@
 //! Hop by hop, each a statement over the index of senders or recipients, so that every step has a bound: what a bound cuts
 //! off is told by `truncated`. Nothing is followed through the zero address, where tokens are made and end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy_primitives::U256;
 use concordat_types::{Address, OrgId};
 use serde::Serialize;
 use sqlx::Row as _;
 
-use super::{Bind, Query, Reader, Scope, catalogue::List};
+use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover};
 use crate::SqlError;
 
 /// The most hops.
@@ -161,7 +164,11 @@ impl Reader {
         frontier: Vec<Vec<u8>>,
         found: &mut Flows,
     ) -> Result<Vec<Vec<u8>>, SqlError> {
-        let rows = self.fetch(&statement(wanted, frontier), "flows").await?;
+        let cover = match List::named("transfers") {
+            Some(list) => self.cover_of(list, &wanted.scope, wanted.to).await?,
+            None => Arc::default(),
+        };
+        let rows = self.fetch(&statement(wanted, frontier, &cover), "flows").await?;
         found.truncated |= rows.len() > PER_HOP;
         let mut reached = Vec::new();
         for row in rows.iter().take(PER_HOP) {
@@ -206,7 +213,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// All transfers from or to some parties, added up.
-fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>) -> Query {
+fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query {
     let mut query = Query::default();
     let column = if wanted.direction == Direction::Out { "sender" } else { "recipient" };
     let parties = query.bind(Bind::ManyBytes(frontier));
@@ -217,7 +224,7 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>) -> Query {
         query.condition(&format!("t.token = {token}"));
     }
     if let Some(list) = List::named("transfers") {
-        list.reach.restrict(&wanted.scope, &mut query);
+        list.reach.restrict(&wanted.scope, cover, &mut query);
     }
     let least = wanted.least.unwrap_or_default();
     let least = query.bind(Bind::Number(least.to_string()));

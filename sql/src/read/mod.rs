@@ -10,6 +10,7 @@
 
 mod balances;
 mod catalogue;
+mod cover;
 mod flows;
 mod log;
 mod log_verify;
@@ -18,6 +19,7 @@ mod picture;
 mod query;
 mod registry;
 mod scope;
+mod sparse;
 
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ pub use flows::{Direction, FlowQuery, Flows, MOST_HOPS, Start};
 pub use log::{Entry, Head, ReadLog};
 pub use log_verify::{Flaw, LogVerified, verify_reads};
 pub use page::{Page, PageError, Position, moment};
-pub use query::{Bind, Chosen, Query, RequestError, Wanted};
+pub use query::{Bind, Chosen, Query, RequestError, Wanted, address};
 pub use registry::{Account, MandateFacts};
 pub use scope::Scope;
 
@@ -63,6 +65,7 @@ pub struct Tip {
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: PgPool,
+    covers: cover::Covers,
 }
 
 impl Reader {
@@ -92,7 +95,7 @@ impl Reader {
                 })
             })
             .connect_lazy_with(database.options().clone());
-        Ok(Self { pool })
+        Ok(Self { pool, covers: cover::Covers::default() })
     }
 
     /// Whether the schema is the program's.

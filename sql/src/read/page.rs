@@ -1,5 +1,8 @@
 //! Pages: rows as JSON, and where the next page begins.
 
+use std::{collections::BTreeSet, sync::Arc};
+
+use concordat_types::OrgId;
 use serde_json::{Map, Value};
 use sqlx::{
     Postgres, Row as _,
@@ -8,7 +11,12 @@ use sqlx::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Bind, List, Query, Reader, RequestError, Wanted, query::MOST};
+use super::{
+    Bind, Chosen, List, Query, Reader, RequestError, Scope, Wanted,
+    catalogue::{Kind, MEMBERS},
+    cover::{Cover, accounts},
+    query::MOST,
+};
 use crate::{SqlError, tables::Type};
 
 /// Where a row stands in its list, as text.
@@ -49,8 +57,22 @@ impl Reader {
     /// # Errors
     /// [`RequestError::Place`]; whatever the database says.
     pub async fn page(&self, list: &'static List, wanted: &Wanted) -> Result<Page, PageError> {
-        let query = list.query(wanted)?;
-        let found = self.fetch(&query, list.name).await?;
+        let wanted = self.prepared(list, wanted).await?;
+        let cover = self.cover(list, &wanted).await?;
+        if list.is_sparse(&wanted, &cover) {
+            return self.sparse_page(list, &wanted, &cover).await;
+        }
+        self.page_by(list, &wanted, &list.query_within(&wanted, &cover)?).await
+    }
+
+    /// A page by a statement.
+    pub(super) async fn page_by(
+        &self,
+        list: &'static List,
+        wanted: &Wanted,
+        query: &Query,
+    ) -> Result<Page, PageError> {
+        let found = self.fetch(query, list.name).await?;
         let limit = usize::try_from(wanted.limit.clamp(1, MOST)).unwrap_or_default();
         let mut page = Page { more: found.len() > limit, ..Page::default() };
         for row in found.iter().take(limit) {
@@ -59,6 +81,45 @@ impl Reader {
             page.places.push(place);
         }
         Ok(page)
+    }
+
+    /// Whom the scope of a request covers, where that matters.
+    async fn cover(&self, list: &List, wanted: &Wanted) -> Result<Arc<Cover>, SqlError> {
+        self.cover_of(list, &wanted.scope, wanted.as_of).await
+    }
+
+    /// Whom a scope covers, where a list shows less within it.
+    pub(super) async fn cover_of(
+        &self,
+        list: &List,
+        scope: &Scope,
+        as_of: i64,
+    ) -> Result<Arc<Cover>, SqlError> {
+        if list.reach.is_restricted(scope) {
+            return self.covers.of(&self.pool, scope, as_of).await;
+        }
+        Ok(Arc::default())
+    }
+
+    /// A request as it is put to the database: without the scope, where a filter leaves only what it shows anyhow; and with
+    /// an organisation's accounts by name, where they are few.
+    async fn prepared(&self, list: &'static List, wanted: &Wanted) -> Result<Wanted, SqlError> {
+        let mut wanted = wanted.clone();
+        if list.is_covered(&wanted, &*self.cover(list, &wanted).await?) {
+            wanted.scope = Scope::default();
+        }
+        for chosen in &mut wanted.filters {
+            let (Kind::Member, Bind::Text(organisation)) = (chosen.filter.kind, &chosen.value) else {
+                continue;
+            };
+            // What is no id is nobody's.
+            let organisation: BTreeSet<OrgId> = organisation.parse().into_iter().collect();
+            if let Some(accounts) = accounts(&self.pool, &organisation).await? {
+                let value = Bind::ManyBytes(accounts.into_iter().collect());
+                *chosen = Chosen { filter: &MEMBERS, value };
+            }
+        }
+        Ok(wanted)
     }
 
     /// Runs a statement.
@@ -70,16 +131,28 @@ impl Reader {
         statement.fetch_all(&self.pool).await.map_err(SqlError::at(format!("read {what}")))
     }
 
-    /// How a statement would be run, for whoever looks after indexes.
+    /// How the statements of a page would be run, for whoever looks after indexes: all that there may be, one after the other.
     ///
     /// # Errors
     /// [`RequestError::Place`]; whatever the database says.
     pub async fn plan(&self, list: &'static List, wanted: &Wanted) -> Result<Vec<String>, PageError> {
-        let mut query = list.query(wanted)?;
-        query.sql.insert_str(0, "EXPLAIN ");
-        let rows = self.fetch(&query, list.name).await?;
-        let line = |row: &PgRow| row.try_get(0).map_err(SqlError::at("read a plan"));
-        Ok(rows.iter().map(line).collect::<Result<_, _>>()?)
+        let wanted = self.prepared(list, wanted).await?;
+        let cover = self.cover(list, &wanted).await?;
+        let mut queries = vec![list.query_within(&wanted, &cover)?];
+        if list.is_sparse(&wanted, &cover) {
+            let near = list.page_of(&wanted, &cover, wanted.window())?;
+            let all = list.page_of(&wanted, &cover, wanted.heights())?;
+            queries.extend([near, list.edge(&wanted, &cover, wanted.rows()), all]);
+            queries.extend(list.edge_of_filter(&wanted));
+        }
+        let mut lines = Vec::new();
+        for mut query in queries {
+            query.sql.insert_str(0, "EXPLAIN ");
+            let rows = self.fetch(&query, list.name).await?;
+            let line = |row: &PgRow| row.try_get(0).map_err(SqlError::at("read a plan"));
+            lines.extend(rows.iter().map(line).collect::<Result<Vec<String>, _>>()?);
+        }
+        Ok(lines)
     }
 }
 

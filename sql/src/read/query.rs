@@ -5,11 +5,15 @@ use concordat_types::Address;
 use super::{
     Scope,
     catalogue::{Filter, Kind, List, Order},
+    cover::Cover,
 };
 use crate::{cell::read_expression, tables::Type};
 
 /// The most rows of a page.
 pub(crate) const MOST: i64 = 1000;
+
+/// The column of which there is an index of failures alone.
+const FAILURES: &str = "outcome";
 
 /// A bound parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,8 @@ pub struct Wanted {
     pub from: Option<i64>,
     /// To this height.
     pub to: Option<i64>,
+    /// Of this transaction of its block.
+    pub transaction: Option<i64>,
     /// Rows that are in all of these.
     pub filters: Vec<Chosen>,
     /// What may be shown.
@@ -105,12 +111,12 @@ impl Kind {
     pub fn read(self, name: &str, text: &str) -> Result<Bind, RequestError> {
         let wrong = || RequestError::Malformed { name: name.to_owned(), kind: self.describe() };
         Ok(match self {
-            Self::Address => Bind::Bytes(text.parse::<Address>().map_err(|_| wrong())?.to_vec()),
+            Self::Address => Bind::Bytes(address(text).ok_or_else(wrong)?.to_vec()),
             Self::Hash => Bind::Bytes(bytes(text).filter(|bytes| bytes.len() == 32).ok_or_else(wrong)?),
             Self::Bytes => Bind::Bytes(bytes(text).filter(|bytes| bytes.len() <= 64).ok_or_else(wrong)?),
             Self::Int => Bind::Int(text.parse().ok().filter(|number| *number >= 0).ok_or_else(wrong)?),
-            Self::Text => {
-                let fits = !text.is_empty() && text.len() <= 128 && !text.contains('\0');
+            Self::Text | Self::Member => {
+                let fits = (1..=128).contains(&text.chars().count()) && !text.contains('\0');
                 Bind::Text(fits.then(|| text.to_owned()).ok_or_else(wrong)?)
             }
             Self::Number => {
@@ -127,10 +133,16 @@ impl Kind {
             Self::Hash => "a hash: 0x and 64 hexadecimal digits",
             Self::Bytes => "bytes: 0x and hexadecimal digits, 64 bytes at most",
             Self::Int => "a whole number of at most 63 bits",
-            Self::Text => "text of 1 to 128 bytes",
+            Self::Text => "text of 1 to 128 characters",
             Self::Number => "a whole number of at most 78 digits",
+            Self::Member => "the id of an organisation",
         }
     }
+}
+
+/// An address, which begins with `0x`.
+pub fn address(text: &str) -> Option<Address> {
+    text.starts_with("0x").then(|| text.parse().ok()).flatten()
 }
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
@@ -162,7 +174,7 @@ impl List {
     pub const fn common(&self) -> &'static [&'static str] {
         match self.order {
             Order::Journal(_) => &["from", "to", "since", "until", "order", "limit", "cursor"],
-            Order::Register(_) => {
+            Order::Register(_) | Order::Deep(..) => {
                 &["at", "history", "from", "to", "since", "until", "order", "limit", "cursor"]
             }
             Order::Whole => &["at", "limit", "cursor"],
@@ -174,33 +186,107 @@ impl List {
     /// # Errors
     /// [`RequestError::Place`].
     pub fn query(&self, wanted: &Wanted) -> Result<Query, RequestError> {
+        self.query_within(wanted, &Cover::default())
+    }
+
+    /// The same, where it is known whom the scope covers.
+    pub(crate) fn query_within(&self, wanted: &Wanted, cover: &Cover) -> Result<Query, RequestError> {
+        if let (Order::Deep(key, first), false) = (self.order, wanted.history) {
+            return self.deep(key, first, wanted, cover);
+        }
         let mut query = Query::default();
         let as_of = query.bind(Bind::Int(wanted.as_of));
         query.condition(&format!("t.height <= {as_of}"));
+        self.narrow(wanted, &mut query);
+        let lead = self.lead(wanted, &mut query);
+        query.choose(wanted.filters.iter().filter(|chosen| lead.is_none_or(|lead| chosen.filter != lead)));
+        self.hold(wanted, &as_of, &mut query);
+        self.reach.restrict(&wanted.scope, cover, &mut query);
+        let place = self.place(wanted.history);
+        if let Some(after) = &wanted.after {
+            self.begin_after(&place, after, wanted.newest_first, &mut query)?;
+        }
+        let limit = query.bind(Bind::Int(wanted.rows()));
+        let (selected, from) = (self.selected(&place, &as_of), self.table);
+        let conditions = query.joined();
+        let led = lead.and_then(Filter::column).into_iter();
+        let order = ordered("t", led.chain(place.iter().map(|(name, _)| *name)), wanted.newest_first);
+        query.sql =
+            format!("SELECT {selected} FROM {from} t WHERE {conditions} ORDER BY {order} LIMIT {limit}");
+        Ok(query)
+    }
+
+    /// The bounds of heights, and of the transaction.
+    fn narrow(&self, wanted: &Wanted, query: &mut Query) {
         for (bound, sign) in [(wanted.from, ">="), (wanted.to, "<=")] {
             if let Some(height) = bound {
                 let parameter = query.bind(Bind::Int(height));
                 query.condition(&format!("t.height {sign} {parameter}"));
             }
         }
-        for Chosen { filter, value } in &wanted.filters {
-            let parameter = query.bind(value.clone());
-            query.condition(&filter.condition.replace("{}", &parameter));
+        if let Some(place) = wanted.transaction {
+            let parameter = query.bind(Bind::Int(place));
+            query.condition(&format!("t.tx_index = {parameter}"));
         }
-        self.hold(wanted, &as_of, &mut query);
-        self.reach.restrict(&wanted.scope, &mut query);
-        let place = self.place(wanted.history);
+    }
+
+    /// The filter whose index is gone along, in the order of heights; its condition is added.
+    ///
+    /// Said as a range of the index, not as an equality: of a value that many rows have the planner would rather go along the
+    /// list until enough rows have it, and find none where they are all old.
+    pub(super) fn lead(&self, wanted: &Wanted, query: &mut Query) -> Option<&'static Filter> {
+        let chosen = wanted.filters.iter().find(|chosen| self.leads(chosen))?;
+        let column = chosen.filter.column()?;
+        let (lowest, highest) = wanted.heights();
+        let (value, lowest, highest) =
+            (query.bind(chosen.value.clone()), query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
+        query.condition(&along(column, &value, (&lowest, &highest)));
+        if column == FAILURES {
+            query.condition("t.outcome <> 0");
+        }
+        Some(chosen.filter)
+    }
+
+    /// Whether there is an index of a filter's column and heights. A hash is one row's; of outcomes only failures are indexed.
+    fn leads(&self, chosen: &Chosen) -> bool {
+        let Some(column) = chosen.filter.column() else { return false };
+        let is_success = column == FAILURES && chosen.value == Bind::Int(0);
+        self.is_journal() && column != "hash" && !is_success
+    }
+
+    /// What holds, of keys that may have very many rows: the keys are found by the rows with which they begin, and the newest
+    /// row of each by the index of the key.
+    fn deep(
+        &self,
+        key: &'static [&'static str],
+        first: &str,
+        wanted: &Wanted,
+        cover: &Cover,
+    ) -> Result<Query, RequestError> {
+        let mut query = Query::default();
+        let as_of = query.bind(Bind::Int(wanted.as_of));
+        query.condition(&format!("{first} AND t.height <= {as_of}"));
+        query.choose(wanted.filters.iter());
+        self.reach.restrict(&wanted.scope, cover, &mut query);
+        let place = self.place(false);
         if let Some(after) = &wanted.after {
             self.begin_after(&place, after, wanted.newest_first, &mut query)?;
         }
-        let limit = query.bind(Bind::Int(wanted.limit.clamp(1, MOST).saturating_add(1)));
-        let (selected, from) = (self.selected(&place, &as_of), self.table);
-        let conditions = query.joined();
-        let direction = if wanted.newest_first { " DESC" } else { "" };
-        let order: Vec<String> = place.iter().map(|(name, _)| format!("t.{name}{direction}")).collect();
+        let keys = query.take_joined();
+        query.condition("true");
+        self.narrow(wanted, &mut query);
+        let limit = query.bind(Bind::Int(wanted.rows()));
+        let (selected, from, conditions) = (self.selected(&place, &as_of), self.table, query.joined());
+        let key = key.iter().copied();
+        let columns: Vec<String> = key.clone().map(|name| format!("t.{name}")).collect();
+        let same: Vec<String> = key.clone().map(|name| format!("n.{name} = k.{name}")).collect();
+        let (columns, same) = (columns.join(", "), same.join(" AND "));
+        let inner = ordered("t", key.clone(), wanted.newest_first);
+        let outer = ordered("k", key, wanted.newest_first);
         query.sql = format!(
-            "SELECT {selected} FROM {from} t WHERE {conditions} ORDER BY {} LIMIT {limit}",
-            order.join(", ")
+            "SELECT {selected} FROM (SELECT DISTINCT {columns} FROM {from} t WHERE {keys} ORDER BY {inner}) k \
+             CROSS JOIN LATERAL (SELECT n.* FROM {from} n WHERE {same} AND n.height <= {as_of} \
+             ORDER BY n.height DESC LIMIT 1) t WHERE {conditions} ORDER BY {outer} LIMIT {limit}"
         );
         Ok(query)
     }
@@ -214,8 +300,8 @@ impl List {
     pub(crate) fn place(&self, history: bool) -> Vec<(&'static str, Type)> {
         let names: &[&'static str] = match self.order {
             Order::Journal(names) => names,
-            Order::Register(names) if !history => names,
-            Order::Register(_) | Order::Whole => &["height", "place"],
+            Order::Register(names) | Order::Deep(names, _) if !history => names,
+            Order::Register(_) | Order::Deep(..) | Order::Whole => &["height", "place"],
         };
         let holds = |name: &str| self.table.columns().iter().find(|column| column.name == name);
         names.iter().filter_map(|name| holds(name).map(|column| (*name, column.holds))).collect()
@@ -239,7 +325,7 @@ impl List {
                 "NOT t.removed AND t.height = (SELECT max(n.height) FROM {} n WHERE n.height <= {as_of})",
                 self.table
             )),
-            Order::Register(_) | Order::Whole | Order::Journal(_) => {}
+            Order::Register(_) | Order::Deep(..) | Order::Whole | Order::Journal(_) => {}
         }
     }
 
@@ -247,7 +333,7 @@ impl List {
         self.table.columns().iter().any(|known| known.name == column)
     }
 
-    fn begin_after(
+    pub(super) fn begin_after(
         &self,
         place: &[(&'static str, Type)],
         after: &[String],
@@ -274,7 +360,7 @@ impl List {
         Ok(())
     }
 
-    fn selected(&self, place: &[(&'static str, Type)], as_of: &str) -> String {
+    pub(super) fn selected(&self, place: &[(&'static str, Type)], as_of: &str) -> String {
         let columns = self.shown().map(|column| read_expression(&format!("t.{}", column.name), column.holds));
         let time = "(SELECT b.time_ms FROM ledger.blocks b WHERE b.height = t.height)::text".to_owned();
         let extras = self.extras.iter().map(|extra| extra.expression.replace("{}", as_of));
@@ -283,7 +369,52 @@ impl List {
     }
 }
 
+impl Wanted {
+    /// The rows that are read: one more than a page has tells whether there is another page.
+    pub(super) fn rows(&self) -> i64 {
+        self.limit.clamp(1, MOST).saturating_add(1)
+    }
+
+    /// The lowest and the highest height at which rows may be.
+    pub(super) fn heights(&self) -> (i64, i64) {
+        let after = self.after.as_ref().and_then(|after| after.first()?.parse::<i64>().ok());
+        let (above, below) = if self.newest_first { (None, after) } else { (after, None) };
+        let lowest = [self.from, above].into_iter().flatten().max().unwrap_or_default();
+        let highest = [self.to, below].into_iter().flatten().fold(self.as_of, i64::min);
+        (lowest, highest)
+    }
+}
+
+/// The condition that a column has a value, as a range of the index of the column and heights.
+pub(super) fn along(column: &str, value: &str, (lowest, highest): (&str, &str)) -> String {
+    format!(
+        "t.{column} IS NOT NULL AND (t.{column}, t.height) >= ({value}, {lowest}) \
+         AND (t.{column}, t.height) <= ({value}, {highest})"
+    )
+}
+
+/// Columns to order by.
+pub(super) fn ordered(of: &str, columns: impl Iterator<Item = &'static str>, newest_first: bool) -> String {
+    let direction = if newest_first { " DESC" } else { "" };
+    columns.map(|name| format!("{of}.{name}{direction}")).collect::<Vec<_>>().join(", ")
+}
+
 impl Query {
+    /// Adds filters.
+    pub(super) fn choose<'a>(&mut self, chosen: impl Iterator<Item = &'a Chosen>) {
+        for Chosen { filter, value } in chosen {
+            let parameter = self.bind(value.clone());
+            self.condition(&filter.condition.replace("{}", &parameter));
+        }
+    }
+
+    /// All conditions so far, which are conditions no more.
+    fn take_joined(&mut self) -> String {
+        let joined = self.joined();
+        self.conditions.clear();
+        joined
+    }
+
     /// Adds a parameter; how the text refers to it.
     pub(crate) fn bind(&mut self, bind: Bind) -> String {
         let cast = if matches!(bind, Bind::Number(_)) { "::text::numeric" } else { "" };
@@ -320,6 +451,7 @@ mod tests {
             as_of: 9,
             from: None,
             to: None,
+            transaction: None,
             filters: vec![],
             scope: Scope::default(),
             newest_first: true,
@@ -360,6 +492,33 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_of_a_journal_goes_along_its_index_in_the_order_of_heights() {
+        let list = list("transfers");
+        let chosen = |name: &str| list.choose(name, &Address::repeat_byte(7).to_string()).unwrap();
+        let filters = vec![chosen("token"), chosen("sender")];
+        let after = Some(vec!["6".into(), "0".into(), "0".into(), "0".into()]);
+        let query = list.query(&Wanted { filters, from: Some(3), after, ..wanted() }).unwrap();
+        assert!(query.sql.contains("(t.token, t.height) >= ($3, $4)"), "{}", query.sql);
+        assert!(query.sql.contains("t.sender = $6"), "the other one is a condition: {}", query.sql);
+        assert!(query.sql.contains("ORDER BY t.token DESC, t.height DESC, t.tx_index DESC"), "{}", query.sql);
+        assert_eq!(query.binds[3..5], [Bind::Int(3), Bind::Int(6)], "from `from` to where the page begins");
+    }
+
+    #[test]
+    fn balances_are_found_by_the_rows_with_which_keys_begin() {
+        let list = list("balances");
+        let filters = vec![list.choose("holder", &Address::repeat_byte(7).to_string()).unwrap()];
+        let sql = list.query(&Wanted { filters, to: Some(5), ..wanted() }).unwrap().sql;
+        let (keys, newest) = sql.split_once("CROSS JOIN LATERAL").unwrap();
+        assert!(keys.contains("t.balance = t.change AND t.height <= $1 AND t.holder = $2"), "{sql}");
+        assert!(
+            newest.contains("n.holder = k.holder AND n.token = k.token AND n.token_id = k.token_id"),
+            "{sql}"
+        );
+        assert!(newest.contains("t.height <= $3"), "the period is that of the newest row: {sql}");
+    }
+
+    #[test]
     fn a_place_of_another_list_is_refused() {
         let refused = |name: &str, after: &[&str]| {
             let after = Some(after.iter().map(|text| (*text).to_owned()).collect());
@@ -386,7 +545,7 @@ mod tests {
                     Kind::Hash => format!("0x{}", "01".repeat(32)),
                     Kind::Bytes => "0x01".into(),
                     Kind::Int | Kind::Number => "1".into(),
-                    Kind::Text => "one".into(),
+                    Kind::Text | Kind::Member => "one".into(),
                 };
                 let filters = vec![list.choose(filter.name, &text).unwrap()];
                 let query = list.query(&Wanted { filters, ..wanted() }).unwrap();

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use concordat_types::{Address, OrgId};
 use serde::{Deserialize, Serialize};
 
-use super::query::{Bind, Query};
+use super::{
+    cover::Cover,
+    query::{Bind, Query},
+};
 
 /// The organisations and the contracts of which rows may be shown; `None`: of all.
 ///
 /// As mandates have it: a row is shown if one of its parties belongs to such an organisation, or if it is about such a
 /// contract. Whoever supervises one bank and nothing else has that bank and an empty set of contracts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
     /// The organisations.
@@ -69,37 +72,63 @@ impl Reach {
         self.accounts.is_empty() && self.organisations.is_empty() && self.contracts.is_empty()
     }
 
-    /// Adds what a scope leaves of the rows named `t`.
-    pub(crate) fn restrict(&self, scope: &Scope, query: &mut Query) {
-        let about_contracts = !self.contracts.is_empty();
-        let contracts = match &scope.contracts {
-            None if about_contracts => return,
-            Some(contracts) if about_contracts => contracts.iter().map(|one| one.to_vec()).collect(),
-            _ => Vec::new(),
-        };
-        // Everything is some organisation's business.
-        let Some(organisations) = scope.organisations.as_ref().filter(|_| !self.is_public()) else { return };
-        let mut any: Vec<String> = Vec::new();
-        if !organisations.is_empty() {
-            let names = query.bind(Bind::Texts(organisations.iter().map(ToString::to_string).collect()));
-            self.add_parties(&names, &mut any);
+    /// Whether a scope leaves rows out. Everything is some organisation's business.
+    pub(crate) fn is_restricted(&self, scope: &Scope) -> bool {
+        let all_contracts = !self.contracts.is_empty() && scope.contracts.is_none();
+        !self.is_public() && scope.organisations.is_some() && !all_contracts
+    }
+
+    /// Adds what a scope leaves of the rows named `t`: by whom it covers where these are named, else row by row.
+    pub(crate) fn restrict(&self, scope: &Scope, cover: &Cover, query: &mut Query) {
+        if !self.is_restricted(scope) {
+            return;
         }
-        if !contracts.is_empty() {
-            let named = query.bind(Bind::ManyBytes(contracts));
-            any.extend(self.contracts.iter().map(|column| format!("t.{column} = ANY({named})")));
+        let mut any: Vec<String> = Vec::new();
+        let names = || scope.organisations.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        match &cover.accounts {
+            Some(accounts) => self.add_accounts(accounts, &mut any, query),
+            None => {
+                let names = query.bind(Bind::Texts(names()));
+                any.extend(self.account_expressions().map(|account| belongs(&account, &names)));
+            }
+        }
+        if !self.organisations.is_empty() {
+            let names = query.bind(Bind::Texts(names()));
+            any.extend(self.organisations.iter().map(|column| format!("t.{column} = ANY({names})")));
+        }
+        match &cover.contracts {
+            Some(contracts) => self.add_contracts(contracts.iter().cloned().collect(), &mut any, query),
+            None => {
+                let names = query.bind(Bind::Texts(names()));
+                any.extend(self.contracts.iter().map(|column| owned(&format!("t.{column}"), &names)));
+                let named = scope.contracts.iter().flatten().map(|one| one.to_vec());
+                self.add_contracts(named.collect(), &mut any, query);
+            }
         }
         query.condition(&if any.is_empty() { "false".to_owned() } else { format!("({})", any.join(" OR ")) });
     }
 
-    /// Conditions by which a row is one of some organisations'.
-    fn add_parties(&self, names: &str, any: &mut Vec<String>) {
-        any.extend(self.accounts.iter().map(|column| belongs(&format!("t.{column}"), names)));
-        any.extend(self.organisations.iter().map(|column| format!("t.{column} = ANY({names})")));
-        any.extend(self.contracts.iter().map(|column| owned(&format!("t.{column}"), names)));
-        if self.by_sender {
-            let sender = "(SELECT x.sender FROM ledger.transactions x WHERE x.height = t.height AND x.tx_index = t.tx_index)";
-            any.push(belongs(sender, names));
+    /// What tells an account of a row.
+    fn account_expressions(&self) -> impl Iterator<Item = String> {
+        let sender = "(SELECT x.sender FROM ledger.transactions x WHERE x.height = t.height AND x.tx_index = t.tx_index)";
+        let columns = self.accounts.iter().map(|column| format!("t.{column}"));
+        columns.chain(self.by_sender.then(|| sender.to_owned()))
+    }
+
+    fn add_accounts(&self, accounts: &BTreeSet<Vec<u8>>, any: &mut Vec<String>, query: &mut Query) {
+        if accounts.is_empty() || (self.accounts.is_empty() && !self.by_sender) {
+            return;
         }
+        let accounts = query.bind(Bind::ManyBytes(accounts.iter().cloned().collect()));
+        any.extend(self.account_expressions().map(|account| format!("{account} = ANY({accounts})")));
+    }
+
+    fn add_contracts(&self, contracts: Vec<Vec<u8>>, any: &mut Vec<String>, query: &mut Query) {
+        if contracts.is_empty() || self.contracts.is_empty() {
+            return;
+        }
+        let contracts = query.bind(Bind::ManyBytes(contracts));
+        any.extend(self.contracts.iter().map(|column| format!("t.{column} = ANY({contracts})")));
     }
 }
 
@@ -143,8 +172,12 @@ mod tests {
     }
 
     fn conditions(reach: Reach, scope: &Scope) -> Vec<String> {
+        within(reach, scope, &Cover::default())
+    }
+
+    fn within(reach: Reach, scope: &Scope, cover: &Cover) -> Vec<String> {
         let mut query = Query::default();
-        reach.restrict(scope, &mut query);
+        reach.restrict(scope, cover, &mut query);
         query.conditions().to_vec()
     }
 
@@ -152,8 +185,9 @@ mod tests {
     fn what_is_public_is_left_out_of_no_scope_and_an_empty_scope_leaves_nothing() {
         let nothing = Scope { contracts: Some([].into()), ..scope(Some(&[])) };
         let reach = Reach { accounts: &["sender"], contracts: &["recipient"], ..Reach::default() };
-        assert!(conditions(Reach::default(), &nothing).is_empty());
-        assert_eq!(conditions(reach, &nothing), ["false"]);
+        let nobody = Cover { accounts: Some([].into()), contracts: Some([].into()) };
+        assert!(within(Reach::default(), &nothing, &nobody).is_empty());
+        assert_eq!(within(reach, &nothing, &nobody), ["false"]);
     }
 
     #[test]
@@ -162,16 +196,23 @@ mod tests {
         let token = Some([Address::repeat_byte(1)].into());
         assert!(conditions(reach, &scope(Some(&["bank-a"]))).is_empty(), "all contracts are supervised");
         let both = conditions(reach, &Scope { contracts: token.clone(), ..scope(Some(&["bank-a"])) });
-        assert!(both[0].contains("= ANY($1)") && both[0].contains(" OR t.recipient = ANY($2)"));
-        assert_eq!(
-            conditions(reach, &Scope { contracts: token, ..scope(Some(&[])) }),
-            ["(t.recipient = ANY($1))"]
-        );
+        assert!(both[0].contains("= ANY($1)") && both[0].ends_with(" OR t.recipient = ANY($3))"));
+        let named = Cover { accounts: Some([].into()), contracts: Some([vec![1; 20]].into()) };
+        let only = Scope { contracts: token, ..scope(Some(&[])) };
+        assert_eq!(within(reach, &only, &named), ["(t.recipient = ANY($1))"]);
         let accounts = Reach { accounts: &["account"], ..Reach::default() };
-        assert_eq!(
-            conditions(accounts, &scope(Some(&[]))),
-            ["false"],
-            "what is about no contract is no contract's"
-        );
+        let about_no_contract = within(accounts, &only, &named);
+        assert_eq!(about_no_contract, ["false"], "what is about no contract is no contract's");
+    }
+
+    #[test]
+    fn whom_a_scope_covers_is_named_where_these_are_few() {
+        let reach = Reach { accounts: &["sender"], contracts: &["token"], ..Reach::default() };
+        let few = Cover { accounts: Some([vec![7; 20]].into()), contracts: Some([vec![9; 20]].into()) };
+        let bank = Scope { contracts: Some([].into()), ..scope(Some(&["bank-a"])) };
+        assert_eq!(within(reach, &bank, &few), ["(t.sender = ANY($1) OR t.token = ANY($2))"]);
+        let logs = Reach { contracts: &["address"], by_sender: true, ..Reach::default() };
+        let told = within(logs, &bank, &few);
+        assert!(told[0].contains("x.tx_index = t.tx_index) = ANY($1) OR t.address = ANY($2)"), "{told:?}");
     }
 }
