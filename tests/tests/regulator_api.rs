@@ -13,7 +13,7 @@ use concordat_tests::{
     Network, PATIENCE, committee, concordat, get,
     imagined::{self, EVERYTHING, Size, Supervisor, bytea, holder, now_ms, supervise},
     postgres::Postgres,
-    run,
+    run, skip,
     supervision::{Holder, Pki, Regulator, Service, database, line, problem, request},
 };
 use serde_json::{Value, json};
@@ -222,6 +222,38 @@ fn the_commands_ask_too(service: &Service, pki: &Pki, alice: &Holder) {
     assert_eq!(page["data"][0]["organisation"], "bank-a");
     let output = run(&[&["audit", "get", "/v1/reads", "--token-file", &token][..], &shown, &key].concat());
     assert!(String::from_utf8_lossy(&output.stdout).contains("code 27"), "{output:?}");
+    let export = ["audit", "get", "/v1/export/transfers?from=1&to=200", "--token-file", &token];
+    let lines = run(&[&export[..], &shown, &key].concat());
+    let rows = String::from_utf8_lossy(&lines.stdout).lines().count() - 1;
+    let file = run(&[&export[..], &["--parquet"], &shown, &key].concat());
+    assert!(lines.status.success() && file.status.success(), "{lines:?}");
+    is_read_by_others(&file.stdout, rows);
+    let ahead = ["audit", "get", "/v1/export/transfers?to=999", "--token-file", &token, "--parquet"];
+    let refused = run(&[&ahead[..], &shown, &key].concat());
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("code 8"), "{refused:?}");
+}
+
+/// A whole file in Parquet, of so many rows.
+fn is_read_by_others(file: &[u8], rows: usize) {
+    assert!(
+        rows > 100 && file.starts_with(b"PAR1") && file.ends_with(b"PAR1"),
+        "{rows} rows, {} bytes",
+        file.len()
+    );
+    let python = std::env::var("CONCORDAT_PYTHON").unwrap_or_else(|_| "python3".into());
+    let found = Command::new(&python).args(["-c", "import duckdb"]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        return skip::note("duckdb", "duckdb is missing: python3 -m pip install duckdb");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("transfers.parquet");
+    std::fs::write(&path, file).unwrap();
+    let script = "import sys, duckdb\n\
+                  q = \"select count(*), min(len(token)) from '\" + sys.argv[1] + \"'\"\n\
+                  print(*duckdb.sql(q).fetchall()[0])";
+    let output = Command::new(&python).args(["-c", script]).arg(path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with(&format!("{rows} 42")), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn operations_are_told_numbers(service: &Service) {
