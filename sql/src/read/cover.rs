@@ -35,7 +35,9 @@ pub(crate) struct Cover {
 
 /// Covers by scope, with the height as of which each was read at least. Later ones are read anew.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Covers(Arc<Mutex<BTreeMap<Scope, (i64, Arc<Cover>)>>>);
+pub(super) struct Covers(Arc<Mutex<Known>>);
+
+type Known = BTreeMap<Scope, (i64, Arc<Cover>)>;
 
 impl Covers {
     /// Whom a scope covers, for a look as of a height.
