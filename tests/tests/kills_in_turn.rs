@@ -117,7 +117,7 @@ impl Reader {
                 let from = last.map_or("from=1".to_owned(), |last| format!("after={last}"));
                 let path = format!("/v1/stream/{list}?{from}");
                 let _ = read(&door, &holder, &token, &path, &mut |id| {
-                    seen.lock().unwrap().push(id);
+                    seen.lock().unwrap().extend(id);
                     !stopped.load(Ordering::SeqCst)
                 });
                 std::thread::sleep(Duration::from_millis(50));
@@ -139,13 +139,14 @@ impl Reader {
     }
 }
 
-/// Reads a stream until it ends or is cut, or `row` has enough. A line that was cut is none.
+/// Reads a stream until it ends or is cut, or `row` has enough, which is also asked where the stream only shows that it is
+/// alive. A line that was cut is none.
 fn read(
     door: &Door,
     holder: &Holder,
     token: &str,
     path: &str,
-    row: &mut impl FnMut(String) -> bool,
+    row: &mut impl FnMut(Option<String>) -> bool,
 ) -> Result<(), String> {
     let mut stream = door.connect(Some(holder))?;
     let request = format!(
@@ -158,9 +159,8 @@ fn read(
         if lines.read_line(&mut line).map_err(|e| e.to_string())? == 0 || !line.ends_with('\n') {
             return Ok(());
         }
-        let Ok(document) = serde_json::from_str::<Value>(&line) else { continue };
-        let Some(id) = document["id"].as_str() else { continue };
-        if !row(id.to_owned()) {
+        let document: Value = serde_json::from_str(&line).unwrap_or_default();
+        if !row(document["id"].as_str().map(ToOwned::to_owned)) {
             return Ok(());
         }
     }

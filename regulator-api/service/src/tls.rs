@@ -70,6 +70,9 @@ fn build(chain: &[X509], key: &PKey<Private>) -> Result<SslAcceptorBuilder, Erro
 /// Remembers the certificate of a new connection, whose handshake is complete.
 pub(crate) fn remember(connection: &dyn Any, data: &mut Extensions) {
     let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    // An answer is several writes: held back until the client has confirmed the first, the last ones come 40 ms late. Where
+    // the system refuses, that is all there is to it.
+    let _ = stream.get_ref().set_nodelay(true);
     let certificate = stream.ssl().peer_certificate();
     if let Some(shown) = certificate.and_then(|certificate| Shown::of(&certificate)) {
         data.insert(shown);

@@ -16,10 +16,10 @@ use super::Scope;
 use crate::SqlError;
 
 /// The most accounts, and the most contracts, that are named in a statement.
-pub(super) const MOST: usize = 2_000;
+pub(super) const MOST: usize = 1_000;
 
 /// Rows of the registry that are looked at: an account has several over time.
-const LOOKED_AT: i64 = 6_000;
+const LOOKED_AT: i64 = 3_000;
 
 /// Scopes that are remembered.
 const REMEMBERED: usize = 64;

@@ -144,6 +144,7 @@ impl Reader {
             let all = list.page_of(&wanted, &cover, wanted.heights())?;
             queries.extend([near, list.edge(&wanted, &cover, wanted.rows()), all]);
             queries.extend(list.edge_of_filter(&wanted));
+            queries.extend(list.page_of_filter(&wanted, &cover, wanted.heights())?);
         }
         let mut lines = Vec::new();
         for mut query in queries {

@@ -409,7 +409,7 @@ impl Query {
     }
 
     /// All conditions so far, which are conditions no more.
-    fn take_joined(&mut self) -> String {
+    pub(super) fn take_joined(&mut self) -> String {
         let joined = self.joined();
         self.conditions.clear();
         joined

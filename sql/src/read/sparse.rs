@@ -84,7 +84,14 @@ impl List {
         let names = wanted.scope.organisations.iter().flatten().map(ToString::to_string);
         add(columns(self.reach.organisations).collect(), Bind::Texts(names.collect()));
         add(columns(self.reach.contracts).collect(), many(cover.contracts.as_ref()));
-        routes
+        // A filter that names a party is no reason for a cover (`is_covered`): another one's rows are none of it.
+        let named = |column: &str| {
+            let party = !self.reach.organisations.contains(&column);
+            party && wanted.filters.iter().any(|chosen| chosen.filter.column() == Some(column))
+        };
+        let by_filter = |route: &Route| matches!(route, Route::Column(column) if named(column));
+        let (dropped, kept): (Routes, Routes) = routes.into_iter().partition(|(route, _)| by_filter(route));
+        if kept.is_empty() { dropped } else { kept }
     }
 
     /// A page of the rows of a cover's parties between two heights.
@@ -107,18 +114,27 @@ impl List {
         let names = || place.iter().map(|(name, _)| *name);
         let columns: Vec<String> = names().map(|name| format!("t.{name}")).collect();
         let columns = columns.join(", ");
+        // What is fenced off by OFFSET is looked up as it stands there: by statistics, whoever has been busy for long would be
+        // looked for among all that others did since.
         let found: Vec<String> = self
             .routes(wanted, cover, &mut query)
             .iter()
-            .map(|(route, parties)| match route {
-                Route::Column(column) => {
-                    format!("SELECT {columns} FROM {table} t WHERE t.{column} = ANY({parties}) AND {conditions}")
+            .map(|(route, parties)| {
+                let (column, of) = match route {
+                    Route::Column(column) => (*column, table.to_string()),
+                    Route::Sender => ("sender", "ledger.transactions".to_owned()),
+                };
+                let rows = format!(
+                    "unnest({parties}) p CROSS JOIN LATERAL (SELECT t.* FROM {of} t WHERE t.{column} = p AND {} OFFSET 0)",
+                    bounds("t")
+                );
+                match route {
+                    Route::Column(_) => format!("SELECT {columns} FROM {rows} t WHERE {conditions}"),
+                    Route::Sender => format!(
+                        "SELECT {columns} FROM {rows} x CROSS JOIN LATERAL (SELECT t.* FROM {table} t \
+                         WHERE t.height = x.height AND t.tx_index = x.tx_index OFFSET 0) t WHERE {conditions}"
+                    ),
                 }
-                Route::Sender => format!(
-                    "SELECT {columns} FROM ledger.transactions x JOIN {table} t ON t.height = x.height AND t.tx_index = x.tx_index \
-                     WHERE x.sender = ANY({parties}) AND {} AND {conditions}",
-                    bounds("x")
-                ),
             })
             .collect();
         let limit = query.bind(Bind::Int(wanted.rows()));
@@ -182,6 +198,40 @@ impl List {
         query.sql = last_of(&newest, &limit, wanted.newest_first);
         Some(query)
     }
+
+    /// A page of those rows between two heights that have a filter's value, no more than [`OF_FILTER`] of them.
+    pub(super) fn page_of_filter(
+        &self,
+        wanted: &Wanted,
+        cover: &Cover,
+        (lowest, highest): (i64, i64),
+    ) -> Result<Option<Query>, RequestError> {
+        let mut query = Query::default();
+        let near = Wanted { from: Some(lowest), to: Some(highest), ..wanted.clone() };
+        let bounds = (query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
+        query.condition(&format!("t.height >= {} AND t.height <= {}", bounds.0, bounds.1));
+        let Some(lead) = self.lead(&near, &mut query) else { return Ok(None) };
+        let Some(column) = lead.column() else { return Ok(None) };
+        let of_value = query.take_joined();
+        query.condition("true");
+        query.choose(wanted.filters.iter().filter(|chosen| chosen.filter != lead));
+        self.reach.restrict(&wanted.scope, cover, &mut query);
+        let place = self.place(false);
+        if let Some(after) = &wanted.after {
+            self.begin_after(&place, after, wanted.newest_first, &mut query)?;
+        }
+        let (most, limit) = (query.bind(Bind::Int(OF_FILTER)), query.bind(Bind::Int(wanted.rows())));
+        let as_of = query.bind(Bind::Int(wanted.as_of));
+        query.sql = format!(
+            "SELECT {} FROM (SELECT t.* FROM {} t WHERE {of_value} ORDER BY {} LIMIT {most}) t WHERE {} ORDER BY {} LIMIT {limit}",
+            self.selected(&place, &as_of),
+            self.table,
+            ordered("t", [column, "height"].into_iter(), wanted.newest_first),
+            query.joined(),
+            ordered("t", place.iter().map(|(name, _)| *name), wanted.newest_first),
+        );
+        Ok(Some(query))
+    }
 }
 
 /// The last height of the first ones that a statement tells.
@@ -230,9 +280,11 @@ impl Reader {
     ) -> Result<Option<Page>, PageError> {
         let Some(query) = list.edge_of_filter(wanted) else { return Ok(None) };
         let (edge, found) = self.edge(list, &query).await?;
-        let range = wanted.up_to(edge.filter(|_| found >= OF_FILTER));
-        let near = Wanted { from: Some(range.0), to: Some(range.1), ..wanted.clone() };
-        let page = self.page_by(list, wanted, &list.query_within(&near, cover)?).await?;
+        // At the edge there may be more rows than were counted.
+        let beyond = |edge: i64| edge.saturating_add(if wanted.newest_first { 1 } else { -1 });
+        let range = wanted.up_to(edge.filter(|_| found >= OF_FILTER).map(beyond));
+        let Some(query) = list.page_of_filter(wanted, cover, range)? else { return Ok(None) };
+        let page = self.page_by(list, wanted, &query).await?;
         Ok((page.more || range == wanted.heights()).then_some(page))
     }
 
@@ -301,17 +353,29 @@ mod tests {
     #[test]
     fn a_page_is_what_each_column_that_names_a_party_leads_to() {
         let sql = list("transactions").page_of(&wanted(), &cover(), (5, 9)).unwrap().sql;
-        for column in [
-            "t.sender = ANY($3)",
-            "t.recipient = ANY($3)",
-            "t.recipient = ANY($4)",
-            "t.contract_address = ANY($4)",
-        ] {
-            assert!(sql.contains(column), "{column}: {sql}");
+        for (parties, column) in
+            [("$3", "sender"), ("$3", "recipient"), ("$4", "recipient"), ("$4", "contract_address")]
+        {
+            let looked_up = format!("t.{column} = p AND t.height >= $1");
+            let parts = sql.split(" UNION ");
+            let found = parts
+                .filter(|part| part.contains(&format!("unnest({parties}) p")) && part.contains(&looked_up));
+            assert_eq!(found.count(), 1, "{parties}, {column}: {sql}");
         }
         let sql = list("logs").page_of(&wanted(), &cover(), (5, 9)).unwrap().sql;
-        assert!(sql.contains("x.sender = ANY($3) AND x.height >= $1"), "{sql}");
-        assert!(sql.contains("t.address = ANY($4)"), "{sql}");
+        assert!(sql.contains("x CROSS JOIN LATERAL (SELECT t.* FROM ledger.logs t"), "{sql}");
+        assert!(sql.contains("t.address = p AND t.height >= $1"), "{sql}");
+    }
+
+    #[test]
+    fn parties_that_a_filter_leaves_out_are_not_looked_up() {
+        let list = list("transfers");
+        let sql = list.page_of(&chosen(list, "token", 1), &cover(), (5, 9)).unwrap().sql;
+        assert!(sql.contains("t.sender = p") && !sql.contains("t.token = p"), "{sql}");
+        let alerts = List::named("alerts").unwrap();
+        let filters = vec![alerts.choose("organisation", "bank-a").unwrap()];
+        let sql = alerts.page_of(&Wanted { filters, ..wanted() }, &cover(), (5, 9)).unwrap().sql;
+        assert!(sql.contains("t.organisation = p"), "an organisation may be the scope's own: {sql}");
     }
 
     #[test]
