@@ -19,6 +19,7 @@ mod version;
 
 use std::{
     collections::VecDeque,
+    num::NonZero,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -47,7 +48,6 @@ use self::{
 use crate::{
     admission::{TxPool, verify_block},
     metrics::NodeMetrics,
-    workers,
 };
 
 /// How many executed but undecided blocks are kept. A round executes one; a few rounds may be under way.
@@ -247,15 +247,11 @@ impl Ledger {
         metrics.protocol(&tip.next);
         let chain_id = genesis.evm_chain_id;
         let task = |error: &dyn std::error::Error| LedgerError::Task(error.to_string());
-        // Not at the cost of the block that executes: everything waits for that one.
-        let workers = workers::background("ahead").map_err(|error| task(&error))?;
         let decoded = Arc::new(DecodedBlocks::default());
         let blocks = decoded.clone();
-        let check = move |bytes: &bytes::Bytes| {
-            let block = blocks.decode(bytes).ok()?;
-            workers.install(|| verify_block(&block, chain_id))
-        };
-        let ahead = Ahead::start(check).map_err(|error| task(&error))?;
+        let check = move |bytes: &bytes::Bytes| verify_block(&*blocks.decode(bytes).ok()?, chain_id);
+        let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        let ahead = Ahead::start(cores, check).map_err(|error| task(&error))?;
         let evidence = EvidenceBook::load(store.clone())?;
         metrics.evidence_kept.set(evidence.count() as i64);
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Threads for work beside consensus and execution, one per core.
+//! Threads for work beside consensus and execution.
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
@@ -6,26 +6,23 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 /// it gives the others when there is not enough for all.
 const NICENESS: i32 = 5;
 
-/// For what a block may ask for at any moment.
+/// A pool, one thread per core, for what a block may ask for at any moment.
 pub fn prompt(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
-    pool(name, 0)
-}
-
-/// For what can wait while there is anything else to do.
-pub fn background(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
-    pool(name, NICENESS)
-}
-
-fn pool(name: &'static str, niceness: i32) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
         .thread_name(move |index| format!("{name}-{index}"))
-        .start_handler(move |_| {
-            // On Linux this is the calling thread's alone. Without it, all is merely slower under load.
-            if let Err(error) = rustix::process::nice(niceness) {
-                tracing::debug!(%error, "priority unchanged");
-            }
-        })
         // The default is to abort the process. Whoever waits for the result hears that there is none.
         .panic_handler(|_| tracing::error!("background work ended early: a bug; see the message before"))
         .build()
+}
+
+/// A thread for what can wait while there is anything else to do.
+pub fn background(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let nicely = || {
+        // On Linux this is the calling thread's alone. Without it, all is merely slower under load.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "priority unchanged");
+        }
+        work();
+    };
+    std::thread::Builder::new().name(name).spawn(nicely).map(drop)
 }

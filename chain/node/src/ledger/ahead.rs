@@ -2,9 +2,13 @@
 //!
 //! A node that catches up knows dozens of blocks ahead. Two thirds of what a block costs are its
 //! transactions' signatures, which depend on nothing that is in the state, so they need not wait for it.
+//!
+//! Each thread takes a whole block: were a block's transactions shared out among the threads, all would wait at the
+//! end of each block for the one that execution has taken its core from.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    num::NonZero,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,6 +16,8 @@ use bytes::Bytes as BlockBytes;
 use concordat_types::{Bytes, VerifiedTx};
 
 use super::lock;
+use crate::workers;
+
 /// A block's transactions, their signatures checked.
 type Checked = Vec<Arc<VerifiedTx>>;
 
@@ -25,8 +31,8 @@ const MOST_WAITING: usize = 256;
 struct Queue {
     /// Encoded blocks by height.
     waiting: BTreeMap<u64, BlockBytes>,
-    /// The height that is being checked.
-    under_way: Option<u64>,
+    /// The heights that are being checked.
+    under_way: BTreeSet<u64>,
     /// Checked transactions by height.
     ready: BTreeMap<u64, Checked>,
     closed: bool,
@@ -59,7 +65,7 @@ impl Shared {
             if queue.ready_txs() < MOST_READY
                 && let Some((height, block)) = queue.waiting.pop_first()
             {
-                queue.under_way = Some(height);
+                queue.under_way.insert(height);
                 return Some((height, block));
             }
             queue = self.wait(queue);
@@ -68,7 +74,7 @@ impl Shared {
 
     fn done(&self, height: u64, txs: Option<Checked>) {
         let mut queue = lock(&self.queue);
-        queue.under_way = None;
+        queue.under_way.remove(&height);
         if let Some(txs) = txs {
             queue.ready.insert(height, txs);
         }
@@ -89,31 +95,36 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A thread that checks signatures ahead. It ends with this value.
+/// Threads that check signatures ahead. They end with this value.
 pub(super) struct Ahead(Arc<Shared>);
 
 impl Ahead {
-    /// Starts the thread. `check` gives the transactions of an encoded block, or nothing if one is wrong:
+    /// Starts as many threads. `check` gives the transactions of an encoded block, or nothing if one is wrong:
     /// what is wrong will be said when the block is judged.
     pub(super) fn start(
-        check: impl Fn(&BlockBytes) -> Option<Checked> + Send + 'static,
+        threads: NonZero<usize>,
+        check: impl Fn(&BlockBytes) -> Option<Checked> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let this = Arc::clone(&shared);
-        std::thread::Builder::new().name("signatures".into()).spawn(move || {
-            while let Some((height, block)) = this.next() {
-                let mut turn = Turn { shared: &this, height, txs: None };
-                turn.txs = check(&block);
-            }
-        })?;
-        Ok(Self(shared))
+        let this = Self(Arc::default());
+        let check = Arc::new(check);
+        for index in 0..threads.get() {
+            let (shared, check) = (Arc::clone(&this.0), Arc::clone(&check));
+            // Not at the cost of the block that executes: everything waits for that one.
+            workers::background(format!("ahead-{index}"), move || {
+                while let Some((height, block)) = shared.next() {
+                    let mut turn = Turn { shared: &shared, height, txs: None };
+                    turn.txs = check(&block);
+                }
+            })?;
+        }
+        Ok(this)
     }
 
     /// Takes encoded blocks that will be judged soon.
     pub(super) fn expect(&self, blocks: Vec<(u64, BlockBytes)>) {
         let mut queue = lock(&self.0.queue);
         for (height, block) in blocks {
-            let known = queue.ready.contains_key(&height) || queue.under_way == Some(height);
+            let known = queue.ready.contains_key(&height) || queue.under_way.contains(&height);
             if !known && queue.waiting.len() < MOST_WAITING {
                 queue.waiting.insert(height, block);
             }
@@ -124,8 +135,7 @@ impl Ahead {
     /// Whether a block above `height` is at hand.
     pub(super) fn expects_after(&self, height: u64) -> bool {
         let queue = lock(&self.0.queue);
-        let last =
-            [queue.waiting.keys().next_back(), queue.ready.keys().next_back(), queue.under_way.as_ref()];
+        let last = [queue.waiting.keys().next_back(), queue.ready.keys().next_back(), queue.under_way.last()];
         last.into_iter().flatten().any(|known| *known > height)
     }
 
@@ -133,7 +143,7 @@ impl Ahead {
     /// it has begun. What was kept for lower heights is dropped: they have been judged.
     pub(super) fn take(&self, height: u64, raws: &[Bytes]) -> Option<Checked> {
         let mut queue = lock(&self.0.queue);
-        while queue.under_way == Some(height) && !queue.closed {
+        while queue.under_way.contains(&height) && !queue.closed {
             queue = self.0.wait(queue);
         }
         queue.waiting = queue.waiting.split_off(&height.saturating_add(1));
@@ -159,6 +169,8 @@ mod tests {
     use super::*;
     use crate::pool::tests::tx;
 
+    const ONE: NonZero<usize> = NonZero::<usize>::MIN;
+
     fn one(height: u64) -> Vec<(u64, BlockBytes)> {
         vec![(height, BlockBytes::from(height.to_be_bytes().to_vec()))]
     }
@@ -171,12 +183,13 @@ mod tests {
     fn stepwise(count: usize) -> (Ahead, mpsc::Receiver<BlockBytes>, mpsc::Sender<()>) {
         let (begun, begins) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel();
-        let ahead = Ahead::start(move |block| {
+        let may_go_on = Mutex::new(may_go_on);
+        let check = move |block: &BlockBytes| {
             begun.send(block.clone()).ok()?;
-            may_go_on.recv().ok()?;
+            lock(&may_go_on).recv().ok()?;
             Some(vec![tx(1, 0); count])
-        });
-        (ahead.unwrap(), begins, go_on)
+        };
+        (Ahead::start(ONE, check).unwrap(), begins, go_on)
     }
 
     #[test]
@@ -225,6 +238,28 @@ mod tests {
     }
 
     #[test]
+    fn each_thread_has_a_block_of_its_own_and_the_lowest_are_first() {
+        let (begun, begins) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let may_go_on = Mutex::new(may_go_on);
+        let check = move |block: &BlockBytes| {
+            begun.send(block.clone()).ok()?;
+            lock(&may_go_on).recv().ok()?;
+            Some(vec![tx(1, 0)])
+        };
+        let ahead = Ahead::start(NonZero::new(2).unwrap(), check).unwrap();
+        ahead.expect([one(7), one(5), one(6)].concat());
+        let mut first = [begins.recv().unwrap(), begins.recv().unwrap()];
+        first.sort();
+        assert_eq!(first, [one(5)[0].1.clone(), one(6)[0].1.clone()]);
+        (0..3).for_each(|_| go_on.send(()).unwrap());
+        assert_eq!(begins.recv().unwrap(), one(7)[0].1);
+        for height in 5..=7 {
+            assert_eq!(ahead.take(height, &raws(&[tx(1, 0)])), Some(vec![tx(1, 0)]));
+        }
+    }
+
+    #[test]
     fn block_that_was_judged_before_its_turn_is_not_checked() {
         let (ahead, begins, go_on) = stepwise(1);
         ahead.expect(one(5));
@@ -250,7 +285,7 @@ mod tests {
 
     #[test]
     fn failed_check_leaves_the_block_to_whoever_judges_it() {
-        let ahead = Ahead::start(|_| None).unwrap();
+        let ahead = Ahead::start(ONE, |_| None).unwrap();
         ahead.expect(one(5));
         assert_eq!(ahead.take(5, &[]), None);
     }
@@ -259,7 +294,7 @@ mod tests {
     #[allow(clippy::panic, reason = "what happens then is what is tested")]
     fn nobody_waits_for_a_check_that_panicked() {
         let (begun, begins) = mpsc::channel();
-        let ahead = Ahead::start(move |_| {
+        let ahead = Ahead::start(ONE, move |_| {
             let _ = begun.send(());
             panic!("in a test")
         });
