@@ -43,3 +43,12 @@ pub use source::Source;
 pub use status::{Probe, Status, status};
 pub use tables::{Column, Table, Type};
 pub use verify::{Difference, Verified, verify};
+
+/// What the fuzz targets in `fuzz/` drive without a database. No part of the interface.
+#[doc(hidden)]
+pub mod internals {
+    /// Decodes a log by each event of an ABI: how many take it.
+    pub fn decoded(abi: &crate::Abi, log: &alloy_primitives::Log) -> usize {
+        abi.events.values().filter(|event| event.arguments(log).is_some()).count()
+    }
+}

@@ -58,7 +58,8 @@ pub fn read(path: &Path) -> Result<Files> {
     unpack(std::fs::read(path).wrap_err_with(told)?)
 }
 
-fn unpack(bytes: Vec<u8>) -> Result<Files> {
+/// Reads a package's bytes.
+pub fn unpack(bytes: Vec<u8>) -> Result<Files> {
     let damaged = |error| wrong(format!("the package is damaged: {error}"));
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     if archive.len() > MAX_FILES {
