@@ -71,19 +71,9 @@ impl Reader {
         scope: &Scope,
     ) -> Result<Vec<Value>, PageError> {
         let Some(list) = List::named(list) else { return Err(RequestError::Place.into()) };
-        let wanted = Wanted {
-            as_of,
-            from: None,
-            to: None,
-            transaction: None,
-            filters: vec![list.choose(filter, &account.to_string())?],
-            scope: scope.clone(),
-            newest_first: true,
-            history,
-            after: None,
-            limit: ROWS,
-        };
-        Ok(self.page(list, &wanted).await?.rows)
+        let filters = vec![list.choose(filter, &account.to_string())?];
+        let wanted = Wanted { filters, history, limit: ROWS, ..Wanted::newest(as_of, scope.clone()) };
+        self.first(list, &wanted).await
     }
 
     /// How much there is: to an end that is told, so that counting takes no longer than looking.
