@@ -15,7 +15,7 @@ use concordat_types::{Address, OrgId};
 use serde::Serialize;
 use sqlx::Row as _;
 
-use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover};
+use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover, query::along};
 use crate::SqlError;
 
 /// The most hops.
@@ -28,7 +28,7 @@ const FRONTIER: usize = 200;
 const AT_THE_START: i64 = 100_000;
 
 /// Transfers that a further hop reads, of whom the greatest flows reach.
-const FURTHER: i64 = 10_000;
+const FURTHER: i64 = 3_000;
 
 /// Flows that a hop finds.
 const PER_HOP: usize = 500;
@@ -267,16 +267,16 @@ fn within(wanted: &FlowQuery, parties: &[Vec<u8>], most: i64) -> Query {
     query.sql = format!(
         "WITH RECURSIVE counted (parties, transfers) AS (SELECT 0::bigint, 0::bigint UNION ALL
          SELECT c.parties + 1, c.transfers + (SELECT count(*) FROM (SELECT FROM ledger.token_transfers t
-             WHERE t.{column} = ({parties}::bytea[])[c.parties + 1] AND t.height >= {from} AND t.height <= {to}
-             LIMIT {most} - c.transfers + 1) some)
+             WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {most} - c.transfers + 1) of_one)
          FROM counted c WHERE c.parties < cardinality({parties}::bytea[]) AND c.transfers <= {most})
-         SELECT max(parties) FROM counted WHERE transfers <= {most}"
+         SELECT max(parties) FROM counted WHERE transfers <= {most}",
+        along(column, &format!("({parties}::bytea[])[c.parties + 1]"), (&from, &to)),
     );
     query
 }
 
 /// All transfers from or to some parties, added up, the greatest sums first; of these, what a scope shows. It is asked of sums, for
-/// as many as are wanted: all that it judges by is what they are grouped by.
+/// as many as are wanted: all that it judges by is what they are grouped by. No party has more than the bound (`within`).
 fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query {
     let mut query = Query::default();
     let column = followed(wanted);
@@ -299,9 +299,10 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query
              SELECT t.sender, t.recipient, t.token, sum(t.amount) AS amount, count(*) AS transfers, min(t.height) AS first,
                  max(t.height) AS last
              FROM unnest({parties}) p CROSS JOIN LATERAL (SELECT t.* FROM ledger.token_transfers t
-                 WHERE t.{column} = p AND t.height >= {from} AND t.height <= {to} OFFSET 0) t
+                 WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {AT_THE_START}) t
              WHERE {transfers} GROUP BY t.sender, t.recipient, t.token HAVING sum(t.amount) >= {least} ORDER BY {order}) t
          WHERE {} ORDER BY {order} LIMIT {}",
+        along(column, "p", (&from, &to)),
         query.joined(),
         PER_HOP.saturating_add(1)
     );

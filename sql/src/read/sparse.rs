@@ -121,12 +121,14 @@ impl List {
         for (at, (route, parties)) in bound(self.routes(wanted, cover), &mut query).iter().enumerate() {
             let (column, of) = route.of(self);
             let needed = if matches!(route, Route::Sender) { "t.height, t.tx_index" } else { needed.as_str() };
-            // What is fenced off by OFFSET is looked up as it stands there: by statistics, whoever has been busy for long would
-            // be looked for among all that others did since.
+            // A range of the index and its order leave no other plan: by statistics, whoever has been busy for long, or is one
+            // of few, would be looked for among all that others did.
             looked.push(format!(
                 "looked_{at} AS MATERIALIZED (SELECT {needed} FROM unnest({parties}) p CROSS JOIN LATERAL (\
-                 SELECT t.* FROM {of} t WHERE t.{column} = p AND {} OFFSET 0) t LIMIT {most})",
-                bounds("t")
+                 SELECT t.* FROM {of} t WHERE {} AND {} ORDER BY {} LIMIT {most}) t LIMIT {most})",
+                bounds("t"),
+                along(column, "p", (&lowest, &highest)),
+                ordered("t", [column, "height"].into_iter(), wanted.newest_first),
             ));
             counted.push(format!("(SELECT count(*) FROM looked_{at})"));
             found.push(match route {
@@ -232,7 +234,7 @@ mod tests {
         for (parties, column) in
             [("$4", "sender"), ("$4", "recipient"), ("$5", "recipient"), ("$5", "contract_address")]
         {
-            let looked_up = format!("t.{column} = p AND t.height >= $1");
+            let looked_up = format!("(t.{column}, t.height) >= (p, $1)");
             let parts = sql.split("MATERIALIZED");
             let found = parts
                 .filter(|part| part.contains(&format!("unnest({parties}) p")) && part.contains(&looked_up));
@@ -240,7 +242,7 @@ mod tests {
         }
         let sql = list("logs").page_of(&wanted(), &cover(), (5, 9), 100).unwrap().sql;
         assert!(sql.contains("x CROSS JOIN LATERAL (SELECT t.* FROM ledger.logs t"), "{sql}");
-        assert!(sql.contains("t.address = p AND t.height >= $1"), "{sql}");
+        assert!(sql.contains("(t.address, t.height) >= (p, $1)"), "{sql}");
         assert_eq!(list("transactions").lookups(&wanted(), &cover()), 4);
     }
 
@@ -248,11 +250,11 @@ mod tests {
     fn parties_that_a_filter_leaves_out_are_not_looked_up() {
         let list = list("transfers");
         let sql = list.page_of(&chosen(list, "token", 1), &cover(), (5, 9), 100).unwrap().sql;
-        assert!(sql.contains("t.sender = p") && !sql.contains("t.token = p"), "{sql}");
+        assert!(sql.contains("(t.sender, t.height) >= (p,") && !sql.contains("(t.token, t.height)"), "{sql}");
         let alerts = List::named("alerts").unwrap();
         let filters = vec![alerts.choose("organisation", "bank-a").unwrap()];
         let sql = alerts.page_of(&Wanted { filters, ..wanted() }, &cover(), (5, 9), 100).unwrap().sql;
-        assert!(sql.contains("t.organisation = p"), "an organisation may be the scope's own: {sql}");
+        assert!(sql.contains("(t.organisation, t.height) >= (p,"), "an organisation may be the scope's own: {sql}");
     }
 
     #[test]

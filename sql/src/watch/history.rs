@@ -18,7 +18,7 @@ const AT_A_TIME: usize = 5_000;
 const LAST_ACTIVE: &str = "SELECT k.account, t.height, b.time_ms FROM unnest($1::bytea[]) AS k (account)
     CROSS JOIN LATERAL (
         SELECT height FROM ledger.transactions t
-        WHERE (t.sender, t.height) >= (k.account, 0) AND (t.sender, t.height) < (k.account, $2)
+        WHERE (t.sender, t.height) >= (k.account, 0) AND (t.sender, t.height) < (k.account, $2) AND t.height < $2
         ORDER BY t.sender DESC, t.height DESC LIMIT 1
     ) t
     JOIN ledger.blocks b ON b.height = t.height";
@@ -30,9 +30,10 @@ const OF_A_TOKEN: i64 = 1_000;
 const RARE: &str = "SELECT k.token FROM unnest($1::bytea[]) AS k (token)
     CROSS JOIN LATERAL (
         SELECT count(*) AS transfers FROM (
-            SELECT FROM ledger.token_transfers t WHERE (t.token, t.height) >= (k.token, 0) AND (t.token, t.height) < (k.token, $2)
+            SELECT FROM ledger.token_transfers t
+            WHERE (t.token, t.height) >= (k.token, 0) AND (t.token, t.height) < (k.token, $2) AND t.height < $2
             ORDER BY t.token, t.height LIMIT $3
-        ) some
+        ) of_one
     ) counted WHERE counted.transfers < $3";
 
 /// The last amounts of keys, by the index of senders or by that of tokens. A range of the index and its order leave no other
@@ -45,7 +46,7 @@ fn last_amounts_by(column: &str) -> String {
         CROSS JOIN LATERAL (
             SELECT newest.* FROM (
                 SELECT amount, height, tx_index, log_index, item FROM ledger.token_transfers t
-                WHERE (t.{column}, t.height) >= (k.{column}, 0) AND (t.{column}, t.height) < (k.{column}, $4)
+                WHERE (t.{column}, t.height) >= (k.{column}, 0) AND (t.{column}, t.height) < (k.{column}, $4) AND t.height < $4
                   AND t.{other} = k.{other} AND t.token_id = k.token_id::numeric AND t.amount > 0
                 ORDER BY t.{column} DESC, t.height DESC FETCH FIRST $5 ROWS WITH TIES
             ) newest

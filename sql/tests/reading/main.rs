@@ -7,7 +7,7 @@ mod plans;
 use concordat_sql::{
     Database, SqlError,
     read::{
-        Direction, Edge, Entry, Flaw, FlowError, FlowQuery, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
+        Direction, Edge, Entry, Flaw, FlowQuery, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
         verify_reads,
     },
 };

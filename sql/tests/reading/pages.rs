@@ -112,7 +112,8 @@ impl Ledger {
         let all = u64::from(accounts());
         // The first banks act in the first half alone.
         let least = if height > HEIGHTS / 2 { 9 } else { 0 };
-        u16::try_from(least + dice.few(if dice.below(9) == 0 { all - least } else { 30 })).unwrap()
+        let most = if dice.below(9) == 0 { all - least } else { 30 };
+        u16::try_from(least + dice.few(most)).unwrap()
     }
 
     fn transaction(&mut self, dice: &mut Dice, [height, index]: [i64; 2]) {
