@@ -61,7 +61,8 @@ impl Plans {
             // What goes on over lines begins with a tab.
             let lines = told.lines().take_while(|line| line.starts_with('\t'));
             let document: String = lines.flat_map(|line| [line, "\n"]).collect();
-            let document: Value = serde_json::from_str(&document).unwrap_or_else(|error| panic!("{error}: {document}"));
+            let document: Value =
+                serde_json::from_str(&document).unwrap_or_else(|error| panic!("{error}: {document}"));
             let mut reads = Vec::new();
             add(&document["Plan"], &mut reads);
             let statement = document["Query Text"].as_str().unwrap_or_default().to_owned();
@@ -74,8 +75,11 @@ impl Plans {
 fn add(step: &Value, reads: &mut Vec<Read>) {
     if let Some(table) = step["Relation Name"].as_str() {
         let number = |name: &str| step[name].as_f64().unwrap_or_default();
-        let each = number("Actual Rows") + number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
-        let of_bitmap = step["Plans"].as_array().into_iter().flatten().filter_map(|part| part["Index Cond"].as_str());
+        let each = number("Actual Rows")
+            + number("Rows Removed by Filter")
+            + number("Rows Removed by Index Recheck");
+        let of_bitmap =
+            step["Plans"].as_array().into_iter().flatten().filter_map(|part| part["Index Cond"].as_str());
         let conditions = step["Index Cond"].as_str().into_iter().chain(of_bitmap);
         reads.push(Read {
             by: step["Node Type"].as_str().unwrap_or_default().to_owned(),
@@ -98,7 +102,13 @@ mod tests {
         let inner = json!({ "Node Type": "Index Scan", "Relation Name": "t", "Index Cond": "(a = 1)", "Actual Rows": 2,
             "Rows Removed by Filter": 3, "Actual Loops": 7 });
         let mut reads = Vec::new();
-        add(&json!({ "Node Type": "Nested Loop", "Actual Rows": 14, "Actual Loops": 1, "Plans": [inner] }), &mut reads);
-        assert_eq!((reads.len(), &*reads[0].by, &*reads[0].condition, reads[0].rows), (1, "Index Scan", "(a = 1)", 35));
+        add(
+            &json!({ "Node Type": "Nested Loop", "Actual Rows": 14, "Actual Loops": 1, "Plans": [inner] }),
+            &mut reads,
+        );
+        assert_eq!(
+            (reads.len(), &*reads[0].by, &*reads[0].condition, reads[0].rows),
+            (1, "Index Scan", "(a = 1)", 35)
+        );
     }
 }

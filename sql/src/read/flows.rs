@@ -294,13 +294,14 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query
         list.reach.restrict(&wanted.scope, cover, &mut query);
     }
     let order = "t.amount DESC, t.sender, t.recipient, t.token";
+    let of_sums = "sum(t.amount) DESC, t.sender, t.recipient, t.token";
     query.sql = format!(
         "SELECT t.sender, t.recipient, t.token, t.amount::text, t.transfers, t.first, t.last FROM (
              SELECT t.sender, t.recipient, t.token, sum(t.amount) AS amount, count(*) AS transfers, min(t.height) AS first,
                  max(t.height) AS last
              FROM unnest({parties}) p CROSS JOIN LATERAL (SELECT t.* FROM ledger.token_transfers t
                  WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {AT_THE_START}) t
-             WHERE {transfers} GROUP BY t.sender, t.recipient, t.token HAVING sum(t.amount) >= {least} ORDER BY {order}) t
+             WHERE {transfers} GROUP BY t.sender, t.recipient, t.token HAVING sum(t.amount) >= {least} ORDER BY {of_sums}) t
          WHERE {} ORDER BY {order} LIMIT {}",
         along(column, "p", (&from, &to)),
         query.joined(),

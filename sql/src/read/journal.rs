@@ -107,7 +107,8 @@ impl Reader {
         let led = list.leads_of(&search.wanted).next().is_some();
         let mut reached = Reached::Bound;
         if led || !by_parties {
-            let share = if by_parties { self.work.page.checked_div(2).unwrap_or_default() } else { self.work.page };
+            let share =
+                if by_parties { self.work.page.checked_div(2).unwrap_or_default() } else { self.work.page };
             reached = search.along_the_index(share).await?;
         }
         if by_parties && reached == Reached::Bound && !search.is_filled() {

@@ -46,7 +46,9 @@ pub enum PageError {
     #[error(transparent)]
     Sql(#[from] SqlError),
     /// Its first rows are too far apart.
-    #[error("the first rows of {list} are too far apart to be found at once; ask for {list} itself, page by page")]
+    #[error(
+        "the first rows of {list} are too far apart to be found at once; ask for {list} itself, page by page"
+    )]
     Apart {
         /// The list.
         list: &'static str,

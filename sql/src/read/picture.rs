@@ -4,7 +4,11 @@ use concordat_types::Address;
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 
-use super::{Bind, List, Query, Reader, Scope, Wanted, page::PageError, query::{RequestError, along}};
+use super::{
+    Bind, List, Query, Reader, Scope, Wanted,
+    page::PageError,
+    query::{RequestError, along},
+};
 use crate::SqlError;
 
 /// Rows that each section shows; the section's list has the rest.

@@ -120,7 +120,8 @@ impl List {
         let (mut looked, mut found, mut counted) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (route, parties)) in bound(self.routes(wanted, cover), &mut query).iter().enumerate() {
             let (column, of) = route.of(self);
-            let needed = if matches!(route, Route::Sender) { "t.height, t.tx_index" } else { needed.as_str() };
+            let needed =
+                if matches!(route, Route::Sender) { "t.height, t.tx_index" } else { needed.as_str() };
             // A range of the index and its order leave no other plan: by statistics, whoever has been busy for long, or is one
             // of few, would be looked for among all that others did.
             looked.push(format!(
@@ -254,7 +255,10 @@ mod tests {
         let alerts = List::named("alerts").unwrap();
         let filters = vec![alerts.choose("organisation", "bank-a").unwrap()];
         let sql = alerts.page_of(&Wanted { filters, ..wanted() }, &cover(), (5, 9), 100).unwrap().sql;
-        assert!(sql.contains("(t.organisation, t.height) >= (p,"), "an organisation may be the scope's own: {sql}");
+        assert!(
+            sql.contains("(t.organisation, t.height) >= (p,"),
+            "an organisation may be the scope's own: {sql}"
+        );
     }
 
     #[test]

@@ -101,7 +101,10 @@ mod tests {
         let list = List::named("transactions").unwrap();
         let wanted = wanted(list, &[("outcome", "0")]);
         let sql = list.walk(&wanted, &Cover::default(), 500).unwrap().sql;
-        assert!(sql.contains("ORDER BY t.height DESC FETCH FIRST") && sql.contains("t.outcome = $3"), "{sql}");
+        assert!(
+            sql.contains("ORDER BY t.height DESC FETCH FIRST") && sql.contains("t.outcome = $3"),
+            "{sql}"
+        );
         assert_eq!(list.leads_of(&wanted).count(), 0);
     }
 }

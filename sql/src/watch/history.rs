@@ -91,8 +91,10 @@ async fn rare(
     let mut rare = BTreeSet::new();
     for some in tokens.chunks(AT_A_TIME) {
         let query = sqlx::query(RARE).bind(some).bind(signed(before)).bind(OF_A_TOKEN);
-        let rows =
-            query.fetch_all(&mut *connection).await.map_err(SqlError::at("read how many transfers there are"))?;
+        let rows = query
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(SqlError::at("read how many transfers there are"))?;
         for row in &rows {
             rare.insert(address(row, 0)?);
         }

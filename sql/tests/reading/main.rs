@@ -217,7 +217,11 @@ async fn flows_are_followed(reader: &Reader) {
     let back = FlowQuery { direction: Direction::In, hops: 1, ..query.clone() };
     assert_eq!(reader.flows(&back).await.unwrap().flows[0].sender, name(4));
     let few = FlowQuery { scope: of(&["bank-x"], &[imagined::TOKEN]), ..query.clone() };
-    assert_eq!(reader.flows(&few).await.unwrap().flows, flows.flows, "all are of a token that the scope names");
+    assert_eq!(
+        reader.flows(&few).await.unwrap().flows,
+        flows.flows,
+        "all are of a token that the scope names"
+    );
     let nothing = FlowQuery { scope: of(&["bank-x"], &[]), ..query.clone() };
     assert!(reader.flows(&nothing).await.unwrap().flows.is_empty());
     let least = FlowQuery { least: Some("1000000".parse().unwrap()), ..query.clone() };

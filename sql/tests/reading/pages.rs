@@ -154,7 +154,8 @@ impl Ledger {
     fn log(&mut self, dice: &mut Dice, place: [i64; 3], sender: u16, called: u8) {
         let [height, index, log] = place;
         let at = format!("{height}, {index}, {log}");
-        let address = contract(if dice.below(3) == 0 { u8::try_from(dice.below(9)).unwrap() } else { called });
+        let address =
+            contract(if dice.below(3) == 0 { u8::try_from(dice.below(9)).unwrap() } else { called });
         let topic = u8::try_from(1 + dice.few(4)).unwrap();
         let row = |columns: &[(&'static str, String)]| Row {
             place: place.to_vec(),
@@ -178,8 +179,7 @@ impl Ledger {
                 ("sender", account(from).to_string()),
                 ("recipient", account(to).to_string()),
             ]);
-            (row.place, row.accounts) =
-                ([height, index, log, 0].into(), [account(from), account(to)].into());
+            (row.place, row.accounts) = ([height, index, log, 0].into(), [account(from), account(to)].into());
             let (from, to) = (bytea(account(from)), bytea(account(to)));
             let values = format!("{at}, 0, {}, 'erc20', {from}, {to}, 0, 1", bytea(address));
             self.add("transfers", "token_transfers", row, values);
@@ -223,7 +223,10 @@ impl Ledger {
             let organisation = bank(number);
             let all: Vec<String> = (first..first + size)
                 .map(|one| {
-                    format!("(1, {one}, NULL, false, {}, 'active', 'operator', false, 9, {number}, '')", bytea(account(one)))
+                    format!(
+                        "(1, {one}, NULL, false, {}, 'active', 'operator', false, 9, {number}, '')",
+                        bytea(account(one))
+                    )
                 })
                 .collect();
             postgres.sql(&format!(
@@ -301,8 +304,10 @@ impl Request {
     }
 
     fn wanted(&self, list: &'static List) -> Wanted {
-        let organisations =
-            self.banks.as_ref().map(|banks| banks.iter().map(|number| bank(*number).parse().unwrap()).collect());
+        let organisations = self
+            .banks
+            .as_ref()
+            .map(|banks| banks.iter().map(|number| bank(*number).parse().unwrap()).collect());
         let contracts =
             self.contracts.as_ref().map(|numbers| numbers.iter().map(|number| contract(*number)).collect());
         Wanted {
@@ -324,7 +329,10 @@ fn request(ledger: &Ledger) -> impl Strategy<Value = Request> {
         Just(0..=HEIGHTS),
         (0..HEIGHTS, 0..HEIGHTS).prop_map(|(one, other)| one.min(other)..=one.max(other))
     ];
-    let mandate = (option::weighted(0.9, btree_set(0..BANKS.len(), 0..3)), option::weighted(0.9, btree_set(0..CONTRACTS, 0..3)));
+    let mandate = (
+        option::weighted(0.9, btree_set(0..BANKS.len(), 0..3)),
+        option::weighted(0.9, btree_set(0..CONTRACTS, 0..3)),
+    );
     let how = (any::<bool>(), 1..40_i64, prop_oneof![3..60_i64, 60..900_i64, Just(6_000)]);
     (drawn, mandate, heights, how).prop_map(
         |((list, drawn), (banks, contracts), heights, (newest_first, limit, work))| {
@@ -377,7 +385,10 @@ fn pages_together_are_what_the_plain_filter_leaves_whatever_work_is_allowed() {
                 }
                 found.extend(page.places);
                 pages += 1;
-                prop_assert!(pages <= 2 * HEIGHTS + i64::try_from(expected.len()).unwrap(), "it goes on for good");
+                prop_assert!(
+                    pages <= 2 * HEIGHTS + i64::try_from(expected.len()).unwrap(),
+                    "it goes on for good"
+                );
                 wanted.after = page.next;
                 if wanted.after.is_none() {
                     break;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use concordat_sql::{
     Database, Options,
     read::{
-        Chosen, Direction, Edge, Entry, FlowError, FlowQuery, Kind, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
+        Chosen, Direction, Edge, Entry, FlowError, FlowQuery, Kind, LISTS, List, ReadLog, Reader, Scope,
+        Start, Wanted,
     },
     watch::{Plan as Rules, watch},
 };
@@ -111,7 +112,10 @@ fn every_filter_of_a_large_list_has_an_index() {
         for list in LISTS.iter().filter(|list| many.contains(&list.name)) {
             for filter in list.filters {
                 plans.since(&postgres);
-                reader.page(list, &Wanted { filters: vec![chosen(list, filter.name, true)], ..wanted() }).await.unwrap();
+                reader
+                    .page(list, &Wanted { filters: vec![chosen(list, filter.name, true)], ..wanted() })
+                    .await
+                    .unwrap();
                 let followed = plans.since(&postgres);
                 let reads = || followed.iter().flat_map(|plan| &plan.reads);
                 let looked_up = reads().any(|read| read.condition.contains(filter.name));
@@ -141,8 +145,10 @@ async fn flows_that_begin_with_too_much_are_refused(reader: &Reader) {
 
 /// What is wrong with a plan.
 fn flaw(plan: &Plan) -> Option<String> {
-    let is_large = |table: &str| LARGE.iter().any(|large| table == *large || table.starts_with(&format!("{large}_p")));
-    let through = plan.reads.iter().find(|read| read.by == "Seq Scan" && read.rows > 0 && is_large(&read.table));
+    let is_large =
+        |table: &str| LARGE.iter().any(|large| table == *large || table.starts_with(&format!("{large}_p")));
+    let through =
+        plan.reads.iter().find(|read| read.by == "Seq Scan" && read.rows > 0 && is_large(&read.table));
     match through {
         Some(read) => Some(format!("{} is looked through:\n{plan:#?}", read.table)),
         None => (plan.rows() > MOST).then(|| format!("{} rows are read:\n{plan:#?}", plan.rows())),
@@ -227,7 +233,11 @@ async fn others(reader: &Reader) {
             reader.picture(holder(number), 2_000, &scope).await.unwrap();
             reader.holdings(holder(number), 1_000, &scope).await.unwrap();
         }
-        for start in [Start::Account(holder(5)), Start::Account(holder(20_001)), Start::Organisation("bank-d".parse().unwrap())] {
+        for start in [
+            Start::Account(holder(5)),
+            Start::Account(holder(20_001)),
+            Start::Organisation("bank-d".parse().unwrap()),
+        ] {
             for direction in [Direction::Out, Direction::In] {
                 let flows = FlowQuery {
                     start: start.clone(),
@@ -258,15 +268,22 @@ async fn log(postgres: &Postgres, log: &ReadLog) {
         log.append(vec![entry("regulator-a", 1); 1_000]).await.unwrap();
     }
     postgres.sql("ANALYZE access.reads");
-    for (organisation, account) in
-        [(None, None), (Some("regulator-b"), None), (None, Some([2; 20])), (Some("regulator-a"), Some([2; 20]))]
-    {
-        let found = log.entries(None, organisation, account.as_ref().map(<[u8; 20]>::as_slice), 100).await.unwrap();
-        assert_eq!(found.len(), match (organisation, account) {
-            (None, None) => 100,
-            (Some("regulator-a"), _) => 0,
-            _ => 1,
-        });
+    for (organisation, account) in [
+        (None, None),
+        (Some("regulator-b"), None),
+        (None, Some([2; 20])),
+        (Some("regulator-a"), Some([2; 20])),
+    ] {
+        let found =
+            log.entries(None, organisation, account.as_ref().map(<[u8; 20]>::as_slice), 100).await.unwrap();
+        assert_eq!(
+            found.len(),
+            match (organisation, account) {
+                (None, None) => 100,
+                (Some("regulator-a"), _) => 0,
+                _ => 1,
+            }
+        );
     }
     log.head().await.unwrap();
 }
