@@ -506,7 +506,7 @@ mod tests {
         let list = list("transfers");
         let chosen = |name: &str| list.choose(name, &Address::repeat_byte(7).to_string()).unwrap();
         let filters = vec![chosen("token"), chosen("sender")];
-        let after = Some(vec!["6".into(), "0".into(), "0".into(), "0".into()]);
+        let after = Some(vec!["6".into(), "2".into(), "0".into(), "0".into()]);
         let query = list.query(&Wanted { filters, from: Some(3), after, ..wanted() }).unwrap();
         assert!(query.sql.contains("(t.token, t.height) >= ($3, $4)"), "{}", query.sql);
         assert!(query.sql.contains("t.sender = $6"), "the other one is a condition: {}", query.sql);
