@@ -4,7 +4,7 @@
 
 use std::{
     fs::{File, Permissions},
-    io,
+    io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Output},
@@ -165,6 +165,19 @@ impl Cluster {
     /// What the server said, and whoever else has the file.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// The same from a byte on, and how many bytes there are.
+    ///
+    /// # Errors
+    /// [`ClusterError::Io`].
+    pub fn log_from(&self, byte: u64) -> Result<(String, u64), ClusterError> {
+        let mut file = File::open(self.path("log"))?;
+        file.seek(SeekFrom::Start(byte))?;
+        let mut bytes = Vec::new();
+        let read = file.read_to_end(&mut bytes)?;
+        let all = byte.saturating_add(u64::try_from(read).unwrap_or_default());
+        Ok((String::from_utf8_lossy(&bytes).into_owned(), all))
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -25,6 +25,7 @@ pub mod imagined;
 pub mod liar;
 pub mod load;
 pub mod peer;
+pub mod plans;
 pub mod postgres;
 pub mod pump;
 pub mod relay;

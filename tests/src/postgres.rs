@@ -59,6 +59,11 @@ impl Postgres {
         self.0.log()
     }
 
+    /// The same from a byte on, and how many bytes there are.
+    pub fn log_from(&self, byte: u64) -> (String, u64) {
+        self.0.log_from(byte).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg("--json").args(args).env("DATABASE_URL", self.url()).stdin(Stdio::null());

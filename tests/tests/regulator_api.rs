@@ -228,6 +228,9 @@ fn the_commands_ask_too(service: &Service, pki: &Pki, alice: &Holder) {
     let file = run(&[&export[..], &["--parquet"], &shown, &key].concat());
     assert!(lines.status.success() && file.status.success(), "{lines:?}");
     is_read_by_others(&file.stdout, rows);
+    let pages = ["audit", "get", "/v1/transfers?limit=300", "--all", "--token-file", &token];
+    let all = run(&[&pages[..], &shown, &key].concat());
+    assert_eq!(String::from_utf8_lossy(&all.stdout).lines().count(), rows, "{all:?}");
     let ahead = ["audit", "get", "/v1/export/transfers?to=999", "--token-file", &token, "--parquet"];
     let refused = run(&[&ahead[..], &shown, &key].concat());
     assert!(String::from_utf8_lossy(&refused.stdout).contains("code 8"), "{refused:?}");

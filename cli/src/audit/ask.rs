@@ -1,10 +1,15 @@
 //! `concordat audit token` and `get`: a small client of the service of supervisors.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
 use eyre::{Result, WrapErr as _, bail};
 use serde_json::{Value, json};
+use ureq::Body;
 
 use crate::{client::TlsArgs, output};
 
@@ -58,6 +63,9 @@ pub struct GetArgs {
     /// An export as one file in Parquet, for `> file`; otherwise it is a JSON document a line.
     #[arg(long)]
     parquet: bool,
+    /// All pages of a list from this one on, a row a line. A page may be short, even empty, and be followed by others.
+    #[arg(long, conflicts_with = "parquet")]
+    all: bool,
 }
 
 /// Runs `concordat audit token`.
@@ -84,17 +92,37 @@ pub fn get(args: &GetArgs, _: bool) -> Result<()> {
     let timeout = args.timeout_secs.map(Duration::from_secs);
     let agent = args.service.tls.agent(&args.service.service, timeout)?;
     let url = format!("{}{}", args.service.service.trim_end_matches('/'), args.path);
-    let header = format!("Bearer {}", token.trim());
     let accepted = if args.parquet { "application/vnd.apache.parquet" } else { "*/*" };
-    let request = agent.get(&url).header("Authorization", &header).header("Accept", accepted);
-    let mut response = request.call().wrap_err_with(|| url.clone())?;
-    if response.status().as_u16() != 200 {
-        let answer: Value = response.body_mut().read_json().wrap_err("the answer is no JSON")?;
-        bail!(problem(&answer));
+    let ask = |url: &str| {
+        let header = format!("Bearer {}", token.trim());
+        let request = agent.get(url).header("Authorization", &header).header("Accept", accepted);
+        let mut response = request.call().wrap_err_with(|| url.to_owned())?;
+        if response.status().as_u16() != 200 {
+            let answer: Value = response.body_mut().read_json().wrap_err("the answer is no JSON")?;
+            bail!(problem(&answer));
+        }
+        Ok(response.into_body())
+    };
+    if args.all {
+        return every_page(&url, ask);
     }
-    let mut body = response.body_mut().as_reader();
-    io::copy(&mut body, &mut io::stdout()).wrap_err("the answer ended early")?;
+    io::copy(&mut ask(&url)?.as_reader(), &mut io::stdout()).wrap_err("the answer ended early")?;
     Ok(())
+}
+
+/// Prints the rows of pages until none follows.
+fn every_page(url: &str, ask: impl Fn(&str) -> Result<Body>) -> Result<()> {
+    let (mut page, mut out) = (url.to_owned(), io::stdout().lock());
+    loop {
+        let answer: Value = ask(&page)?.read_json().wrap_err("the answer is no JSON")?;
+        let Some(rows) = answer["data"].as_array() else { bail!("{url} is no list: leave --all out") };
+        for row in rows {
+            writeln!(out, "{row}")?;
+        }
+        let Some(next) = answer["next"].as_str() else { return Ok(()) };
+        let joint = if url.contains('?') { '&' } else { '?' };
+        page = format!("{url}{joint}cursor={next}");
+    }
 }
 
 /// What a problem says.

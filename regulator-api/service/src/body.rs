@@ -53,10 +53,7 @@ async fn page(service: &Service, ask: Ask<'_>) -> Result<Answer, Problem> {
     let (mut wanted, digest) = ask.parameters.wanted(ask.path, list, &service.reader, tip).await?;
     wanted.scope = ask.admitted.caller.scope.clone();
     let page = service.reader.page(list, &wanted).await?;
-    let next = match (page.more, page.last()) {
-        (true, Some(last)) => Some(Cursor::new(digest, wanted.as_of, last.clone()).encode()),
-        _ => None,
-    };
+    let next = page.next.map(|place| Cursor::new(digest, wanted.as_of, place).encode());
     let rows = page.rows.len();
     let document = json!({ "data": page.rows, "next": next, "as_of": as_of(wanted.as_of, tip) });
     Ok(Answer { document, rows })

@@ -148,21 +148,9 @@ impl Opening {
         let end = if is_export { Some(to.unwrap_or(tip.height)) } else { to };
         let filters = filters(&parameters, list)?;
         let after = after.map(|place| place_of(&place, list, history)).transpose()?;
-        let scope = ask.admitted.caller.scope.clone();
-        let as_of = tip.height;
-        let newest_first = false;
-        let wanted = Wanted {
-            as_of,
-            from,
-            to: end,
-            transaction: None,
-            filters,
-            scope,
-            newest_first,
-            history,
-            after,
-            limit: ROWS,
-        };
+        let all = Wanted::newest(tip.height, ask.admitted.caller.scope.clone());
+        let wanted =
+            Wanted { from, to: end, filters, newest_first: false, history, after, limit: ROWS, ..all };
         let busy =
             |_| Problem::new(Kind::TooMany, "too many streams and exports are open; wait for one to end");
         let sheet = match self.form {
@@ -258,6 +246,11 @@ impl Feed {
         if !page.rows.is_empty() {
             return self.show(page).await;
         }
+        // What was looked at had nothing to show, and there is more.
+        if page.next.is_some() {
+            self.wanted.after = page.next;
+            return Ok(self.sign_of_life());
+        }
         if let Some(end) = self.end.filter(|end| admitted.tip.height >= *end) {
             self.done = true;
             if let Some(sheet) = self.sheet.take() {
@@ -267,11 +260,16 @@ impl Feed {
             return Ok(Some(self.opening.form.last("end", &document).into_bytes()));
         }
         tokio::time::sleep(POLL).await;
+        Ok(self.sign_of_life())
+    }
+
+    /// What tells a reader who has got nothing for a while that there is somebody.
+    fn sign_of_life(&mut self) -> Option<Vec<u8>> {
         if self.beat.elapsed() < BEAT {
-            return Ok(None);
+            return None;
         }
         self.beat = Instant::now();
-        Ok(Some(self.opening.form.beat().to_owned().into_bytes()))
+        Some(self.opening.form.beat().to_owned().into_bytes())
     }
 
     /// Puts a page on the log; then what is to be sent of it, if anything is yet.
@@ -283,7 +281,7 @@ impl Feed {
         let sent = self.written(&page)?;
         self.rows = self.rows.saturating_add(u64::try_from(rows).unwrap_or_default());
         self.beat = Instant::now();
-        self.wanted.after = page.places.into_iter().next_back();
+        self.wanted.after = page.next.or_else(|| page.places.into_iter().next_back());
         Ok(Some(sent).filter(|sent| !sent.is_empty()))
     }
 

@@ -1,6 +1,6 @@
 //! One thing and what belongs to it.
 
-use concordat_sql::read::{List, Page, Wanted};
+use concordat_sql::read::{List, Wanted};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) async fn of(service: &Service, object: &Object, mut ask: Ask<'_>) -> 
         }
         None => look.filtered(object.list, object.key, key, 1).await?,
     };
-    let mut found = found.rows.into_iter();
+    let mut found = found.into_iter();
     let thing = found.next().ok_or_else(nothing)?;
     let mut document = Map::new();
     let mut rows = 1_usize;
@@ -58,25 +58,21 @@ struct Look<'a> {
 type Sections = Vec<(&'static str, Vec<Value>)>;
 
 impl Look<'_> {
-    async fn rows(&self, list: &str, narrow: impl FnOnce(&mut Wanted)) -> Result<Page, Problem> {
+    async fn rows(&self, list: &str, narrow: impl FnOnce(&mut Wanted)) -> Result<Vec<Value>, Problem> {
         let list = List::named(list).ok_or_else(nothing)?;
-        let mut wanted = Wanted {
-            as_of: self.height,
-            from: None,
-            to: None,
-            transaction: None,
-            filters: Vec::new(),
-            scope: self.ask.admitted.caller.scope.clone(),
-            newest_first: list.is_journal(),
-            history: false,
-            after: None,
-            limit: ROWS,
-        };
+        let all = Wanted::newest(self.height, self.ask.admitted.caller.scope.clone());
+        let mut wanted = Wanted { newest_first: list.is_journal(), limit: ROWS, ..all };
         narrow(&mut wanted);
-        Ok(self.service.reader.page(list, &wanted).await?)
+        Ok(self.service.reader.first(list, &wanted).await?)
     }
 
-    async fn filtered(&self, list: &str, filter: &str, value: &str, limit: i64) -> Result<Page, Problem> {
+    async fn filtered(
+        &self,
+        list: &str,
+        filter: &str,
+        value: &str,
+        limit: i64,
+    ) -> Result<Vec<Value>, Problem> {
         let chosen = List::named(list).ok_or_else(nothing)?.choose(filter, value)?;
         self.rows(list, |wanted| (wanted.filters, wanted.limit) = (vec![chosen], limit)).await
     }
@@ -84,7 +80,7 @@ impl Look<'_> {
     async fn sections(&self, object: &Object, key: &str) -> Result<Sections, Problem> {
         let mut sections = Vec::new();
         for (name, list, filter) in object.with {
-            sections.push((*name, self.filtered(list, filter, key, ROWS).await?.rows));
+            sections.push((*name, self.filtered(list, filter, key, ROWS).await?));
         }
         Ok(sections)
     }
@@ -94,13 +90,13 @@ impl Look<'_> {
         let (height, place) = (transaction["height"].as_i64(), transaction["tx_index"].as_i64());
         let mut sections = Vec::new();
         for name in ["logs", "events", "transfers"] {
-            let page = self
+            let rows = self
                 .rows(name, |wanted| {
                     (wanted.from, wanted.to, wanted.transaction) = (height, height, place);
                     (wanted.newest_first, wanted.limit) = (false, LOGS);
                 })
                 .await?;
-            sections.push((name, page.rows));
+            sections.push((name, rows));
         }
         Ok(sections)
     }

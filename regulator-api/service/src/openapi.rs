@@ -181,13 +181,17 @@ fn token_body() -> Value {
     json!({ "required": true, "content": { "application/json": { "schema": schema } } })
 }
 
+/// What whoever goes through pages has to know.
+const NEXT: &str = "Where the next page begins, as `cursor`. A page may be short, even empty, while it is there: a page ends after a \
+    bounded amount of work. Go on until it is null.";
+
 fn answer(endpoint: Endpoint) -> Value {
     let row = |list: &List| json!({ "$ref": format!("#/components/schemas/{}", list.name) });
     match endpoint {
         Endpoint::Page(list) => {
             let properties = json!({
                 "data": { "type": "array", "items": row(list) },
-                "next": { "type": ["string", "null"] },
+                "next": { "type": ["string", "null"], "description": NEXT },
                 "as_of": { "type": "object" },
             });
             json!({ "description": "A page.", "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } })

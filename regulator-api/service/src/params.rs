@@ -170,22 +170,8 @@ impl Parameters {
         }
         let filters = self.0.iter().map(|(name, text)| list.choose(name, text)).collect::<Result<_, _>>()?;
         let after = cursor.map(|cursor| cursor.k);
-        let scope = Scope::default();
-        Ok((
-            Wanted {
-                as_of,
-                from,
-                to,
-                transaction: None,
-                filters,
-                scope,
-                newest_first,
-                history,
-                after,
-                limit,
-            },
-            digest,
-        ))
+        let all = Wanted::newest(as_of, Scope::default());
+        Ok((Wanted { from, to, filters, newest_first, history, after, limit, ..all }, digest))
     }
 }
 

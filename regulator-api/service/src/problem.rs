@@ -8,7 +8,7 @@ use actix_web::{
 };
 use concordat_sql::{
     SqlError,
-    read::{PageError, RequestError},
+    read::{FlowError, PageError, RequestError},
 };
 use serde_json::{Value, json};
 
@@ -177,6 +177,16 @@ impl From<PageError> for Problem {
         match error {
             PageError::Request(error) => error.into(),
             PageError::Sql(error) => error.into(),
+            error @ PageError::Apart { .. } => Self::new(Kind::TooWide, error.to_string()),
+        }
+    }
+}
+
+impl From<FlowError> for Problem {
+    fn from(error: FlowError) -> Self {
+        match error {
+            FlowError::Sql(error) => error.into(),
+            error @ FlowError::TooMany => Self::new(Kind::TooWide, error.to_string()),
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum Kind {
     Member,
 }
 
-/// A filter. There is an index for each (`sql/tests/reading.rs` reads the plans).
+/// A filter. There is an index for each (`sql/tests/reading/plans.rs` reads the plans).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Its name.

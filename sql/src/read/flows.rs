@@ -1,7 +1,9 @@
 //! Flows of tokens: from an account or an organisation, through whoever passes them on.
 //!
-//! Hop by hop, each a statement over the index of senders or recipients, so that every step has a bound: what a bound cuts
-//! off is told by `truncated`. Nothing is followed through the zero address, where tokens are made and end.
+//! Hop by hop, each a statement over the index of senders or recipients. What a hop reads has a bound, and whoever it goes on from
+//! is read whole or not at all: so each flow that is told is the sum of all its transfers, and what a bound cuts off are parties,
+//! which `truncated` tells. What is too much already of those at whom flows begin is refused.
+//! Nothing is followed through the zero address, where tokens are made and end.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +15,7 @@ use concordat_types::{Address, OrgId};
 use serde::Serialize;
 use sqlx::Row as _;
 
-use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover};
+use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover, query::along};
 use crate::SqlError;
 
 /// The most hops.
@@ -21,6 +23,12 @@ pub const MOST_HOPS: u8 = 5;
 
 /// Parties that a hop goes on from.
 const FRONTIER: usize = 200;
+
+/// Transfers of those at which flows begin, at most.
+const AT_THE_START: i64 = 100_000;
+
+/// Transfers that a further hop reads, of whom the greatest flows reach.
+const FURTHER: i64 = 3_000;
 
 /// Flows that a hop finds.
 const PER_HOP: usize = 500;
@@ -116,16 +124,39 @@ pub struct Flows {
     pub truncated: bool,
 }
 
+/// Why flows are not told.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// Those at which they begin have too many transfers.
+    #[error(
+        "those at whom flows begin have more than {AT_THE_START} transfers in that period; ask for a shorter one, by `from` and \
+         `to` or by `since` and `until`"
+    )]
+    TooMany,
+    /// The database failed.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}
+
 impl Reader {
     /// Follows tokens.
     ///
     /// # Errors
-    /// [`SqlError::Database`].
-    pub async fn flows(&self, wanted: &FlowQuery) -> Result<Flows, SqlError> {
+    /// [`FlowError`].
+    pub async fn flows(&self, wanted: &FlowQuery) -> Result<Flows, FlowError> {
         let mut found = Flows::default();
         let mut frontier = self.start(&wanted.start, &mut found.truncated).await?;
         let mut seen: BTreeSet<Vec<u8>> = frontier.iter().cloned().collect();
         for hop in 1..=wanted.hops.clamp(1, MOST_HOPS) {
+            let most = if hop == 1 { AT_THE_START } else { FURTHER };
+            let read = self.within(wanted, &frontier, most).await?;
+            if read < frontier.len() {
+                if hop == 1 {
+                    return Err(FlowError::TooMany);
+                }
+                found.truncated = true;
+                frontier.truncate(read);
+            }
             if frontier.is_empty() {
                 break;
             }
@@ -154,6 +185,16 @@ impl Reader {
         *truncated |= accounts.len() > most;
         accounts.truncate(most);
         Ok(accounts)
+    }
+
+    /// Of how many parties, the first ones, all transfers together are no more than a bound.
+    async fn within(&self, wanted: &FlowQuery, parties: &[Vec<u8>], most: i64) -> Result<usize, SqlError> {
+        let rows = self.fetch(&within(wanted, parties, most), "flows").await?;
+        let within: i64 = match rows.first() {
+            Some(row) => row.try_get(0).map_err(SqlError::at("count transfers"))?,
+            None => 0,
+        };
+        Ok(usize::try_from(within).unwrap_or_default())
     }
 
     /// One hop; whom it reaches, those with the greatest flows first.
@@ -212,26 +253,57 @@ fn shown(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
-/// All transfers from or to some parties, added up.
+/// The column by which transfers are followed.
+fn followed(wanted: &FlowQuery) -> &'static str {
+    if wanted.direction == Direction::Out { "sender" } else { "recipient" }
+}
+
+/// Counts transfers party by party, and stops at the first that is too much.
+fn within(wanted: &FlowQuery, parties: &[Vec<u8>], most: i64) -> Query {
+    let mut query = Query::default();
+    let parties = query.bind(Bind::ManyBytes(parties.to_vec()));
+    let (from, to) = (query.bind(Bind::Int(wanted.from)), query.bind(Bind::Int(wanted.to)));
+    let (most, column) = (query.bind(Bind::Int(most)), followed(wanted));
+    query.sql = format!(
+        "WITH RECURSIVE counted (parties, transfers) AS (SELECT 0::bigint, 0::bigint UNION ALL
+         SELECT c.parties + 1, c.transfers + (SELECT count(*) FROM (SELECT FROM ledger.token_transfers t
+             WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {most} - c.transfers + 1) of_one)
+         FROM counted c WHERE c.parties < cardinality({parties}::bytea[]) AND c.transfers <= {most})
+         SELECT max(parties) FROM counted WHERE transfers <= {most}",
+        along(column, &format!("({parties}::bytea[])[c.parties + 1]"), (&from, &to)),
+    );
+    query
+}
+
+/// All transfers from or to some parties, added up, the greatest sums first; of these, what a scope shows. It is asked of sums, for
+/// as many as are wanted: all that it judges by is what they are grouped by. No party has more than the bound (`within`).
 fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query {
     let mut query = Query::default();
-    let column = if wanted.direction == Direction::Out { "sender" } else { "recipient" };
+    let column = followed(wanted);
     let parties = query.bind(Bind::ManyBytes(frontier));
     let (from, to) = (query.bind(Bind::Int(wanted.from)), query.bind(Bind::Int(wanted.to)));
-    query.condition(&format!("t.{column} = ANY({parties}) AND t.height >= {from} AND t.height <= {to}"));
+    query.condition("true");
     if let Some(token) = wanted.token {
         let token = query.bind(Bind::Bytes(token.to_vec()));
         query.condition(&format!("t.token = {token}"));
     }
+    let transfers = query.take_joined();
+    let least = query.bind(Bind::Number(wanted.least.unwrap_or_default().to_string()));
+    query.condition("true");
     if let Some(list) = List::named("transfers") {
         list.reach.restrict(&wanted.scope, cover, &mut query);
     }
-    let least = wanted.least.unwrap_or_default();
-    let least = query.bind(Bind::Number(least.to_string()));
+    let order = "t.amount DESC, t.sender, t.recipient, t.token";
+    let of_sums = "sum(t.amount) DESC, t.sender, t.recipient, t.token";
     query.sql = format!(
-        "SELECT t.sender, t.recipient, t.token, sum(t.amount)::text, count(*), min(t.height), max(t.height)
-         FROM ledger.token_transfers t WHERE {} GROUP BY t.sender, t.recipient, t.token
-         HAVING sum(t.amount) >= {least} ORDER BY sum(t.amount) DESC, t.sender, t.recipient, t.token LIMIT {}",
+        "SELECT t.sender, t.recipient, t.token, t.amount::text, t.transfers, t.first, t.last FROM (
+             SELECT t.sender, t.recipient, t.token, sum(t.amount) AS amount, count(*) AS transfers, min(t.height) AS first,
+                 max(t.height) AS last
+             FROM unnest({parties}) p CROSS JOIN LATERAL (SELECT t.* FROM ledger.token_transfers t
+                 WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {AT_THE_START}) t
+             WHERE {transfers} GROUP BY t.sender, t.recipient, t.token HAVING sum(t.amount) >= {least} ORDER BY {of_sums}) t
+         WHERE {} ORDER BY {order} LIMIT {}",
+        along(column, "p", (&from, &to)),
         query.joined(),
         PER_HOP.saturating_add(1)
     );

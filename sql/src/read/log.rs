@@ -131,13 +131,24 @@ impl ReadLog {
         account: Option<&[u8]>,
         limit: i64,
     ) -> Result<Vec<serde_json::Value>, SqlError> {
-        let query =
+        // Said as a range of an index: for whoever has read nothing for long, all of the log would be gone through.
+        let (order, range) = match (account, organisation) {
+            (Some(_), _) => (
+                "account DESC, seq DESC",
+                "(account, seq) >= ($3, 0) AND (account, seq) < ($3, $1) AND ($2::text IS NULL OR organisation = $2)",
+            ),
+            (None, Some(_)) => (
+                "organisation DESC, seq DESC",
+                "(organisation, seq) >= ($2, 0) AND (organisation, seq) < ($2, $1) AND $3::bytea IS NULL",
+            ),
+            (None, None) => ("seq DESC", "seq < $1 AND $2::text IS NULL AND $3::bytea IS NULL"),
+        };
+        let query = format!(
             "SELECT seq, time_ms, encode(account, 'hex'), organisation, encode(certificate, 'hex'), purpose,
                 case_ref, method, path, status, rows, as_of, encode(hash, 'hex')
-            FROM access.reads WHERE seq < $1 AND ($2::text IS NULL OR organisation = $2)
-                AND ($3::bytea IS NULL OR account = $3)
-            ORDER BY seq DESC LIMIT $4";
-        let query = sqlx::query(query).bind(before.unwrap_or(i64::MAX)).bind(organisation).bind(account);
+            FROM access.reads WHERE {range} ORDER BY {order} LIMIT $4"
+        );
+        let query = sqlx::query(&query).bind(before.unwrap_or(i64::MAX)).bind(organisation).bind(account);
         let rows = query.bind(limit).fetch_all(&self.pool).await;
         let rows = rows.map_err(SqlError::at("read the log of reads"))?;
         rows.iter().map(|row| shown(row).map_err(SqlError::at("read the log of reads"))).collect()

@@ -6,12 +6,14 @@
 //!
 //! Invariants: no value that a caller brings becomes part of a statement's text, only a bound parameter; names of tables and
 //! columns come from [`LISTS`] alone. Everything is read as of a block that the projection has, so that an answer is one
-//! picture. A scope leaves rows out within the statement, never after it.
+//! picture. A scope leaves rows out within the statement, never after it. A page is all that there is up to where the next one
+//! begins, and takes a bounded amount of work.
 
 mod balances;
 mod catalogue;
 mod cover;
 mod flows;
+mod journal;
 mod log;
 mod log_verify;
 mod page;
@@ -20,6 +22,7 @@ mod query;
 mod registry;
 mod scope;
 mod sparse;
+mod walk;
 
 use std::time::Duration;
 
@@ -30,7 +33,8 @@ use sqlx::{
 
 pub use balances::Holdings;
 pub use catalogue::{Filter, Kind, LISTS, List, Order};
-pub use flows::{Direction, FlowQuery, Flows, MOST_HOPS, Start};
+pub use flows::{Direction, FlowError, FlowQuery, Flows, MOST_HOPS, Start};
+pub use journal::Work;
 pub use log::{Entry, Head, ReadLog};
 pub use log_verify::{Flaw, LogVerified, verify_reads};
 pub use page::{Page, PageError, Position, moment};
@@ -66,6 +70,7 @@ pub struct Tip {
 pub struct Reader {
     pool: PgPool,
     covers: cover::Covers,
+    work: Work,
 }
 
 impl Reader {
@@ -95,7 +100,12 @@ impl Reader {
                 })
             })
             .connect_lazy_with(database.options().clone());
-        Ok(Self { pool, covers: cover::Covers::default() })
+        Ok(Self { pool, covers: cover::Covers::default(), work: Work::default() })
+    }
+
+    /// The same, with another bound to what is done for a page.
+    pub fn with_work(self, work: Work) -> Self {
+        Self { work, ..self }
     }
 
     /// Whether the schema is the program's.

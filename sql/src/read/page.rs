@@ -19,6 +19,9 @@ use super::{
 };
 use crate::{SqlError, tables::Type};
 
+/// Pages that are looked through for the first rows of a list.
+const PAGES: usize = 20;
+
 /// Where a row stands in its list, as text.
 pub type Position = Vec<String>;
 
@@ -29,8 +32,8 @@ pub struct Page {
     pub rows: Vec<Value>,
     /// Where each of them stands.
     pub places: Vec<Position>,
-    /// Whether there are more.
-    pub more: bool,
+    /// Where the next page begins; none: there is none. A page may be short, or have no row at all, and there may be more.
+    pub next: Option<Position>,
 }
 
 /// Why there is no page.
@@ -42,45 +45,56 @@ pub enum PageError {
     /// The database failed.
     #[error(transparent)]
     Sql(#[from] SqlError),
-}
-
-impl Page {
-    /// Where its last row stands.
-    pub fn last(&self) -> Option<&Position> {
-        self.places.last()
-    }
+    /// Its first rows are too far apart.
+    #[error(
+        "the first rows of {list} are too far apart to be found at once; ask for {list} itself, page by page"
+    )]
+    Apart {
+        /// The list.
+        list: &'static str,
+    },
 }
 
 impl Reader {
-    /// A page of a list.
+    /// A page of a list. Where its rows are rare among those that have to be looked at, it ends after so much work.
     ///
     /// # Errors
     /// [`RequestError::Place`]; whatever the database says.
     pub async fn page(&self, list: &'static List, wanted: &Wanted) -> Result<Page, PageError> {
         let wanted = self.prepared(list, wanted).await?;
         let cover = self.cover(list, &wanted).await?;
-        if list.is_sparse(&wanted, &cover) {
-            return self.sparse_page(list, &wanted, &cover).await;
+        if !list.is_direct(&wanted) {
+            return self.bounded_page(list, wanted, &cover).await;
         }
-        self.page_by(list, &wanted, &list.query_within(&wanted, &cover)?).await
-    }
-
-    /// A page by a statement.
-    pub(super) async fn page_by(
-        &self,
-        list: &'static List,
-        wanted: &Wanted,
-        query: &Query,
-    ) -> Result<Page, PageError> {
-        let found = self.fetch(query, list.name).await?;
-        let limit = usize::try_from(wanted.limit.clamp(1, MOST)).unwrap_or_default();
-        let mut page = Page { more: found.len() > limit, ..Page::default() };
+        let found = self.fetch(&list.query_within(&wanted, &cover)?, list.name).await?;
+        let limit = usize::try_from(wanted.limit).unwrap_or_default();
+        let mut page = Page::default();
         for row in found.iter().take(limit) {
             let (shown, place) = list.read(row, wanted.history)?;
             page.rows.push(shown);
             page.places.push(place);
         }
+        page.next = page.places.last().filter(|_| found.len() > limit).cloned();
         Ok(page)
+    }
+
+    /// The first rows of a list, as many as are wanted or there are: for whoever shows them beside other things and can not go
+    /// on.
+    ///
+    /// # Errors
+    /// As [`Reader::page`]; [`PageError::Apart`].
+    pub async fn first(&self, list: &'static List, wanted: &Wanted) -> Result<Vec<Value>, PageError> {
+        let (mut wanted, mut rows) = (wanted.clone(), Vec::new());
+        for _ in 0..PAGES {
+            let page = self.page(list, &wanted).await?;
+            wanted.limit = wanted.limit.saturating_sub(i64::try_from(page.rows.len()).unwrap_or(i64::MAX));
+            rows.extend(page.rows);
+            if wanted.limit <= 0 || page.next.is_none() {
+                return Ok(rows);
+            }
+            wanted.after = page.next;
+        }
+        Err(PageError::Apart { list: list.name })
     }
 
     /// Whom the scope of a request covers, where that matters.
@@ -104,7 +118,7 @@ impl Reader {
     /// A request as it is put to the database: without the scope, where a filter leaves only what it shows anyhow; and with
     /// an organisation's accounts by name, where they are few.
     async fn prepared(&self, list: &'static List, wanted: &Wanted) -> Result<Wanted, SqlError> {
-        let mut wanted = wanted.clone();
+        let mut wanted = Wanted { limit: wanted.limit.clamp(1, MOST), ..wanted.clone() };
         if list.is_covered(&wanted, &*self.cover(list, &wanted).await?) {
             wanted.scope = Scope::default();
         }
@@ -130,31 +144,6 @@ impl Reader {
         }
         statement.fetch_all(&self.pool).await.map_err(SqlError::at(format!("read {what}")))
     }
-
-    /// How the statements of a page would be run, for whoever looks after indexes: all that there may be, one after the other.
-    ///
-    /// # Errors
-    /// [`RequestError::Place`]; whatever the database says.
-    pub async fn plan(&self, list: &'static List, wanted: &Wanted) -> Result<Vec<String>, PageError> {
-        let wanted = self.prepared(list, wanted).await?;
-        let cover = self.cover(list, &wanted).await?;
-        let mut queries = vec![list.query_within(&wanted, &cover)?];
-        if list.is_sparse(&wanted, &cover) {
-            let near = list.page_of(&wanted, &cover, wanted.window())?;
-            let all = list.page_of(&wanted, &cover, wanted.heights())?;
-            queries.extend([near, list.edge(&wanted, &cover, wanted.rows()), all]);
-            queries.extend(list.edge_of_filter(&wanted));
-            queries.extend(list.page_of_filter(&wanted, &cover, wanted.heights())?);
-        }
-        let mut lines = Vec::new();
-        for mut query in queries {
-            query.sql.insert_str(0, "EXPLAIN ");
-            let rows = self.fetch(&query, list.name).await?;
-            let line = |row: &PgRow| row.try_get(0).map_err(SqlError::at("read a plan"));
-            lines.extend(rows.iter().map(line).collect::<Result<Vec<String>, _>>()?);
-        }
-        Ok(lines)
-    }
 }
 
 fn bound<'q>(
@@ -172,7 +161,7 @@ fn bound<'q>(
 
 impl List {
     /// A row as JSON, and its place.
-    fn read(&self, row: &PgRow, history: bool) -> Result<(Value, Position), SqlError> {
+    pub(super) fn read(&self, row: &PgRow, history: bool) -> Result<(Value, Position), SqlError> {
         let mut shown = Map::new();
         let mut at = 0_usize;
         let mut next = || -> Result<Option<String>, SqlError> {

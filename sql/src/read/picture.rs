@@ -4,7 +4,11 @@ use concordat_types::Address;
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 
-use super::{Bind, List, Query, Reader, Scope, Wanted, page::PageError, query::RequestError};
+use super::{
+    Bind, List, Query, Reader, Scope, Wanted,
+    page::PageError,
+    query::{RequestError, along},
+};
 use crate::SqlError;
 
 /// Rows that each section shows; the section's list has the rest.
@@ -71,19 +75,9 @@ impl Reader {
         scope: &Scope,
     ) -> Result<Vec<Value>, PageError> {
         let Some(list) = List::named(list) else { return Err(RequestError::Place.into()) };
-        let wanted = Wanted {
-            as_of,
-            from: None,
-            to: None,
-            transaction: None,
-            filters: vec![list.choose(filter, &account.to_string())?],
-            scope: scope.clone(),
-            newest_first: true,
-            history,
-            after: None,
-            limit: ROWS,
-        };
-        Ok(self.page(list, &wanted).await?.rows)
+        let filters = vec![list.choose(filter, &account.to_string())?];
+        let wanted = Wanted { filters, history, limit: ROWS, ..Wanted::newest(as_of, scope.clone()) };
+        self.first(list, &wanted).await
     }
 
     /// How much there is: to an end that is told, so that counting takes no longer than looking.
@@ -100,11 +94,11 @@ impl Reader {
             let Some(list) = List::named(list) else { continue };
             let mut query = Query::default();
             let (who, height) = (query.bind(Bind::Bytes(account.to_vec())), query.bind(Bind::Int(as_of)));
-            query.condition(&format!("t.{column} = {who} AND t.height <= {height}"));
             query.sql = format!(
-                "SELECT count(*) FROM (SELECT FROM {} t WHERE {} LIMIT {}) counted",
+                "SELECT count(*) FROM (SELECT FROM {} t WHERE t.height <= {height} AND {} ORDER BY t.{column}, t.height LIMIT {}) \
+                 counted",
                 list.table,
-                query.joined(),
+                along(column, &who, ("0", &height)),
                 COUNTED.saturating_add(1)
             );
             let rows = self.fetch(&query, name).await?;

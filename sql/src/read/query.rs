@@ -248,7 +248,7 @@ impl List {
     }
 
     /// Whether there is an index of a filter's column and heights. A hash is one row's; of outcomes only failures are indexed.
-    fn leads(&self, chosen: &Chosen) -> bool {
+    pub(super) fn leads(&self, chosen: &Chosen) -> bool {
         let Some(column) = chosen.filter.column() else { return false };
         let is_success = column == FAILURES && chosen.value == Bind::Int(0);
         self.is_journal() && column != "hash" && !is_success
@@ -370,6 +370,22 @@ impl List {
 }
 
 impl Wanted {
+    /// All of a list as of a block, the newest first, by pages of the usual length.
+    pub const fn newest(as_of: i64, scope: Scope) -> Self {
+        Self {
+            as_of,
+            from: None,
+            to: None,
+            transaction: None,
+            filters: Vec::new(),
+            scope,
+            newest_first: true,
+            history: false,
+            after: None,
+            limit: 100,
+        }
+    }
+
     /// The rows that are read: one more than a page has tells whether there is another page.
     pub(super) fn rows(&self) -> i64 {
         self.limit.clamp(1, MOST).saturating_add(1)
@@ -377,8 +393,13 @@ impl Wanted {
 
     /// The lowest and the highest height at which rows may be.
     pub(super) fn heights(&self) -> (i64, i64) {
-        let after = self.after.as_ref().and_then(|after| after.first()?.parse::<i64>().ok());
-        let (above, below) = if self.newest_first { (None, after) } else { (after, None) };
+        let parts = self.after.iter().flatten().map(|part| part.parse::<i64>().ok());
+        let mut parts = parts.collect::<Option<Vec<i64>>>().unwrap_or_default().into_iter();
+        let (after, last) = (parts.next(), if self.newest_first { 0 } else { i64::MAX });
+        // After the last place of a height there is none at it.
+        let passed = i64::from(parts.all(|part| part == last));
+        let above = after.filter(|_| !self.newest_first).map(|after| after.saturating_add(passed));
+        let below = after.filter(|_| self.newest_first).map(|after| after.saturating_sub(passed));
         let lowest = [self.from, above].into_iter().flatten().max().unwrap_or_default();
         let highest = [self.to, below].into_iter().flatten().fold(self.as_of, i64::min);
         (lowest, highest)
@@ -447,18 +468,7 @@ mod tests {
     }
 
     fn wanted() -> Wanted {
-        Wanted {
-            as_of: 9,
-            from: None,
-            to: None,
-            transaction: None,
-            filters: vec![],
-            scope: Scope::default(),
-            newest_first: true,
-            history: false,
-            after: None,
-            limit: 10,
-        }
+        Wanted { limit: 10, ..Wanted::newest(9, Scope::default()) }
     }
 
     #[test]
@@ -496,7 +506,7 @@ mod tests {
         let list = list("transfers");
         let chosen = |name: &str| list.choose(name, &Address::repeat_byte(7).to_string()).unwrap();
         let filters = vec![chosen("token"), chosen("sender")];
-        let after = Some(vec!["6".into(), "0".into(), "0".into(), "0".into()]);
+        let after = Some(vec!["6".into(), "2".into(), "0".into(), "0".into()]);
         let query = list.query(&Wanted { filters, from: Some(3), after, ..wanted() }).unwrap();
         assert!(query.sql.contains("(t.token, t.height) >= ($3, $4)"), "{}", query.sql);
         assert!(query.sql.contains("t.sender = $6"), "the other one is a condition: {}", query.sql);
