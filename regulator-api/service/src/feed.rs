@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     answer::Ask,
-    params::Parameters,
+    params::{Parameters, everything},
     problem::{Kind, Problem},
     service::{Service, now_ms},
     tls::Shown,
@@ -148,21 +148,8 @@ impl Opening {
         let end = if is_export { Some(to.unwrap_or(tip.height)) } else { to };
         let filters = filters(&parameters, list)?;
         let after = after.map(|place| place_of(&place, list, history)).transpose()?;
-        let scope = ask.admitted.caller.scope.clone();
-        let as_of = tip.height;
-        let newest_first = false;
-        let wanted = Wanted {
-            as_of,
-            from,
-            to: end,
-            transaction: None,
-            filters,
-            scope,
-            newest_first,
-            history,
-            after,
-            limit: ROWS,
-        };
+        let all = everything(tip.height, &ask.admitted.caller.scope, ROWS);
+        let wanted = Wanted { from, to: end, filters, history, after, ..all };
         let busy =
             |_| Problem::new(Kind::TooMany, "too many streams and exports are open; wait for one to end");
         let sheet = match self.form {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     answer::{Answer, Ask, as_of},
     body::nothing,
+    params::everything,
     problem::Problem,
     routes::Object,
     service::Service,
@@ -60,18 +61,8 @@ type Sections = Vec<(&'static str, Vec<Value>)>;
 impl Look<'_> {
     async fn rows(&self, list: &str, narrow: impl FnOnce(&mut Wanted)) -> Result<Page, Problem> {
         let list = List::named(list).ok_or_else(nothing)?;
-        let mut wanted = Wanted {
-            as_of: self.height,
-            from: None,
-            to: None,
-            transaction: None,
-            filters: Vec::new(),
-            scope: self.ask.admitted.caller.scope.clone(),
-            newest_first: list.is_journal(),
-            history: false,
-            after: None,
-            limit: ROWS,
-        };
+        let mut wanted = everything(self.height, &self.ask.admitted.caller.scope, ROWS);
+        wanted.newest_first = list.is_journal();
         narrow(&mut wanted);
         Ok(self.service.reader.page(list, &wanted).await?)
     }

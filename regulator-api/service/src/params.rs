@@ -170,22 +170,24 @@ impl Parameters {
         }
         let filters = self.0.iter().map(|(name, text)| list.choose(name, text)).collect::<Result<_, _>>()?;
         let after = cursor.map(|cursor| cursor.k);
-        let scope = Scope::default();
-        Ok((
-            Wanted {
-                as_of,
-                from,
-                to,
-                transaction: None,
-                filters,
-                scope,
-                newest_first,
-                history,
-                after,
-                limit,
-            },
-            digest,
-        ))
+        let all = everything(as_of, &Scope::default(), limit);
+        Ok((Wanted { from, to, filters, newest_first, history, after, ..all }, digest))
+    }
+}
+
+/// All rows of a list that hold after a block, the oldest first: what every request then narrows.
+pub(crate) fn everything(as_of: i64, scope: &Scope, limit: i64) -> Wanted {
+    Wanted {
+        as_of,
+        from: None,
+        to: None,
+        transaction: None,
+        filters: Vec::new(),
+        scope: scope.clone(),
+        newest_first: false,
+        history: false,
+        after: None,
+        limit,
     }
 }
 
