@@ -15,6 +15,7 @@ use concordat_core::{
     permissions::abi::IPermissions,
     rules::{Code, abi::IRules},
 };
+use concordat_light::{LightError, Rpc};
 use concordat_permissions::Action;
 use eyre::{Report, Result, WrapErr as _, bail, eyre};
 use rustls::{
@@ -230,6 +231,12 @@ impl Client {
             std::thread::sleep(Duration::from_millis(5));
         }
         bail!("transaction {hash} is not in a block after {} s; it may still come", patience.as_secs())
+    }
+}
+
+impl Rpc for Client {
+    fn call(&self, method: &str, params: Value) -> std::result::Result<Value, LightError> {
+        Self::call(self, method, params).map_err(|report| LightError::Node(report.into()))
     }
 }
 

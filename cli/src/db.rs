@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use concordat_light::LightClient;
 use concordat_node::ledger::import_snapshot;
 use concordat_state::{CheckLevel, Prune, Store, StoreOptions, snapshot::Manifest};
 use concordat_types::Genesis;
@@ -12,7 +13,6 @@ use serde_json::json;
 use crate::{
     client::TlsArgs,
     output::{self, FoundWrong},
-    verify::LightClient,
 };
 
 /// Subcommands of `concordat db`.

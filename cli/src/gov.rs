@@ -5,26 +5,25 @@ mod list;
 pub(crate) mod propose;
 mod show;
 
-use alloy_primitives::{B256, Bytes, TxKind};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use clap::{Args, Subcommand};
 use concordat_core::{GOVERNANCE, governance::abi::IGovernance, known_protocol_version};
 use concordat_governance::{Action, Choice, Effect, Kind};
 use eyre::{Result, WrapErr as _, bail, eyre};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     client::{Client, NodeArgs},
-    keys::{self, KeyArgs},
     output, rollback, rule,
-    transaction::{self, Act, OfflineArgs},
+    sender::{Gas, SenderArgs},
 };
 
 /// Gas for an execution: what it needs depends on what it does, and nobody pays for what is left.
 const EXECUTION_GAS: u64 = 16_000_000;
 
-/// The least gas of any other act: others' ballots that come first make a ballot dearer to count.
-const LEAST_GAS: u64 = 4_000_000;
+/// Any other act, with the least gas of one: others' ballots that come first make a ballot dearer to count.
+const ANY: (Address, Gas) = (GOVERNANCE, Gas::AtLeast(4_000_000));
 
 /// Subcommands of `concordat gov`.
 #[derive(Subcommand)]
@@ -89,17 +88,6 @@ pub enum GovCommand {
     },
 }
 
-/// Who acts, through which node.
-#[derive(Args, Clone)]
-pub struct SenderArgs {
-    #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
-    offline: OfflineArgs,
-}
-
 /// A proposal, and who acts on it.
 #[derive(Args)]
 pub struct IdArgs {
@@ -143,11 +131,11 @@ pub fn run(command: GovCommand, json: bool) -> Result<()> {
         GovCommand::Vote(args) => vote(&args, json),
         GovCommand::Revoke(args) => {
             let call = IGovernance::revokeCall { id: args.id };
-            args.sender.send(&call, None, json, |_| format!("proposal {} is revoked", args.id))
+            args.sender.send(ANY, &call, json, |_| format!("proposal {} is revoked", args.id))
         }
         GovCommand::Veto { proposal, basis_file } => {
             let call = IGovernance::vetoCall { id: proposal.id, basis: propose::document(&basis_file)? };
-            proposal.sender.send(&call, None, json, |_| format!("proposal {} is vetoed", proposal.id))
+            proposal.sender.send(ANY, &call, json, |_| format!("proposal {} is vetoed", proposal.id))
         }
         GovCommand::Consent(args) => consent(&args, json),
         GovCommand::Execute(args) => execute(&args, json),
@@ -162,50 +150,12 @@ pub fn run(command: GovCommand, json: bool) -> Result<()> {
     }
 }
 
-/// What became of an act.
-enum Done {
-    /// It was signed, not sent.
-    Signed(Value),
-    /// It is in a block: the receipt.
-    Executed(Value),
-}
-
 /// Asks governance, at the newest height.
 pub fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
     let request = json!({ "to": GOVERNANCE, "input": Bytes::from(call.abi_encode()) });
     let answer: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
     C::abi_decode_returns(&answer)
         .wrap_err("the node does not answer as governance does; was the chain started with a committee?")
-}
-
-impl SenderArgs {
-    /// Sends a call and says what it did, or prints it signed with `--offline`.
-    fn send(
-        &self,
-        call: &impl SolCall,
-        gas: Option<u64>,
-        json: bool,
-        human: impl FnOnce(&Value) -> String,
-    ) -> Result<()> {
-        let client = self.node.connect()?;
-        match self.act(&client, call.abi_encode().into(), gas)? {
-            Done::Signed(signed) => output::show(json, &signed, |signed| format!("{signed:#}")),
-            Done::Executed(receipt) => output::show(json, &receipt, human),
-        }
-    }
-
-    /// Sends call data to governance, or signs the transaction only. What would be refused is refused before.
-    fn act(&self, client: &Client, input: Bytes, gas: Option<u64>) -> Result<Done> {
-        let key = self.key.open()?;
-        let mut act = Act { to: TxKind::Call(GOVERNANCE), input, gas };
-        if let Some(signed) = self.offline.signed(client, &key, &act)? {
-            return Ok(Done::Signed(signed));
-        }
-        if act.gas.is_none() {
-            act.gas = Some(transaction::estimate(client, keys::address(&key)?, &act)?.max(LEAST_GAS));
-        }
-        Ok(Done::Executed(transaction::execute(client, &key, &act)?))
-    }
 }
 
 /// A proposal's effect as it would be now.
@@ -287,13 +237,13 @@ fn seen(sender: &SenderArgs, id: u64, expected: Option<B256>, json: bool) -> Res
 fn consent(args: &ConsentArgs, json: bool) -> Result<()> {
     let digest = seen(&args.sender, args.id, args.expect_digest, json)?;
     let call = IGovernance::consentCall { id: args.id, digest };
-    args.sender.send(&call, None, json, |_| format!("consented to proposal {}", args.id))
+    args.sender.send(ANY, &call, json, |_| format!("consented to proposal {}", args.id))
 }
 
 fn vote(args: &VoteArgs, json: bool) -> Result<()> {
     let digest = seen(&args.sender, args.id, args.expect_digest, json)?;
     let call = IGovernance::voteCall { id: args.id, choice: args.choice.code(), digest };
-    args.sender.send(&call, None, json, |_| format!("voted {} on proposal {}", args.choice, args.id))
+    args.sender.send(ANY, &call, json, |_| format!("voted {} on proposal {}", args.choice, args.id))
 }
 
 /// What this program does not know itself, it lets nobody say of others by mistake.
@@ -306,13 +256,13 @@ fn announce(sender: &SenderArgs, version: Option<u64>, json: bool) -> Result<()>
         );
     }
     let call = IGovernance::announceVersionCall { version_: version };
-    sender.send(&call, None, json, |_| format!("announced protocol version {version}"))
+    sender.send(ANY, &call, json, |_| format!("announced protocol version {version}"))
 }
 
 fn execute(args: &IdArgs, json: bool) -> Result<()> {
     let call = IGovernance::executeCall { id: args.id };
     let client = args.sender.node.connect()?;
-    args.sender.send(&call, Some(EXECUTION_GAS), json, |_| {
+    args.sender.send((GOVERNANCE, Gas::Exactly(EXECUTION_GAS)), &call, json, |_| {
         match ask(&client, &IGovernance::proposalCall { id: args.id }) {
             Ok(proposal) => show::status_line(&proposal),
             Err(error) => format!("executed, but its outcome cannot be asked for: {error}"),

@@ -30,6 +30,7 @@ mod policy;
 mod remote;
 mod rollback;
 mod rule;
+mod sender;
 mod stop;
 mod submit;
 mod table;

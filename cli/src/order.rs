@@ -2,7 +2,7 @@
 
 mod list;
 
-use alloy_primitives::{Address, B256, Bytes, TxKind};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, SolEvent as _};
 use clap::{Args, Subcommand, ValueEnum};
 use concordat_core::{ORDERS, orders::abi::IOrders};
@@ -13,13 +13,12 @@ use serde_json::{Value, json};
 use crate::{
     client::{Client, NodeArgs},
     gov::propose::BasisArgs,
-    keys::{self, KeyArgs},
     output,
-    transaction::{self, Act, OfflineArgs},
+    sender::{Done, Gas, SenderArgs, show_signed},
 };
 
-/// The least gas of an order: what was ordered before on the same target makes it dearer to judge.
-const LEAST_GAS: u64 = 2_000_000;
+/// An act on orders, with its least gas: what was ordered before on the same target makes it dearer to judge.
+const ORDER: (Address, Gas) = (ORDERS, Gas::AtLeast(2_000_000));
 
 /// Subcommands of `concordat order`.
 #[derive(Subcommand)]
@@ -49,17 +48,6 @@ pub enum OrderCommand {
     },
     /// Put the head of your organisation's log of reads on chain.
     AnchorReads(AnchorArgs),
-}
-
-/// Who acts, through which node.
-#[derive(Args, Clone)]
-pub struct SenderArgs {
-    #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
-    offline: OfflineArgs,
 }
 
 /// What an account is kept from.
@@ -199,7 +187,7 @@ pub fn run(command: OrderCommand, json: bool) -> Result<()> {
             let basis = basis.read()?;
             let (document, reference) = (basis.document, basis.reference);
             let call = IOrders::blacklistCall { account, document, documentReference: reference, until };
-            sender.impose(&call, json)
+            impose(&sender, &call, json)
         }
         OrderCommand::Halt(HaltArgs { contract, basis, until, sender }) => {
             let basis = basis.read()?;
@@ -210,7 +198,7 @@ pub fn run(command: OrderCommand, json: bool) -> Result<()> {
                 documentReference: reference,
                 until,
             };
-            sender.impose(&call, json)
+            impose(&sender, &call, json)
         }
         OrderCommand::Demand(args) => demand(&args, json),
         OrderCommand::Confirm(args) => confirm(&args, json),
@@ -218,19 +206,19 @@ pub fn run(command: OrderCommand, json: bool) -> Result<()> {
             let basis = basis.read()?;
             let (document, reference) = (basis.document, basis.reference);
             let call = IOrders::releaseCall { id, document, documentReference: reference };
-            sender.send(&call, json, |_| format!("order {id} is released"))
+            sender.send(ORDER, &call, json, |_| format!("order {id} is released"))
         }
         OrderCommand::Answer(EndArgs { id, basis, sender }) => {
             let basis = basis.read()?;
             let (document, reference) = (basis.document, basis.reference);
             let call = IOrders::answerCall { id, document, documentReference: reference };
-            sender.send(&call, json, |_| format!("demand {id} is answered"))
+            sender.send(ORDER, &call, json, |_| format!("demand {id} is answered"))
         }
         OrderCommand::List(args) => list::orders(&args, json),
         OrderCommand::Show { id, node } => show(&node.connect()?, id, json),
         OrderCommand::AnchorReads(AnchorArgs { head, count, sender }) => {
             let call = IOrders::anchorReadsCall { head, count };
-            sender.send(&call, json, |_| format!("anchored {count} reads, head {head}"))
+            sender.send(ORDER, &call, json, |_| format!("anchored {count} reads, head {head}"))
         }
     }
 }
@@ -249,7 +237,7 @@ fn freeze(args: &FreezeArgs, json: bool) -> Result<()> {
         documentReference: basis.reference,
         until: args.until,
     };
-    args.sender.impose(&call, json)
+    impose(&args.sender, &call, json)
 }
 
 fn demand(args: &DemandArgs, json: bool) -> Result<()> {
@@ -261,7 +249,7 @@ fn demand(args: &DemandArgs, json: bool) -> Result<()> {
         documentReference: basis.reference,
         due: args.due,
     };
-    args.sender.impose(&call, json)
+    impose(&args.sender, &call, json)
 }
 
 /// A confirmation binds the order that was seen elsewhere, or the one that is printed here.
@@ -275,7 +263,8 @@ fn confirm(args: &ConfirmArgs, json: bool) -> Result<()> {
             order.digest
         }
     };
-    args.sender.send(&IOrders::confirmCall { id, digest }, json, |_| format!("order {id} is confirmed"))
+    args.sender
+        .send(ORDER, &IOrders::confirmCall { id, digest }, json, |_| format!("order {id} is confirmed"))
 }
 
 fn show(client: &Client, id: u64, json: bool) -> Result<()> {
@@ -290,58 +279,28 @@ fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
     C::abi_decode_returns(&answer).wrap_err("the node does not answer as the contract of orders does")
 }
 
-impl SenderArgs {
-    /// Sends an order and says its number, or prints it signed with `--offline`.
-    fn impose(&self, call: &impl SolCall, json: bool) -> Result<()> {
-        let client = self.node.connect()?;
-        let receipt = match self.act(&client, call)? {
-            Done::Signed(signed) => return output::show(json, &signed, |signed| format!("{signed:#}")),
-            Done::Executed(receipt) => receipt,
-        };
-        let imposed = imposed(&receipt)?;
-        let said = json!({
-            "id": imposed.id,
-            "target": imposed.target,
-            "issuer": imposed.issuer,
-            "digest": imposed.digest,
-            "lapses": imposed.lapses,
-            "block": receipt["blockNumber"],
-            "transaction": receipt["transactionHash"],
-        });
-        output::show(json, &said, |_| {
-            format!(
-                "order {} binds; it lapses after height {} unless another regulator or the committee confirms it",
-                imposed.id, imposed.lapses
-            )
-        })
-    }
-
-    fn send(&self, call: &impl SolCall, json: bool, human: impl FnOnce(&Value) -> String) -> Result<()> {
-        let client = self.node.connect()?;
-        match self.act(&client, call)? {
-            Done::Signed(signed) => output::show(json, &signed, |signed| format!("{signed:#}")),
-            Done::Executed(receipt) => output::show(json, &receipt, human),
-        }
-    }
-
-    /// Sends a call to the contract of orders, or signs the transaction only. What would be refused is refused before.
-    fn act(&self, client: &Client, call: &impl SolCall) -> Result<Done> {
-        let key = self.key.open()?;
-        let mut act = Act { to: TxKind::Call(ORDERS), input: call.abi_encode().into(), gas: None };
-        if let Some(signed) = self.offline.signed(client, &key, &act)? {
-            return Ok(Done::Signed(signed));
-        }
-        act.gas = Some(transaction::estimate(client, keys::address(&key)?, &act)?.max(LEAST_GAS));
-        Ok(Done::Executed(transaction::execute(client, &key, &act)?))
-    }
-}
-
-/// What became of an act.
-enum Done {
-    /// It was signed, not sent.
-    Signed(Value),
-    /// It is in a block: the receipt.
-    Executed(Value),
+/// Sends an order and says its number, or prints it signed with `--offline`.
+fn impose(sender: &SenderArgs, call: &impl SolCall, json: bool) -> Result<()> {
+    let receipt = match sender.act(&sender.node.connect()?, ORDER, call)? {
+        Done::Signed(signed) => return show_signed(&signed, json),
+        Done::Executed(receipt) => receipt,
+    };
+    let imposed = imposed(&receipt)?;
+    let said = json!({
+        "id": imposed.id,
+        "target": imposed.target,
+        "issuer": imposed.issuer,
+        "digest": imposed.digest,
+        "lapses": imposed.lapses,
+        "block": receipt["blockNumber"],
+        "transaction": receipt["transactionHash"],
+    });
+    output::show(json, &said, |_| {
+        format!(
+            "order {} binds; it lapses after height {} unless another regulator or the committee confirms it",
+            imposed.id, imposed.lapses
+        )
+    })
 }
 
 /// The event of an order's receipt.

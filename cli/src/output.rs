@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use concordat_evidence::EvidenceError;
+use concordat_light::LightError;
 use eyre::Result;
 use serde::Serialize;
 use serde_json::Value;
@@ -52,8 +54,12 @@ pub fn failure(error: &eyre::Report, json: bool) -> ExitCode {
     } else {
         eprintln!("error: {}", causes.join(": "));
     }
-    match error.downcast_ref::<FoundWrong>() {
-        Some(_) => ExitCode::from(3),
-        None => ExitCode::FAILURE,
-    }
+    if is_found_wrong(error) { ExitCode::from(3) } else { ExitCode::FAILURE }
+}
+
+/// Whether something was verified and found wrong, by this program or by the crates that it asks.
+fn is_found_wrong(error: &eyre::Report) -> bool {
+    error.is::<FoundWrong>()
+        || error.downcast_ref::<LightError>().is_some_and(LightError::is_wrong)
+        || error.downcast_ref::<EvidenceError>().is_some_and(EvidenceError::is_wrong)
 }

@@ -19,6 +19,26 @@ impl Stop {
     }
 }
 
+/// Waits for the end that an operator or the system asks for.
+pub async fn asked() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// A flag that is set then; within a runtime.
+pub fn soon() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    tokio::spawn(async move {
+        asked().await;
+        told.store(true, Ordering::Relaxed);
+    });
+    stop
+}
+
 /// From now on, signals set the flag instead of ending the program.
 pub fn on_signal() -> Result<Stop> {
     let stop = Stop::default();

@@ -1,7 +1,7 @@
 //! What lists of many entries are read by: the keys of a table of the chain's own contracts, page by page, and views of
 //! those contracts asked in batches, all of them as of one height.
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use concordat_core::ListedTable;
 use eyre::{Result, WrapErr as _, bail, eyre};
@@ -14,6 +14,25 @@ const PAGE_KEYS: u64 = 100;
 
 /// How many calls one batch holds at most: what nodes take by default.
 const BATCH_CALLS: usize = 100;
+
+/// What a table's key is.
+pub trait Key: Copy + AsRef<[u8]> + for<'a> TryFrom<&'a [u8]> {
+    /// For people.
+    const NAME: &'static str;
+}
+
+impl Key for Address {
+    const NAME: &'static str = "address";
+}
+
+impl Key for B256 {
+    const NAME: &'static str = "hash";
+}
+
+/// A key that a node tells.
+fn key<K: Key>(told: &Bytes) -> Result<K> {
+    K::try_from(told.as_ref()).map_err(|_| eyre!("the node tells {told}, which is no {}", K::NAME))
+}
 
 /// A node's answers as of one height.
 pub struct AsOf<'a> {
@@ -34,15 +53,31 @@ impl<'a> AsOf<'a> {
         quantity(&block["timestamp"]).wrap_err_with(|| format!("the node knows no block {}", self.height))
     }
 
+    /// Gives `take` each entry of a table from the first after another one on, with what a view of a contract tells of it,
+    /// until it has enough and says false.
+    pub fn each<K: Key, C: SolCall>(
+        &self,
+        (table, of): (ListedTable, Address),
+        after: Option<K>,
+        call: impl Fn(K) -> C,
+        mut take: impl FnMut(K, C::Return) -> bool,
+    ) -> Result<()> {
+        self.keys(table, after, |keys: &[K]| {
+            let calls: Vec<C> = keys.iter().copied().map(&call).collect();
+            let mut told = keys.iter().copied().zip(self.ask(of, &calls)?);
+            Ok(told.all(|(key, answer)| take(key, answer)))
+        })
+    }
+
     /// Gives `take` the keys of a table from the first after another one on, piece by piece, until it has enough and says
     /// false.
-    pub fn keys(
+    pub fn keys<K: Key>(
         &self,
         table: ListedTable,
-        after: Option<Bytes>,
-        mut take: impl FnMut(&[Bytes]) -> Result<bool>,
+        after: Option<K>,
+        mut take: impl FnMut(&[K]) -> Result<bool>,
     ) -> Result<()> {
-        let mut after = after;
+        let mut after = after.map(|after| Bytes::copy_from_slice(after.as_ref()));
         loop {
             let table = format!("{:#x}", table.number());
             let limit = format!("{PAGE_KEYS:#x}");
@@ -50,7 +85,8 @@ impl<'a> AsOf<'a> {
                 self.client.call("concordat_getRowKeys", json!([table, after, limit, self.tag()]))?;
             let keys: Vec<Bytes> = serde_json::from_value(answer["keys"].clone())
                 .wrap_err("the node does not answer with the keys of a table")?;
-            let wanted = keys.is_empty() || take(&keys)?;
+            let read: Vec<K> = keys.iter().map(key).collect::<Result<_>>()?;
+            let wanted = read.is_empty() || take(&read)?;
             if !wanted || answer["more"] != true {
                 return Ok(());
             }
@@ -94,5 +130,18 @@ impl<'a> AsOf<'a> {
 
     fn tag(&self) -> String {
         format!("{:#x}", self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_none_of_its_table_is_named() {
+        let told = Bytes::from(vec![7; 20]);
+        assert_eq!(key::<Address>(&told).unwrap(), Address::repeat_byte(7));
+        let refused = key::<B256>(&told).unwrap_err().to_string();
+        assert!(refused.contains("is no hash"), "{refused}");
     }
 }

@@ -3,22 +3,24 @@
 //! Headers are verified by `tendermint-light-client-verifier`, state by `ics23`, both made by others. On
 //! top, every signature of every commit that is looked at must be right and in its validator's place.
 
-mod light;
-mod proof;
-
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256, keccak256};
 use clap::Args;
+use concordat_light::{LightClient, StateProof, TransactionProof};
 use concordat_types::{Genesis, StateKey};
 use eyre::{Result, WrapErr as _, bail};
 use serde::Serialize;
 
-use crate::{client::TlsArgs, output};
-pub use light::{LightBlock, LightClient, integer, replay, wrong};
-pub use proof::{
-    TransactionProof, next_header, proven, state as prove_state, transaction as prove_transaction,
+use crate::{
+    client::TlsArgs,
+    output::{self, FoundWrong},
 };
+
+/// Verification failed: exit code 3.
+pub fn wrong(text: impl Into<String>) -> eyre::Report {
+    FoundWrong(text.into()).into()
+}
 
 /// Arguments of `concordat verify`.
 #[derive(Args)]
@@ -63,7 +65,7 @@ struct Verified {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction: Option<TransactionProof>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    state: Vec<proof::StateProof>,
+    state: Vec<StateProof>,
 }
 
 /// Runs `concordat verify`. Exit code 3: something is wrong.
@@ -80,9 +82,10 @@ pub fn run(args: VerifyArgs, json: bool) -> Result<()> {
     let (height, hash) = client.trusted();
     let mut state = Vec::new();
     for key in args.keys()? {
-        state.push(proof::state(&mut client, &key)?);
+        state.push(concordat_light::state(&mut client, &key)?);
     }
-    let transaction = args.transaction.map(|hash| proof::transaction(&mut client, hash)).transpose()?;
+    let transaction =
+        args.transaction.map(|hash| concordat_light::transaction(&mut client, hash)).transpose()?;
     let verified = Verified {
         chain_id: genesis.chain_id,
         height,

@@ -225,6 +225,17 @@ impl Service {
         Answer { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(json!(body)) }
     }
 
+    /// What a read answers, byte by byte: its head, in small letters, and its body.
+    pub fn download(&self, holder: &Holder, token: &str, path: &str) -> (String, Vec<u8>) {
+        let mut stream = self.connect(Some(holder)).unwrap();
+        stream.write_all(request("GET", path, token, "").as_bytes()).unwrap();
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        let end = all.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("the answer has a head");
+        let body = all.split_off(end + 4);
+        (String::from_utf8(all).unwrap().to_lowercase(), body)
+    }
+
     /// Reads a path.
     pub fn get(&self, holder: &Holder, token: &str, path: &str) -> Answer {
         self.send(holder, &request("GET", path, token, ""))
@@ -274,6 +285,11 @@ impl Service {
 }
 
 impl Door {
+    /// One on loopback, whose server's certificate chains to the root in a file.
+    pub fn at(port: u16, root: &str) -> Self {
+        Self { port, root: root.to_owned() }
+    }
+
     /// Shakes hands, and shows a certificate if there is one to show.
     pub fn connect(&self, shown: Option<&Holder>) -> Result<SslStream<TcpStream>, String> {
         let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
@@ -343,7 +359,7 @@ impl<'a> Regulator<'a> {
     pub fn enrol(network: &'a Network, pki: &'a Pki) -> Self {
         let (root, part) = (pki.name("ca/root/ca.crt"), pki.name("part.json"));
         let named = ["--org", "regulator-a", "--name", "Regulator A", "--ca", &root, "--out", &part];
-        let roles = ["--role", "regulator", "--role", "registrar"];
+        let roles = ["--role", "regulator", "--role", "registrar", "--role", "audit-node"];
         concordat(&[&["genesis", "part"], &named[..], &roles].concat());
         committee::pass(network, &["admit-organisation", "--part", &part]);
         let (holder, desk) = (pki.give("regulator", "supervisor", &[]), pki.give("registrar", "desk", &[]));
@@ -359,13 +375,42 @@ impl<'a> Regulator<'a> {
         concordat(&[args, &["--key", &holder.key, "--passphrase-file", &secret, "--rpc", &url]].concat());
     }
 
-    /// Lets the committee give it a mandate over everything.
+    /// Lets the committee give it a mandate to see everything.
     pub fn is_admitted(&self) {
+        self.is_admitted_to("observe");
+    }
+
+    /// Lets the committee give it a mandate over everything, with one power.
+    pub fn is_admitted_to(&self, power: &str) {
         let account = self.holder.account.to_string();
-        let mandate = ["--jurisdiction", "EU", "--power", "observe"];
+        let mandate = ["--jurisdiction", "EU", "--power", power];
         let id = committee::carry(self.network, &[&["admit-regulator", &account], &mandate[..]].concat());
         self.act(&self.holder, &["gov", "consent", &id]);
         committee::gov(self.network, "bank-b", &["execute", &id]);
+    }
+
+    /// Orders something, by a document.
+    pub fn orders(&self, args: &[&str]) {
+        let file = self.pki.name("order.txt");
+        std::fs::write(&file, "The supervisor orders").unwrap();
+        self.act(
+            &self.holder,
+            &[&["order"], args, &["--basis-file", &file, "--reference", "Order 7"]].concat(),
+        );
+    }
+
+    /// Makes a node that does not run its own audit node: by a certificate of its authority.
+    pub fn runs(&self, node: usize) {
+        let holder = self.pki.give("audit-node", "audit-node", &["--san", "ip:127.0.0.1"]);
+        let secret = self.pki.name("passphrase");
+        self.network.configure(node, |config| {
+            let identity = config["identity"].as_table_mut().unwrap();
+            let files =
+                [("certificate", holder.certificate), ("key", holder.key), ("passphrase_file", secret)];
+            for (name, file) in files {
+                identity.insert(name.into(), file.into());
+            }
+        });
     }
 
     /// The height after which its certificate is revoked.

@@ -19,11 +19,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("chain/rpc", &["types", "core", "state"]),
     ("monitoring", &[]),
     ("chain/node", &["types", "core", "state", "consensus", "rpc", "pki-verify", "monitoring"]),
+    ("chain/light", &["types", "core"]),
     ("pki/authority", &["types", "pki-verify"]),
     ("sql", &["types", "governance", "core", "state", "surveillance"]),
-    ("regulator-api/service", &["types", "sql"]),
+    ("regulator-api/service", &["types", "sql", "light", "evidence"]),
     ("regulator-api/surveillance", &["types"]),
     ("regulator-api/reconcile", &[]),
+    ("regulator-api/evidence", &["types", "core", "light", "sql", "pki-authority"]),
     (
         "cli",
         &[
@@ -42,6 +44,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "regulator-api",
             "surveillance",
             "reconcile",
+            "light",
+            "evidence",
         ],
     ),
     ("tests", &["sql"]),

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 const VALIDATORS: usize = 4;
 
-/// The node that never votes, next to which the projector runs.
+/// The regulator's own node, which never votes, and next to which the projector runs.
 const AUDIT_NODE: usize = VALIDATORS;
 
 /// How often each of the four is killed.
@@ -36,9 +36,14 @@ struct Machine {
 }
 
 impl Machine {
-    fn start() -> Self {
-        let network =
-            Network::start_with(VALIDATORS, &["--empty-block-interval-ms", "200", "--observers", "1"]);
+    /// The regulator's node joins once the committee has admitted the regulator.
+    fn start(mut network: Network, regulator: impl FnOnce(&Network)) -> Self {
+        (0..VALIDATORS).for_each(|node| network.start_node(node));
+        (0..VALIDATORS).for_each(|node| network.wait_for_height(node, 1));
+        committee::enrol(&network);
+        regulator(&network);
+        network.start_node(AUDIT_NODE);
+        network.wait_for_height(AUDIT_NODE, network.height(0).unwrap());
         let postgres = Postgres::start(&[]);
         let done = postgres.concordat(&["audit", "migrate"]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
@@ -132,6 +137,11 @@ impl Reader {
         rows.last().map_or(0, |id| id.split(':').next().unwrap().parse().unwrap())
     }
 
+    /// How many rows were read.
+    fn count(&self) -> usize {
+        self.rows.lock().unwrap().len()
+    }
+
     fn finish(mut self) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.take().unwrap().join().unwrap();
@@ -168,12 +178,16 @@ fn read(
 
 #[test]
 fn sigkill_of_each_part_of_a_supervisors_machine_in_turn_loses_nothing_and_tells_nothing_twice() {
-    let mut machine = Machine::start();
-    committee::enrol(&machine.network);
     let pki = Pki::new();
-    let regulator = Regulator::enrol(&machine.network, &pki);
-    regulator.is_admitted();
-    let holder = regulator.holder.clone();
+    let network = Network::init(VALIDATORS, &["--empty-block-interval-ms", "200", "--observers", "1"]);
+    let mut holder = None;
+    let mut machine = Machine::start(network, |network| {
+        let regulator = Regulator::enrol(network, &pki);
+        regulator.is_admitted();
+        regulator.runs(AUDIT_NODE);
+        holder = Some(regulator.holder.clone());
+    });
+    let holder = holder.unwrap();
     let mut service = Service::start(&machine.postgres, &pki, "");
     let wish = json!({ "purpose": "supervision", "case": "1" });
     machine.network.wait("the mandate in the database", || service.ask_token(&holder, &wish).status == 200);
@@ -194,9 +208,12 @@ fn sigkill_of_each_part_of_a_supervisors_machine_in_turn_loses_nothing_and_tells
     load.stop();
     let tip = machine.network.height(0).unwrap();
     machine.network.wait("all blocks read", || readers[0].height() > tip);
-    // The stream of transfers has no more to tell once it has been asked after the last block with one.
-    std::thread::sleep(Duration::from_secs(2));
-    let [blocks, transfers] = readers.map(Reader::finish);
+    let [blocks, transfers] = readers;
+    let blocks = blocks.finish();
+    let all = format!("SELECT count(*) FROM ledger.token_transfers WHERE height <= {}", blocks.len());
+    let all: usize = machine.postgres.sql(&all).parse().unwrap();
+    machine.network.wait("all transfers of these blocks read", || transfers.count() >= all);
+    let transfers = transfers.finish();
     machine.projector.kill().unwrap();
     machine.projector.wait().unwrap();
     everything_was_read_once(&machine, &blocks, &transfers);

@@ -112,11 +112,13 @@ fn an_activity_is_proved_whole_and_a_file_that_was_altered_is_found_out(
         let proven = audited(network, subject, &path);
         let (said, code) = verified(network, &path);
         assert_eq!((&said, code), (&proven, Some(0)));
+        assert_eq!(said["covered"], json!(true));
         let transactions = said["transactions"].as_array().unwrap();
         let found = |told: &Value| told["hash"] == json!(transfer.hash) && told["outcome"] == "success";
         assert!(transactions.iter().any(found), "{subject}: {said}");
     }
     let whole: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    nobody_is_proven_not_to_be_covered(network, &path);
     let alterations: [Alteration; 6] = [
         ("a block is left out", |file| drop(file["blocks"].as_array_mut().unwrap().remove(0))),
         ("another subject", |file| file["subject"] = json!("bank-c")),
@@ -132,6 +134,22 @@ fn an_activity_is_proved_whole_and_a_file_that_was_altered_is_found_out(
         let (said, code) = verified(network, &path);
         assert!(code != Some(0) && said["error"].is_string(), "{what}: {said}");
     }
+}
+
+/// Of whom the state knows nothing, nothing is kept: that is no proof that others did nothing with it.
+fn nobody_is_proven_not_to_be_covered(network: &Network, path: &Path) {
+    let receiver = network.address("bank-b/operator").to_string();
+    for subject in [receiver.as_str(), "bank-x"] {
+        let proven = audited(network, subject, path);
+        let told = (&proven["covered"], &proven["transactions"]);
+        assert_eq!(told, (&json!(false), &json!([])), "{subject}: {proven}");
+        assert_eq!(verified(network, path).0, proven);
+    }
+    let genesis = network.info["genesis"].as_str().unwrap();
+    let verify = ["audit", "verify", path.to_str().unwrap(), "--genesis", genesis];
+    let output = std::process::Command::new(concordat_tests::program()).args(verify).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(words.contains("bank-x is not covered") && !words.contains("had a part"), "{words}");
 }
 
 type Lie = Box<dyn Fn(&str, &Value, &mut Value) + Send + Sync>;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::Address;
 use clap::{Args, ValueEnum};
 use concordat_core::{
     GOVERNANCE, IDENTITY_REGISTRY, ListedTable, abi::IIdentityRegistry as registry,
     governance::abi::IGovernance,
 };
 use concordat_types::{OrgId, Role};
-use eyre::{Result, eyre};
+use eyre::Result;
 use serde_json::json;
 
 use crate::{
@@ -73,24 +73,14 @@ pub(super) fn list(args: &ListArgs, json: bool) -> Result<()> {
     let client = args.node.connect()?;
     let chain = AsOf::new(&client, args.height)?;
     let surroundings = Surroundings::read(&chain)?;
-    let after: Option<Address> = args.page.after()?;
     let mut page = Page::default();
-    chain.keys(
-        ListedTable::Accounts,
-        after.map(|after| Bytes::copy_from_slice(after.as_slice())),
-        |keys| {
-            let addresses: Vec<Address> = keys.iter().map(address).collect::<Result<_>>()?;
-            let accounts = surroundings.accounts(&chain, &addresses)?;
-            let mut wanted = accounts.iter().filter(|account| args.takes(account));
-            Ok(wanted.all(|account| page.push(account.entry(), &args.page)))
-        },
-    )?;
+    // Three views tell how an account stands, so that they are asked for pages of accounts.
+    chain.keys(ListedTable::Accounts, args.page.after()?, |addresses| {
+        let accounts = surroundings.accounts(&chain, addresses)?;
+        let mut wanted = accounts.iter().filter(|account| args.takes(account));
+        Ok(wanted.all(|account| page.push(account.entry(), &args.page)))
+    })?;
     page.show(json, "no account matches")
-}
-
-/// The address that a table's key is.
-pub(crate) fn address(key: &Bytes) -> Result<Address> {
-    Address::try_from(key.as_ref()).map_err(|_| eyre!("the node tells {key}, which is no address"))
 }
 
 impl ListArgs {
@@ -182,6 +172,8 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Bytes;
+
     use super::*;
 
     #[test]

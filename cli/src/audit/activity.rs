@@ -2,26 +2,20 @@
 //!
 //! `prove` asks a node and writes a file; `verify` needs that file and the genesis document, no node and no network.
 
-mod file;
-
 use std::path::PathBuf;
 
 use alloy_primitives::B256;
 use clap::Args;
+use concordat_evidence::{ActivityFile, Checked, Limits, Wanted};
+use concordat_light::Rpc;
 use concordat_types::{
     Genesis,
     activity::{Seen, Subject, roles},
 };
-use eyre::{Result, bail};
+use eyre::Result;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-pub use self::file::{ActivityFile, Checked};
-use crate::{
-    client::{Client, NodeArgs, quantity},
-    genesis, output,
-    verify::{LightClient, next_header},
-};
+use crate::{client::NodeArgs, genesis, output};
 
 /// Arguments of `concordat audit prove`.
 #[derive(Args)]
@@ -70,6 +64,8 @@ struct Proven {
     hash: String,
     headers_verified: usize,
     signatures_checked: u64,
+    /// Whether the state knows the subject. Of an address that never enrolled and has no code nothing is kept.
+    covered: bool,
     /// All of them, the newest block's first.
     transactions: Vec<Told>,
 }
@@ -86,63 +82,25 @@ struct Told {
     outcome: &'static str,
 }
 
-/// Whose activity, in which range, asked of which node.
-pub struct Wanted<'a> {
-    /// Who.
-    pub subject: &'a Subject,
-    /// The first height.
-    pub from: u64,
-    /// The last height; the newest if absent.
-    pub to: Option<u64>,
-    /// CometBFT RPC of the node.
-    pub comet: &'a str,
-    /// The node.
-    pub node: &'a NodeArgs,
-}
-
 /// Runs `concordat audit prove`.
 pub fn prove(args: &ProveArgs, json: bool) -> Result<()> {
     let genesis = genesis::read(&args.genesis)?;
-    let ProveArgs { subject, from, to, comet, node, .. } = args;
-    let (file, checked) = obtain(&Wanted { subject, from: *from, to: *to, comet, node }, &genesis, json)?;
+    let wanted = Wanted { subject: args.subject.clone(), from: args.from, to: args.to };
+    let (file, checked) = obtain(&wanted, &genesis, (&args.node, &args.comet), json)?;
     file.write(&args.output)?;
     show(&file, checked, json)
 }
 
-/// Asks a node for a proof, and checks it: nothing is handed on that would be refused.
-pub fn obtain(wanted: &Wanted<'_>, genesis: &Genesis, json: bool) -> Result<(ActivityFile, Checked)> {
-    let eth = wanted.node.connect()?;
-    let mut light = LightClient::start(genesis, wanted.node.connect_to(wanted.comet)?)?;
-    light.keep_blocks();
-    let to = wanted.to.map_or_else(|| eth.height(), Ok)?;
-    let mut answer = ask(&eth, wanted, to, None)?;
-    let anchor = quantity(&answer["anchor"])?;
-    let range = (wanted.subject.clone(), wanted.from, to);
-    let mut file = ActivityFile::new(genesis, range, anchor, &answer["state"])?;
-    loop {
-        file.extend(&answer["blocks"])?;
-        if answer["next"].is_null() {
-            break;
-        }
-        let next = quantity(&answer["next"])?;
-        output::progress(json, format!("{} blocks; next: {next}", file.blocks()));
-        answer = ask(&eth, wanted, to, Some((anchor, next)))?;
-    }
-    next_header(&mut light, anchor)?;
-    file.headers = light.kept_blocks();
-    let checked = file.check(genesis)?;
-    Ok((file, checked))
-}
-
-fn ask(eth: &Client, wanted: &Wanted<'_>, to: u64, page: Option<(u64, u64)>) -> Result<Value> {
-    let hex = |number: u64| format!("{number:#x}");
-    let (anchor, next) = page.map(|(anchor, next)| (hex(anchor), hex(next))).unzip();
-    let answer =
-        eth.call("concordat_getActivity", json!([wanted.subject, hex(wanted.from), hex(to), anchor, next]))?;
-    if page.is_some() && answer["blocks"].as_array().is_none_or(Vec::is_empty) {
-        bail!("the node ends its answer before the range begins");
-    }
-    Ok(answer)
+/// Asks a node for a proof, and checks it.
+pub fn obtain(
+    wanted: &Wanted,
+    genesis: &Genesis,
+    (node, comet): (&NodeArgs, &str),
+    json: bool,
+) -> Result<(ActivityFile, Checked)> {
+    let (eth, comet) = (node.connect()?, node.connect_to(comet)?);
+    let mut tell = |text| output::progress(json, text);
+    Ok(concordat_evidence::obtain(wanted, genesis, (&eth as &dyn Rpc, comet), Limits::NONE, &mut tell)?)
 }
 
 /// Runs `concordat audit verify`.
@@ -154,7 +112,7 @@ pub fn verify(args: &VerifyArgs, json: bool) -> Result<()> {
 }
 
 fn show(file: &ActivityFile, checked: Checked, json: bool) -> Result<()> {
-    let Checked { header, signatures, seen } = checked;
+    let Checked { header, signatures, seen, covered } = checked;
     let proven = Proven {
         chain_id: file.chain_id.clone(),
         subject: file.subject.clone(),
@@ -164,6 +122,7 @@ fn show(file: &ActivityFile, checked: Checked, json: bool) -> Result<()> {
         hash: header.hash().to_string(),
         headers_verified: file.headers.len(),
         signatures_checked: signatures,
+        covered,
         transactions: seen.iter().map(told).collect(),
     };
     output::show(json, &proven, describe)
@@ -182,17 +141,24 @@ fn told(seen: &Seen) -> Told {
 }
 
 fn describe(proven: &Proven) -> String {
-    let Proven { subject, from, to, transactions, .. } = proven;
-    let mut out = format!(
-        "chain {}: {subject} had a part in {} transactions of blocks {from} to {to}, and in no other of them\n\
-         by the state that block {} {} signs: {} headers, {} signatures, from the genesis document on\n",
-        proven.chain_id,
-        transactions.len(),
-        proven.signed_by,
-        proven.hash,
-        proven.headers_verified,
-        proven.signatures_checked,
-    );
+    let Proven { subject, from, to, transactions, signed_by, hash, .. } = proven;
+    let mut out = match proven.covered {
+        true => format!(
+            "chain {}: {subject} had a part in {} transactions of blocks {from} to {to}, and in no other of them\n",
+            proven.chain_id,
+            transactions.len(),
+        ),
+        false => format!(
+            "chain {}: {subject} is not covered. It never acted on this chain: no account enrolled with it, no code is there, \
+             and no organisation's accounts acted by that name. What others did with it, such as tokens that it was sent, is \
+             not kept\n",
+            proven.chain_id,
+        ),
+    };
+    out.push_str(&format!(
+        "by the state that block {signed_by} {hash} signs: {} headers, {} signatures, from the genesis document on\n",
+        proven.headers_verified, proven.signatures_checked,
+    ));
     for told in transactions {
         let Told { height, index, hash, roles, outcome, .. } = told;
         out.push_str(&format!("block {height}, transaction {index} {hash}: {roles}; {outcome}\n"));

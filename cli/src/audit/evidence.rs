@@ -3,24 +3,15 @@
 //! A package holds records, the proof that they are whole, and what the proof rests on. A manifest names every file by its
 //! hash, and the signature is over the manifest. Whoever verifies needs the genesis document, no node and no database.
 
-mod archive;
-mod case;
-mod check;
-mod manifest;
-mod readme;
-mod records;
-mod signature;
-mod summary;
-
 use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
+use concordat_evidence::{Case, Found, Package, Seal, Wanted, check_reference, roots};
 use concordat_types::activity::Subject;
-use eyre::{Result, WrapErr as _, bail};
+use eyre::{Result, WrapErr as _};
 
-use self::{case::Case, check::Found};
 use super::{
-    activity::{Wanted, obtain},
+    activity::obtain,
     database::{DatabaseArgs, runtime},
 };
 use crate::{
@@ -29,9 +20,6 @@ use crate::{
     keys::{KeyArgs, certificates},
     output,
 };
-
-/// The longest reference of a case.
-const MAX_REFERENCE: usize = 200;
 
 /// Arguments of `concordat audit evidence`.
 #[derive(Args)]
@@ -86,46 +74,31 @@ pub struct VerifyArgs {
 
 /// Runs `concordat audit evidence`.
 pub fn make(args: &EvidenceArgs, json: bool) -> Result<()> {
-    if args.case.is_empty()
-        || args.case.chars().count() > MAX_REFERENCE
-        || args.case.contains(char::is_control)
-    {
-        bail!("the reference of a case is one line of 1 to {MAX_REFERENCE} characters");
-    }
+    check_reference(&args.case)?;
     let genesis = genesis::read(&args.genesis)?;
-    let roots = signature::roots(args.roots.as_deref(), &genesis)?;
-    let chain = certificates(&args.certificate)?;
-    let key = args.key.open()?;
-    let EvidenceArgs { subject, from, to, comet, node, .. } = args;
-    let (proof, checked) = obtain(&Wanted { subject, from: *from, to: *to, comet, node }, &genesis, json)?;
+    let roots = roots(args.roots.as_deref(), &genesis)?;
+    let seal = Seal::new(&args.key.open()?, certificates(&args.certificate)?)?;
+    let wanted = Wanted { subject: args.subject.clone(), from: args.from, to: args.to };
+    let (proof, checked) = obtain(&wanted, &genesis, (&args.node, &args.comet), json)?;
     output::progress(json, format!("{} transactions are proven", checked.seen.len()));
-    let places: Vec<(u64, u32)> = checked.seen.iter().map(|seen| (seen.block.0, seen.part.index)).collect();
+    let (range, places) = ((proof.from, proof.to), checked.places());
     let database = args.at.database()?;
-    let range = (proof.from, proof.to);
-    let reading = concordat_sql::export::records(&database, &proof.subject, range, &places);
+    let reading = concordat_sql::export::records(&database, &proof.subject, range, &places, None);
     let told = runtime()?.block_on(reading)?;
-    if told.chain_id != genesis.chain_id {
-        bail!("the database holds chain {}, the genesis document is of {}", told.chain_id, genesis.chain_id);
-    }
-    let case = Case::new(&args.case, &genesis, &proof, &checked, told.digest.clone())?;
-    let mut files = case::files(&case, &genesis, &proof, &checked, told)?;
-    let at = case.signed_by.time_secs;
-    signature::sign(&mut files, &key, &chain)?;
-    // Nothing is written that would be refused.
-    let found = check::check(&files, &genesis, &roots)?;
-    let bytes = archive::write(&files, at)?;
+    let package = Package::make(&args.case, &genesis, (&proof, &checked), told, (&seal, &roots))?;
+    let bytes = package.to_zip()?;
     let shown = || format!("package {}", args.output.display());
     let mut file = std::fs::File::create_new(&args.output).wrap_err_with(shown)?;
     file.write_all(&bytes).and_then(|()| file.sync_all()).wrap_err_with(shown)?;
-    output::show(json, &found, describe)
+    output::show(json, &package.found, describe)
 }
 
 /// Runs `concordat audit verify-evidence`.
 pub fn verify(args: &VerifyArgs, json: bool) -> Result<()> {
     let genesis = genesis::read(&args.genesis)?;
-    let roots = signature::roots(args.roots.as_deref(), &genesis)?;
-    let files = archive::read(&args.file)?;
-    output::show(json, &check::check(&files, &genesis, &roots)?, describe)
+    let roots = roots(args.roots.as_deref(), &genesis)?;
+    let files = concordat_evidence::read(&args.file)?;
+    output::show(json, &concordat_evidence::check(&files, &genesis, &roots)?, describe)
 }
 
 fn describe(found: &Found) -> String {

@@ -1,12 +1,6 @@
 //! `concordat audit project`: fills the regulator's database.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use concordat_sql::{Options, Progress, Source};
@@ -16,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::database::{DatabaseArgs, runtime};
-use crate::output;
+use crate::{output, stop};
 
 /// Where blocks come from.
 #[derive(Args)]
@@ -55,7 +49,6 @@ pub struct ProjectArgs {
 pub fn run(args: &ProjectArgs, json: bool) -> Result<()> {
     let database = args.at.database()?;
     let (mut source, _own) = args.source.open()?;
-    let stop = Arc::new(AtomicBool::new(false));
     let options = Options { until_tip: args.until_tip };
     let mut last = None;
     let mut tell = |progress: &Progress| {
@@ -63,26 +56,11 @@ pub fn run(args: &ProjectArgs, json: bool) -> Result<()> {
         last = Some(progress.clone());
     };
     runtime()?.block_on(async {
-        let stopped = Arc::clone(&stop);
-        tokio::spawn(async move {
-            ended().await;
-            stopped.store(true, Ordering::Relaxed);
-        });
-        concordat_sql::run(&database, &mut source, options, &stop, &mut tell).await
+        concordat_sql::run(&database, &mut source, options, &stop::soon(), &mut tell).await
     })?;
     output::show(json, &json!(last), |_| {
         last.as_ref().map_or_else(String::new, |last| format!("the database stands at block {}", last.height))
     })
-}
-
-/// Waits for the end that an operator or the system asks for.
-pub async fn ended() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 /// One line on standard error, of JSON for machines.

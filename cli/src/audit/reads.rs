@@ -23,6 +23,10 @@ pub struct VerifyReadsArgs {
 pub struct ReadsHeadArgs {
     #[command(flatten)]
     at: DatabaseArgs,
+    /// Where the log ended once it had so many entries, to be anchored, or compared with an anchor of then; its end now if
+    /// absent.
+    #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
+    count: Option<i64>,
 }
 
 /// Runs `concordat audit verify-reads`. Exit code 3: an entry was altered, removed or slipped in.
@@ -43,7 +47,11 @@ pub fn verify(args: &VerifyReadsArgs, json: bool) -> Result<()> {
 /// Runs `concordat audit reads-head`.
 pub fn head(args: &ReadsHeadArgs, json: bool) -> Result<()> {
     let database = args.at.database()?;
-    let head = runtime()?.block_on(async { ReadLog::open(&database).head().await })?;
+    let head = runtime()?.block_on(async {
+        let log = ReadLog::open(&database);
+        let Some(count) = args.count else { return Ok(log.head().await?) };
+        log.head_at(count).await?.ok_or_else(|| eyre!("the log of reads does not have {count} entries yet"))
+    })?;
     output::show(json, &head, |head| format!("{} entries, the last hash is {}", head.count, head.head))
 }
 

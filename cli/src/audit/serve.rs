@@ -7,10 +7,9 @@ use concordat_monitoring::LogFormat;
 use concordat_regulator_api::Config;
 use eyre::{Result, WrapErr as _};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::database::{DatabaseArgs, runtime};
-use crate::output;
+use crate::{output, stop};
 
 /// Arguments of `concordat audit serve`.
 #[derive(Args)]
@@ -36,18 +35,9 @@ pub fn run(args: &ServeArgs, json: bool) -> Result<()> {
     let format = if json { LogFormat::Json } else { LogFormat::Text };
     concordat_monitoring::init_log(&args.log, format)?;
     let address = config.listen;
-    runtime()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let stop = async move {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        output::progress(json, format!("supervisors connect to {address}"));
-        concordat_regulator_api::serve(config, passphrase, database, stop).await?;
-        eyre::Ok(())
-    })?;
+    output::progress(json, format!("supervisors connect to {address}"));
+    let serving = concordat_regulator_api::serve(config, passphrase, database, stop::asked());
+    runtime()?.block_on(serving)?;
     output::show(json, &json!({ "stopped": true }), |_| "stopped".to_owned())
 }
 
@@ -61,6 +51,14 @@ fn read(path: &Path) -> Result<Config> {
         *file = folder.join(&file);
     }
     config.passphrase_file = config.passphrase_file.map(|file| folder.join(file));
+    if let Some(node) = &mut config.node {
+        node.genesis = folder.join(&node.genesis);
+    }
+    if let Some(seal) = &mut config.seal {
+        seal.key = folder.join(&seal.key);
+        seal.certificate = folder.join(&seal.certificate);
+        seal.roots = seal.roots.take().map(|roots| folder.join(roots));
+    }
     Ok(config)
 }
 

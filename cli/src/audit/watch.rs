@@ -6,10 +6,6 @@ pub mod findings;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use clap::Args;
@@ -22,7 +18,7 @@ use eyre::{Result, WrapErr as _, ensure};
 use serde_json::json;
 
 use super::database::{DatabaseArgs, runtime};
-use crate::output;
+use crate::{output, stop};
 
 /// The longest file of rules and the longest list, in bytes.
 const MAX_RULES_BYTES: u64 = 4 << 20;
@@ -106,19 +102,13 @@ pub struct WatchArgs {
 pub fn run(args: &WatchArgs, json: bool) -> Result<()> {
     let (database, plan) = (args.at.database()?, args.plan.plan()?);
     let options = Options { until_tip: args.until_tip };
-    let stop = Arc::new(AtomicBool::new(false));
     let mut last = None;
     let mut tell = |progress: &WatchProgress| {
         show(progress, json);
         last = Some(progress.clone());
     };
     runtime()?.block_on(async {
-        let stopped = Arc::clone(&stop);
-        tokio::spawn(async move {
-            super::project::ended().await;
-            stopped.store(true, Ordering::Relaxed);
-        });
-        concordat_sql::watch::watch(&database, &plan, args.from, options, &stop, &mut tell).await
+        concordat_sql::watch::watch(&database, &plan, args.from, options, &stop::soon(), &mut tell).await
     })?;
     output::show(json, &json!(last), |_| {
         last.as_ref().map_or_else(String::new, |last| {

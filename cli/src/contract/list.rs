@@ -1,6 +1,6 @@
 //! `concordat contract list`: which contracts there are, who stands behind them, and whether they answer.
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::Address;
 use clap::{Args, ValueEnum};
 use concordat_core::{CONTRACTS, ListedTable, contracts::abi::IContracts};
 use concordat_governance::action::ListKind;
@@ -9,7 +9,6 @@ use eyre::Result;
 use serde_json::json;
 
 use crate::{
-    account::list::address,
     client::NodeArgs,
     list::{Entry, Page, PageArgs},
     table::AsOf,
@@ -75,19 +74,11 @@ impl Status {
 pub(super) fn list(args: &ListArgs, json: bool) -> Result<()> {
     let client = args.node.connect()?;
     let chain = AsOf::new(&client, args.height)?;
-    let after: Option<Address> = args.page.after()?;
     let mut page = Page::default();
-    chain.keys(
-        ListedTable::Contracts,
-        after.map(|after| Bytes::copy_from_slice(after.as_slice())),
-        |keys| {
-            let addresses: Vec<Address> = keys.iter().map(address).collect::<Result<_>>()?;
-            let call = |address: &Address| IContracts::contractInfoCall { contractAddress: *address };
-            let known = chain.ask(CONTRACTS, &addresses.iter().map(call).collect::<Vec<_>>())?;
-            let mut wanted = addresses.iter().zip(&known).filter(|(_, info)| args.takes(info));
-            Ok(wanted.all(|(address, info)| page.push(entry(*address, info), &args.page)))
-        },
-    )?;
+    let info = |contract| IContracts::contractInfoCall { contractAddress: contract };
+    chain.each((ListedTable::Contracts, CONTRACTS), args.page.after()?, info, |contract, info| {
+        !args.takes(&info) || page.push(entry(contract, &info), &args.page)
+    })?;
     page.show(json, "no contract matches")
 }
 

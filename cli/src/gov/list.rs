@@ -1,6 +1,6 @@
 //! What `concordat gov` lists: proposals, seats, regulators, freezes, bars.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256};
 use clap::{Args, ValueEnum};
 use concordat_core::{
     CONTRACTS, GOVERNANCE, IDENTITY_REGISTRY, ListedTable, abi::IIdentityRegistry as registry,
@@ -8,12 +8,11 @@ use concordat_core::{
 };
 use concordat_governance::{Kind, action::Scope, regulator::Power};
 use concordat_types::OrgId;
-use eyre::{Result, eyre};
+use eyre::Result;
 use serde_json::json;
 
 use super::{ask, show};
 use crate::{
-    account::list::address,
     client::NodeArgs,
     list::{Entry, Page, PageArgs},
     table::AsOf,
@@ -243,24 +242,17 @@ pub(super) fn freezes(args: &FreezesArgs, json: bool) -> Result<()> {
     let chain = AsOf::new(&client, args.height)?;
     let mut entries = Vec::new();
     if args.kind.is_none_or(|kind| kind == Frozen::Account) {
-        chain.keys(ListedTable::Freezes, None, |keys| {
-            let accounts: Vec<Address> = keys.iter().map(address).collect::<Result<_>>()?;
-            let calls: Vec<_> =
-                accounts.iter().map(|account| abi::freezeCall { account: *account }).collect();
-            let freezes = chain.ask(GOVERNANCE, &calls)?;
-            let known = accounts.iter().zip(&freezes).filter(|(_, freeze)| wanted(args.status, freeze.binds));
-            entries.extend(known.map(|(account, freeze)| freeze_entry(*account, freeze)));
-            Ok(true)
+        let freeze = |account| abi::freezeCall { account };
+        chain.each((ListedTable::Freezes, GOVERNANCE), None, freeze, |account, freeze| {
+            entries.extend(wanted(args.status, freeze.binds).then(|| freeze_entry(account, &freeze)));
+            true
         })?;
     }
     if args.kind.is_none_or(|kind| kind == Frozen::Contract) {
-        chain.keys(ListedTable::Halts, None, |keys| {
-            let contracts: Vec<Address> = keys.iter().map(address).collect::<Result<_>>()?;
-            let call = |contract: &Address| IContracts::haltCall { contractAddress: *contract };
-            let halts = chain.ask(CONTRACTS, &contracts.iter().map(call).collect::<Vec<_>>())?;
-            let known = contracts.iter().zip(&halts).filter(|(_, halt)| wanted(args.status, halt.binds));
-            entries.extend(known.map(|(contract, halt)| halt_entry(*contract, halt)));
-            Ok(true)
+        let halt = |contract| IContracts::haltCall { contractAddress: contract };
+        chain.each((ListedTable::Halts, CONTRACTS), None, halt, |contract, halt| {
+            entries.extend(wanted(args.status, halt.binds).then(|| halt_entry(contract, &halt)));
+            true
         })?;
     }
     let page = args.page.cut(entries, |entry| entry.key.clone(), |entry| Some(entry.clone()))?;
@@ -321,33 +313,23 @@ pub(super) fn bars(args: &BarsArgs, json: bool) -> Result<()> {
     let chain = AsOf::new(&client, args.height)?;
     let mut entries = Vec::new();
     if args.kind.is_none_or(|kind| kind == Barred::Account) {
-        chain.keys(ListedTable::IdentityBars, None, |keys| {
-            let accounts: Vec<Address> = keys.iter().map(address).collect::<Result<_>>()?;
-            let calls: Vec<_> =
-                accounts.iter().map(|account| registry::barCall { account: *account }).collect();
-            let bars = chain.ask(IDENTITY_REGISTRY, &calls)?;
-            let known = accounts.iter().zip(&bars);
-            entries.extend(known.map(|(account, bar)| bar_entry("account", account.to_string(), bar)));
-            Ok(true)
-        })?;
+        let bar = |account| registry::barCall { account };
+        let take = |account: Address, bar| {
+            entries.push(bar_entry("account", account.to_string(), &bar));
+            true
+        };
+        chain.each((ListedTable::IdentityBars, IDENTITY_REGISTRY), None, bar, take)?;
     }
     if args.kind.is_none_or(|kind| kind == Barred::Node) {
-        chain.keys(ListedTable::NodeBars, None, |keys| {
-            let nodes: Vec<B256> = keys.iter().map(node_key).collect::<Result<_>>()?;
-            let calls: Vec<_> =
-                nodes.iter().map(|node| registry::nodeBarCall { nodeKeyHash: *node }).collect();
-            let bars = chain.ask(IDENTITY_REGISTRY, &calls)?;
-            entries
-                .extend(nodes.iter().zip(&bars).map(|(node, bar)| bar_entry("node", node.to_string(), bar)));
-            Ok(true)
-        })?;
+        let bar = |node| registry::nodeBarCall { nodeKeyHash: node };
+        let take = |node: B256, bar| {
+            entries.push(bar_entry("node", node.to_string(), &bar));
+            true
+        };
+        chain.each((ListedTable::NodeBars, IDENTITY_REGISTRY), None, bar, take)?;
     }
     let page = args.page.cut(entries, |entry| entry.key.clone(), |entry| Some(entry.clone()))?;
     page.show(json, "nobody is barred")
-}
-
-fn node_key(key: &Bytes) -> Result<B256> {
-    B256::try_from(key.as_ref()).map_err(|_| eyre!("the node tells {key}, which is no hash of a node's key"))
 }
 
 fn bar_entry(kind: &str, barred: String, bar: &registry::Bar) -> Entry {

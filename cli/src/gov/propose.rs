@@ -13,15 +13,18 @@ mod regulators;
 mod repairs;
 mod validators;
 
-use alloy_sol_types::{SolCall as _, SolEvent as _};
+use alloy_sol_types::SolEvent as _;
 use clap::Subcommand;
 use concordat_core::governance::abi::IGovernance;
 use concordat_governance::{Action, Effect};
 use eyre::{Result, eyre};
 use serde_json::{Value, json};
 
-use super::{Done, SenderArgs};
-use crate::{output, rule};
+use super::ANY;
+use crate::{
+    output, rule,
+    sender::{Done, SenderArgs, show_signed},
+};
 pub(crate) use args::BasisArgs;
 pub(super) use args::document;
 pub(crate) use policies::PolicyArgs;
@@ -75,8 +78,8 @@ fn submit(sender: &SenderArgs, action: &Action, json: bool) -> Result<()> {
     action.validate()?;
     let call = IGovernance::proposeCall { kind: action.kind().code(), payload: action.encode() };
     let client = sender.node.connect()?;
-    let receipt = match sender.act(&client, call.abi_encode().into(), None)? {
-        Done::Signed(signed) => return output::show(json, &signed, |signed| format!("{signed:#}")),
+    let receipt = match sender.act(&client, ANY, &call)? {
+        Done::Signed(signed) => return show_signed(&signed, json),
         Done::Executed(receipt) => receipt,
     };
     let opened = opened(&receipt)?;

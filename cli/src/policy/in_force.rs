@@ -7,6 +7,7 @@ use alloy_primitives::B256;
 use clap::{Args, ValueEnum};
 use concordat_core::{governance::proposal_in, permissions::Enacted};
 use concordat_governance::Proposal;
+use concordat_light::RemoteState;
 use concordat_permissions::{Action, EnactedPolicy, Outline, PolicyId, PolicySet};
 use concordat_types::{OrgId, Role};
 use eyre::{Result, bail, eyre};
@@ -16,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     list::{Entry, PageArgs},
     output,
-    remote::{RemoteState, StateArgs},
+    remote::StateArgs,
 };
 
 /// Arguments of `concordat policy list`.

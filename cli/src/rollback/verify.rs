@@ -9,6 +9,7 @@ use concordat_core::{
     governance::{RollbackRecord, abi::IGovernance, payload_state_key, rollback_state_key},
 };
 use concordat_governance::{Action, Kind, action::Rollback};
+use concordat_light::{LightClient, TransactionProof, next_header, proven};
 use concordat_types::{Genesis, StateKey};
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde::Serialize;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Client, NodeArgs},
     gov, output,
-    verify::{LightClient, TransactionProof, next_header, prove_state, prove_transaction, proven, wrong},
+    verify::wrong,
 };
 
 /// Arguments of `concordat rollback verify`.
@@ -77,7 +78,7 @@ pub fn run(args: &VerifyArgs, json: bool) -> Result<()> {
     check_slots(&eth, &rollback, (height, root), after)?;
     let mut transactions = Vec::new();
     for reversed in &rollback.transactions {
-        let proof = prove_transaction(&mut light, reversed.hash)?;
+        let proof = concordat_light::transaction(&mut light, reversed.hash)?;
         if proof.height != reversed.height || proof.code != 0 {
             return Err(wrong(format!(
                 "transaction {} stands in block {} with code {}",
@@ -201,7 +202,7 @@ fn prove_record(
         (rollback_state_key(id), record.encode()),
     ];
     for (key, row) in rows {
-        let proof = prove_state(light, &key)?;
+        let proof = concordat_light::state(light, &key)?;
         if proof.value != Some(hex::encode(&row)) {
             return Err(wrong(format!("the chain keeps another row under {}", proof.key)));
         }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header,
     web::{Bytes, Data, Payload},
 };
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::Office,
-    body,
+    body, evidence,
     feed::{self, Form},
     gate::Admitted,
     openapi,
@@ -53,6 +53,7 @@ pub(crate) struct Ask<'a> {
 /// What is sent.
 enum Sent {
     Document(Answer, Option<Tip>),
+    File(evidence::File, Tip),
     Feed(Box<feed::Feed>),
 }
 
@@ -112,6 +113,10 @@ async fn answer(
             let opening =
                 feed::Opening { service: service.clone(), shown: shown.clone(), claims, form, last };
             Ok(Sent::Feed(Box::new(opening.open(list, ask, trace.entry.clone()).await?)))
+        }
+        Endpoint::Evidence => {
+            let file = evidence::of(service, ask, &claims.case).await?;
+            Ok(Sent::File(file, admitted.tip.clone()))
         }
         _ => Ok(Sent::Document(body::of(service, ask).await?, Some(admitted.tip.clone()))),
     }
@@ -192,9 +197,12 @@ impl Trace {
             // Nothing of anybody.
             return self.counted(service, document(answer, None));
         }
-        if let Ok(Sent::Document(answer, _)) = &outcome {
-            self.entry.rows = i64::try_from(answer.rows).unwrap_or(i64::MAX);
-        }
+        let rows = match &outcome {
+            Ok(Sent::Document(answer, _)) => answer.rows,
+            Ok(Sent::File(file, _)) => file.rows,
+            Ok(Sent::Feed(_)) | Err(_) => 0,
+        };
+        self.entry.rows = i64::try_from(rows).unwrap_or(i64::MAX);
         let refused = outcome.as_ref().is_err_and(|problem| (400..500).contains(&problem.kind.status()));
         if refused && self.entry.organisation.is_none() && !service.rates.admit_refused(self.began) {
             return self
@@ -205,6 +213,7 @@ impl Trace {
         let logged = if away { Ok(()) } else { service.journal.add(self.entry.clone()).await };
         let response = match logged.and(outcome) {
             Ok(Sent::Document(answer, tip)) => document(&answer, tip.as_ref()),
+            Ok(Sent::File(file, tip)) => attachment(file, &tip),
             Ok(Sent::Feed(feed)) => feed.response(),
             Err(problem) => problem.response(),
         };
@@ -222,15 +231,27 @@ impl Trace {
 }
 
 fn document(answer: &Answer, tip: Option<&Tip>) -> HttpResponse {
+    let mut response = answered("application/json", tip);
+    response.body(answer.document.to_string())
+}
+
+fn attachment(file: evidence::File, tip: &Tip) -> HttpResponse {
+    let mut response = answered("application/zip", Some(tip));
+    // Names are of letters, digits, dashes and dots alone.
+    let named = format!("attachment; filename=\"{}\"", file.name);
+    response.insert_header((header::CONTENT_DISPOSITION, named)).body(file.bytes)
+}
+
+fn answered(content_type: &str, tip: Option<&Tip>) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
-    response.content_type("application/json").insert_header((header::CACHE_CONTROL, "no-store"));
+    response.content_type(content_type).insert_header((header::CACHE_CONTROL, "no-store"));
     if let Some(tip) = tip {
         response.insert_header(("Concordat-Height", tip.height.to_string()));
         if let Value::String(time) = moment(tip.time_ms) {
             response.insert_header(("Concordat-Time", time));
         }
     }
-    response.body(answer.document.to_string())
+    response
 }
 
 /// The block as of which is read, as answers tell it.

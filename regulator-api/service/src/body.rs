@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Answer, Ask, as_of},
     cursor::Cursor,
-    flow, objects,
+    explanation, flow, objects,
     params::MOST_ROWS,
     problem::{Kind, Problem},
     routes::Endpoint,
@@ -23,6 +23,7 @@ pub(crate) async fn of(service: &Service, ask: Ask<'_>) -> Result<Answer, Proble
         Endpoint::Picture => picture(service, ask).await,
         Endpoint::Holdings => holdings(service, ask).await,
         Endpoint::Flows => flow::of(service, ask).await,
+        Endpoint::Explanation => explanation::of(service, ask).await,
         Endpoint::Reads => reads(service, ask).await,
         Endpoint::ReadsHead => reads_head(service, &ask).await,
         _ => Err(Problem::new(Kind::NotFound, "there is no such path")),

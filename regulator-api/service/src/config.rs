@@ -46,6 +46,50 @@ pub struct Config {
     /// Organisations whose auditors see the whole log of reads; others see their own organisation's.
     #[serde(default)]
     pub oversight: BTreeSet<OrgId>,
+    /// The node beside the service. Without it no permission is explained, and no package made.
+    #[serde(default)]
+    pub node: Option<NodeConfig>,
+    /// Who signs packages. Without it none is made.
+    #[serde(default)]
+    pub seal: Option<SealConfig>,
+}
+
+/// The node beside the service, an audit node's best.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Its Ethereum JSON-RPC, `http://` with an address and a port on loopback.
+    pub ethereum: String,
+    /// Its CometBFT RPC, likewise.
+    pub comet: String,
+    /// The genesis document, compared with the members.
+    pub genesis: PathBuf,
+}
+
+/// Who signs packages: a key of the service's own, which opens nothing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealConfig {
+    /// PEM of the key, encrypted PKCS #8.
+    pub key: PathBuf,
+    /// PEM of its certificate and of the authorities above, the leaf first, the root left out.
+    pub certificate: PathBuf,
+    /// A folder with PEM of the roots that it chains to; those of the genesis document if absent.
+    #[serde(default)]
+    pub roots: Option<PathBuf>,
+}
+
+impl NodeConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        for (name, url) in [("node.ethereum", &self.ethereum), ("node.comet", &self.comet)] {
+            let address =
+                url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/').parse::<SocketAddr>());
+            if !address.is_some_and(|address| address.is_ok_and(|address| address.ip().is_loopback())) {
+                return Err(ConfigError::Node { name, have: url.clone() });
+            }
+        }
+        Ok(())
+    }
 }
 
 const fn connections() -> u32 {
@@ -93,6 +137,19 @@ pub enum ConfigError {
     /// Nothing may be read for anything.
     #[error("purposes is empty: name what may be read for, each 1 to 32 of a-z, 0-9 and -")]
     Purposes,
+    /// A node's interfaces without TLS belong on its machine.
+    #[error(
+        "{name} is {have:?}; it is http:// with an address and a port on loopback, such as http://127.0.0.1:8545"
+    )]
+    Node {
+        /// The field.
+        name: &'static str,
+        /// What it is.
+        have: String,
+    },
+    /// A signer without what it would sign.
+    #[error("there is [seal], but no [node]: packages rest on what a node proves; name both, or none")]
+    SealAlone,
 }
 
 impl Config {
@@ -124,7 +181,10 @@ impl Config {
         if self.purposes.is_empty() || !self.purposes.iter().all(is_name) {
             return Err(ConfigError::Purposes);
         }
-        Ok(())
+        if self.seal.is_some() && self.node.is_none() {
+            return Err(ConfigError::SealAlone);
+        }
+        self.node.as_ref().map_or(Ok(()), NodeConfig::check)
     }
 }
 
@@ -148,7 +208,28 @@ pub(crate) mod tests {
             streams: streams(),
             purposes: purposes(),
             oversight: BTreeSet::new(),
+            node: None,
+            seal: None,
         }
+    }
+
+    #[test]
+    fn a_node_is_asked_on_this_machine_alone_and_a_signer_needs_one() {
+        let with = |ethereum: &str| {
+            let (comet, genesis) = ("http://127.0.0.1:26657/".to_owned(), "genesis.json".into());
+            let node = NodeConfig { ethereum: ethereum.to_owned(), comet, genesis };
+            Config { node: Some(node), ..config() }.check()
+        };
+        assert!(with("http://127.0.0.1:8545").is_ok() && with("http://[::1]:8545/").is_ok());
+        for url in
+            ["http://192.0.2.1:8545", "https://127.0.0.1:8545", "http://127.0.0.1", "http://node:8545", ""]
+        {
+            let refused = with(url).unwrap_err().to_string();
+            assert!(refused.contains("node.ethereum") && refused.contains("loopback"), "{url}: {refused}");
+        }
+        let seal = SealConfig { key: "seal.key".into(), certificate: "seal.crt".into(), roots: None };
+        let alone = Config { seal: Some(seal), ..config() };
+        assert!(matches!(alone.check(), Err(ConfigError::SealAlone)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     feed::PARQUET,
+    openapi_links,
     openapi_values::of,
     problem::Kind,
     routes::{Endpoint, all},
@@ -77,6 +78,7 @@ fn row(list: &List) -> Value {
 
 fn operation(path: &str, endpoint: Endpoint) -> Value {
     let mut operation = Map::new();
+    operation.insert("operationId".into(), openapi_links::id(path).into());
     operation.insert("summary".into(), summary(endpoint).into());
     let mut parameters: Vec<Value> = named_in(path).map(|name| parameter(endpoint, &name, "path")).collect();
     parameters.extend(query_of(endpoint).into_iter().map(|name| parameter(endpoint, &name, "query")));
@@ -89,10 +91,32 @@ fn operation(path: &str, endpoint: Endpoint) -> Value {
     if endpoint.is_open() || matches!(endpoint, Endpoint::Token) {
         operation.insert("security".into(), json!([{ "certificate": [] }]));
     }
-    let problem = json!({ "$ref": "#/components/schemas/problem" });
-    let problem = json!({ "description": "A problem.", "content": { "application/problem+json": { "schema": problem } } });
-    operation.insert("responses".into(), json!({ "200": answer(endpoint), "default": problem }));
+    operation.insert("responses".into(), responses(path, endpoint));
     Value::Object(operation)
+}
+
+fn responses(path: &str, endpoint: Endpoint) -> Value {
+    let mut good = answer(endpoint);
+    let links = openapi_links::of(path, endpoint);
+    if let (Value::Object(fields), false) = (&mut good, links.is_empty()) {
+        fields.insert("links".into(), Value::Object(links));
+    }
+    let mut responses = json!({ "200": good, "default": problem("A problem.") });
+    if let (Value::Object(fields), true) = (&mut responses, reads_the_ledger(endpoint)) {
+        let about = "`ahead`: the chain has not come to that height or time. `too-wide`: it takes too long, or is too much.";
+        fields.insert("422".into(), problem(about));
+    }
+    responses
+}
+
+fn problem(about: &str) -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/problem" });
+    json!({ "description": about, "content": { "application/problem+json": { "schema": schema } } })
+}
+
+/// Whether the answer rests on rows of a range, or of a height.
+const fn reads_the_ledger(endpoint: Endpoint) -> bool {
+    !matches!(endpoint, Endpoint::Token | Endpoint::Keys | Endpoint::Document | Endpoint::Status)
 }
 
 fn summary(endpoint: Endpoint) -> String {
@@ -108,6 +132,14 @@ fn summary(endpoint: Endpoint) -> String {
         }
         Endpoint::Holdings => "What an account has of every token, at any height.",
         Endpoint::Flows => "Where tokens go from an account or an organisation, or come from, some hops out.",
+        Endpoint::Explanation => {
+            "Whether somebody may call a contract or make one, and why: by the chain's own functions, after a block, on the \
+             state of the node beside the service."
+        }
+        Endpoint::Evidence => {
+            "Everything that somebody did between two heights, with the proof that nothing is missing: a signed ZIP. The case \
+             is the token's."
+        }
         Endpoint::Reads => "What was read: for auditors.",
         Endpoint::ReadsHead => "The end of the log of reads, to be anchored on the chain.",
         Endpoint::Stream(list) => {
@@ -131,6 +163,8 @@ fn query_of(endpoint: Endpoint) -> Vec<String> {
         Endpoint::Page(list) => list.parameters(),
         Endpoint::Object(_) | Endpoint::Picture | Endpoint::Holdings => names(&["at"]),
         Endpoint::Flows => names(crate::flow::TAKES),
+        Endpoint::Explanation => names(crate::explanation::TAKES),
+        Endpoint::Evidence => names(crate::evidence::TAKES),
         Endpoint::Reads => names(&["before", "limit", "account", "organisation"]),
         Endpoint::Stream(list) | Endpoint::Export(list) => {
             let filters = list.filters.iter().map(|filter| filter.name.to_owned());
@@ -155,14 +189,22 @@ fn parameter(endpoint: Endpoint, name: &str, place: &str) -> Value {
         "hops" => "How far, 1 to 5.",
         "direction" => "out or in.",
         "least" => "Flows of less are left out.",
+        "subject" => "Whom it is about: an address, or the id of an organisation.",
+        "method" => "The first four bytes of the call; one without data if absent.",
+        "deploy" => "true: a contract would be made, instead of one called.",
         _ => "",
     };
-    let mut parameter =
-        json!({ "name": name, "in": place, "required": place == "path", "schema": of(endpoint, name) });
+    let mut parameter = json!({ "name": name, "in": place, "required": is_required(endpoint, name, place), "schema": of(endpoint, name) });
     if let (Value::Object(fields), false) = (&mut parameter, about.is_empty()) {
         fields.insert("description".into(), about.into());
     }
     parameter
+}
+
+/// Whether nothing can be answered without it.
+fn is_required(endpoint: Endpoint, name: &str, place: &str) -> bool {
+    place == "path"
+        || matches!((endpoint, name), (Endpoint::Explanation, "account") | (Endpoint::Evidence, "subject"))
 }
 
 fn token_body() -> Value {
@@ -204,6 +246,7 @@ fn answer(endpoint: Endpoint) -> Value {
             let (lines, file) = (json!({ "schema": row(list) }), json!({}));
             json!({ "description": "Rows.", "content": { "application/x-ndjson": lines, (PARQUET): file } })
         }
+        Endpoint::Evidence => json!({ "description": "The package.", "content": { "application/zip": {} } }),
         _ => {
             json!({ "description": "It.", "content": { "application/json": { "schema": { "type": "object" } } } })
         }

@@ -106,6 +106,12 @@ kinds! {
     Unlogged = 64 503 "unlogged" "The read cannot be logged";
     /// The service ends.
     Ending = 65 503 "ending" "The service ends";
+    /// The configuration names nothing for it.
+    NotConfigured = 66 503 "not-configured" "The service is not set up for that";
+    /// The node gives no answer.
+    NodeAway = 67 503 "node-away" "The node gives no answer";
+    /// Node and database contradict each other, or the node its proofs.
+    Contradiction = 68 503 "contradiction" "What was found does not hold together";
     /// Something of ours failed.
     Internal = 99 500 "internal" "The service failed";
 }
@@ -150,7 +156,9 @@ impl Problem {
         }
         match self.kind {
             Kind::TooMany => response.insert_header((header::RETRY_AFTER, "1")),
-            Kind::Away | Kind::Stale | Kind::Unlogged => response.insert_header((header::RETRY_AFTER, "5")),
+            Kind::Away | Kind::Stale | Kind::Unlogged | Kind::NodeAway => {
+                response.insert_header((header::RETRY_AFTER, "5"))
+            }
             _ if status == StatusCode::UNAUTHORIZED => response
                 .insert_header((header::WWW_AUTHENTICATE, format!("Bearer error=\"{}\"", self.kind.slug()))),
             _ => &mut response,

@@ -23,6 +23,10 @@ pub(crate) enum Endpoint {
     Holdings,
     /// Where tokens go.
     Flows,
+    /// Why somebody may or may not do something.
+    Explanation,
+    /// What somebody did, as a signed package.
+    Evidence,
     /// What was read.
     Reads,
     /// The end of the log of reads.
@@ -132,6 +136,8 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
         ["openapi.json"] => found(Endpoint::Document, "openapi"),
         ["status"] => found(Endpoint::Status, "status"),
         ["flows"] => found(Endpoint::Flows, "flows"),
+        ["permissions", "explanation"] => found(Endpoint::Explanation, "explanation"),
+        ["evidence"] => found(Endpoint::Evidence, "evidence"),
         ["reads"] => found(Endpoint::Reads, "reads"),
         ["reads", "head"] => found(Endpoint::ReadsHead, "reads-head"),
         ["accounts", account] => {
@@ -165,6 +171,8 @@ pub(crate) fn all() -> Vec<(String, Endpoint)> {
         path("/v1/openapi.json", Endpoint::Document),
         path("/v1/status", Endpoint::Status),
         path("/v1/flows", Endpoint::Flows),
+        path("/v1/permissions/explanation", Endpoint::Explanation),
+        path("/v1/evidence", Endpoint::Evidence),
         path("/v1/reads", Endpoint::Reads),
         path("/v1/reads/head", Endpoint::ReadsHead),
         path("/v1/accounts/{account}", Endpoint::Picture),
@@ -204,6 +212,8 @@ mod tests {
             "/v2/blocks",
             "/v1/blocks/1/2",
             "/v1/stream/accounts",
+            "/v1/permissions",
+            "/v1/evidence/1",
             "/v1//",
         ] {
             assert!(find(path).is_none(), "{path}");

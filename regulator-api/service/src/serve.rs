@@ -14,6 +14,7 @@ use crate::{
     answer,
     config::{Config, ConfigError},
     keys::KeyError,
+    node::{Beside, NodeError},
     service::Service,
     tls::{acceptor, remember},
 };
@@ -45,6 +46,9 @@ pub enum ServeError {
     /// Keys or certificates are.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The node beside it, or who signs packages.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The database is not there, or not this program's.
     #[error(transparent)]
     Sql(#[from] SqlError),
@@ -73,7 +77,9 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     config.check()?;
     let reader = Reader::open(&database, config.connections).await?;
-    let service = Data::from(Arc::new(Service::new(config.clone(), passphrase.clone(), database, reader)?));
+    let beside = Beside::open(&config, &passphrase)?;
+    let service = Service::new(config.clone(), passphrase.clone(), database, reader, beside)?;
+    let service = Data::from(Arc::new(service));
     let supervisors = supervisors(&config, &passphrase, service.clone())?;
     let operations = operations(&config, service.clone())?;
     let (main, side) = (supervisors.handle(), operations.handle());

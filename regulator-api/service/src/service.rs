@@ -21,6 +21,7 @@ use crate::{
     journal::Journal,
     keys::{KeyError, KeyRing},
     metrics::Metrics,
+    node::Beside,
     rate::Rates,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Service {
     pub(crate) rates: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) beside: Beside,
     passphrase: Vec<u8>,
     keys: RwLock<KeyRing>,
     accounts: Mutex<Known>,
@@ -56,9 +58,11 @@ impl Service {
         passphrase: Vec<u8>,
         database: Database,
         reader: Reader,
+        beside: Beside,
     ) -> Result<Self, KeyError> {
         let log = ReadLog::open(&database);
         Ok(Self {
+            beside,
             keys: RwLock::new(KeyRing::read(&config.token_keys, &passphrase)?),
             journal: Journal::start(log.clone()),
             rates: Rates::new(config.requests_per_second, Instant::now()),

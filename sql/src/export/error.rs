@@ -38,6 +38,12 @@ pub enum ExportError {
         /// What differs.
         what: String,
     },
+    /// More rows than may be read.
+    #[error("there are more than {rows} rows")]
+    TooManyRows {
+        /// How many may be.
+        rows: usize,
+    },
     /// A range without anything in it.
     #[error("nothing to export from {from} to {to}: the database holds blocks up to {height}")]
     NoRange {

@@ -25,7 +25,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 pub use error::ExportError;
 pub use lines::{csv_document, json_document, read_json_document};
 pub use manifest::{Manifest, Part};
-pub use records::{PROVEN, Records, records};
+pub use records::{Bounds, PROVEN, Records, records};
 pub use sheet::{Sheet, SheetError};
 pub use transfers::{Transfer, Transfers, transfers};
 

@@ -45,6 +45,15 @@ const NAMES: &[&str] = &[
 /// Transactions asked for at a time.
 const AT_A_TIME: usize = 1_000;
 
+/// How much is read at most, where somebody else decides what is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Rows of all tables.
+    pub rows: usize,
+    /// How long a statement may take.
+    pub statement_ms: u32,
+}
+
 /// What the database says.
 #[derive(Clone, Debug)]
 pub struct Records {
@@ -60,18 +69,25 @@ pub struct Records {
 /// the range: its history from the beginning; of balances those in the range, and the ones that it began with.
 ///
 /// # Errors
-/// [`ExportError::Behind`] where the database is not as far, and whatever it says.
+/// [`ExportError::Behind`] where the database is not as far, [`ExportError::TooManyRows`] beyond the bounds, and whatever the
+/// database says.
 pub async fn records(
     database: &Database,
     subject: &Subject,
     (from, to): (u64, u64),
     places: &[(u64, u32)],
+    bounds: Option<Bounds>,
 ) -> Result<Records, ExportError> {
     let mut connection = database.connect().await?;
     check_schema(&mut connection).await?;
     let mut transaction = connection.begin().await.map_err(SqlError::at("begin"))?;
     let still = transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await;
     still.map_err(SqlError::at("begin"))?;
+    if let Some(Bounds { statement_ms, .. }) = bounds {
+        let bounded = format!("SET LOCAL statement_timeout = {statement_ms}");
+        transaction.execute(&*bounded).await.map_err(SqlError::at("begin"))?;
+    }
+    let mut count = Count { read: 0, most: bounds.map_or(usize::MAX, |bounds| bounds.rows) };
     let cursor = read_cursor(&mut transaction).await?;
     if u64::try_from(cursor.height).map_or(true, |height| height < to) {
         return Err(ExportError::Behind { to, height: cursor.height });
@@ -80,14 +96,14 @@ pub async fn records(
     for table in PROVEN {
         let mut rows = Vec::new();
         for some in places.chunks(AT_A_TIME) {
-            rows.extend(all(&mut transaction, table, &at_places(some)).await?);
+            rows.extend(all(&mut transaction, table, &at_places(some), &mut count).await?);
         }
         rows.sort_by_key(|row| place_of(row, table));
         tables.insert(table, rows);
     }
     for table in Table::ALL.iter().filter(|table| !PROVEN.contains(table) && !OF_BLOCKS.contains(table)) {
         let Some(about) = about(*table, subject) else { continue };
-        let rows = all(&mut transaction, *table, &within(*table, &about, (from, to))).await?;
+        let rows = all(&mut transaction, *table, &within(*table, &about, (from, to)), &mut count).await?;
         if !rows.is_empty() {
             tables.insert(*table, rows);
         }
@@ -96,11 +112,34 @@ pub async fn records(
     Ok(Records { chain_id: cursor.chain_id, digest, tables })
 }
 
-async fn all(connection: &mut PgConnection, table: Table, condition: &str) -> Result<Vec<Row>, SqlError> {
+/// How many rows have been read, and how many may be.
+struct Count {
+    read: usize,
+    most: usize,
+}
+
+impl Count {
+    fn add(&mut self) -> Result<(), ExportError> {
+        if self.read >= self.most {
+            return Err(ExportError::TooManyRows { rows: self.most });
+        }
+        self.read = self.read.saturating_add(1);
+        Ok(())
+    }
+}
+
+/// The rows where a condition holds.
+async fn all(
+    connection: &mut PgConnection,
+    table: Table,
+    condition: &str,
+    count: &mut Count,
+) -> Result<Vec<Row>, ExportError> {
     let statement = where_holds(table, condition);
     let mut stream = Rows::read(connection, table, &statement);
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await? {
+        count.add()?;
         rows.push(row);
     }
     Ok(rows)
@@ -183,6 +222,13 @@ mod tests {
         let bank: Subject = "bank-a".parse().unwrap();
         let told = about(Table::Seats, &bank).unwrap();
         assert!(told.starts_with("(t.organisation = 'bank-a' OR t.member IN (SELECT s.account"), "{told}");
+    }
+
+    #[test]
+    fn no_more_rows_are_read_than_may_be() {
+        let mut count = Count { read: 0, most: 2 };
+        assert!(count.add().is_ok() && count.add().is_ok());
+        assert_eq!(count.add().unwrap_err().to_string(), "there are more than 2 rows");
     }
 
     #[test]

@@ -163,6 +163,17 @@ impl ReadLog {
         let (count, head) = last(&mut connection).await.map_err(SqlError::at("read the log of reads"))?;
         Ok(Head { count, head: hex::encode(head) })
     }
+
+    /// Where the log ended once it had so many entries; none where it has fewer.
+    ///
+    /// # Errors
+    /// [`SqlError::Database`].
+    pub async fn head_at(&self, count: i64) -> Result<Option<Head>, SqlError> {
+        let query = sqlx::query_scalar("SELECT hash FROM access.reads WHERE seq = $1").bind(count);
+        let hash: Option<Vec<u8>> =
+            query.fetch_optional(&self.pool).await.map_err(SqlError::at("read the log of reads"))?;
+        Ok(hash.map(|hash| Head { count, head: hex::encode(hash) }))
+    }
 }
 
 fn shown(row: &PgRow) -> Result<serde_json::Value, sqlx::Error> {

@@ -9,7 +9,7 @@ use concordat_governance::{
 use eyre::{Result, bail};
 
 use super::args::{BasisArgs, Proposable, Proposing};
-use crate::gov::SenderArgs;
+use crate::sender::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on freezes and bars of accounts and nodes.
 #[derive(Subcommand)]

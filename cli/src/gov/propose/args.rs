@@ -12,7 +12,7 @@ use eyre::{Result, WrapErr as _};
 use sha2::{Digest as _, Sha256};
 
 use super::submit;
-use crate::{gov::SenderArgs, keys};
+use crate::{keys, sender::SenderArgs};
 
 /// What becomes an action; some ask the node first.
 pub trait Proposable {

@@ -7,7 +7,10 @@ use concordat_governance::{Action, Kind};
 use eyre::Result;
 
 use super::args::{Proposable, Proposing};
-use crate::gov::{SenderArgs, ask, show};
+use crate::{
+    gov::{ask, show},
+    sender::SenderArgs,
+};
 
 /// Subcommands of `concordat gov propose` on the committee and its rules.
 #[derive(Subcommand)]

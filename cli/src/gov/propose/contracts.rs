@@ -8,7 +8,7 @@ use concordat_governance::Action;
 use eyre::{Result, WrapErr as _};
 
 use super::args::{BasisArgs, Proposable, Proposing};
-use crate::gov::SenderArgs;
+use crate::sender::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on contracts: freezes, administrators, attributes.
 #[derive(Subcommand)]

@@ -9,7 +9,7 @@ use eyre::{Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::args::{Proposable, Proposing, document};
-use crate::{contract, gov::SenderArgs};
+use crate::{contract, sender::SenderArgs};
 
 /// Subcommands of `concordat gov propose` on deployments that are reviewed.
 #[derive(Subcommand)]

@@ -7,7 +7,7 @@ use concordat_governance::Action;
 use eyre::Result;
 
 use super::args::{Proposable, Proposing};
-use crate::{gov::SenderArgs, rule};
+use crate::{rule, sender::SenderArgs};
 
 /// Subcommands of `concordat gov propose` on run-time rules.
 #[derive(Subcommand)]

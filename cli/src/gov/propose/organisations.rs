@@ -10,7 +10,7 @@ use concordat_types::{OrgId, genesis::GenesisPart};
 use eyre::{Result, WrapErr as _};
 
 use super::args::{BasisArgs, Proposable, Proposing, chain};
-use crate::gov::SenderArgs;
+use crate::sender::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on members, their authorities and identities.
 #[derive(Subcommand)]

@@ -6,7 +6,7 @@ use concordat_governance::{Action, action::Parameters};
 use eyre::Result;
 
 use super::args::{Proposable, Proposing};
-use crate::gov::{SenderArgs, ask};
+use crate::{gov::ask, sender::SenderArgs};
 
 /// Subcommands of `concordat gov propose` on the chain's parameters and the next protocol version.
 #[derive(Subcommand)]

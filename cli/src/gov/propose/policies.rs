@@ -9,7 +9,7 @@ use concordat_permissions::PolicyId;
 use eyre::{Result, WrapErr as _};
 
 use super::args::{Proposable, Proposing};
-use crate::gov::SenderArgs;
+use crate::sender::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on policies and who may deploy.
 #[derive(Subcommand)]

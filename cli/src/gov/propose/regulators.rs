@@ -10,7 +10,7 @@ use concordat_types::OrgId;
 use eyre::Result;
 
 use super::args::{BasisArgs, Proposable, Proposing};
-use crate::gov::SenderArgs;
+use crate::sender::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on regulators.
 #[derive(Subcommand)]

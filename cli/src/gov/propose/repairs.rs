@@ -8,7 +8,7 @@ use concordat_governance::Action;
 use eyre::Result;
 
 use super::args::{BasisArgs, Proposable, Proposing};
-use crate::{contract, gov::SenderArgs, rollback};
+use crate::{contract, rollback, sender::SenderArgs};
 
 /// Subcommands of `concordat gov propose` on rollbacks, upgrades and corrections of contracts.
 #[derive(Subcommand)]

@@ -8,7 +8,7 @@ use concordat_governance::{Action, action::NewValidator};
 use eyre::Result;
 
 use super::args::{Proposable, Proposing, chain};
-use crate::gov::SenderArgs;
+use crate::sender::SenderArgs;
 
 /// Subcommands of `concordat gov propose` on validators.
 #[derive(Subcommand)]

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use eyre::Result;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::archive::Files;
-use crate::verify::wrong;
+use crate::{
+    archive::Files,
+    error::{EvidenceError, wrong},
+};
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// The manifest's name, and that of its signature.
-pub const MANIFEST: &str = "MANIFEST.json";
-pub const SIGNATURE: &str = "MANIFEST.json.p7s";
+pub(crate) const MANIFEST: &str = "MANIFEST.json";
+pub(crate) const SIGNATURE: &str = "MANIFEST.json.p7s";
 
 /// The same hashes once more, as `sha256sum -c` reads them.
-pub const SUMS: &str = "SHA256SUMS";
+pub(crate) const SUMS: &str = "SHA256SUMS";
 
 /// Files that the manifest cannot name.
 const OUTSIDE: [&str; 2] = [MANIFEST, SIGNATURE];
@@ -39,7 +42,7 @@ struct Entry {
 }
 
 /// Adds the list of hashes and the manifest to the files of a package.
-pub fn add(files: &mut Files) -> Result<()> {
+pub(crate) fn add(files: &mut Files) -> Result<()> {
     files.insert(SUMS.to_owned(), sums(files).into_bytes());
     let manifest = Manifest { format: FORMAT.to_owned(), version: VERSION, files: entries(files) };
     files.insert(MANIFEST.to_owned(), (serde_json::to_string_pretty(&manifest)? + "\n").into_bytes());
@@ -47,7 +50,7 @@ pub fn add(files: &mut Files) -> Result<()> {
 }
 
 /// Checks that the manifest names each file as it is, and no other; how many it names.
-pub fn check(files: &Files) -> Result<usize> {
+pub(crate) fn check(files: &Files) -> Result<usize> {
     let text = files.get(MANIFEST).ok_or_else(|| wrong(format!("{MANIFEST} is missing")))?;
     let manifest: Manifest =
         serde_json::from_slice(text).map_err(|error| wrong(format!("{MANIFEST}: {error}")))?;

@@ -6,11 +6,12 @@ use std::{
     path::Path,
 };
 
-use eyre::{Result, WrapErr as _, bail};
 use time::OffsetDateTime;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
-use crate::verify::wrong;
+use crate::error::{EvidenceError, wrong};
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// Files by their names.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -24,6 +25,9 @@ const MAX_BYTES: u64 = 1 << 31;
 const MAX_NAME: usize = 120;
 
 /// The package's bytes: files in the order of their names, all of one time, so that nothing tells who made it where.
+///
+/// # Errors
+/// [`EvidenceError::Zip`].
 pub fn write(files: &Files, at_secs: u64) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -32,7 +36,7 @@ pub fn write(files: &Files, at_secs: u64) -> Result<Vec<u8>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
         writer.start_file(name.as_str(), options)?;
-        writer.write_all(bytes)?;
+        writer.write_all(bytes).map_err(zip::result::ZipError::Io)?;
     }
     Ok(writer.finish()?.into_inner())
 }
@@ -49,18 +53,27 @@ fn stamp(at_secs: u64) -> DateTime {
 }
 
 /// Reads a package.
+///
+/// # Errors
+/// [`EvidenceError::Wrong`] for what is damaged or has no place in a package.
 pub fn read(path: &Path) -> Result<Files> {
-    let told = || format!("package {}", path.display());
-    let bytes = std::fs::metadata(path).wrap_err_with(told)?.len();
+    let failed = |source| EvidenceError::File { what: "package", path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
     if bytes > MAX_ARCHIVE_BYTES {
-        bail!("{} has {bytes} bytes, more than the {MAX_ARCHIVE_BYTES} that are read", told());
+        let told = format!("package {} has {bytes} bytes", path.display());
+        return Err(EvidenceError::Unable(format!(
+            "{told}, more than the {MAX_ARCHIVE_BYTES} that are read"
+        )));
     }
-    unpack(std::fs::read(path).wrap_err_with(told)?)
+    unpack(std::fs::read(path).map_err(failed)?)
 }
 
 /// Reads a package's bytes.
+///
+/// # Errors
+/// [`EvidenceError::Wrong`] for what is damaged or has no place in a package.
 pub fn unpack(bytes: Vec<u8>) -> Result<Files> {
-    let damaged = |error| wrong(format!("the package is damaged: {error}"));
+    let damaged = |error: zip::result::ZipError| wrong(format!("the package is damaged: {error}"));
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     if archive.len() > MAX_FILES {
         return Err(wrong(format!("the package has {} files, more than {MAX_FILES}", archive.len())));

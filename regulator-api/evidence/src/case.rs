@@ -2,23 +2,24 @@
 
 use concordat_sql::export::Records;
 use concordat_types::{B256, Genesis, activity::Subject};
-use eyre::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::activity::{ActivityFile, Checked},
+use crate::{
+    activity::{ActivityFile, Checked},
     archive::Files,
+    error::{EvidenceError, wrong},
     readme, records, summary,
 };
-use crate::verify::wrong;
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// Names of files.
-pub const CASE: &str = "case.json";
-pub const GENESIS: &str = "genesis.json";
-pub const PROOF: &str = "proof/activity.json";
-pub const HEADERS: &str = "proof/headers.json";
-pub const SUMMARY: &str = "summary.html";
-pub const README: &str = "README.txt";
+pub(crate) const CASE: &str = "case.json";
+pub(crate) const GENESIS: &str = "genesis.json";
+pub(crate) const PROOF: &str = "proof/activity.json";
+pub(crate) const HEADERS: &str = "proof/headers.json";
+pub(crate) const SUMMARY: &str = "summary.html";
+pub(crate) const README: &str = "README.txt";
 
 const FORMAT: &str = "concordat-evidence";
 const VERSION: u32 = 1;
@@ -65,7 +66,7 @@ pub struct SignedBy {
 
 impl Case {
     /// What is proven, under a reference.
-    pub fn new(
+    pub(crate) fn new(
         reference: &str,
         genesis: &Genesis,
         proof: &ActivityFile,
@@ -73,6 +74,7 @@ impl Case {
         database_digest: Option<String>,
     ) -> Result<Self> {
         let header = &checked.header;
+        let time = header.time.unix_timestamp();
         Ok(Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -86,7 +88,7 @@ impl Case {
             signed_by: SignedBy {
                 height: header.height.value(),
                 hash: header.hash().to_string(),
-                time_secs: u64::try_from(header.time.unix_timestamp())?,
+                time_secs: u64::try_from(time).map_err(|_| wrong(format!("a block of the time {time}")))?,
             },
             database_digest,
             made_by: format!("concordat {}", env!("CARGO_PKG_VERSION")),
@@ -94,7 +96,7 @@ impl Case {
     }
 
     /// Reads it.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let case: Self = serde_json::from_slice(bytes).map_err(|error| wrong(format!("{CASE}: {error}")))?;
         if (&*case.format, case.version) != (FORMAT, VERSION) {
             return Err(wrong(format!("{CASE} is none of an evidence package of version {VERSION}")));
@@ -103,7 +105,7 @@ impl Case {
     }
 
     /// Checks that it says what a proof proves. Its reference, the database's digest and the program are the signer's word.
-    pub fn check(&self, genesis: &Genesis, proof: &ActivityFile, checked: &Checked) -> Result<()> {
+    pub(crate) fn check(&self, genesis: &Genesis, proof: &ActivityFile, checked: &Checked) -> Result<()> {
         let mut proven = Self::new(&self.case, genesis, proof, checked, self.database_digest.clone())?;
         proven.made_by.clone_from(&self.made_by);
         let fields = |case: &Self| -> Result<serde_json::Map<String, serde_json::Value>> {
@@ -121,7 +123,7 @@ impl Case {
 }
 
 /// The files of a package, but for the signer's. The database's records have to say what is proven.
-pub fn files(
+pub(crate) fn files(
     case: &Case,
     genesis: &Genesis,
     proof: &ActivityFile,

@@ -1,9 +1,9 @@
 //! The instruction in a package: how to check it with programs of others.
 
-use super::case::Case;
+use crate::case::Case;
 
 /// The text for a package. It needs nothing of ours until its last step.
-pub fn text(case: &Case) -> String {
+pub(crate) fn text(case: &Case) -> String {
     let Case { case: reference, chain_id, subject, from, to, genesis_hash, transactions, signed_by, .. } =
         case;
     let (height, hash, at) = (signed_by.height, &signed_by.hash, signed_by.time_secs);

@@ -6,7 +6,7 @@ use concordat_sql::{Row, Table};
 use concordat_types::activity::{Seen, roles};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{super::activity::Checked, case::Case, records::Tables};
+use crate::{activity::Checked, case::Case, records::Tables};
 
 /// How it looks, on screens and on paper.
 const STYLE: &str = "body{font:11pt/1.4 Georgia,serif;margin:2em auto;max-width:60em;padding:0 1em;color:#111}\
@@ -16,7 +16,7 @@ th{background:#eee}caption{text-align:left;font-style:italic;padding:.3em 0}\
 @media print{body{margin:0;max-width:none}thead{display:table-header-group}tr{break-inside:avoid}}";
 
 /// The page.
-pub fn render(case: &Case, checked: &Checked, tables: &Tables) -> String {
+pub(crate) fn render(case: &Case, checked: &Checked, tables: &Tables) -> String {
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\n\
          <body>\n<h1>{title}</h1>\n",

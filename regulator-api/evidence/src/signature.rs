@@ -4,28 +4,29 @@
 //! The certificate has to be valid at the time of the newest block that the package rests on: no clock of either side
 //! counts.
 
-use std::path::Path;
+use std::{fmt, fs, io, path::Path};
 
-use concordat_pki_authority::{PrivateKey, pem};
+use concordat_pki_authority::{Passphrase, PrivateKey, pem};
 use concordat_types::Genesis;
-use eyre::{Result, WrapErr as _, bail};
 use openssl::{
     cms::{CMSOptions, CmsContentInfo},
     hash::MessageDigest,
-    pkey::PKey,
+    pkey::{PKey, Private},
     stack::Stack,
     x509::{X509, X509PurposeId, store::X509StoreBuilder, verify::X509VerifyParam},
 };
 use serde::Serialize;
 
-use super::{
+use crate::{
     archive::Files,
+    error::{EvidenceError, wrong},
     manifest::{self, MANIFEST, SIGNATURE},
 };
-use crate::verify::wrong;
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// The signer's certificate and those above it.
-pub const SIGNER: &str = "certificates/signer.pem";
+pub(crate) const SIGNER: &str = "certificates/signer.pem";
 
 /// Who has signed.
 #[derive(Debug, Serialize)]
@@ -43,26 +44,65 @@ pub struct Signer {
     pub not_after: String,
 }
 
+/// Whoever signs packages: a key, and the certificates that say whose it is.
+pub struct Seal {
+    key: PKey<Private>,
+    /// DER, the leaf first, the root left out.
+    chain: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal")
+    }
+}
+
+impl Seal {
+    /// A key with its certificate and the authorities above, the leaf first.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Signer`] where the certificate is another key's.
+    pub fn new(key: &PrivateKey, chain: Vec<Vec<u8>>) -> Result<Self> {
+        let key = PKey::private_key_from_pkcs8(&key.to_pkcs8_der()?)?;
+        let (leaf, _) = parsed(&chain)?;
+        if !leaf.public_key()?.public_eq(&key) {
+            let mend = "the certificate is not of this key; name the one that was issued for it, leaf first";
+            return Err(EvidenceError::Signer(mend.to_owned()));
+        }
+        Ok(Self { key, chain })
+    }
+
+    /// The same from files, PEM: an encrypted key, and its certificates.
+    ///
+    /// # Errors
+    /// [`EvidenceError`].
+    pub fn read(key: &Path, certificate: &Path, passphrase: &[u8]) -> Result<Self> {
+        let failed =
+            |source| EvidenceError::File { what: "certificate", path: certificate.to_owned(), source };
+        let text = fs::read_to_string(certificate).map_err(failed)?;
+        let chain = pem::decode_all(pem::CERTIFICATE, &text);
+        Self::new(&PrivateKey::read(key, &Passphrase::new(passphrase)?)?, chain)
+    }
+}
+
 /// Adds the signer's certificates, the manifest and the signature over it.
-pub fn sign(files: &mut Files, key: &PrivateKey, chain: &[Vec<u8>]) -> Result<()> {
-    let pem: String = chain.iter().map(|der| pem::encode(pem::CERTIFICATE, der)).collect();
+pub(crate) fn sign(files: &mut Files, seal: &Seal) -> Result<()> {
+    let pem: String = seal.chain.iter().map(|der| pem::encode(pem::CERTIFICATE, der)).collect();
     files.insert(SIGNER.to_owned(), pem.into_bytes());
     manifest::add(files)?;
-    let key = PKey::private_key_from_pkcs8(&key.to_pkcs8_der()?)?;
-    let (leaf, others) = parsed(chain)?;
-    if !leaf.public_key()?.public_eq(&key) {
-        bail!("the certificate is not of this key; name the one that was issued for it, leaf first");
-    }
+    let (leaf, others) = parsed(&seal.chain)?;
     let content = files.get(MANIFEST).map(Vec::as_slice);
     let flags = CMSOptions::DETACHED | CMSOptions::BINARY | CMSOptions::NOSMIMECAP;
-    let signature = CmsContentInfo::sign(Some(&leaf), Some(&key), Some(&others), content, flags)
-        .wrap_err("the manifest cannot be signed with this key")?;
+    let signature = CmsContentInfo::sign(Some(&leaf), Some(&seal.key), Some(&others), content, flags)
+        .map_err(|error| {
+            EvidenceError::Signer(format!("the manifest cannot be signed with this key: {error}"))
+        })?;
     files.insert(SIGNATURE.to_owned(), signature.to_der()?);
     Ok(())
 }
 
 /// Checks the signature over the manifest, and the path from the signer's certificate to one of the roots at a time.
-pub fn check(files: &Files, roots: &[X509], at_secs: u64) -> Result<Signer> {
+pub(crate) fn check(files: &Files, roots: &Roots, at_secs: u64) -> Result<Signer> {
     let file = |name: &str| files.get(name).ok_or_else(|| wrong(format!("{name} is missing")));
     let (content, signature) = (file(MANIFEST)?, file(SIGNATURE)?);
     let chain = pem::decode_all(pem::CERTIFICATE, &String::from_utf8_lossy(file(SIGNER)?));
@@ -80,7 +120,7 @@ pub fn check(files: &Files, roots: &[X509], at_secs: u64) -> Result<Signer> {
         ))
     })?;
     let mut store = X509StoreBuilder::new()?;
-    roots.iter().try_for_each(|root| store.add_cert(root.clone()))?;
+    roots.0.iter().try_for_each(|root| store.add_cert(root.clone()))?;
     let mut param = X509VerifyParam::new()?;
     // Purposes are those of the ledger's certificates, which mail programs do not know.
     param.set_purpose(X509PurposeId::ANY)?;
@@ -105,7 +145,8 @@ fn reason(error: &openssl::error::ErrorStack) -> String {
 /// Who signs, and the authorities above.
 fn parsed(chain: &[Vec<u8>]) -> Result<(X509, Stack<X509>)> {
     let mut all = chain.iter().map(|der| X509::from_der(der));
-    let leaf = all.next().ok_or_else(|| eyre::eyre!("there is no certificate in it"))??;
+    let none = || EvidenceError::Signer("there is no certificate in it".to_owned());
+    let leaf = all.next().ok_or_else(none)??;
     let mut others = Stack::new()?;
     for other in all {
         others.push(other?)?;
@@ -131,22 +172,40 @@ fn told(leaf: &X509) -> Result<Signer> {
     })
 }
 
-/// The roots in a folder; those of the genesis document's organisations where none is named.
-pub fn roots(folder: Option<&Path>, genesis: &Genesis) -> Result<Vec<X509>> {
+/// Whom signers' certificates may chain to.
+#[derive(Clone)]
+pub struct Roots(Vec<X509>);
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} roots", self.0.len())
+    }
+}
+
+/// The roots in a folder, as PEM; those of the genesis document's organisations where none is named.
+///
+/// # Errors
+/// [`EvidenceError`] for a folder without a root, and for what cannot be read.
+pub fn roots(folder: Option<&Path>, genesis: &Genesis) -> Result<Roots> {
     let Some(folder) = folder else {
         let all = genesis.organisations.iter().flat_map(|part| &part.ca_certificates);
-        return all.map(|text| Ok(X509::from_pem(text.as_bytes())?)).collect();
+        let all = all.map(|text| X509::from_pem(text.as_bytes()));
+        return Ok(Roots(all.collect::<std::result::Result<_, _>>()?));
     };
-    let told = || format!("roots {}", folder.display());
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| EvidenceError::File { what: "roots", path, source }
+    };
     let mut roots = Vec::new();
-    for entry in std::fs::read_dir(folder).wrap_err_with(told)? {
-        let path = entry.wrap_err_with(told)?.path();
-        let bytes = std::fs::read(&path).wrap_err_with(|| format!("root {}", path.display()))?;
-        let found = X509::stack_from_pem(&bytes).wrap_err_with(|| format!("root {}", path.display()))?;
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        let bytes = fs::read(&path).map_err(failed(&path))?;
+        let found = X509::stack_from_pem(&bytes)
+            .map_err(|error| EvidenceError::Unable(format!("root {}: {error}", path.display())))?;
         roots.extend(found);
     }
     if roots.is_empty() {
-        bail!("{} holds no PEM certificate", told());
+        return Err(EvidenceError::Unable(format!("roots {} holds no PEM certificate", folder.display())));
     }
-    Ok(roots)
+    Ok(Roots(roots))
 }

@@ -1,19 +1,21 @@
 //! The file that proves an activity: everything that its verification takes, but for the genesis document.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use alloy_primitives::{B256, Bytes};
 use concordat_core::last_active;
+use concordat_light::{LightBlock, LightError, proven, replay};
 use concordat_types::{
     Genesis, StateKey,
     activity::{Claim, Peaks, ProvenBlock, Seen, Subject},
 };
-use eyre::{Result, WrapErr as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tendermint::block::Header;
 
-use crate::verify::{LightBlock, proven, replay, wrong};
+use crate::error::{EvidenceError, wrong};
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// What every such file says that it is.
 const FORMAT: &str = "concordat-activity";
@@ -66,11 +68,26 @@ pub struct Checked {
     pub signatures: u64,
     /// All transactions of the range in which the subject had a part.
     pub seen: Vec<Seen>,
+    /// Whether the state knows the subject at all. Where it does not, nothing is kept of whom others name.
+    pub covered: bool,
+}
+
+impl Checked {
+    /// Where the transactions stand: height, and place in the block.
+    pub fn places(&self) -> Vec<(u64, u32)> {
+        self.seen.iter().map(|seen| (seen.block.0, seen.part.index)).collect()
+    }
+}
+
+/// Adds which file is not understood.
+fn malformed(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> EvidenceError {
+    let what = what.into();
+    move |source| EvidenceError::Malformed { what, source }
 }
 
 impl ActivityFile {
     /// A file without headers and blocks, out of a node's first answer.
-    pub fn new(
+    pub(crate) fn new(
         genesis: &Genesis,
         (subject, from, to): (Subject, u64, u64),
         anchor: u64,
@@ -78,10 +95,10 @@ impl ActivityFile {
     ) -> Result<Self> {
         let row = |name: &str| -> Result<Row> {
             let (value, proof) = (state[name]["value"].clone(), state[name]["proof"].clone());
-            let malformed = || format!("the node's proof of the {name} is malformed");
+            let malformed = || malformed(format!("the node's proof of the {name} is malformed"));
             Ok(Row {
-                value: serde_json::from_value(value).wrap_err_with(malformed)?,
-                proof: serde_json::from_value(proof).wrap_err_with(malformed)?,
+                value: serde_json::from_value(value).map_err(malformed())?,
+                proof: serde_json::from_value(proof).map_err(malformed())?,
             })
         };
         Ok(Self {
@@ -100,49 +117,70 @@ impl ActivityFile {
     }
 
     /// Adds the blocks of an answer.
-    pub fn extend(&mut self, blocks: &Value) -> Result<()> {
+    pub(crate) fn extend(&mut self, blocks: &Value) -> Result<()> {
         let blocks: Vec<ProvenBlock> =
-            serde_json::from_value(blocks.clone()).wrap_err("the node's blocks are malformed")?;
+            serde_json::from_value(blocks.clone()).map_err(malformed("the node's blocks are malformed"))?;
         self.blocks.extend(blocks);
         Ok(())
     }
 
     /// How many blocks there are.
-    pub const fn blocks(&self) -> usize {
+    pub(crate) const fn blocks(&self) -> usize {
         self.blocks.len()
     }
 
+    /// How many transactions there are in them.
+    pub(crate) fn transactions(&self) -> usize {
+        self.blocks.iter().map(|block| block.transactions.len()).fold(0, usize::saturating_add)
+    }
+
     /// Reads a file.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Wrong`] for a field that has no place in it, and for what cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let told = format!("proof {}", path.display());
-        let bytes = std::fs::metadata(path).wrap_err_with(|| told.clone())?.len();
+        let failed = |source| EvidenceError::File { what: "proof", path: path.to_owned(), source };
+        let bytes = fs::metadata(path).map_err(failed)?.len();
         if bytes > MAX_FILE_BYTES {
-            bail!("{told} has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read");
+            let what = format!("{told} has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read");
+            return Err(EvidenceError::Unable(what));
         }
-        Self::parse(&std::fs::read_to_string(path).wrap_err_with(|| told.clone())?, &told)
+        Self::parse(&fs::read_to_string(path).map_err(failed)?, &told)
     }
 
     /// Reads a file's text; `told` names it in errors.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
     pub fn parse(text: &str, told: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text).wrap_err_with(|| told.to_owned())?;
+        let value: Value = serde_json::from_str(text).map_err(malformed(told))?;
         match (value["format"].as_str(), value["version"].as_u64()) {
             (Some(FORMAT), Some(1)) => {}
-            (Some(FORMAT), version) => bail!(
-                "{told} is of version {}; this program reads version {VERSION}",
-                version.map_or_else(|| "?".to_owned(), |version| version.to_string())
-            ),
-            _ => bail!("{told} is none of an activity"),
+            (Some(FORMAT), version) => {
+                let version = version.map_or_else(|| "?".to_owned(), |version| version.to_string());
+                let what = format!("{told} is of version {version}; this program reads version {VERSION}");
+                return Err(EvidenceError::Unable(what));
+            }
+            _ => return Err(EvidenceError::Unable(format!("{told} is none of an activity"))),
         }
         // Whatever does not belong there is an alteration like any other.
         serde_json::from_value(value).map_err(|error| wrong(format!("{told}: {error}")))
     }
 
     /// Writes it.
+    ///
+    /// # Errors
+    /// [`EvidenceError::File`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        std::fs::write(path, self.to_json()?).wrap_err_with(|| format!("proof {}", path.display()))
+        let failed = |source| EvidenceError::File { what: "proof", path: path.to_owned(), source };
+        fs::write(path, self.to_json()?).map_err(failed)
     }
 
     /// Its text.
+    ///
+    /// # Errors
+    /// None that can be: what is in it has a JSON form.
     pub fn to_json(&self) -> Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
     }
@@ -153,6 +191,9 @@ impl ActivityFile {
     }
 
     /// Checks everything in it.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
     pub fn check(&self, genesis: &Genesis) -> Result<Checked> {
         if self.chain_id != genesis.chain_id {
             let (have, want) = (&self.chain_id, &genesis.chain_id);
@@ -162,7 +203,8 @@ impl ActivityFile {
         }
         let (header, signatures) = replay(genesis, &self.headers)?;
         self.check_anchor(&header)?;
-        let root = B256::try_from(header.app_hash.as_bytes())?;
+        let root = B256::try_from(header.app_hash.as_bytes())
+            .map_err(LightError::because("the header carries no root of a state"))?;
         let key = self.subject.state_key();
         let begin = self.begin.value(&key, root, &format!("the row of {}", self.subject))?;
         let history = self.history.value(&Peaks::state_key(), root, "the history")?;
@@ -171,14 +213,15 @@ impl ActivityFile {
             Some(bytes) => Peaks::decode(bytes),
         };
         let claim = Claim {
-            last: last_active(&self.subject, begin)?,
+            last: last_active(&self.subject, begin).map_err(EvidenceError::Row)?,
             peaks: peaks.ok_or_else(|| wrong("the history in the state is malformed"))?,
             subject: self.subject.clone(),
             from: self.from,
             to: self.to,
         };
         let seen = claim.verify(&self.blocks).map_err(|error| wrong(error.to_string()))?;
-        Ok(Checked { header, signatures, seen })
+        let covered = begin.is_some();
+        Ok(Checked { header, signatures, seen, covered })
     }
 
     fn check_anchor(&self, header: &Header) -> Result<()> {

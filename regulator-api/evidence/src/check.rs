@@ -1,27 +1,27 @@
 //! Checking a package: every file, the signature, the proof, and that the records say what the proof proves.
 
 use concordat_types::Genesis;
-use eyre::Result;
-use openssl::x509::X509;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    super::activity::{ActivityFile, Checked},
+use crate::{
+    activity::{ActivityFile, Checked},
     archive::Files,
     case::{CASE, Case, GENESIS, HEADERS, PROOF, README, SUMMARY},
+    error::{EvidenceError, wrong},
     manifest::{self, MANIFEST, SIGNATURE, SUMS},
     records,
-    signature::{self, SIGNER, Signer},
+    signature::{self, Roots, SIGNER, Signer},
 };
-use crate::verify::wrong;
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// Files that stand in every package beside the records.
 const ALWAYS: [&str; 10] =
     [CASE, GENESIS, PROOF, HEADERS, SUMMARY, README, SIGNER, SUMS, MANIFEST, SIGNATURE];
 
 /// What was found right.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
     /// What it is about.
@@ -37,7 +37,10 @@ pub struct Found {
 }
 
 /// Checks everything; an error names the first thing that is not as it should be.
-pub fn check(files: &Files, genesis: &Genesis, roots: &[X509]) -> Result<Found> {
+///
+/// # Errors
+/// [`EvidenceError`], [`EvidenceError::is_wrong`] where somebody has altered something.
+pub fn check(files: &Files, genesis: &Genesis, roots: &Roots) -> Result<Found> {
     let count = manifest::check(files)?;
     let file = |name: &str| files.get(name).ok_or_else(|| wrong(format!("{name} is missing")));
     ALWAYS.iter().try_for_each(|name| file(name).map(drop))?;
@@ -88,5 +91,5 @@ fn check_records(files: &Files, proof: &ActivityFile, checked: &Checked) -> Resu
         return Err(wrong(format!("{} is missing", records::file(*missing, "json"))));
     }
     records::compare_all(&proven, &told, |table| records::file(table, "json"))?;
-    Ok(proven.values().map(Vec::len).sum())
+    Ok(proven.values().map(Vec::len).fold(0, usize::saturating_add))
 }

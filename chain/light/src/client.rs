@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use concordat_core::genesis_state;
 use concordat_types::{Genesis, Validator, ValidatorSet, commit::verify_commit, validator::MAX_VALIDATORS};
-use eyre::{Result, WrapErr as _, bail, eyre};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tendermint::{
@@ -18,7 +17,9 @@ use tendermint_light_client_verifier::{
     types::{TrustThreshold, TrustedBlockState, UntrustedBlockState},
 };
 
-use crate::{client::Client, output::FoundWrong};
+use crate::{LightError, Rpc, wrong};
+
+type Result<T> = std::result::Result<T, LightError>;
 
 /// Validators hold their keys as institutions: there is no unbonding after which old keys are worthless.
 const TRUSTING_PERIOD: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -40,10 +41,13 @@ pub struct LightBlock {
 
 /// Verifies blocks that were kept, each by the one before and the first by the genesis document. Gives the header of
 /// the last, and how many signatures were checked.
+///
+/// # Errors
+/// [`LightError::Wrong`] for the first block that does not hold.
 pub fn replay(genesis: &Genesis, blocks: &[LightBlock]) -> Result<(Header, u64)> {
-    let expected = genesis_state(genesis)?.validators.comet().clone();
+    let expected = founders(genesis)?.comet().clone();
     let mut trusted: Option<&LightBlock> = None;
-    let mut signatures = 0;
+    let mut signatures = 0_u64;
     for block in blocks {
         let header = &block.signed.header;
         let height = header.height.value();
@@ -60,7 +64,7 @@ pub fn replay(genesis: &Genesis, blocks: &[LightBlock]) -> Result<(Header, u64)>
         if !matches!(judged, Verdict::Success) {
             return Err(wrong(format!("block {height}: {judged:?}")));
         }
-        signatures += audit(block, &genesis.chain_id)?;
+        signatures = signatures.saturating_add(audit(block, &genesis.chain_id)?);
         trusted = Some(block);
     }
     let last = trusted.ok_or_else(|| wrong("there is no header that could vouch for anything"))?;
@@ -80,15 +84,22 @@ impl LightBlock {
     }
 }
 
+/// The validators of the genesis document.
+fn founders(genesis: &Genesis) -> Result<ValidatorSet> {
+    let state = genesis_state(genesis).map_err(LightError::because("the genesis document makes no state"))?;
+    Ok(state.validators)
+}
+
 /// The genesis validators stand for a block 0 that announced them.
 fn origin<'a>(
     genesis: &Genesis,
     chain_id: &'a chain::Id,
     validators: &'a validator::Set,
 ) -> Result<TrustedBlockState<'a>> {
+    let time = Time::from_unix_timestamp(genesis.genesis_time, 0);
     Ok(TrustedBlockState {
         chain_id,
-        header_time: Time::from_unix_timestamp(genesis.genesis_time, 0)?,
+        header_time: time.map_err(LightError::because("the genesis document's time is none"))?,
         height: 0u32.into(),
         next_validators_hash: validators.hash(),
         next_validators: validators,
@@ -105,12 +116,13 @@ fn audit(block: &LightBlock, chain_id: &str) -> Result<u64> {
     }
     verify_commit(commit, chain_id, height, &commit.block_id, &set)
         .map_err(|error| wrong(format!("block {height}: {error}")))?;
-    Ok(commit.signatures.iter().filter(|s| s.is_commit()).count() as u64)
+    let signed = commit.signatures.iter().filter(|signature| signature.is_commit()).count();
+    Ok(u64::try_from(signed).unwrap_or(u64::MAX))
 }
 
 /// The light client.
 pub struct LightClient {
-    comet: Client,
+    comet: Box<dyn Rpc>,
     chain_id: String,
     trusted: LightBlock,
     kept: Option<Vec<LightBlock>>,
@@ -123,11 +135,14 @@ pub struct LightClient {
 impl LightClient {
     /// Verifies the first block that the node has against the validators in the genesis document, asking its
     /// CometBFT RPC.
-    pub fn start(genesis: &Genesis, comet: Client) -> Result<Self> {
-        let expected = genesis_state(genesis)?.validators;
+    ///
+    /// # Errors
+    /// [`LightError`].
+    pub fn start(genesis: &Genesis, comet: impl Rpc + 'static) -> Result<Self> {
+        let expected = founders(genesis)?;
         let first = first_block(&comet)?;
         let mut client = Self {
-            comet,
+            comet: Box::new(comet),
             chain_id: genesis.chain_id.clone(),
             trusted: first.clone(),
             kept: None,
@@ -145,10 +160,12 @@ impl LightClient {
         }
         match verdict(&first, origin) {
             Verdict::Success => client.accept(first)?,
-            Verdict::NotEnoughTrust(_) => bail!(
-                "block {height} is the first that the node has, and too few of the genesis document's validators \
-                 signed it; ask a node that has all blocks"
-            ),
+            Verdict::NotEnoughTrust(_) => {
+                return Err(LightError::Unable(format!(
+                    "block {height} is the first that the node has, and too few of the genesis document's validators \
+                     signed it; ask a node that has all blocks"
+                )));
+            }
             other => return Err(wrong(format!("block {height}: {other:?}"))),
         }
         Ok(client)
@@ -161,21 +178,27 @@ impl LightClient {
     }
 
     /// The node's word on its newest height. Nothing depends on its truth.
+    ///
+    /// # Errors
+    /// [`LightError`].
     pub fn newest_height(&self) -> Result<u64> {
         let status = self.comet.call("status", json!({}))?;
         integer(&status["sync_info"]["latest_block_height"])
     }
 
     /// The node's interface, for what is then verified.
-    pub fn comet(&self) -> &Client {
-        &self.comet
+    pub(crate) fn comet(&self) -> &dyn Rpc {
+        &*self.comet
     }
 
     /// Verifies a header and, if needed, some on the way to it: when too few of the trusted validators
     /// signed it, half the distance is tried first.
+    ///
+    /// # Errors
+    /// [`LightError`].
     pub fn advance_to(&mut self, target: u64, every: bool) -> Result<()> {
         if every {
-            for height in self.trusted().0 + 1..=target {
+            for height in self.trusted().0.saturating_add(1)..=target {
                 self.step(height)?;
             }
             return Ok(());
@@ -189,7 +212,7 @@ impl LightClient {
             }
             match self.try_step(goal)? {
                 Verdict::Success => drop(goals.pop()),
-                Verdict::NotEnoughTrust(_) if goal > at + 1 => goals.push(at + (goal - at) / 2),
+                Verdict::NotEnoughTrust(_) if goal.saturating_sub(at) > 1 => goals.push(at.midpoint(goal)),
                 other => return Err(wrong(format!("block {goal}: {other:?}"))),
             }
         }
@@ -198,6 +221,9 @@ impl LightClient {
 
     /// A header at a height, verified. Heights below the trusted one are verified from the start again by
     /// their hashes: the chain of `last_block_id`.
+    ///
+    /// # Errors
+    /// [`LightError`].
     pub fn header_at(&mut self, height: u64) -> Result<SignedHeader> {
         let (at, _) = self.trusted();
         if height >= at {
@@ -206,12 +232,13 @@ impl LightClient {
         }
         let mut above = self.trusted.signed.clone();
         for below in (height..at).rev() {
-            let block = fetch(&self.comet, below)?.signed;
+            let block = fetch(&*self.comet, below)?.signed;
             let named = above.header.last_block_id.map(|id| id.hash);
             if named != Some(block.header.hash()) {
-                return Err(wrong(format!("block {below} is not the one that block {} follows", below + 1)));
+                let next = below.saturating_add(1);
+                return Err(wrong(format!("block {below} is not the one that block {next} follows")));
             }
-            self.headers_verified += 1;
+            self.headers_verified = self.headers_verified.saturating_add(1);
             above = block;
         }
         Ok(above)
@@ -225,7 +252,7 @@ impl LightClient {
     }
 
     fn try_step(&mut self, height: u64) -> Result<Verdict> {
-        let block = fetch(&self.comet, height)?;
+        let block = fetch(&*self.comet, height)?;
         let verdict = verdict(&block, self.trusted.as_trusted());
         if matches!(verdict, Verdict::Success) {
             self.accept(block)?;
@@ -244,8 +271,9 @@ impl LightClient {
     }
 
     fn accept(&mut self, block: LightBlock) -> Result<()> {
-        self.signatures_checked += audit(&block, &self.chain_id)?;
-        self.headers_verified += 1;
+        let signatures = audit(&block, &self.chain_id)?;
+        self.signatures_checked = self.signatures_checked.saturating_add(signatures);
+        self.headers_verified = self.headers_verified.saturating_add(1);
         if let Some(kept) = &mut self.kept {
             kept.push(block.clone());
         }
@@ -269,7 +297,7 @@ fn verdict(block: &LightBlock, trusted: TrustedBlockState<'_>) -> Verdict {
 }
 
 /// Block 1, or the first one of a node that joined from a snapshot. Nothing depends on that node's word.
-fn first_block(comet: &Client) -> Result<LightBlock> {
+fn first_block(comet: &dyn Rpc) -> Result<LightBlock> {
     let status = comet.call("status", json!({}))?;
     match integer(&status["sync_info"]["earliest_block_height"])? {
         0 | 1 => fetch(comet, 1),
@@ -278,10 +306,10 @@ fn first_block(comet: &Client) -> Result<LightBlock> {
     }
 }
 
-fn fetch(comet: &Client, height: u64) -> Result<LightBlock> {
+fn fetch(comet: &dyn Rpc, height: u64) -> Result<LightBlock> {
     let commit = comet.call("commit", json!({ "height": height.to_string() }))?;
     let signed: SignedHeader = serde_json::from_value(commit["signed_header"].clone())
-        .wrap_err_with(|| format!("the node's commit of block {height} is malformed"))?;
+        .map_err(LightError::because(format!("the node's commit of block {height} is malformed")))?;
     let told = signed.header.height.value();
     // A sound header of another height would pass for this one, and old state for new.
     if told != height {
@@ -294,7 +322,7 @@ fn fetch(comet: &Client, height: u64) -> Result<LightBlock> {
     })
 }
 
-fn fetch_validators(comet: &Client, height: u64) -> Result<validator::Set> {
+fn fetch_validators(comet: &dyn Rpc, height: u64) -> Result<validator::Set> {
     let mut validators = Vec::new();
     for page in 1u64.. {
         // The node's word on how many there are is no reason to ask for ever.
@@ -304,11 +332,13 @@ fn fetch_validators(comet: &Client, height: u64) -> Result<validator::Set> {
         }
         let asked = json!({ "height": height.to_string(), "page": page.to_string(), "per_page": PER_PAGE.to_string() });
         let answer = comet.call("validators", asked)?;
-        let found: Vec<validator::Info> = serde_json::from_value(answer["validators"].clone())
-            .wrap_err_with(|| format!("the node's validators of height {height} are malformed"))?;
+        let found: Vec<validator::Info> = serde_json::from_value(answer["validators"].clone()).map_err(
+            LightError::because(format!("the node's validators of height {height} are malformed")),
+        )?;
         let none = found.is_empty();
         validators.extend(found);
-        if none || validators.len() as u64 >= integer(&answer["total"])? {
+        let told = u64::try_from(validators.len()).unwrap_or(u64::MAX);
+        if none || told >= integer(&answer["total"])? {
             break;
         }
     }
@@ -319,19 +349,22 @@ fn fetch_validators(comet: &Client, height: u64) -> Result<validator::Set> {
 fn own_set(set: &validator::Set) -> Result<ValidatorSet> {
     let member = |info: &validator::Info| -> Result<Validator> {
         let public_key = info.pub_key.ed25519().ok_or_else(|| wrong("a validator's key is not Ed25519"))?;
-        let public_key: [u8; 32] = public_key.as_bytes().try_into()?;
-        Ok(Validator { org: "unnamed".parse()?, public_key, power: info.power() })
+        let malformed = LightError::because("a validator's key is malformed");
+        let public_key: [u8; 32] = public_key.as_bytes().try_into().map_err(malformed)?;
+        let org = "unnamed".parse().map_err(LightError::because("no organisation"))?;
+        Ok(Validator { org, public_key, power: info.power() })
     };
-    Ok(ValidatorSet::new(set.validators().iter().map(member).collect::<Result<_>>()?)?)
+    let members = set.validators().iter().map(member).collect::<Result<_>>()?;
+    ValidatorSet::new(members).map_err(LightError::because("the node's validators are no set"))
 }
 
 /// CometBFT writes integers as text.
+///
+/// # Errors
+/// [`LightError`] for anything else.
 pub fn integer(value: &Value) -> Result<u64> {
-    let text = value.as_str().ok_or_else(|| eyre!("the node answered {value} for a number"))?;
-    text.parse().wrap_err_with(|| format!("the node answered {text:?} for a number"))
-}
-
-/// Verification failed: exit code 3.
-pub fn wrong(text: impl Into<String>) -> eyre::Report {
-    FoundWrong(text.into()).into()
+    let text = value
+        .as_str()
+        .ok_or_else(|| LightError::Unable(format!("the node answered {value} for a number")))?;
+    text.parse().map_err(LightError::because(format!("the node answered {text:?} for a number")))
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use alloy_primitives::B256;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use concordat_types::{StateKey, block::to_b256};
-use eyre::{Result, WrapErr as _, eyre};
 use ics23::{CommitmentProof, HostFunctionsManager, smt_spec, verify_membership, verify_non_membership};
 use prost_ics23::Message as _;
 use serde::Serialize;
@@ -14,7 +13,12 @@ use sha2::{Digest as _, Sha256};
 use tendermint::{block::Header, merkle::simple_hash_from_byte_vectors};
 use tendermint_proto::v0_38::abci::ExecTxResult;
 
-use super::light::{LightClient, integer, wrong};
+use crate::{LightClient, LightError, client::integer, wrong};
+
+type Result<T> = std::result::Result<T, LightError>;
+
+/// What bytes are that are not as CometBFT writes them.
+pub(crate) const NO_BASE64: &str = "not base64";
 
 /// How long to wait for the header that signs the newest state.
 const NEXT_HEADER_PATIENCE: Duration = Duration::from_secs(60);
@@ -48,14 +52,18 @@ pub struct TransactionProof {
 }
 
 /// Proves a state entry at the node's newest height.
+///
+/// # Errors
+/// [`LightError`].
 pub fn state(client: &mut LightClient, key: &StateKey) -> Result<StateProof> {
     let asked = json!({ "path": "/store", "data": hex::encode(key), "prove": true });
     let answer = client.comet().call("abci_query", asked)?["response"].clone();
     let op = &answer["proofOps"]["ops"][0];
     if op.is_null() {
-        return Err(eyre!("the node gave no proof: {}", answer["log"]));
+        return Err(LightError::Unable(format!("the node gave no proof: {}", answer["log"])));
     }
-    let proof = CommitmentProof::decode(bytes(&op["data"])?.as_slice()).wrap_err("the proof is malformed")?;
+    let proof = CommitmentProof::decode(bytes(&op["data"])?.as_slice())
+        .map_err(LightError::because("the proof is malformed"))?;
     let value = bytes(&answer["value"])?;
     let height = integer(&answer["height"])?;
     let (proved_by_header, root) = signed_root(client, height, &proof, key, &value)?;
@@ -79,19 +87,24 @@ fn signed_root(
     if holds(proof, &own, key, value) {
         return Ok((height, own));
     }
-    Ok((height + 1, next_header(client, height)?.app_hash.as_bytes().to_vec()))
+    let next = next_header(client, height)?;
+    Ok((next.height.value(), next.app_hash.as_bytes().to_vec()))
 }
 
 /// The header after block `height`, which signs its state and its results. It may still have to come.
+///
+/// # Errors
+/// [`LightError`].
 pub fn next_header(client: &mut LightClient, height: u64) -> Result<Header> {
-    let until = Instant::now() + NEXT_HEADER_PATIENCE;
+    let began = Instant::now();
     while client.newest_height()? <= height {
-        if Instant::now() > until {
-            return Err(eyre!("the header after block {height}, which signs its state, has not come"));
+        if began.elapsed() > NEXT_HEADER_PATIENCE {
+            let what = format!("the header after block {height}, which signs its state, has not come");
+            return Err(LightError::Unable(what));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(client.header_at(height + 1)?.header)
+    Ok(client.header_at(height.saturating_add(1))?.header)
 }
 
 /// Whether protobuf bytes prove to a root that a key has a value, or none where that is empty.
@@ -110,6 +123,9 @@ fn holds(proof: &CommitmentProof, root: &[u8], key: &StateKey, value: &[u8]) -> 
 }
 
 /// Proves that a transaction stands in its block, and what its result was.
+///
+/// # Errors
+/// [`LightError`].
 pub fn transaction(client: &mut LightClient, hash: B256) -> Result<TransactionProof> {
     let found = client.comet().call("tx", json!({ "hash": STANDARD.encode(hash), "prove": false }))?;
     let height = integer(&found["height"])?;
@@ -138,7 +154,9 @@ pub fn transaction(client: &mut LightClient, hash: B256) -> Result<TransactionPr
 }
 
 fn result(value: &Value) -> Result<ExecTxResult> {
-    let number = |name: &str| -> Result<i64> { Ok(i64::try_from(integer(&value[name])?)?) };
+    let number = |name: &str| -> Result<i64> {
+        i64::try_from(integer(&value[name])?).map_err(LightError::because("the node's result is malformed"))
+    };
     Ok(ExecTxResult {
         code: value["code"].as_u64().and_then(|code| u32::try_from(code).ok()).unwrap_or_default(),
         data: bytes(&value["data"])?.into(),
@@ -153,5 +171,5 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn bytes(value: &Value) -> Result<Vec<u8>> {
-    STANDARD.decode(value.as_str().unwrap_or_default()).wrap_err("not base64")
+    STANDARD.decode(value.as_str().unwrap_or_default()).map_err(LightError::because(NO_BASE64))
 }

@@ -8,22 +8,23 @@ use concordat_sql::{
     export::{PROVEN, csv_document, json_document, read_json_document},
     project::transaction_rows,
 };
-use eyre::Result;
 
-use super::{
-    super::activity::{ActivityFile, Checked},
+use crate::{
+    activity::{ActivityFile, Checked},
     archive::Files,
+    error::{EvidenceError, wrong},
 };
-use crate::verify::wrong;
+
+type Result<T> = std::result::Result<T, EvidenceError>;
 
 /// Rows by their tables.
-pub type Tables = BTreeMap<Table, Vec<Row>>;
+pub(crate) type Tables = BTreeMap<Table, Vec<Row>>;
 
 /// The folder.
 const FOLDER: &str = "records/";
 
 /// The rows that a proof proves: of each transaction, and of each event in its receipt.
-pub fn proven(proof: &ActivityFile, checked: &Checked) -> Result<Tables> {
+pub(crate) fn proven(proof: &ActivityFile, checked: &Checked) -> Result<Tables> {
     let mut tables: Tables = PROVEN.into_iter().map(|table| (table, Vec::new())).collect();
     for (seen, raw) in checked.seen.iter().zip(proof.raw()) {
         let rows = transaction_rows(seen.block.0, seen.part.index, raw, &seen.receipt)?;
@@ -45,7 +46,7 @@ fn place(table: Table, row: &Row) -> Vec<i64> {
 }
 
 /// Compares the proven tables; `name` is what the found ones are called.
-pub fn compare_all(proven: &Tables, found: &Tables, name: impl Fn(Table) -> String) -> Result<()> {
+pub(crate) fn compare_all(proven: &Tables, found: &Tables, name: impl Fn(Table) -> String) -> Result<()> {
     for (table, rows) in proven {
         let found = found.get(table).map(Vec::as_slice).unwrap_or_default();
         compare(*table, rows, found, &name(*table))?;
@@ -80,7 +81,7 @@ fn compare(table: Table, expected: &[Row], found: &[Row], name: &str) -> Result<
 }
 
 /// Adds the files of tables.
-pub fn write(tables: &Tables, files: &mut Files) {
+pub(crate) fn write(tables: &Tables, files: &mut Files) {
     for (table, rows) in tables {
         files.insert(file(*table, "json"), json_document(*table, rows).into_bytes());
         files.insert(file(*table, "csv"), csv_document(*table, rows).into_bytes());
@@ -88,12 +89,12 @@ pub fn write(tables: &Tables, files: &mut Files) {
 }
 
 /// The name of a table's file.
-pub fn file(table: Table, extension: &str) -> String {
+pub(crate) fn file(table: Table, extension: &str) -> String {
     format!("{FOLDER}{}.{extension}", table.name())
 }
 
 /// Reads the tables of a package. Each stands there in both forms, which say the same.
-pub fn read(files: &Files) -> Result<Tables> {
+pub(crate) fn read(files: &Files) -> Result<Tables> {
     let mut tables = Tables::new();
     for table in Table::ALL {
         let names = [file(*table, "json"), file(*table, "csv")];
