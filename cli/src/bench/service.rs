@@ -2,7 +2,6 @@
 //!
 //! The service, PostgreSQL, certificates and tokens are real; the ledger is made by SQL alone (`service/ledger.sql`).
 
-mod exports;
 mod ledger;
 mod office;
 mod requests;
@@ -14,7 +13,6 @@ use std::{
 };
 
 use concordat_sql::cluster::Cluster;
-use exports::Export;
 use eyre::{Result, bail, eyre};
 use office::{Office, Supervisor};
 use requests::{Pools, Request};
@@ -62,8 +60,6 @@ pub struct Service {
     pub kinds: BTreeMap<String, Waits>,
     /// The kinds of which the 99th percentile is above 50 ms, with it.
     pub above_50_ms: BTreeMap<String, f64>,
-    /// What it costs to take much away.
-    pub export: Export,
     /// Answers that are none, by the path. There must be no such.
     pub failed: BTreeMap<String, u16>,
 }
@@ -89,11 +85,8 @@ impl Service {
         let above = self.above_50_ms.len();
         let p99 = format!("p99 of {} kinds of reads at most {whole}, under a mandate {within}", kinds.len());
         format!(
-            "{:<42} {p99}; {above} above 50 ms; {transactions} transactions, {database_mb} MB, {requests_per_second} requests/s\n\
-             {:<42} {}\n",
-            "supervisors' service",
-            "exports",
-            self.export.line()
+            "{:<42} {p99}; {above} above 50 ms; {transactions} transactions, {database_mb} MB, {requests_per_second} requests/s\n",
+            "supervisors' service"
         )
     }
 
@@ -132,8 +125,6 @@ pub fn measure(args: &BenchArgs, say: impl Fn(&str)) -> Result<Option<Service>> 
     service.requests_per_second = (requests.len() as f64 / from.elapsed().as_secs_f64()).round();
     (service.transactions, service.blocks, service.made_s) =
         (ledger.transactions, ledger.blocks, ledger.seconds);
-    say("  exports ...");
-    service.export = exports::measure(&cluster, &office, ledger.blocks)?;
     service.database_mb = cluster.query("SELECT pg_database_size(current_database()) / 1048576")?.parse()?;
     Ok(Some(service))
 }
@@ -255,7 +246,7 @@ mod tests {
         assert_eq!(service.failed, [("everything: /flows".to_owned(), 422)].into());
         let table = service.table();
         assert!(table.contains("51 ms (flows)") && table.contains("7 ms (blocks)"), "{table}");
-        assert!(table.contains("1 above 50 ms") && table.lines().count() == 2, "{table}");
+        assert!(table.contains("1 above 50 ms") && table.lines().count() == 1, "{table}");
     }
 
     #[test]
