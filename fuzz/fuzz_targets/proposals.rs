@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(kind) = Kind::from_code(*code) {
         match Action::decode(kind, payload) {
             Ok(action) => {
-                assert_eq!(action.encode(), payload, "a second form of an action");
+                assert_eq!(action.encode().as_ref(), payload, "a second form of an action");
                 assert_eq!(action.kind(), kind);
                 let _bounds = action.validate();
             }
