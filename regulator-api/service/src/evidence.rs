@@ -32,6 +32,9 @@ const LIMITS: Limits = Limits { transactions: 10_000, bytes: 64 << 20 };
 /// How many rows beside the proven ones, and how long one statement may take.
 const BOUNDS: Bounds = Bounds { rows: 100_000, statement_ms: 30_000 };
 
+/// What the log of operations says first.
+const UNMADE: &str = "a package cannot be made";
+
 /// A file that is sent whole.
 pub(crate) struct File {
     pub(crate) name: String,
@@ -108,25 +111,25 @@ async fn wanted(service: &Service, parameters: &mut Parameters, tip: &Tip) -> Re
 
 /// What comes of evidence that cannot be made. Why, the log of operations says.
 fn refused(error: &EvidenceError) -> Problem {
+    let told = |kind, detail: &str| {
+        tracing::error!(%error, "{UNMADE}");
+        Problem::new(kind, detail)
+    };
     match error {
-        EvidenceError::TooLarge(what) => return Problem::new(Kind::TooWide, what.clone()),
-        EvidenceError::Light(error) => return failed(error),
-        _ => tracing::error!(%error, "a package cannot be made"),
-    }
-    match error {
-        EvidenceError::Wrong(_) => {
-            let detail = "node and database do not say the same; whoever operates the service runs \
-                          `concordat audit verify-projection`";
-            Problem::new(Kind::Contradiction, detail)
-        }
-        EvidenceError::Signer(_) => {
-            let detail = "the certificate of [seal] does not vouch for a package now; whoever operates the service renews it";
-            Problem::new(Kind::NotConfigured, detail)
-        }
+        EvidenceError::TooLarge(what) => Problem::new(Kind::TooWide, what.clone()),
+        EvidenceError::Light(error) => failed(error),
+        EvidenceError::Wrong(_) => told(
+            Kind::Contradiction,
+            "node and database do not say the same; whoever operates the service runs `concordat audit verify-projection`",
+        ),
+        EvidenceError::Signer(_) => told(
+            Kind::NotConfigured,
+            "the certificate of [seal] does not vouch for a package now; whoever operates the service renews it",
+        ),
         EvidenceError::Unable(_) | EvidenceError::Malformed { .. } => {
-            Problem::new(Kind::NodeAway, "its answer is not understood; the service's log says why")
+            told(Kind::NodeAway, "its answer is not understood; the service's log says why")
         }
-        _ => Problem::new(Kind::Internal, "the cause is in the service's log"),
+        _ => Problem::internal(UNMADE, error),
     }
 }
 
@@ -137,16 +140,12 @@ fn unread(error: ExportError) -> Problem {
             let detail = format!("there are more than {rows} rows about the subject: ask for one with fewer");
             Problem::new(Kind::TooWide, detail)
         }
-        other => {
-            tracing::error!(error = %other, "a package cannot be made");
-            Problem::new(Kind::Internal, "the cause is in the service's log")
-        }
+        other => Problem::internal(UNMADE, other),
     }
 }
 
 fn ended(error: tokio::task::JoinError) -> Problem {
-    tracing::error!(%error, "a package ended");
-    Problem::new(Kind::Internal, "the cause is in the service's log")
+    Problem::internal(UNMADE, error)
 }
 
 #[cfg(test)]

@@ -40,10 +40,8 @@ pub(crate) async fn of(service: &Service, mut ask: Ask<'_>) -> Result<Answer, Pr
         let grounds = explanation(&state, &question).map_err(|error| failed(&error))?;
         told(&question, &state, grounds.as_ref()).map_err(|error| failed(&error))
     });
-    let mut document = explained.await.map_err(|error| {
-        tracing::error!(%error, "an explanation ended");
-        Problem::new(Kind::Internal, "the cause is in the service's log")
-    })??;
+    let mut document =
+        explained.await.map_err(|error| Problem::internal("an explanation ended", error))??;
     if let Value::Object(fields) = &mut document {
         fields.insert("as_of".into(), as_of(height, tip));
     }

@@ -174,8 +174,7 @@ impl Opening {
 }
 
 fn unwritable(error: concordat_sql::export::SheetError) -> Problem {
-    tracing::error!(%error, "an export cannot be written");
-    Problem::new(Kind::Internal, "the export cannot be written")
+    Problem::internal("an export cannot be written", error)
 }
 
 /// A file in Parquet that ends before its end: the connection is cut, since a file has no room for a reason.

@@ -169,6 +169,6 @@ fn wished(wish: &Wish) -> Option<Scope> {
 /// A token's own name.
 fn name() -> Result<String, Problem> {
     let mut bytes = [0; 16];
-    rand_bytes(&mut bytes).map_err(|_| Problem::new(Kind::Internal, "the cause is in the service's log"))?;
+    rand_bytes(&mut bytes).map_err(|error| Problem::internal("a token cannot be named", error))?;
     Ok(hex::encode(bytes))
 }

@@ -130,6 +130,12 @@ impl Problem {
         Self { kind, detail: detail.into(), allow: None }
     }
 
+    /// A failure of the service's own. Its cause goes to the log alone: it may tell of the inside.
+    pub(crate) fn internal(what: &str, error: impl fmt::Display) -> Self {
+        tracing::error!(%error, "{what}");
+        Self::new(Kind::Internal, "the cause is in the service's log")
+    }
+
     /// A path that takes another method.
     pub(crate) fn method(method: &'static str) -> Self {
         Self { allow: Some(method), ..Self::new(Kind::Method, format!("it is {method}")) }

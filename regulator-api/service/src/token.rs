@@ -62,10 +62,7 @@ pub(crate) fn sign(keys: &KeyRing, claims: &Claims) -> Result<String, Problem> {
     let (name, key) = keys.signing();
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some(name.clone());
-    encode(&header, claims, key).map_err(|error| {
-        tracing::error!(%error, "a token cannot be signed");
-        Problem::new(Kind::Internal, "the cause is in the service's log")
-    })
+    encode(&header, claims, key).map_err(|error| Problem::internal("a token cannot be signed", error))
 }
 
 /// Reads a token that this service has made for the certificate that is shown, and that has not ended at `now`.

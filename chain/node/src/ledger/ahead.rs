@@ -179,8 +179,9 @@ mod tests {
         txs.iter().map(|tx| tx.raw().clone()).collect()
     }
 
-    /// Checks a block of `count` copies of one transaction each time it is told to; says when it begins.
-    fn stepwise(count: usize) -> (Ahead, mpsc::Receiver<BlockBytes>, mpsc::Sender<()>) {
+    /// So many threads, which check a block of `count` copies of one transaction each time they are told to, and say when
+    /// they begin.
+    fn stepwise(threads: usize, count: usize) -> (Ahead, mpsc::Receiver<BlockBytes>, mpsc::Sender<()>) {
         let (begun, begins) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel();
         let may_go_on = Mutex::new(may_go_on);
@@ -189,12 +190,12 @@ mod tests {
             lock(&may_go_on).recv().ok()?;
             Some(vec![tx(1, 0); count])
         };
-        (Ahead::start(ONE, check).unwrap(), begins, go_on)
+        (Ahead::start(NonZero::new(threads).unwrap(), check).unwrap(), begins, go_on)
     }
 
     #[test]
     fn checked_transactions_are_given_to_their_block_and_no_other() {
-        let (ahead, _begins, go_on) = stepwise(2);
+        let (ahead, _begins, go_on) = stepwise(1, 2);
         let txs = vec![tx(1, 0); 2];
         for wanted in [raws(&txs), raws(&[tx(1, 0), tx(2, 0)]), raws(&txs[..1])] {
             ahead.expect(one(5));
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn blocks_above_are_known_until_their_turn_has_come() {
-        let (ahead, begins, go_on) = stepwise(1);
+        let (ahead, begins, go_on) = stepwise(1, 1);
         assert!(!ahead.expects_after(0));
         ahead.expect([one(5), one(6)].concat());
         begins.recv().unwrap();
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn check_that_has_begun_is_waited_for() {
-        let (ahead, begins, go_on) = stepwise(1);
+        let (ahead, begins, go_on) = stepwise(1, 1);
         ahead.expect(one(5));
         begins.recv().unwrap();
         std::thread::scope(|scope| {
@@ -239,15 +240,7 @@ mod tests {
 
     #[test]
     fn each_thread_has_a_block_of_its_own_and_the_lowest_are_first() {
-        let (begun, begins) = mpsc::channel();
-        let (go_on, may_go_on) = mpsc::channel::<()>();
-        let may_go_on = Mutex::new(may_go_on);
-        let check = move |block: &BlockBytes| {
-            begun.send(block.clone()).ok()?;
-            lock(&may_go_on).recv().ok()?;
-            Some(vec![tx(1, 0)])
-        };
-        let ahead = Ahead::start(NonZero::new(2).unwrap(), check).unwrap();
+        let (ahead, begins, go_on) = stepwise(2, 1);
         ahead.expect([one(7), one(5), one(6)].concat());
         let mut first = [begins.recv().unwrap(), begins.recv().unwrap()];
         first.sort();
@@ -261,7 +254,7 @@ mod tests {
 
     #[test]
     fn block_that_was_judged_before_its_turn_is_not_checked() {
-        let (ahead, begins, go_on) = stepwise(1);
+        let (ahead, begins, go_on) = stepwise(1, 1);
         ahead.expect(one(5));
         begins.recv().unwrap();
         ahead.expect([one(6), one(7)].concat());
@@ -273,7 +266,7 @@ mod tests {
 
     #[test]
     fn work_pauses_while_too_much_is_ready() {
-        let (ahead, begins, go_on) = stepwise(MOST_READY);
+        let (ahead, begins, go_on) = stepwise(1, MOST_READY);
         ahead.expect([one(5), one(6)].concat());
         assert_eq!(begins.recv().unwrap(), one(5)[0].1);
         go_on.send(()).unwrap();
