@@ -2,6 +2,7 @@
 //!
 //! The service, PostgreSQL, certificates and tokens are real; the ledger is made by SQL alone (`service/ledger.sql`).
 
+mod exports;
 mod ledger;
 mod office;
 mod requests;
@@ -13,6 +14,7 @@ use std::{
 };
 
 use concordat_sql::cluster::Cluster;
+use exports::Export;
 use eyre::{Result, bail, eyre};
 use office::{Office, Supervisor};
 use requests::{Pools, Request};
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::{
     BenchArgs, network,
-    stats::{Confirmation, Latency},
+    stats::{Confirmation, Latency, tenth},
 };
 
 /// What an operator would give PostgreSQL beyond its defaults; and that no copy of it follows, which spares its log while the
@@ -60,6 +62,10 @@ pub struct Service {
     pub kinds: BTreeMap<String, Waits>,
     /// The kinds of which the 99th percentile is above 50 ms, with it.
     pub above_50_ms: BTreeMap<String, f64>,
+    /// Of each of these kinds who waited longest, for what, and how many milliseconds.
+    pub slowest: BTreeMap<String, (String, f64)>,
+    /// What it costs to take much away.
+    pub export: Export,
     /// Answers that are none, by the path. There must be no such.
     pub failed: BTreeMap<String, u16>,
 }
@@ -85,8 +91,11 @@ impl Service {
         let above = self.above_50_ms.len();
         let p99 = format!("p99 of {} kinds of reads at most {whole}, under a mandate {within}", kinds.len());
         format!(
-            "{:<42} {p99}; {above} above 50 ms; {transactions} transactions, {database_mb} MB, {requests_per_second} requests/s\n",
-            "supervisors' service"
+            "{:<42} {p99}; {above} above 50 ms; {transactions} transactions, {database_mb} MB, {requests_per_second} requests/s\n\
+             {:<42} {}\n",
+            "supervisors' service",
+            "exports",
+            self.export.line()
         )
     }
 
@@ -125,6 +134,8 @@ pub fn measure(args: &BenchArgs, say: impl Fn(&str)) -> Result<Option<Service>> 
     service.requests_per_second = (requests.len() as f64 / from.elapsed().as_secs_f64()).round();
     (service.transactions, service.blocks, service.made_s) =
         (ledger.transactions, ledger.blocks, ledger.seconds);
+    say("  exports ...");
+    service.export = exports::measure(&cluster, &office, ledger.blocks)?;
     service.database_mb = cluster.query("SELECT pg_database_size(current_database()) / 1048576")?.parse()?;
     Ok(Some(service))
 }
@@ -211,8 +222,7 @@ fn told(requests: &[Request], asked: &[Asked]) -> Service {
         sorted.entry(&request.kind).or_default()[usize::from(request.mandate > 0)].push(*wait);
         // What a mandate does not cover is not there.
         if *status != 200 && (request.mandate == 0 || *status != 404) {
-            let path = format!("{}: {}", MANDATES[request.mandate], request.path);
-            service.failed.insert(path, *status);
+            service.failed.insert(request.told(), *status);
         }
     }
     for (kind, [whole, within]) in sorted {
@@ -220,10 +230,25 @@ fn told(requests: &[Request], asked: &[Asked]) -> Service {
         let p99 = waits.whole.p99.max(waits.within.p99);
         if p99 > BAR_MS {
             service.above_50_ms.insert(kind.to_owned(), p99);
+            service.slowest.extend(slowest(kind, requests, asked));
         }
         service.kinds.insert(kind.to_owned(), waits);
     }
     service
+}
+
+impl Request {
+    /// Who asks for what.
+    fn told(&self) -> String {
+        format!("{}: {}", MANDATES[self.mandate], self.path)
+    }
+}
+
+/// Of a kind the request that took longest.
+fn slowest(kind: &str, requests: &[Request], asked: &[Asked]) -> Option<(String, (String, f64))> {
+    let of_kind = requests.iter().zip(asked).filter(|(request, _)| request.kind == kind);
+    let (request, asked) = of_kind.max_by_key(|(_, asked)| asked.wait.latency)?;
+    Some((kind.to_owned(), (request.told(), tenth(asked.wait.latency.as_secs_f64() * 1_000.0))))
 }
 
 #[cfg(test)]
@@ -243,10 +268,11 @@ mod tests {
         let service = told(&requests, &[wait(3, 200), wait(7, 404), wait(51, 422)]);
         assert_eq!((service.kinds["blocks"].whole.p99, service.kinds["blocks"].within.p99), (3.0, 7.0));
         assert_eq!(service.above_50_ms, [("flows".to_owned(), 51.0)].into());
+        assert_eq!(service.slowest, [("flows".to_owned(), ("everything: /flows".to_owned(), 51.0))].into());
         assert_eq!(service.failed, [("everything: /flows".to_owned(), 422)].into());
         let table = service.table();
         assert!(table.contains("51 ms (flows)") && table.contains("7 ms (blocks)"), "{table}");
-        assert!(table.contains("1 above 50 ms") && table.lines().count() == 1, "{table}");
+        assert!(table.contains("1 above 50 ms") && table.lines().count() == 2, "{table}");
     }
 
     #[test]

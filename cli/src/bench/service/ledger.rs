@@ -17,7 +17,7 @@ const SQL: &str = include_str!("ledger.sql");
 const SECTION: &str = "\n-- part\n";
 
 /// Transactions of a block on average. How many it is for one lies between 50 and 150.
-const MEAN: u64 = 100;
+pub(super) const MEAN: u64 = 100;
 
 /// Accounts.
 pub(super) const ACCOUNTS: u64 = 10_000;

@@ -187,4 +187,5 @@ INSERT INTO ledger.contract_versions SELECT 2000 + v, k, NULL, false, address, v
     WHERE k % 4 = 0;
 INSERT INTO ledger.alerts SELECT h, 0, 1, 'rule-' || 1 + h % 50, a.address, imagined.name(a.bank), imagined.address('token', 1 + h % 20), 7, 1
     FROM generate_series(1, {blocks}::bigint) h JOIN imagined.accounts a ON a.n = 1 + h * 31 % {accounts} WHERE h % 3 = 0;
+INSERT INTO ledger.block_digests SELECT h, sha256(int8send(h)), sha256(int8send(-h)), '{}' FROM generate_series(0, {blocks}::bigint) h;
 INSERT INTO ledger.projection_cursor VALUES (true, 'imagined', 1, 1, {blocks}, sha256(convert_to('block ' || {blocks}, 'UTF8')), sha256('all'));

@@ -1,6 +1,7 @@
 //! The service of supervisors as a process of its own, and supervisors with certificates, mandates and tokens.
 
 use std::{
+    fs::File,
     net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -141,6 +142,30 @@ impl Office {
         let mut response = response.wrap_err_with(|| format!("{} asks for {path}", supervisor.name))?;
         let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
         Ok((response.status().as_u16(), body.len()))
+    }
+
+    /// Writes what a path gives in Parquet into a file; how many bytes it is.
+    pub(super) fn download(
+        &self,
+        agent: &Agent,
+        supervisor: &Supervisor,
+        path: &str,
+        file: &mut File,
+    ) -> Result<u64> {
+        let request = agent.get(self.url(path)).header("Accept", "application/vnd.apache.parquet");
+        // However long it takes.
+        let request = request.config().timeout_global(None).build();
+        let mut response = request.header("Authorization", format!("Bearer {}", supervisor.token)).call()?;
+        if response.status() != 200 {
+            bail!("{path} is answered with status {}", response.status());
+        }
+        Ok(std::io::copy(&mut response.body_mut().as_reader(), file)?)
+    }
+
+    /// The service's process.
+    pub(super) fn process(&self) -> Result<u32> {
+        let service = self.service.as_ref().ok_or_else(|| eyre!("the service was not started"))?;
+        Ok(service.id())
     }
 }
 
