@@ -169,7 +169,7 @@ fn holds(postgres: &Postgres) {
 /// Accounts of bank-c.
 pub const MANY: u64 = 2_500;
 
-/// Adds bank-c, which has many accounts and does nothing, and bank-d, three accounts of which act now and then: what they do
+/// Adds bank-c, which has many accounts and does nothing, and bank-d, three of whose 300 accounts act now and then: what they do
 /// is far apart. Their accounts are numbered from 10,001 and from 20,001 on.
 pub fn fill_sparsely(postgres: &Postgres) {
     let (token, other) = (bytea(TOKEN), bytea(OTHER));

@@ -28,7 +28,7 @@ const FRONTIER: usize = 200;
 const AT_THE_START: i64 = 100_000;
 
 /// Transfers that a further hop reads, of whom the greatest flows reach.
-const FURTHER: i64 = 3_000;
+const FURTHER: i64 = 2_000;
 
 /// Flows that a hop finds.
 const PER_HOP: usize = 500;
@@ -258,19 +258,21 @@ fn followed(wanted: &FlowQuery) -> &'static str {
     if wanted.direction == Direction::Out { "sender" } else { "recipient" }
 }
 
-/// Counts transfers party by party, and stops at the first that is too much.
+/// Counts transfers party by party, and stops at the first that is too much: of how many parties all were counted.
 fn within(wanted: &FlowQuery, parties: &[Vec<u8>], most: i64) -> Query {
     let mut query = Query::default();
     let parties = query.bind(Bind::ManyBytes(parties.to_vec()));
     let (from, to) = (query.bind(Bind::Int(wanted.from)), query.bind(Bind::Int(wanted.to)));
-    let (most, column) = (query.bind(Bind::Int(most)), followed(wanted));
+    let (too_many, column) = (query.bind(Bind::Int(most.saturating_add(1))), followed(wanted));
+    // Parties are put in order before they are looked up, so that nothing has to be put in order afterwards: which would need
+    // all of it.
     query.sql = format!(
-        "WITH RECURSIVE counted (parties, transfers) AS (SELECT 0::bigint, 0::bigint UNION ALL
-         SELECT c.parties + 1, c.transfers + (SELECT count(*) FROM (SELECT FROM ledger.token_transfers t
-             WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {most} - c.transfers + 1) of_one)
-         FROM counted c WHERE c.parties < cardinality({parties}::bytea[]) AND c.transfers <= {most})
-         SELECT max(parties) FROM counted WHERE transfers <= {most}",
-        along(column, &format!("({parties}::bytea[])[c.parties + 1]"), (&from, &to)),
+        "SELECT CASE WHEN count(*) < {too_many} THEN cardinality({parties}::bytea[]) ELSE max(place) - 1 END
+         FROM (SELECT p.place FROM (SELECT party, place FROM unnest({parties}::bytea[]) WITH ORDINALITY u (party, place) ORDER BY place) p
+             CROSS JOIN LATERAL (SELECT FROM ledger.token_transfers t WHERE t.height >= {from} AND t.height <= {to} AND {}
+                 ORDER BY t.{column}, t.height LIMIT {too_many}) t
+             ORDER BY p.place LIMIT {too_many}) counted",
+        along(column, "p.party", (&from, &to)),
     );
     query
 }

@@ -12,7 +12,7 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{List, Page, PageError, Query, Reader, Wanted, cover::Cover, page::Position};
+use super::{List, Order, Page, PageError, Query, Reader, Wanted, cover::Cover, page::Position};
 use crate::SqlError;
 
 /// Heights that are looked at first where parties are known by name.
@@ -44,7 +44,7 @@ pub struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        Self { page: 6_000, account: 4 }
+        Self { page: 4_000, account: 4 }
     }
 }
 
@@ -82,10 +82,25 @@ impl List {
     pub(super) fn is_direct(&self, wanted: &Wanted) -> bool {
         let (lowest, highest) = wanted.heights();
         let few = lowest >= highest || wanted.filters.iter().any(|chosen| chosen.filter.name == "hash");
-        let along = self.leads_of(wanted).take(1).count();
-        !self.is_journal()
-            || few
-            || (!self.reach.is_restricted(&wanted.scope) && wanted.filters.len() == along)
+        let restricted = self.reach.is_restricted(&wanted.scope);
+        match self.key() {
+            _ if few => true,
+            // What holds is found by its key.
+            Some(_) if !wanted.history => true,
+            Some(key) => {
+                let by_key = wanted.filters.iter().any(|chosen| chosen.filter.column() == Some(key));
+                by_key || (!restricted && wanted.filters.is_empty())
+            }
+            None => !restricted && wanted.filters.len() == self.leads_of(wanted).take(1).count(),
+        }
+    }
+
+    /// The first column of the key by which rows replace one another; none: of a journal, and where all of a height do.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        match self.order {
+            Order::Register(key) | Order::Deep(key, _) => key.first().copied(),
+            Order::Journal(_) | Order::Whole => None,
+        }
     }
 }
 
@@ -171,15 +186,17 @@ impl Search<'_> {
     async fn by_parties(&mut self, is_first: bool) -> Result<Reached, PageError> {
         // To look up a place of an index takes half of what it takes to look at a row.
         let lookups = self.list.lookups(&self.wanted, self.cover).checked_div(2).unwrap_or_default();
+        let cost = self.list.cost_of_a_row();
         let (mut width, mut stands) = (WINDOW, is_first);
         loop {
             let window = self.wanted.window(width);
             let is_one = window.0 == window.1;
-            let most = if is_one { i64::MAX } else { self.left.max(LEAST) };
+            let fitting = self.left.checked_div(cost).unwrap_or_default();
+            let most = if is_one { i64::MAX } else { fitting.max(LEAST) };
             let query = self.list.page_of(&self.wanted, self.cover, window, most)?;
             let looked = self.look(&query).await?;
             let (count, heights) = (looked.count, window.1.saturating_sub(window.0).saturating_add(1));
-            self.left = self.left.saturating_sub(lookups).saturating_sub(count);
+            self.left = self.left.saturating_sub(lookups).saturating_sub(count.saturating_mul(cost));
             if count >= most {
                 if self.left <= 0 && !stands {
                     return Ok(Reached::Bound);
@@ -200,7 +217,8 @@ impl Search<'_> {
             if self.left <= 0 || self.is_filled() {
                 return Ok(Reached::Bound);
             }
-            let fit = self.left.checked_div(count.saturating_mul(2)).unwrap_or_default().clamp(2, WIDER);
+            let twice = count.saturating_mul(cost).saturating_mul(2);
+            let fit = self.left.checked_div(twice).unwrap_or_default().clamp(2, WIDER);
             width = if count == 0 { WINDOW } else { heights.saturating_mul(fit) };
         }
     }
@@ -239,7 +257,7 @@ impl Search<'_> {
             if self.is_filled() {
                 return Ok(true);
             }
-            let (shown, place) = self.list.read(row, false)?;
+            let (shown, place) = self.list.read(row, self.wanted.history)?;
             self.page.rows.push(shown);
             self.page.places.push(place);
             self.wanted.limit = self.wanted.limit.saturating_sub(1);
@@ -254,7 +272,7 @@ impl Search<'_> {
 
     /// Goes on after all rows of a height; whether that is the end.
     fn go_on_from(&mut self, height: i64) -> bool {
-        self.wanted.after = Some(self.wanted.beyond(height, self.list.place_length(false)));
+        self.wanted.after = Some(self.wanted.beyond(height, self.list.place_length(self.wanted.history)));
         let (lowest, highest) = self.wanted.heights();
         lowest > highest
     }

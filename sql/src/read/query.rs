@@ -191,8 +191,13 @@ impl List {
 
     /// The same, where it is known whom the scope covers.
     pub(crate) fn query_within(&self, wanted: &Wanted, cover: &Cover) -> Result<Query, RequestError> {
-        if let (Order::Deep(key, first), false) = (self.order, wanted.history) {
-            return self.deep(key, first, wanted, cover);
+        if let Order::Deep(key, first) = self.order {
+            let of_one = wanted.filters.iter().any(|chosen| chosen.filter.column() == self.key());
+            match wanted.history {
+                false => return self.deep(key, first, wanted, cover),
+                true if of_one => return self.deep_history(key, first, wanted, cover),
+                true => {}
+            }
         }
         let mut query = Query::default();
         let as_of = query.bind(Bind::Int(wanted.as_of));
@@ -287,6 +292,44 @@ impl List {
             "SELECT {selected} FROM (SELECT DISTINCT {columns} FROM {from} t WHERE {keys} ORDER BY {inner}) k \
              CROSS JOIN LATERAL (SELECT n.* FROM {from} n WHERE {same} AND n.height <= {as_of} \
              ORDER BY n.height DESC LIMIT 1) t WHERE {conditions} ORDER BY {outer} LIMIT {limit}"
+        );
+        Ok(query)
+    }
+
+    /// Every row of the keys that begin with one value, of which there may be very many in one order and in another one no index:
+    /// of each key the first rows that may be wanted.
+    fn deep_history(
+        &self,
+        key: &'static [&'static str],
+        first: &str,
+        wanted: &Wanted,
+        cover: &Cover,
+    ) -> Result<Query, RequestError> {
+        let mut query = Query::default();
+        let as_of = query.bind(Bind::Int(wanted.as_of));
+        query.condition(&format!("{first} AND t.height <= {as_of}"));
+        query.choose(wanted.filters.iter());
+        self.reach.restrict(&wanted.scope, cover, &mut query);
+        let keys = query.take_joined();
+        let (lowest, highest) = wanted.heights();
+        let (lowest, highest) = (query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
+        query.condition(&format!("t.height >= {lowest} AND t.height <= {highest}"));
+        let place = self.place(true);
+        if let Some(after) = &wanted.after {
+            self.begin_after(&place, after, wanted.newest_first, &mut query)?;
+        }
+        let limit = query.bind(Bind::Int(wanted.rows()));
+        let (selected, from, conditions) = (self.selected(&place, &as_of), self.table, query.joined());
+        let names = |of: &str| key.iter().map(|name| format!("{of}.{name}")).collect::<Vec<_>>().join(", ");
+        let same: Vec<String> = key.iter().map(|name| format!("t.{name} = k.{name}")).collect();
+        let of_key = ordered("t", ["height"].into_iter(), wanted.newest_first);
+        let order = ordered("t", place.iter().map(|(name, _)| *name), wanted.newest_first);
+        query.sql = format!(
+            "SELECT {selected} FROM (SELECT DISTINCT {} FROM {from} t WHERE {keys}) k \
+             CROSS JOIN LATERAL (SELECT t.* FROM {from} t WHERE {} AND {conditions} ORDER BY {of_key} LIMIT {limit}) t \
+             ORDER BY {order} LIMIT {limit}",
+            names("t"),
+            same.join(" AND "),
         );
         Ok(query)
     }
@@ -406,10 +449,13 @@ impl Wanted {
     }
 }
 
-/// The condition that a column has a value, as a range of the index of the column and heights.
+/// The condition that a column has a value between two heights, said twice: as an equality, by which the planner knows how few
+/// rows there are; and as a range of the index of the column and heights, of which it takes every bound to leave a third, so
+/// that no other index ever looks cheaper. By the equality alone it would go along all that others did, where a value had many
+/// rows once; by the range alone, along all rows of a short period, for each value anew.
 pub(super) fn along(column: &str, value: &str, (lowest, highest): (&str, &str)) -> String {
     format!(
-        "t.{column} IS NOT NULL AND (t.{column}, t.height) >= ({value}, {lowest}) \
+        "t.{column} = {value} AND (t.{column}, t.height) >= ({value}, {lowest}) \
          AND (t.{column}, t.height) <= ({value}, {highest})"
     )
 }
@@ -526,6 +572,18 @@ mod tests {
             "{sql}"
         );
         assert!(newest.contains("t.height <= $3"), "the period is that of the newest row: {sql}");
+    }
+
+    #[test]
+    fn the_history_of_a_holder_is_looked_up_by_what_it_holds() {
+        let list = list("balances");
+        let filters = vec![list.choose("holder", &Address::repeat_byte(7).to_string()).unwrap()];
+        let after = Some(vec!["6".into(), "2".into()]);
+        let query = list.query(&Wanted { filters, after, history: true, ..wanted() }).unwrap();
+        let (keys, rows) = query.sql.split_once("CROSS JOIN LATERAL").unwrap();
+        assert!(keys.contains("t.balance = t.change AND t.height <= $1 AND t.holder = $2"), "{keys}");
+        assert!(rows.contains("(t.height, t.place) < ($5, $6) ORDER BY t.height DESC LIMIT $7) t"), "{rows}");
+        assert!(rows.ends_with("ORDER BY t.height DESC, t.place DESC LIMIT $7"), "{rows}");
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl List {
     /// Whether it can be looked up by the parties of a cover.
     pub(super) fn has_parties(&self, wanted: &Wanted, cover: &Cover) -> bool {
         let known = cover.accounts.is_some() && cover.contracts.is_some();
-        known && self.reach.is_restricted(&wanted.scope)
+        // Of what replaces one another there is no index by parties and heights.
+        self.is_journal() && known && self.reach.is_restricted(&wanted.scope)
     }
 
     /// How many places of indexes each statement looks up.
@@ -56,6 +57,11 @@ impl List {
         let routes = self.routes(wanted, cover);
         let all = routes.iter().map(|(_, some)| parties(some)).fold(0, usize::saturating_add);
         i64::try_from(all).unwrap_or(i64::MAX)
+    }
+
+    /// How much work a row is that a party leads to: of a transaction, its rows of the list have to be looked up.
+    pub(super) const fn cost_of_a_row(&self) -> i64 {
+        if self.reach.by_sender { 3 } else { 1 }
     }
 
     /// Whether a filter by itself leaves only rows that a cover shows.

@@ -19,7 +19,7 @@ impl List {
         query.condition("true");
         query.choose(wanted.filters.iter().filter(|chosen| lead.is_none_or(|lead| chosen.filter != lead)));
         self.reach.restrict(&wanted.scope, cover, &mut query);
-        let place = self.place(false);
+        let place = self.place(wanted.history);
         if let Some(after) = &wanted.after {
             self.begin_after(&place, after, wanted.newest_first, &mut query)?;
         }

@@ -7,7 +7,7 @@ mod plans;
 use concordat_sql::{
     Database, SqlError,
     read::{
-        Direction, Edge, Entry, Flaw, FlowQuery, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
+        Direction, Edge, Entry, Flaw, FlowQuery, LISTS, List, ReadLog, Reader, Scope, Start, Wanted, Work,
         verify_reads,
     },
 };
@@ -77,6 +77,94 @@ fn what_a_mandate_shows_is_the_same_whether_its_parties_are_few_or_many() {
         }
     });
     drop(postgres);
+}
+
+/// What a history shows is compared with what plain SQL says, where little work is allowed for a page and where much is.
+#[test]
+fn histories_are_whole_however_little_is_done_for_a_page() {
+    let (postgres, database) = ledger();
+    imagined::fill_sparsely(&postgres);
+    let (token, other) = (bytea(imagined::TOKEN), bytea(imagined::OTHER));
+    postgres.sql(&format!(
+        "INSERT INTO ledger.token_balances SELECT h, p, CASE WHEN p < 3 THEN {other} ELSE {token} END, p, \
+             decode(lpad(to_hex(h % 9 + 1), 40, '0'), 'hex'), 1, CASE WHEN h < 20 THEN 1 ELSE 5 END \
+         FROM generate_series(11, 900) h, generate_series(1, 4) p"
+    ));
+    let (balances, accounts) = (list("balances"), list("accounts"));
+    let chosen = |list: &'static List, name: &str, value: Address| {
+        vec![list.choose(name, &value.to_string()).unwrap()]
+    };
+    let of_b = format!(
+        "(t.token = {other} OR EXISTS (SELECT FROM ledger.account_standings s \
+             WHERE s.account = t.holder AND s.authority = 2))"
+    );
+    let of_c = "EXISTS (SELECT FROM ledger.authorities a WHERE a.authority = t.authority AND a.organisation = 'bank-c')";
+    let cases = [
+        (balances, of(&["bank-b"], &[]), vec![], of_b.clone()),
+        (
+            balances,
+            of(&["bank-b"], &[]),
+            chosen(balances, "token", imagined::TOKEN),
+            format!("t.token = {token} AND {of_b}"),
+        ),
+        (
+            balances,
+            of(&["bank-b"], &[]),
+            chosen(balances, "holder", holder(3)),
+            format!("t.holder = {} AND {of_b}", bytea(holder(3))),
+        ),
+        (
+            balances,
+            Scope::default(),
+            chosen(balances, "holder", holder(3)),
+            format!("t.holder = {}", bytea(holder(3))),
+        ),
+        (
+            balances,
+            Scope::default(),
+            chosen(balances, "token", imagined::OTHER),
+            format!("t.token = {other}"),
+        ),
+        (accounts, of(&["bank-c"], &[]), vec![], of_c.to_owned()),
+    ];
+    on_one_thread(async {
+        for page in [10, 300, 50_000] {
+            let reader =
+                Reader::open(&database, 1).await.unwrap().with_work(Work { page, ..Work::default() });
+            for (list, scope, filters, condition) in &cases {
+                for newest_first in [true, false] {
+                    let wanted =
+                        Wanted { scope: scope.clone(), filters: filters.clone(), newest_first, ..wanted() };
+                    history_is(&reader, list, wanted, &plainly(&postgres, list, condition, newest_first))
+                        .await;
+                }
+            }
+        }
+    });
+}
+
+/// Where the rows of a table stand that have a condition.
+fn plainly(postgres: &Postgres, list: &List, condition: &str, newest_first: bool) -> Vec<Vec<String>> {
+    let table = if list.name == "balances" { "token_balances" } else { "account_standings" };
+    let order = if newest_first { "height DESC, place DESC" } else { "height, place" };
+    let rows = postgres
+        .sql(&format!("SELECT height, place FROM ledger.{table} t WHERE {condition} ORDER BY {order}"));
+    rows.lines().map(|line| line.split('|').map(ToOwned::to_owned).collect()).collect()
+}
+
+async fn history_is(reader: &Reader, list: &'static List, wanted: Wanted, expected: &[Vec<String>]) {
+    assert!(expected.len() > 10, "{} rows show nothing", expected.len());
+    let (mut wanted, mut seen) = (Wanted { history: true, limit: 150, ..wanted }, Vec::new());
+    loop {
+        let page = reader.page(list, &wanted).await.unwrap();
+        seen.extend(page.places);
+        assert!(seen.len() <= expected.len(), "{}: a row comes twice", list.name);
+        wanted.after = page.next;
+        if wanted.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, expected, "{} {:?}", list.name, wanted.filters);
 }
 
 /// One organisation with few accounts; it and another one with so many that they cannot be named, of which there is nothing.
