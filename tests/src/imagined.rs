@@ -185,7 +185,7 @@ pub fn fill_sparsely(postgres: &Postgres) {
          sha256(('authority ' || n)::bytea), '[]' FROM generate_series(3, 4) n"
             .to_owned(),
         format!(
-            "INSERT INTO ledger.account_standings SELECT h, 5000 + n, NULL, false, {bank_c}, 'active', 'operator', false, 4000000000, 4, \
+            "INSERT INTO ledger.account_standings SELECT h * 100 + n % 100, 5000 + n, NULL, false, {bank_c}, 'active', 'operator', false, 4000000000, 4, \
              '\\x01' FROM generate_series(1, {MANY}) n, generate_series(1, 3) h"
         ),
         format!(

@@ -53,8 +53,8 @@ const MADE: [&str; 15] = [
 
 /// Parts of statements that may read more, and why. The first one is open: its work has no bound but the size of a table.
 const MORE: [&str; 3] = [
-    // Accounts within a scope that is over more than can be named: as many as there are accounts.
-    "AND n.height <= $1) AND ((SELECT a.organisation FROM ledger.account_standings s JOIN ledger.authorities a",
+    // Accounts that hold, within a scope: as many as there are accounts, where they are more than can be named.
+    "FROM ledger.account_standings t WHERE t.height <= $1 AND",
     // The last entry of the log, here before there are statistics of it.
     "SELECT seq, hash FROM access.reads",
     // So many rows for each key that surveillance asks for.
