@@ -65,9 +65,10 @@ pub enum AccountCommand {
         /// The CRL, PEM or DER; all of them, if the file holds several.
         #[arg(long, value_name = "FILE")]
         crl: PathBuf,
-        /// PEM chain of the authority that signed it, root left out; the issuing authority's for most.
+        /// PEM chain of the authority that signed it, root left out; the issuing authority's for most. Leave it out for a
+        /// CRL that the root signed.
         #[arg(long, value_name = "FILE")]
-        issuer: PathBuf,
+        issuer: Option<PathBuf>,
         #[command(flatten)]
         node: NodeArgs,
     },
@@ -106,7 +107,8 @@ pub fn run(command: AccountCommand, json: bool) -> Result<()> {
         AccountCommand::Recover(command) => recover::run(command, json),
         AccountCommand::Remind { accounts, key, node } => remind(&node.connect()?, &key, accounts, json),
         AccountCommand::SubmitCrl { key, crl, issuer, node } => {
-            let (lists, issuer) = (keys::crls(&crl)?, read_chain(&issuer)?);
+            let issuer = issuer.as_deref().map(read_chain).transpose()?.unwrap_or_default();
+            let lists = keys::crls(&crl)?;
             let receipt = submit_crls(&node.connect()?, &key, &lists, &issuer)?;
             output::show(json, &receipt, |_| match lists.len() {
                 1 => "the CRL is accepted; it binds from now on".into(),

@@ -112,7 +112,8 @@ impl TlsArgs {
 
     /// The client certificate with its key, once it is sure that the two can be shown.
     fn client_identity(&self, certificate: &Path, key: &Path) -> Result<ClientCert> {
-        let secret = keys::passphrase(self.client_passphrase_file.as_deref(), "client key's passphrase")?;
+        let asked = ("client key's passphrase", "--client-passphrase-file");
+        let secret = keys::passphrase(self.client_passphrase_file.as_deref(), asked)?;
         let key = concordat_pki_authority::PrivateKey::read(key, &secret)
             .wrap_err_with(|| format!("key {}", key.display()))?;
         if keys::is_ethereum(&key) {

@@ -18,7 +18,8 @@ use crate::{
 /// Subcommands of `concordat db`.
 #[derive(Subcommand)]
 pub enum DbCommand {
-    /// Read everything and compare it with its hashes; exit code 3 if something is damaged.
+    /// Compare the newest state with the root that its block committed, with --full everything that is stored; exit code 3
+    /// if something is damaged.
     Check {
         #[command(flatten)]
         at: DataArgs,

@@ -24,18 +24,21 @@ pub struct KeyArgs {
 impl KeyArgs {
     /// Opens the key.
     pub fn open(&self) -> Result<PrivateKey> {
-        let passphrase = passphrase(self.passphrase_file.as_deref(), "passphrase")?;
+        let passphrase = passphrase(self.passphrase_file.as_deref(), ("passphrase", PASSPHRASE_FLAG))?;
         PrivateKey::read(&self.key, &passphrase).wrap_err_with(|| format!("key {}", self.key.display()))
     }
 }
 
-/// The passphrase in a file, or asked for at the terminal.
-pub fn passphrase(file: Option<&Path>, what: &str) -> Result<Passphrase> {
+/// How the file with the passphrase of a command's own key is named.
+pub const PASSPHRASE_FLAG: &str = "--passphrase-file (or CONCORDAT_PASSPHRASE_FILE)";
+
+/// The passphrase in a file, or asked for at the terminal. Says what it opens, and which flag names the file.
+pub fn passphrase(file: Option<&Path>, (what, flag): (&str, &str)) -> Result<Passphrase> {
     if let Some(path) = file {
         return Passphrase::from_file(path).wrap_err_with(|| format!("passphrase file {}", path.display()));
     }
     if !std::io::stdin().is_terminal() {
-        bail!("no passphrase: give --passphrase-file, or run at a terminal to be asked");
+        bail!("no {what}: name its file with {flag}, or run at a terminal to be asked");
     }
     Ok(Passphrase::new(rpassword::prompt_password(format!("{what}: "))?)?)
 }

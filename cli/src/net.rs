@@ -1,6 +1,7 @@
 //! `concordat net`: a network of real processes on this machine, each bank with its own authority.
 
 mod layout;
+mod made;
 mod run;
 
 use std::path::PathBuf;
@@ -19,27 +20,50 @@ pub enum NetCommand {
     Up(NetArgs),
 }
 
-/// What the network looks like.
+/// What the network looks like. What is left out has its default when the network is made, and stays as it was made
+/// afterwards.
 #[derive(Args, Clone)]
 pub struct NetArgs {
-    /// How many banks, each with one validator.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
-    validators: u8,
-    /// How many further nodes follow without voting.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=16))]
-    observers: u8,
+    /// How many banks, each with one validator [default: 4].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=32))]
+    validators: Option<u8>,
+    /// How many further nodes follow without voting [default: 0].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=16))]
+    observers: Option<u8>,
     /// The network's folder.
     #[arg(long, value_name = "DIR", default_value = ".concordat-net")]
     home: PathBuf,
-    /// First port. Node i uses base+10·i (peers), +1 (Ethereum RPC), +2 (CometBFT RPC), +3 (operations).
-    #[arg(long, default_value_t = 28_000)]
-    base_port: u16,
-    /// With nothing to do, make a block this often, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
-    empty_block_interval_ms: u64,
-    /// Log filter of the nodes.
-    #[arg(long, default_value = "info")]
-    log: String,
+    /// First port. Node i uses base+10·i (peers), +1 (Ethereum RPC), +2 (CometBFT RPC), +3 (operations) [default: 28000].
+    #[arg(long)]
+    base_port: Option<u16>,
+    /// With nothing to do, make a block this often, in milliseconds [default: 10000].
+    #[arg(long, value_name = "MS")]
+    empty_block_interval_ms: Option<u64>,
+    /// Log filter of the nodes [default: info].
+    #[arg(long)]
+    log: Option<String>,
+}
+
+impl NetArgs {
+    fn validators(&self) -> u8 {
+        self.validators.unwrap_or(4)
+    }
+
+    fn observers(&self) -> u8 {
+        self.observers.unwrap_or(0)
+    }
+
+    fn base_port(&self) -> u16 {
+        self.base_port.unwrap_or(28_000)
+    }
+
+    fn empty_block_interval_ms(&self) -> u64 {
+        self.empty_block_interval_ms.unwrap_or(10_000)
+    }
+
+    fn log(&self) -> &str {
+        self.log.as_deref().unwrap_or("info")
+    }
 }
 
 /// Runs `concordat net`.

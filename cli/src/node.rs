@@ -164,7 +164,8 @@ async fn until_told(mut node: RunningNode) -> Result<()> {
 
 fn read_keys(config: &NodeConfig) -> Result<NodeKeys> {
     let identity = &config.identity;
-    let passphrase = keys::passphrase(Some(&identity.passphrase_file), "passphrase")?;
+    let passphrase =
+        keys::passphrase(Some(&identity.passphrase_file), ("passphrase", "identity.passphrase_file"))?;
     let open =
         |path: &Path| PrivateKey::read(path, &passphrase).wrap_err_with(|| format!("key {}", path.display()));
     let tls_key = |path: &Path| -> Result<PrivateKeyDer<'static>> {

@@ -30,7 +30,7 @@ use self::{
     verify::{InspectArgs, VerifyArgs},
 };
 use crate::{
-    keys::{self, passphrase},
+    keys::{self, PASSPHRASE_FLAG, passphrase},
     output::show,
 };
 
@@ -60,6 +60,12 @@ pub enum PkiCommand {
     /// Judge a certificate as the ledger would. Exit code 3: it would be refused.
     Verify(VerifyArgs),
 }
+
+/// The passphrase of an authority's keys, and the flag that names its file.
+const OF_AUTHORITY: (&str, &str) = ("passphrase of the authority", PASSPHRASE_FLAG);
+
+/// The passphrase of a holder's key, and the flag that names its file.
+const OF_KEY: (&str, &str) = ("passphrase of the key", PASSPHRASE_FLAG);
 
 /// How to open an authority's directory.
 #[derive(Args)]
@@ -135,8 +141,8 @@ fn now() -> Result<i64> {
 }
 
 /// The passphrase for a new key: from a file, or asked for twice.
-fn new_passphrase(file: Option<&Path>, what: &str) -> Result<Passphrase> {
-    let chosen = passphrase(file, &format!("new {what}"))?;
+fn new_passphrase(file: Option<&Path>, (what, flag): (&str, &str)) -> Result<Passphrase> {
+    let chosen = passphrase(file, (&format!("new {what}"), flag))?;
     if file.is_none() {
         let repeated = Passphrase::new(rpassword::prompt_password(format!("repeat the new {what}: "))?)?;
         if repeated != chosen {
@@ -147,7 +153,7 @@ fn new_passphrase(file: Option<&Path>, what: &str) -> Result<Passphrase> {
 }
 
 fn open(ca: &CaArgs) -> Result<Authority> {
-    let passphrase = passphrase(ca.passphrase_file.as_deref(), "passphrase of the authority")?;
+    let passphrase = passphrase(ca.passphrase_file.as_deref(), OF_AUTHORITY)?;
     Authority::open(&ca.dir, &passphrase).wrap_err_with(|| format!("authority {}", ca.dir.display()))
 }
 

@@ -212,6 +212,50 @@ fn pure_crates_name_no_clock_file_socket_environment_randomness_or_unordered_map
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The lints that a crate refuses everywhere outside of its tests.
+fn denied(folder: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+    let attributes =
+        text.lines().filter(|line| line.starts_with("#![deny(") || line.starts_with("#![cfg_attr(not(test)"));
+    let named =
+        attributes.filter_map(|line| line.split_once("deny(")?.1.split(')').next().map(ToOwned::to_owned));
+    named.flat_map(|names| names.split(", ").map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn pure_crates_refuse_whatever_could_panic_or_overflow() {
+    let shared: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let shared = &shared["workspace"]["lints"]["clippy"];
+    for lint in ["panic", "todo", "unimplemented", "unreachable", "unwrap_used"] {
+        // A warning fails `make test`.
+        assert_eq!(shared[lint].as_str(), Some("warn"), "{lint}");
+    }
+    let own = ["clippy::indexing_slicing", "clippy::arithmetic_side_effects"];
+    for folder in PURE {
+        assert_eq!(manifest(folder)["lints"]["workspace"].as_bool(), Some(true), "{folder}");
+        let denied = denied(folder);
+        assert!(own.iter().all(|lint| denied.contains(*lint)), "{folder} denies {denied:?}");
+    }
+}
+
+#[test]
+fn no_code_of_a_pure_crate_takes_a_lint_back_that_keeps_it_from_panicking() {
+    let kept = ["indexing_slicing", "arithmetic_side_effects", "unwrap_used", "panic", "unreachable", "todo"];
+    let mut wrong = Vec::new();
+    for folder in PURE {
+        let mut files = Vec::new();
+        rust_files(&root().join(folder).join("src"), &mut files);
+        for file in files.iter().filter(|file| !file.ends_with("tests.rs") && !is_test_folder(file)) {
+            let code = code(file);
+            let taken_back = |lint: &&&str| {
+                ["allow", "expect"].iter().any(|way| code.contains(&format!("{way}(clippy::{lint}")))
+            };
+            wrong.extend(kept.iter().filter(taken_back).map(|lint| format!("{}: {lint}", file.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 fn is_test_folder(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests")
 }

@@ -5,8 +5,9 @@ use std::{
     process::Command,
 };
 
+use alloy_primitives::{Address, Bytes};
 use concordat_tests::{
-    Network, answer, chain,
+    Network, Wallet, answer, chain,
     chaos::BUSY,
     clock, get,
     peer::{Greeting, Identity, Peer, VALIDATOR},
@@ -24,12 +25,14 @@ fn nodes_without_a_good_certificate_stay_out_and_one_that_loses_it_goes() {
     let expiry = clock::set(&mut in_the_past, "-10d");
     let mut network = Network::init_as(in_the_past, NODES, &BUSY);
     network.start_all();
+    let brief = expiry.is_ok().then(|| Brief::enrol(&network));
     peers_of_other_chains_are_refused(&network);
     accounts_are_no_nodes(&network);
     match expiry {
         Ok(()) => {
             an_expired_certificate_is_refused(&network);
             a_certificate_of_the_future_is_refused(&network);
+            brief.iter().for_each(|account| account.is_refused_once_it_expires(&network));
         }
         Err(reason) => skip::note("faketime", &format!("certificates of other days: {reason}")),
     }
@@ -109,6 +112,47 @@ fn issued_at(network: &Network, offset: &str, name: &str) -> Identity {
     let secrets = ["--passphrase-file", passphrase, "--key-passphrase-file", passphrase];
     answer(then, &[&issue[..], &files, &secrets].concat());
     Identity::read(network, Path::new(&certificate), Path::new(&key))
+}
+
+/// An account whose certificate ends while the test runs: it was given out almost a day ago, for a day.
+/// When it ends, in Unix seconds.
+struct Brief(u64);
+
+impl Brief {
+    const ACCOUNT: &str = "bank-b/operator";
+    /// How long it lasts: enough to enrol.
+    const LASTS_SECS: u64 = 30;
+
+    fn enrol(network: &Network) -> Self {
+        let home = network.home();
+        let certificate = home.join("brief.crt");
+        let (certificate, ca) = (certificate.to_str().unwrap(), home.join("organisations/bank-b/ca"));
+        let first = network.account(Self::ACCOUNT)["certificate"].as_str().unwrap();
+        let passphrase = network.info["passphrase_file"].as_str().unwrap();
+        let mut then = Command::new(program());
+        clock::set(&mut then, &format!("-{}", 86_400 - Self::LASTS_SECS)).unwrap();
+        let renew = ["pki", "renew", "--ca", ca.to_str().unwrap(), "--cert", first, "--days", "1"];
+        let files = ["--out", certificate, "--passphrase-file", passphrase];
+        let made = answer(then, &[&renew[..], &files].concat());
+        let ends = made["content"]["not_after_unix"].as_u64().unwrap();
+        network.with_key(Self::ACCOUNT, 0, &["account", "enrol", "--certificate", certificate]);
+        Self(ends)
+    }
+
+    /// By the time of blocks, and in the words that say what mends it.
+    fn is_refused_once_it_expires(&self, network: &Network) {
+        network.wait("the account's certificate has ended", || {
+            counted(network, 0, "concordat_block_time_seconds ") > self.0
+        });
+        let wallet = Wallet::of(network, Self::ACCOUNT);
+        let raw = wallet.sign(wallet.draft(1, Address::repeat_byte(1).into(), Bytes::new()));
+        let series = "concordat_submissions_total{result=\"certificate_expired\"}";
+        let before = counted(network, 0, series);
+        let refused = network.submit(0, &raw).unwrap_err();
+        let said = refused["message"].as_str().unwrap();
+        assert_eq!(said, "refused: the sender's certificate has expired; renew it");
+        assert_eq!(counted(network, 0, series), before + 1);
+    }
 }
 
 fn peers(network: &Network, node: usize) -> u64 {

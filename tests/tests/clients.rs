@@ -75,7 +75,10 @@ impl Place {
 #[test]
 fn clients_that_others_wrote_work_unchanged() {
     if std::env::var_os("CONCORDAT_WITHOUT_NPM").is_some() {
-        return skip::note("npm", "npm is missing; scripts/setup installs it");
+        return skip::note(
+            "npm",
+            "npm or its packages are missing; scripts/setup and scripts/clients install them",
+        );
     }
     let network = Network::start_with(4, &["--empty-block-interval-ms", "1000"]);
     let (url, websocket) = (network.url(0, "ethereum"), network.url(0, "ethereum").replace("http", "ws"));

@@ -151,6 +151,8 @@ fn torn_logs_lose_nothing_that_was_returned(network: &mut Network, node: usize, 
             assert!(said.contains(data.to_str().unwrap()), "{damage:?} of {name} is not named: {said}");
             an_emptied_folder_is_filled_by_the_peers(network, node);
             eprintln!("{damage:?} of {name}: refused, named, and mended by an empty folder");
+        } else if of_engine && matches!(damage, Damage::Garbage) {
+            a_torn_end_was_cut_off(network, node, &log);
         }
         for receipt in receipts {
             let asked = json!([receipt["transactionHash"]]);
@@ -159,6 +161,15 @@ fn torn_logs_lose_nothing_that_was_returned(network: &mut Network, node: usize, 
         }
         chain::assert_no_double_signing(network);
     }
+}
+
+/// The node that mended its engine's log says so, with the file, and counts it.
+fn a_torn_end_was_cut_off(network: &Network, node: usize, log: &Path) {
+    assert_eq!(network.counted(node, "concordat_consensus_log_torn_total"), 1);
+    let said = network.log(node);
+    let line = said.lines().rfind(|line| line.contains("The end of the engine's log was torn"));
+    let line = line.unwrap_or_else(|| panic!("{}", network.log_tail(node, 20)));
+    assert!(line.contains(log.to_str().unwrap()) && line.contains("cut_bytes"), "{line}");
 }
 
 /// The database's log that it wrote last.

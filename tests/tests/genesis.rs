@@ -314,6 +314,25 @@ fn net_up_tells_programs_in_one_line_where_the_network_is() {
     assert!(!nodes.iter().any(running), "a node outlives the network");
     let kept: Value = serde_json::from_slice(&fs::read(home.join("network.json")).unwrap()).unwrap();
     assert!(kept["nodes"].as_array().unwrap().iter().all(|node| node["pid"].is_null()), "{kept}");
+    a_network_that_is_there_is_not_made_anew(&home);
+}
+
+/// Flags that would need another genesis document, or other configurations, are refused and change nothing.
+fn a_network_that_is_there_is_not_made_anew(home: &Path) {
+    let before = fs::read(home.join("network.json")).unwrap();
+    for (flag, asked, made) in [
+        ("--validators", "3", "2"),
+        ("--observers", "0", "1"),
+        ("--empty-block-interval-ms", "500", "300"),
+        ("--log", "debug", "info"),
+    ] {
+        let output = run(&["net", "up", "--home", text(home), flag, asked]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let words = [format!("{flag} {asked}, where it has {made}"), "another --home".into()];
+        assert!(words.iter().all(|words| said.contains(words)), "{said}");
+    }
+    assert_eq!(fs::read(home.join("network.json")).unwrap(), before);
 }
 
 /// The process that was started has begun once more, with the number in its environment.

@@ -13,18 +13,24 @@ use concordat_tests::{Network, concordat, get, post, program, skip};
 use serde_json::{Value, json};
 
 const NODES: usize = 4;
+/// The node whose log is written for machines.
+const FOR_MACHINES: usize = 3;
 
 #[test]
 fn a_node_tells_operators_how_it_is_and_clients_what_they_did_wrong() {
-    let mut network = Network::start_with(NODES, &["--empty-block-interval-ms", "1000"]);
+    let mut network = Network::init(NODES, &["--empty-block-interval-ms", "1000"]);
+    network.configure(FOR_MACHINES, |config| config["log"]["format"] = "json".into());
+    network.start_all();
     healthy_nodes_say_so(&network);
     requests_beyond_the_limits_get_their_error(&network);
     calls_that_make_no_sense_get_their_error(&network);
     metrics_are_what_prometheus_reads(&network);
     promtool_finds_nothing_to_mend(&network);
+    certificates_tell_how_long_they_last(&network);
     garbage_on_the_mesh_is_survived(&network);
     strangers_do_not_get_into_the_mesh(&network);
     a_validator_that_sees_too_few_others_is_not_ready(&mut network);
+    every_line_of_a_log_for_machines_is_json(&mut network);
 }
 
 fn healthy_nodes_say_so(network: &Network) {
@@ -106,6 +112,30 @@ fn metrics_are_what_prometheus_reads(network: &Network) {
     }
     assert!(network.metric(0, "concordat_height") >= 1.0);
     assert_eq!(network.metric(0, "concordat_consensus_peers") as usize, NODES - 1);
+}
+
+/// A local network's certificates last for a year from its making, which was minutes ago.
+fn certificates_tell_how_long_they_last(network: &Network) {
+    const DAY: u64 = 86_400;
+    for node in 0..NODES {
+        let left = network.counted(node, "concordat_certificate_left_seconds{certificate=\"node\"}");
+        assert!((364 * DAY..365 * DAY).contains(&left), "node {node}: {left} s");
+    }
+}
+
+/// From the first line to the last, which says that the node has stopped.
+fn every_line_of_a_log_for_machines_is_json(network: &mut Network) {
+    assert_eq!(network.terminate(FOR_MACHINES), Some(0));
+    let log = network.log(FOR_MACHINES);
+    let mut last = Value::Null;
+    for line in log.lines() {
+        last = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(last[field].is_string(), "{field} is missing: {line}");
+        }
+    }
+    assert!(log.lines().count() > 5, "{log}");
+    assert!(last["message"].as_str().unwrap().contains("stopped"), "{last}");
 }
 
 /// Prometheus' own checker, on every node: format, names, units, help. `PROMTOOL` says where it is.

@@ -23,6 +23,16 @@ fn pool_refusal(result: Result<String, Value>) -> String {
     error["message"].as_str().unwrap().to_owned()
 }
 
+/// What a node's pool says of a transaction that it refuses, and counts as `kind`.
+#[track_caller]
+fn refused_as(network: &Network, node: usize, raw: &Bytes, kind: &str) -> String {
+    let series = format!("concordat_submissions_total{{result=\"{kind}\"}}");
+    let before = network.counted(node, &series);
+    let said = pool_refusal(network.submit(node, raw));
+    assert_eq!(network.counted(node, &series), before + 1, "{kind}: {said}");
+    said
+}
+
 #[track_caller]
 fn assert_starts(text: &str, start: &str) {
     assert!(text.starts_with(start), "{text:?} does not start with {start:?}");
@@ -44,6 +54,7 @@ fn four_banks_agree_on_who_may_act_and_what_happened() {
     wrong_transactions_are_refused_with_the_words_that_clients_know(&network, token);
     transactions_of_every_type_are_taken(&network, token);
     gaps_are_waited_for(&network, token);
+    what_became_of_transactions_is_counted(&network, token);
     a_p256_account_brings_a_crl_which_binds_from_the_next_transaction_on(&network, token);
     let height = chain::assert_one_chain(&network);
     chain::assert_no_double_signing(&network);
@@ -146,26 +157,48 @@ fn wrong_transactions_are_refused_with_the_words_that_clients_know(network: &Net
         (
             alloy_consensus::TxEip1559 { chain_id: 1, ..good.clone() },
             "invalid chain id for signer: have 1 want 20260",
+            "wrong_chain",
         ),
-        (alloy_consensus::TxEip1559 { value: U256::from(1), ..good.clone() }, "value must be zero"),
-        (alloy_consensus::TxEip1559 { nonce: 0, ..good.clone() }, "nonce too low: next nonce"),
-        (alloy_consensus::TxEip1559 { nonce: next + 100_000, ..good.clone() }, "nonce too high: next nonce"),
-        (alloy_consensus::TxEip1559 { gas_limit: 20_000, ..good.clone() }, "intrinsic gas too low"),
-        (alloy_consensus::TxEip1559 { gas_limit: 1 << 25, ..good.clone() }, "transaction gas limit too high"),
+        (
+            alloy_consensus::TxEip1559 { value: U256::from(1), ..good.clone() },
+            "value must be zero",
+            "value_not_zero",
+        ),
+        (
+            alloy_consensus::TxEip1559 { nonce: 0, ..good.clone() },
+            "nonce too low: next nonce",
+            "nonce_too_low",
+        ),
+        (
+            alloy_consensus::TxEip1559 { nonce: next + 100_000, ..good.clone() },
+            "nonce too high: next nonce",
+            "nonce_too_far",
+        ),
+        (
+            alloy_consensus::TxEip1559 { gas_limit: 20_000, ..good.clone() },
+            "intrinsic gas too low",
+            "intrinsic_gas",
+        ),
+        (
+            alloy_consensus::TxEip1559 { gas_limit: 1 << 25, ..good.clone() },
+            "transaction gas limit too high",
+            "gas_above_cap",
+        ),
         (
             alloy_consensus::TxEip1559 { max_priority_fee_per_gas: 2, max_fee_per_gas: 1, ..good.clone() },
             "max priority fee per gas higher than max fee per gas",
+            "tip_above_fee_cap",
         ),
     ];
-    for (tx, words) in cases {
-        assert_starts(&pool_refusal(network.submit(0, &wallet.sign(tx))), words);
+    for (tx, words, kind) in cases {
+        assert_starts(&refused_as(network, 0, &wallet.sign(tx), kind), words);
     }
     let unprotected =
         TxLegacy { chain_id: None, nonce: next, gas_limit: 30_000, to: token.into(), ..TxLegacy::default() };
-    let said = pool_refusal(network.submit(0, &wallet.sign(unprotected)));
+    let said = refused_as(network, 0, &wallet.sign(unprotected), "not_replay_protected");
     assert_starts(&said, "only replay-protected (EIP-155) transactions allowed over RPC");
     // A blob transaction: the type alone decides.
-    let said = pool_refusal(network.submit(0, &Bytes::from_static(&[3, 0xc0])));
+    let said = refused_as(network, 0, &Bytes::from_static(&[3, 0xc0]), "unsupported_type");
     assert_starts(&said, "transaction type not supported");
     assert_eq!(nonce(network, &wallet), next, "a refused transaction used up a nonce");
 }
@@ -192,19 +225,43 @@ fn transactions_of_every_type_are_taken(network: &Network, token: Address) {
         assert_eq!(said, (&json!("0x1"), &json!(kind), &json!("0x0")));
     }
     // Once more: it is in the chain.
-    assert!(network.submit(0, &dynamic).is_err());
+    assert_starts(&refused_as(network, 0, &dynamic, "already_known"), "already known");
 }
 
 fn gaps_are_waited_for(network: &Network, token: Address) {
     let wallet = Wallet::of(network, "bank-a/operator");
     let (next, to) = (nonce(network, &wallet), network.address("bank-b/operator"));
-    let later = network.submit(0, &wallet.transfer(next + 1, token, to, 1)).unwrap();
+    let early = wallet.transfer(next + 1, token, to, 1);
+    let later = network.submit(0, &early).unwrap();
     let status = network.eth(0, "txpool_status", json!([])).unwrap();
     assert_eq!((&status["pending"], &status["queued"]), (&json!("0x0"), &json!("0x1")));
-    let said = pool_refusal(network.submit(0, &wallet.transfer(next + 1, token, to, 2)));
+    assert_starts(&refused_as(network, 0, &early, "already_known"), "already known");
+    let said = refused_as(network, 0, &wallet.transfer(next + 1, token, to, 2), "nonce_held");
     assert_starts(&said, "replacement transaction underpriced");
     assert_eq!(network.execute(0, &wallet.transfer(next, token, to, 1))["status"], "0x1");
     assert_eq!(network.wait_for_receipt(0, &later)["status"], "0x1");
+}
+
+/// Each node counts what is committed, by outcome: here one transaction that pays and one that cannot.
+fn what_became_of_transactions_is_counted(network: &Network, token: Address) {
+    let wallet = Wallet::of(network, "bank-a/operator");
+    let (next, to) = (nonce(network, &wallet), network.address("bank-b/operator"));
+    let outcome = |node, outcome: &str| {
+        network.counted(node, &format!("concordat_outcomes_total{{outcome=\"{outcome}\"}}"))
+    };
+    let counts = |node| (outcome(node, "success"), outcome(node, "reverted"));
+    let nodes = 0..network.count();
+    let before: Vec<_> = nodes.clone().map(counts).collect();
+    let paid = network.submit(0, &wallet.transfer(next, token, to, 1)).unwrap();
+    let unpaid = network.submit(0, &wallet.transfer(next + 1, token, to, SUPPLY)).unwrap();
+    for node in nodes {
+        assert_eq!(network.wait_for_receipt(node, &paid)["status"], "0x1");
+        assert_eq!(network.wait_for_receipt(node, &unpaid)["status"], "0x0");
+        let (success, reverted) = before[node];
+        network.wait("both are counted", || counts(node) == (success + 1, reverted + 1));
+        let all = network.metric(node, "concordat_outcomes_total");
+        assert_eq!(all, network.metric(node, "concordat_transactions_total"), "node {node}");
+    }
 }
 
 fn a_p256_account_brings_a_crl_which_binds_from_the_next_transaction_on(network: &Network, token: Address) {
@@ -226,9 +283,21 @@ fn a_p256_account_brings_a_crl_which_binds_from_the_next_transaction_on(network:
     let raw = wallet.transfer(nonce(network, &wallet), token, network.address("bank-a/operator"), 1);
     for node in 0..network.count() {
         network.wait_for_receipt(node, hash);
-        let said = pool_refusal(network.submit(node, &raw));
+        let said = refused_as(network, node, &raw, "certificate_revoked");
         assert_starts(&said, "refused: the sender's certificate is revoked");
     }
+    let again = network.try_with_key("bank-b/registrar", 0, &submit);
+    assert!(refusal(&again).contains("revert"), "a CRL counts once");
+    a_roots_crl_is_submitted_without_an_issuer(network, ca);
+}
+
+/// The root is known to the ledger: nobody has to show it.
+fn a_roots_crl_is_submitted_without_an_issuer(network: &Network, ca: &str) {
+    let crl = network.home().join("bank-b-root.crl");
+    let crl = crl.to_str().unwrap();
+    network.with_passphrase(&["pki", "crl", "--ca", ca, "--tier", "root", "--out", crl]);
+    let submit = ["account", "submit-crl", "--crl", crl];
+    assert_eq!(network.with_key("bank-b/registrar", 0, &submit)["status"], "0x1");
     let again = network.try_with_key("bank-b/registrar", 0, &submit);
     assert!(refusal(&again).contains("revert"), "a CRL counts once");
 }

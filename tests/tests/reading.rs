@@ -17,7 +17,10 @@ const NODE: usize = 1;
 #[test]
 fn open_connections_fall_silent_with_the_block_that_shuts_their_holder_out() {
     if std::env::var_os("CONCORDAT_WITHOUT_NPM").is_some() {
-        return skip::note("npm", "npm is missing; scripts/setup installs it");
+        return skip::note(
+            "npm",
+            "npm or its packages are missing; scripts/setup and scripts/clients install them",
+        );
     }
     let mut network = Network::init(4, &["--empty-block-interval-ms", "100"]);
     let till = issue(&network, "till", "bank-c");

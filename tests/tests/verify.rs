@@ -35,7 +35,10 @@ contract Till {
 #[test]
 fn code_is_held_against_the_source_that_it_shall_be_made_of() {
     if std::env::var_os("CONCORDAT_WITHOUT_NPM").is_some() {
-        return skip::note("npm", "npm is missing; scripts/setup installs it");
+        return skip::note(
+            "npm",
+            "npm or its packages are missing; scripts/setup and scripts/clients install them",
+        );
     }
     let network = Network::start_with(2, &["--empty-block-interval-ms", "200"]);
     committee::enrol(&network);

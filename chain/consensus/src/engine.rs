@@ -1,6 +1,13 @@
 //! Wiring: the engine's own actors, ours, and the handle that the node holds.
 
-use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_malachitebft_config::{ConsensusConfig as EngineConfig, ValuePayload as ConfigPayload};
 use arc_malachitebft_core_types::ValuePayload;
@@ -318,7 +325,7 @@ impl Engine<'_> {
     ) -> Result<(), StartError> {
         let network = self.spawn_network(metrics).await?;
         network.link(node.get_cell());
-        let wal = self.spawn_wal(node, span.clone()).await?;
+        let wal = self.spawn_wal(node, span.clone(), metrics).await?;
         wal.link(node.get_cell());
         let asked = Arc::clone(self.host);
         let on_message = Box::new(move |message| asked.handle(message));
@@ -378,12 +385,24 @@ impl Engine<'_> {
         &self,
         node: &NodeRef,
         span: tracing::Span,
+        metrics: &ConsensusMetrics,
     ) -> Result<WalRef<ConcordatContext>, StartError> {
         let path = self.config.wal_dir.join(WAL_FILE);
-        let registry = private_registry();
+        let (registry, before) = (private_registry(), length(&path));
         let wal =
             Wal::spawn(&ConcordatContext, EngineCodec, path.clone(), registry, span, node.clone()).await;
-        wal.map_err(|source| StartError::Log { path, source })
+        let wal = wal.map_err(|source| StartError::Log { path: path.clone(), source })?;
+        // The engine cuts off a torn end without a word, and writes nothing before its first height.
+        let cut_bytes = before.saturating_sub(length(&path));
+        if cut_bytes > 0 {
+            metrics.log_torn.inc();
+            tracing::warn!(
+                path = %path.display(),
+                cut_bytes,
+                "The end of the engine's log was torn and is cut off: what this node signed is kept beside it"
+            );
+        }
+        Ok(wal)
     }
 
     async fn spawn_sync(
@@ -429,6 +448,11 @@ impl Engine<'_> {
 
 fn engine_config() -> EngineConfig {
     EngineConfig { enabled: true, value_payload: ConfigPayload::ProposalAndParts, ..EngineConfig::default() }
+}
+
+/// The bytes of a file; none if it is not there.
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
 /// A registry of our own: the engine's default one is global, shared by every node in the process.

@@ -43,6 +43,8 @@ pub struct ConsensusMetrics {
     pub evidence: Counter,
     /// Peers kept away for a while.
     pub bans: Counter,
+    /// Torn ends of the engine's log that were cut off at this start.
+    pub log_torn: Counter,
     /// Bytes sent, before TLS.
     pub bytes_sent: Counter,
     handshakes_failed: Family<Label, Counter>,
@@ -73,6 +75,7 @@ impl Default for ConsensusMetrics {
             clock_off: Gauge::default(),
             evidence: Counter::default(),
             bans: Counter::default(),
+            log_torn: Counter::default(),
             bytes_sent: Counter::default(),
             handshakes_failed: Family::default(),
             disconnects: Family::default(),
@@ -127,6 +130,7 @@ impl ConsensusMetrics {
         );
         self.add("evidence", "Equivocations proven", self.evidence.clone());
         self.add("bans", "Peers kept away for a while: they broke the protocol", self.bans.clone());
+        self.add("log_torn", "Torn ends of the engine's log, cut off at the start", self.log_torn.clone());
         self.add("bytes_sent", "Bytes sent to peers, before TLS", self.bytes_sent.clone());
         self.add(
             "handshakes_failed",

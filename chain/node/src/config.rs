@@ -226,19 +226,67 @@ mod tests {
         assert_eq!(config.operations, OperationsConfig::default());
     }
 
+    /// The template by section: the name of each and its lines. What comes before the first has no name.
+    fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
+        let mut sections = vec![("", Vec::new())];
+        for line in TEMPLATE.lines() {
+            match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                Some(name) => sections.push((name, Vec::new())),
+                None => sections.last_mut().unwrap().1.push(line),
+            }
+        }
+        sections
+    }
+
+    /// All keys that a section takes, those that may be left out among them: a key that it does not take is refused with
+    /// their names.
+    fn keys_of(section: &str) -> Vec<String> {
+        let heading = format!("[{section}]");
+        let text = match section {
+            "" => format!("colour = 1\n{TEMPLATE}"),
+            _ => TEMPLATE.replacen(&heading, &format!("{heading}\ncolour = 1"), 1),
+        };
+        let error = toml::from_str::<NodeConfig>(&text).unwrap_err();
+        let (refused, known) = error.message().split_once("expected").unwrap_or_else(|| panic!("{error}"));
+        assert!(refused.contains("`colour`"), "{error}");
+        known.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
+    }
+
     #[test]
     fn the_template_documents_every_key() {
-        let config: NodeConfig = toml::from_str(TEMPLATE).unwrap();
-        let written = toml::to_string(&config).unwrap();
-        let keys = written.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
-        let lines: Vec<&str> = TEMPLATE.lines().collect();
-        for key in keys {
-            let at = lines.iter().position(|line| {
-                line.trim_start_matches("# ").strip_prefix(key).is_some_and(|rest| rest.starts_with(" ="))
-            });
-            let at = at.unwrap_or_else(|| panic!("{key} is missing from the template"));
-            assert!(at > 0 && lines[at - 1].starts_with("# "), "{key} has no explanation");
+        let sections = sections();
+        let mut seen = 0;
+        for (section, lines) in &sections {
+            for key in keys_of(section) {
+                let below = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+                if sections.iter().any(|(name, _)| *name == below) {
+                    continue;
+                }
+                let at = lines.iter().position(|line| {
+                    line.trim_start_matches("# ")
+                        .strip_prefix(&key)
+                        .is_some_and(|rest| rest.starts_with(" ="))
+                });
+                let at = at.unwrap_or_else(|| panic!("{below} is missing from the template"));
+                assert!(at > 0 && lines[at - 1].starts_with("# "), "{below} has no explanation");
+                seen += 1;
+            }
         }
+        assert!(seen > 40, "{seen}");
+    }
+
+    #[test]
+    fn what_the_template_leaves_out_can_be_switched_on_as_it_stands() {
+        let mut text = TEMPLATE.to_owned();
+        for key in ["server_certificate", "server_key", "workers"] {
+            let line = format!("# {key} = ");
+            assert!(text.contains(&line), "{key} is not in the template");
+            text = text.replace(&line, &format!("{key} = "));
+        }
+        let config: NodeConfig = toml::from_str(&text).unwrap();
+        assert_eq!(config.identity.server_certificate.as_deref(), Some(Path::new("server.crt")));
+        assert_eq!(config.identity.server_key.as_deref(), Some(Path::new("server.key")));
+        assert_eq!(config.rpc.workers, Some(2));
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod decoded;
 mod evidence;
 mod join;
 mod judge;
+#[cfg(test)]
+mod kit;
 mod settle;
 mod tip;
 mod version;

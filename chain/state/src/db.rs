@@ -393,7 +393,7 @@ fn block_cache(options: &StoreOptions) -> Cache {
 }
 
 fn failed(doing: &str, error: rocksdb::Error) -> StoreError {
-    let (full, doing, reason) = (is_disk_full(&error), doing.to_owned(), error.to_string());
+    let (full, doing, reason) = (is_disk_full(error.as_ref()), doing.to_owned(), error.to_string());
     match error.kind() {
         rocksdb::ErrorKind::Corruption => StoreError::corrupt(doing, reason),
         _ if full => StoreError::DiskFull { doing, reason }.counted(),
@@ -402,6 +402,68 @@ fn failed(doing: &str, error: rocksdb::Error) -> StoreError {
 }
 
 /// RocksDB's C interface gives no code for this, only its own or the system's words.
-fn is_disk_full(error: &rocksdb::Error) -> bool {
-    ["No space left", "no space", "Disk quota exceeded"].iter().any(|words| error.as_ref().contains(words))
+fn is_disk_full(said: &str) -> bool {
+    ["No space left", "no space", "Disk quota exceeded"].iter().any(|words| said.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rocksdb::SstFileWriter;
+
+    use super::*;
+
+    /// What RocksDB says when it writes a table file to this path.
+    fn written(path: &Path) -> rocksdb::Error {
+        let options = Options::default();
+        let mut table = SstFileWriter::create(&options);
+        let done = table.open(path).and_then(|()| table.put(b"key", b"value")).and_then(|()| table.finish());
+        done.expect_err("nothing can be written there")
+    }
+
+    #[test]
+    fn a_write_that_finds_no_room_is_a_full_disk_and_counted_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        // The device that answers every write as a full disk does. RocksDB removes what it could not write: the link.
+        let table = folder.path().join("table.sst");
+        symlink("/dev/full", &table).unwrap();
+        let count = || crate::faults().find(|(kind, _)| *kind == "disk_full").unwrap().1;
+        let before = count();
+        let error = failed("write", written(&table));
+        assert!(
+            matches!(&error, StoreError::DiskFull { doing, reason } if doing == "write" && reason.contains("table.sst")),
+            "{error}"
+        );
+        assert!(error.to_string().contains("free space there and start the node again"), "{error}");
+        assert!(count() > before);
+    }
+
+    #[test]
+    fn what_the_system_says_of_a_full_disk_and_a_full_quota_is_known() {
+        const ENOSPC: i32 = 28;
+        const EDQUOT: i32 = 122;
+        const EIO: i32 = 5;
+        for (code, full) in [(ENOSPC, true), (EDQUOT, true), (EIO, false)] {
+            let said = std::io::Error::from_raw_os_error(code).to_string();
+            assert_eq!(
+                is_disk_full(&format!("IO error: While appending to file: x.sst: {said}")),
+                full,
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_failures_of_the_disk_and_damage_are_not_taken_for_a_full_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = failed("write", written(&folder.path().join("missing/table.sst")));
+        assert!(matches!(error, StoreError::Database { .. }), "{error}");
+        // A database whose list of files is garbage.
+        let database = folder.path().join("database");
+        fs::create_dir(&database).unwrap();
+        fs::write(database.join("CURRENT"), b"no space").unwrap();
+        let error = failed("open the store", DB::open_default(&database).unwrap_err());
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    }
 }

@@ -162,7 +162,7 @@ pub fn create(args: &NetArgs, json: bool) -> Result<Network> {
     let mut parts = Vec::new();
     let mut accounts = Vec::new();
     let mut nodes = Vec::new();
-    for index in 0..args.validators {
+    for index in 0..args.validators() {
         let bank: OrgId = format!("bank-{}", letters(index)).parse()?;
         output::progress(json, format!("{bank}: authority, validator, accounts"));
         let (part, node, own) = maker.bank(&bank, index)?;
@@ -170,13 +170,13 @@ pub fn create(args: &NetArgs, json: bool) -> Result<Network> {
         nodes.push(node);
         accounts.extend(own);
     }
-    for index in 0..args.observers {
+    for index in 0..args.observers() {
         output::progress(json, format!("observer-{}", u16::from(index) + 1));
         nodes.push(maker.observer(index)?);
     }
     let params =
-        ChainParams { empty_block_interval_ms: args.empty_block_interval_ms, ..ChainParams::default() };
-    let chain_id = format!("concordat-local-{}", args.base_port);
+        ChainParams { empty_block_interval_ms: args.empty_block_interval_ms(), ..ChainParams::default() };
+    let chain_id = format!("concordat-local-{}", args.base_port());
     let genesis = Genesis::assemble(&chain_id, EVM_CHAIN_ID, maker.now, params, parts)?;
     genesis_state(&genesis)?;
     let genesis_file = maker.home.join("genesis.json");
@@ -264,7 +264,7 @@ impl Maker<'_> {
 
     /// An observer: banks take turns in running one.
     fn observer(&self, index: u8) -> Result<Node> {
-        let bank: OrgId = format!("bank-{}", letters(index % self.args.validators)).parse()?;
+        let bank: OrgId = format!("bank-{}", letters(index % self.args.validators())).parse()?;
         let ca = self.home.join("organisations").join(bank.as_str()).join("ca");
         let node = self.node(&bank, Role::Observer, index)?;
         self.certify_node(&mut Authority::open(&ca, &self.passphrase)?, &node)?;
@@ -283,11 +283,11 @@ impl Maker<'_> {
         let name = format!("{role}-{}", u16::from(index) + 1);
         let place = match role {
             Role::Validator => u16::from(index),
-            _ => u16::from(self.args.validators) + u16::from(index),
+            _ => u16::from(self.args.validators()) + u16::from(index),
         };
         let folder = self.home.join("nodes").join(&name);
         files::create_dir(&folder)?;
-        let port = |offset: u16| self.args.base_port.checked_add(place * 10 + offset);
+        let port = |offset: u16| self.args.base_port().checked_add(place * 10 + offset);
         let port = |offset| port(offset).ok_or_else(|| eyre!("--base-port is too high for so many nodes"));
         Ok(Node {
             organisation: bank.clone(),
@@ -359,7 +359,7 @@ impl Maker<'_> {
         let mut config: Table = toml::from_str(concordat_node::config::TEMPLATE)?;
         let text = |path: &Path| Value::String(path.display().to_string());
         let local =
-            |offset: u16| Value::String(format!("127.0.0.1:{}", self.args.base_port + index * 10 + offset));
+            |offset: u16| Value::String(format!("127.0.0.1:{}", self.args.base_port() + index * 10 + offset));
         config["genesis"] = text(genesis);
         config["identity"]["passphrase_file"] = text(&self.home.join("passphrase"));
         config["p2p"]["listen"] = local(0);
@@ -373,7 +373,7 @@ impl Maker<'_> {
         config["rpc"]["ethereum"]["address"] = local(1);
         config["rpc"]["cometbft"]["address"] = local(2);
         config["operations"]["listen"] = local(3);
-        config["log"]["filter"] = Value::String(self.args.log.clone());
+        config["log"]["filter"] = Value::String(self.args.log().into());
         Ok(files::write(&node.config, toml::to_string_pretty(&config)?.as_bytes(), 0o644, false)?)
     }
 }

@@ -11,7 +11,7 @@ use eyre::{Result, WrapErr as _, bail};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{NetArgs, Network, layout};
+use super::{NetArgs, Network, layout, made};
 use crate::{client::Client, output};
 
 /// How long all nodes may take to agree on the first block.
@@ -23,7 +23,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// Makes the network if needed, starts every node, waits for the first block, and runs until told.
 pub fn up(args: &NetArgs, json: bool) -> Result<()> {
     let fresh = !args.home.join("network.json").exists();
-    let mut network = if fresh { layout::create(args, json)? } else { Network::load(&args.home)? };
+    let mut network = if fresh { layout::create(args, json)? } else { made::load(args)? };
     let mut nodes = Nodes::start(&mut network)?;
     network.save(&args.home)?;
     output::progress(json, "waiting for the first block ...");

@@ -7,7 +7,7 @@ use concordat_pki_authority::{Authority, AuthorityOptions, ISSUING_DAYS, Inspect
 use concordat_types::identity::OrgId;
 use eyre::{Result, WrapErr as _};
 
-use super::{CaArgs, new_passphrase, now, show_made};
+use super::{CaArgs, OF_AUTHORITY, new_passphrase, now, show_made};
 use crate::keys::passphrase;
 
 /// Arguments of `pki init-ca`.
@@ -41,7 +41,7 @@ pub struct ReplaceIssuingArgs {
 }
 
 pub(super) fn init_ca(args: &InitCaArgs, json: bool) -> Result<()> {
-    let passphrase = new_passphrase(args.passphrase_file.as_deref(), "passphrase of the authority")?;
+    let passphrase = new_passphrase(args.passphrase_file.as_deref(), OF_AUTHORITY)?;
     let options = AuthorityOptions { root_days: args.root_days, issuing_days: args.issuing_days };
     let mut authority = Authority::create(&args.org, &options, now()?)?;
     authority.save(&args.dir, &passphrase)?;
@@ -50,7 +50,7 @@ pub(super) fn init_ca(args: &InitCaArgs, json: bool) -> Result<()> {
 }
 
 pub(super) fn replace_issuing(args: &ReplaceIssuingArgs, json: bool) -> Result<()> {
-    let passphrase = passphrase(args.ca.passphrase_file.as_deref(), "passphrase of the authority")?;
+    let passphrase = passphrase(args.ca.passphrase_file.as_deref(), OF_AUTHORITY)?;
     let mut authority = Authority::open(&args.ca.dir, &passphrase)
         .wrap_err_with(|| format!("authority {}", args.ca.dir.display()))?;
     let issuing = Inspection::of(authority.replace_issuing(&passphrase, args.days, now()?)?.der())?;

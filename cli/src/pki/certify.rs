@@ -78,7 +78,8 @@ pub(super) fn issue(args: &IssueArgs, json: bool) -> Result<()> {
     require_free(&args.out.out, args.out.force)?;
     require_free(&args.key_out, args.out.force)?;
     let mut authority = open(&args.ca)?;
-    let key_passphrase = new_passphrase(args.key_passphrase_file.as_deref(), "passphrase of the new key")?;
+    let asked = ("passphrase of the key", "--key-passphrase-file");
+    let key_passphrase = new_passphrase(args.key_passphrase_file.as_deref(), asked)?;
     let holder = &args.holder;
     let key = PrivateKey::generate(args.key_type.unwrap_or(default_key_type(holder.role)))?;
     let org = authority.org().clone();

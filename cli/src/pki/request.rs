@@ -8,7 +8,7 @@ use concordat_types::identity::OrgId;
 use eyre::Result;
 use serde::Serialize;
 
-use super::{HolderArgs, OutArgs, new_passphrase, require_free, show_made, write};
+use super::{HolderArgs, OF_KEY, OutArgs, new_passphrase, require_free, show_made, write};
 use crate::{keys::passphrase, output::show};
 
 /// Arguments of `pki key`.
@@ -55,7 +55,7 @@ struct MadeKey {
 
 pub(super) fn key(args: &KeyFileArgs, json: bool) -> Result<()> {
     require_free(&args.out.out, args.out.force)?;
-    let passphrase = new_passphrase(args.passphrase_file.as_deref(), "passphrase of the key")?;
+    let passphrase = new_passphrase(args.passphrase_file.as_deref(), OF_KEY)?;
     let key = PrivateKey::generate(args.key_type)?;
     key.write(&args.out.out, &passphrase, args.out.force)?;
     let made = MadeKey {
@@ -71,7 +71,7 @@ pub(super) fn key(args: &KeyFileArgs, json: bool) -> Result<()> {
 }
 
 pub(super) fn csr(args: &CsrArgs, json: bool) -> Result<()> {
-    let passphrase = passphrase(args.passphrase_file.as_deref(), "passphrase of the key")?;
+    let passphrase = passphrase(args.passphrase_file.as_deref(), OF_KEY)?;
     let key = PrivateKey::read(&args.key, &passphrase)?;
     let holder = &args.holder;
     let request = CertificateRequest::create(&key, &args.org, holder.role, &holder.name, &holder.sans)?;

@@ -109,6 +109,12 @@ fn issuing_makes_a_key_and_a_certificate_and_overwrites_neither() {
         "--key-passphrase-file",
         &pass,
     ];
+    let without = &arguments[..arguments.len() - 2];
+    let refused = pki(without).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "no new passphrase of the key: name its file with --key-passphrase-file, or run at a terminal to be asked"
+    );
     pki(&arguments).unwrap();
     pki(&["verify", "--anchor", &path("ca/root/ca.crt"), &cert]).unwrap();
     let refused = pki(&arguments).unwrap_err();

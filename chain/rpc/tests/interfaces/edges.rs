@@ -58,6 +58,23 @@ async fn malformed_deep_and_overlong_bodies_get_json_rpc_errors() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_nested_too_deep_is_refused_and_counted_by_both_interfaces() {
+    let fixture = Fixture::start_with(|config| config.limits.json_depth = 4).await;
+    let nested = |depth: usize| {
+        let (open, shut) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"made_up","params":{open}{shut}}}"#)
+    };
+    for (interface, address) in [("ethereum", fixture.eth), ("cometbft", fixture.comet)] {
+        let fits = post(address, nested(3).as_bytes()).await.json();
+        assert_eq!(fits["error"]["code"], -32601, "it is looked at: {fits}");
+        let refused = post(address, nested(4).as_bytes()).await.json();
+        assert_eq!(refused["error"]["code"], -32700);
+        assert!(refused["error"].to_string().contains("nested deeper than 4"), "{refused}");
+        fixture.refused_by(interface, "malformed", 1).await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_beyond_the_limit_is_replaced_by_an_error() {
     let fixture = Fixture::start_with(|config| config.limits.response_bytes = 600).await;
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["0x1",true]}"#;

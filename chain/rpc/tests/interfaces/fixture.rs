@@ -108,7 +108,12 @@ impl Fixture {
 
     /// Waits until the Ethereum interface has counted so many refusals for a reason.
     pub async fn refused(&self, reason: &str, times: u64) {
-        let series = format!("rpc_refused_total{{interface=\"ethereum\",reason=\"{reason}\"}}");
+        self.refused_by("ethereum", reason, times).await;
+    }
+
+    /// The same of either interface.
+    pub async fn refused_by(&self, interface: &str, reason: &str, times: u64) {
+        let series = format!("rpc_refused_total{{interface=\"{interface}\",reason=\"{reason}\"}}");
         counts(&self.registry, &format!("{series} {times}")).await;
     }
 
