@@ -128,7 +128,7 @@ fn summary(endpoint: Endpoint) -> String {
         Endpoint::Page(list) => return list.about.to_owned(),
         Endpoint::Object(object) => object.about,
         Endpoint::Picture => {
-            "Everything about an account: what it is and was, what it did, has and owes answers for."
+            "Everything about an account: what it is and was, what it did and has, and what binds it: freezes, bars and orders."
         }
         Endpoint::Holdings => "What an account has of every token, at any height.",
         Endpoint::Flows => "Where tokens go from an account or an organisation, or come from, some hops out.",

@@ -68,6 +68,7 @@ pub(crate) const OBJECTS: &[Object] = &[
             ("accounts", "accounts", "organisation"),
             ("contracts", "contracts", "organisation"),
             ("regulators", "regulators", "organisation"),
+            ("orders", "orders", "organisation"),
             ("alerts", "alerts", "organisation"),
         ],
         about: "A member organisation.",
@@ -88,11 +89,13 @@ pub(crate) const OBJECTS: &[Object] = &[
         key: "contract",
         with: &[
             ("halts", "contract-halts", "contract"),
+            ("orders", "orders", "contract"),
             ("attributes", "contract-attributes", "contract"),
             ("versions", "contract-versions", "proxy"),
             ("alerts", "alerts", "contract"),
         ],
-        about: "A contract, what stops it, what is attested of it, and its versions.",
+        about: "A contract, what stops it, by the committee (`halts`) and by regulators (`orders`, as they stand), what is attested of \
+            it, and its versions.",
     },
     Object { list: "policies", key: "policy", with: &[], about: "A policy." },
     Object {
