@@ -42,6 +42,8 @@ pub enum AuditCommand {
     Token(ask::TokenArgs),
     /// Read a path of the service of supervisors.
     Get(ask::GetArgs),
+    /// Hand an order that was signed elsewhere to the service of supervisors, which hands it to its node.
+    Submit(ask::SubmitArgs),
     /// Hold the log of what supervisors read against its hashes and anchors. Exit code 3: it is not as it was written.
     VerifyReads(reads::VerifyReadsArgs),
     /// The end of that log, to be anchored on the chain.
@@ -77,6 +79,7 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Serve(args) => serve::run(args, json),
         AuditCommand::Token(args) => ask::token(args, json),
         AuditCommand::Get(args) => ask::get(args, json),
+        AuditCommand::Submit(args) => ask::submit(args, json),
         AuditCommand::VerifyReads(args) => reads::verify(args, json),
         AuditCommand::ReadsHead(args) => reads::head(args, json),
         AuditCommand::Watch(args) => watch::run(args, json),

@@ -42,6 +42,31 @@ pub struct Supervisor<'a> {
     pub mandate: Option<&'a str>,
 }
 
+/// An order of a regulator, as a step has left it.
+#[derive(Clone, Debug, Default)]
+pub struct Ordered<'a> {
+    /// Its number.
+    pub id: u64,
+    /// What it does, such as `freeze-all`.
+    pub measure: &'a str,
+    /// The identity that it is about.
+    pub account: Option<Address>,
+    /// The contract that it is about, or keeps the identity from.
+    pub contract: Option<Address>,
+    /// The organisation that it is about.
+    pub organisation: Option<&'a str>,
+    /// The height at which it was imposed.
+    pub issued: u64,
+    /// The last height at which it binds; zero: until it is released.
+    pub until: u64,
+    /// The last height at which it binds unless it is confirmed.
+    pub lapses: u64,
+    /// The height at which it was confirmed.
+    pub confirmed: Option<u64>,
+    /// The height at which it ended, and how.
+    pub ended: Option<(u64, &'a str)>,
+}
+
 /// A mandate over everything.
 pub const EVERYTHING: &str =
     r#"{"jurisdiction":"EU","organisations":null,"contracts":null,"powers":["observe"],"until":0}"#;
@@ -236,6 +261,27 @@ pub fn mandated(postgres: &Postgres, height: u64, account: Address, mandate: &st
     postgres.sql(&format!(
         "INSERT INTO ledger.regulators VALUES ({height}, {place}, NULL, {removed}, {}, 'regulator-a', '{mandate}', {height}, 1)",
         bytea(account)
+    ));
+}
+
+/// Adds an order as the step at a height has left it.
+pub fn ordered(postgres: &Postgres, height: u64, order: &Ordered<'_>) {
+    let Ordered { id, measure, account, contract, organisation, issued, until, lapses, confirmed, ended } =
+        order;
+    let address = |address: &Option<Address>| address.map_or("NULL".to_owned(), bytea);
+    let number = |number: Option<u64>| number.map_or("NULL".to_owned(), |number| number.to_string());
+    let (account, contract) = (address(account), address(contract));
+    let organisation = organisation.map_or("NULL".to_owned(), |organisation| format!("'{organisation}'"));
+    let status = match (ended, confirmed) {
+        (Some((_, how)), _) => how,
+        (None, Some(_)) => "confirmed",
+        (None, None) => "provisional",
+    };
+    let (confirmed, ended) = (number(*confirmed), number(ended.map(|(height, _)| height)));
+    postgres.sql(&format!(
+        "INSERT INTO ledger.orders VALUES ({height}, {id}, NULL, false, {id}, '{measure}', '{status}', {account}, {contract}, \
+         {organisation}, '\\x', 'Order {id}', {until}, '\\x0f', 'regulator-a', {issued}, {lapses}, '\\x', {confirmed}, NULL, NULL, \
+         {ended}, NULL, NULL, NULL, NULL, NULL)"
     ));
 }
 

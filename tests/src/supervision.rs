@@ -211,6 +211,11 @@ impl Service {
         self.door.connect(shown)
     }
 
+    /// Hands in a transaction as an order.
+    pub fn hand_in(&self, holder: &Holder, token: &str, raw: &str) -> Answer {
+        self.send(holder, &request("POST", "/v1/orders", token, &json!({ "raw": raw }).to_string()))
+    }
+
     /// Sends a request on a connection of its own.
     pub fn send(&self, holder: &Holder, request: &str) -> Answer {
         let mut stream = self.connect(Some(holder)).unwrap();
@@ -382,9 +387,15 @@ impl<'a> Regulator<'a> {
 
     /// Lets the committee give it a mandate over everything, with one power.
     pub fn is_admitted_to(&self, power: &str) {
+        self.is_admitted_with(&[power]);
+    }
+
+    /// Lets the committee give it a mandate over everything, with these powers.
+    pub fn is_admitted_with(&self, powers: &[&str]) {
         let account = self.holder.account.to_string();
-        let mandate = ["--jurisdiction", "EU", "--power", power];
-        let id = committee::carry(self.network, &[&["admit-regulator", &account], &mandate[..]].concat());
+        let powers = powers.iter().flat_map(|power| ["--power", power]);
+        let admit = ["admit-regulator", &account, "--jurisdiction", "EU"].into_iter().chain(powers);
+        let id = committee::carry(self.network, &admit.collect::<Vec<_>>());
         self.act(&self.holder, &["gov", "consent", &id]);
         committee::gov(self.network, "bank-b", &["execute", &id]);
     }

@@ -11,7 +11,7 @@ use alloy_primitives::hex;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use concordat_tests::{
     Network, PATIENCE, committee, concordat, get,
-    imagined::{self, EVERYTHING, Size, Supervisor, bytea, holder, now_ms, supervise},
+    imagined::{self, EVERYTHING, Ordered, Size, Supervisor, bytea, holder, now_ms, supervise},
     postgres::Postgres,
     run, skip,
     supervision::{Holder, Pki, Regulator, Service, database, line, problem, request},
@@ -42,6 +42,7 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
     ranges_are_exported_and_go_on_where_they_ended(&service, &alice, &token);
     the_commands_ask_too(&service, &pki, &alice);
     operations_are_told_numbers(&service);
+    an_auditor_whom_an_order_shuts_out_gets_nothing(&postgres, &service, &auditor);
     the_log_is_whole_until_somebody_edits_it(&postgres, &alice);
 }
 
@@ -267,6 +268,28 @@ fn operations_are_told_numbers(service: &Service) {
         metrics.contains("concordat_regulator_answers_total{endpoint=\"blocks\",status=\"200\"}"),
         "{metrics}"
     );
+}
+
+/// Orders leave no mark in the standing of an account: they have rows of their own.
+fn an_auditor_whom_an_order_shuts_out_gets_nothing(postgres: &Postgres, service: &Service, auditor: &Holder) {
+    let token = service.token(auditor);
+    service.read(auditor, &token, "/v1/reads/head");
+    let issued = imagined::block(postgres);
+    let account = Some(auditor.account);
+    let order =
+        Ordered { id: 7, measure: "blacklist", account, issued, lapses: issued, ..Ordered::default() };
+    imagined::ordered(postgres, issued, &order);
+    imagined::seen(postgres, issued);
+    for path in ["/v1/reads", "/v1/reads/head", "/v1/status"] {
+        let answer = service.get(auditor, &token, path);
+        assert_eq!(problem(&answer), "frozen", "{path}");
+        assert!(answer.body["detail"].as_str().unwrap().contains("order 7"), "{}", answer.body);
+    }
+    let wish = json!({ "purpose": "supervision", "case": "2026/7" });
+    assert_eq!(problem(&service.ask_token(auditor, &wish)), "frozen", "and no token");
+    let next = imagined::block(postgres);
+    imagined::seen(postgres, next);
+    service.read(auditor, &token, "/v1/reads/head");
 }
 
 fn the_log_is_whole_until_somebody_edits_it(postgres: &Postgres, alice: &Holder) {

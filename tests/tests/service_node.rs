@@ -1,5 +1,5 @@
-//! What the service of supervisors has from the node beside it: why somebody may do something, and packages for a court. A
-//! real chain, its database, its service; what it hands out is checked by the program's own commands.
+//! What the service of supervisors has from the node beside it: why somebody may do something, packages for a court, and a way
+//! for orders to the chain. A real chain, its database, its service; what it hands out is checked by the program's own commands.
 
 use std::{fs, process::Child};
 
@@ -8,7 +8,7 @@ use concordat_tests::{
     Network, committee, concordat,
     postgres::Postgres,
     run,
-    supervision::{Answer, Holder, Pki, Regulator, Service, problem},
+    supervision::{Answer, Holder, Pki, Regulator, Service, problem, request},
     token,
 };
 use serde_json::{Value, json};
@@ -28,7 +28,8 @@ struct Setting {
 }
 
 impl Setting {
-    fn start() -> Self {
+    /// One with a regulator that has these powers over everything.
+    fn start(powers: &[&str]) -> Self {
         let network = Network::start_with(4, &["--empty-block-interval-ms", "300"]);
         let (postgres, pki) = (Postgres::start(&["fsync=off"]), Pki::new());
         assert!(postgres.concordat(&["audit", "migrate"]).status.success());
@@ -46,7 +47,7 @@ impl Setting {
             network.with_key("bank-a/developer", 0, &call);
         }
         let regulator = Regulator::enrol(&network, &pki);
-        regulator.is_admitted();
+        regulator.is_admitted_with(powers);
         let supervisor = regulator.holder.clone();
         // Nothing on chain is open to a server's certificate, and so to whoever steals this key.
         pki.give("server", "seal", &["--san", "dns:evidence.supervision.test"]);
@@ -101,7 +102,7 @@ const SEAL: &str = "[seal]\nkey = \"seal.key\"\ncertificate = \"seal.crt\"\nroot
 
 #[test]
 fn the_service_explains_permissions_and_packs_evidence_that_verifies_anywhere() {
-    let mut setting = Setting::start();
+    let mut setting = Setting::start(&["observe"]);
     what_is_not_configured_is_named(&setting);
     let service = setting.service(&format!("{}{SEAL}", setting.node()));
     let token = setting.token_of(&service);
@@ -274,4 +275,259 @@ fn a_node_that_is_away_is_a_problem(setting: &mut Setting, service: &Service, to
     setting.network.start_node(BESIDE);
     let path = format!("/v1/permissions/explanation?account={account}&deploy=true");
     setting.network.wait("the node is back", || setting.get(service, token, &path).status == 200);
+}
+
+/// How many blocks an order binds here unless it is confirmed.
+const LAPSE: &str = "80";
+
+const POWERS: [&str; 3] = ["observe", "freeze-accounts", "freeze-contracts"];
+
+/// A supervisor with a token, who signs orders on a machine of its own.
+struct Desk<'a> {
+    setting: &'a Setting,
+    service: &'a Service,
+    token: String,
+}
+
+impl Desk<'_> {
+    /// A transaction that the supervisor signs; no key leaves its machine.
+    fn signed(&self, act: &[&str], more: &[&str]) -> String {
+        let (secret, url) = (self.setting.pki.name("passphrase"), self.setting.network.url(0, "ethereum"));
+        let key = ["--key", &self.setting.supervisor.key, "--passphrase-file", &secret, "--rpc", &url];
+        let signed = concordat(&[act, &["--offline", "--gas", "2000000"], more, &key].concat());
+        signed["raw"].as_str().unwrap().to_owned()
+    }
+
+    /// An act on orders by a document.
+    fn order(&self, act: &[&str], more: &[&str]) -> String {
+        let file = self.setting.pki.name("order.txt");
+        fs::write(&file, "The supervisor orders").unwrap();
+        self.signed(&[&["order"], act, &["--basis-file", &file, "--reference", "Order 7"]].concat(), more)
+    }
+
+    fn hand_in(&self, raw: &str) -> Answer {
+        self.service.hand_in(&self.setting.supervisor, &self.token, raw)
+    }
+
+    /// Hands in what must be taken; what it says, and the transaction's hash.
+    fn takes(&self, raw: &str) -> (String, String) {
+        let answer = self.hand_in(raw);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let told = |name: &str| answer.body[name].as_str().unwrap().to_owned();
+        (told("says"), told("hash"))
+    }
+
+    /// The same by the program's own command.
+    fn by_command(&self, raw: &str) -> Value {
+        let pki = &self.setting.pki;
+        let [root, secret, token] = ["ca/root/ca.crt", "passphrase", "token"].map(|name| pki.name(name));
+        fs::write(&token, &self.token).unwrap();
+        let (url, supervisor) =
+            (format!("https://127.0.0.1:{}", self.service.port), &self.setting.supervisor);
+        let shown = ["--service", &url, "--ca", &root, "--client-certificate", &supervisor.certificate];
+        let key = ["--client-key", &supervisor.key, "--client-passphrase-file", &secret];
+        concordat(&[&["audit", "submit", raw, "--token-file", &token], &shown[..], &key].concat())
+    }
+
+    fn read(&self, path: &str) -> Value {
+        self.service.read(&self.setting.supervisor, &self.token, path)
+    }
+
+    /// An order as soon as it stands so.
+    fn stands(&self, id: u64, stands: &str) -> Value {
+        let mut found = Value::Null;
+        let path = format!("/v1/orders?id={id}&stands={stands}");
+        self.setting.network.wait(&format!("order {id} is {stands}"), || {
+            found = self.read(&path)["data"][0].clone();
+            found.is_object()
+        });
+        found
+    }
+}
+
+#[test]
+fn a_supervisor_hands_in_orders_and_reads_how_each_of_them_stands() {
+    let setting = Setting::start(&POWERS);
+    committee::pass(&setting.network, &["set-rule", "confirm-order", "--lapse", LAPSE]);
+    without_a_node_no_order_is_taken(&setting);
+    let service = setting.service(&setting.node());
+    let token = setting.token_of(&service);
+    let desk = Desk { setting: &setting, service: &service, token };
+    let account = setting.address("bank-b/operator");
+    what_is_no_order_of_ones_own_is_refused(&desk, &account);
+    an_own_order_binds_and_the_picture_says_so(&desk, &account);
+    the_committee_confirms_and_lifts_it(&desk, &account);
+    a_halt_lapses_without_a_step(&desk);
+    its_issuer_releases_one(&desk, &setting.address("bank-a/developer"));
+    every_attempt_is_on_the_log(&setting);
+    the_database_says_what_the_chain_says(&setting);
+}
+
+fn without_a_node_no_order_is_taken(setting: &Setting) {
+    let service = setting.service("");
+    let token = setting.token_of(&service);
+    let desk = Desk { setting, service: &service, token };
+    let answer = desk.hand_in(&desk.order(&["release", "1"], &[]));
+    assert_eq!(problem(&answer), "not-configured");
+    assert!(answer.body["detail"].as_str().unwrap().contains("[node]"), "{}", answer.body);
+}
+
+fn what_is_no_order_of_ones_own_is_refused(desk: &Desk<'_>, account: &str) {
+    let refused = |raw: &str, kind: &str, says: &str| {
+        let answer = desk.hand_in(raw);
+        assert_eq!(problem(&answer), kind, "{}", answer.body);
+        assert!(answer.body["detail"].as_str().unwrap().contains(says), "{}", answer.body);
+    };
+    let own = desk.order(&["freeze", account], &[]);
+    refused("0x12", "malformed", "raw: ");
+    refused(&own[2..], "malformed", "the signed transaction");
+    refused(&own[..own.len() - 2], "malformed", "raw: ");
+    refused(&desk.order(&["freeze", account], &["--chain-id", "1"]), "malformed", "invalid chain id");
+    let file = desk.setting.pki.name("order.txt");
+    let by_member = ["order", "freeze", account, "--basis-file", &file, "--reference", "Order 7"];
+    let by_member = [&by_member[..], &["--offline", "--gas", "2000000"]].concat();
+    let foreign = desk.setting.network.with_key("bank-a/member", 0, &by_member);
+    refused(foreign["raw"].as_str().unwrap(), "foreign-signer", &desk.setting.address("bank-a/member"));
+    refused(
+        &desk.signed(&["gov", "revoke", "1"], &[]),
+        "no-order",
+        "0x000000000000000000000000000000000000c006",
+    );
+    refused(&desk.order(&["release", "99"], &[]), "refused", "code 130: ");
+    refused(&desk.order(&["freeze", account], &["--nonce", "0"]), "refused", "nonce too low");
+
+    let supervisor = &desk.setting.supervisor;
+    assert_eq!(problem(&desk.service.hand_in(supervisor, "", &own)), "no-token");
+    let answer = desk.service.send(supervisor, &request("PUT", "/v1/orders", &desk.token, ""));
+    assert_eq!(problem(&answer), "method");
+    assert!(answer.head.contains("allow: get, post"), "{}", answer.head);
+    assert_eq!(desk.read("/v1/orders")["data"], json!([]), "none of it came to anything");
+}
+
+fn an_own_order_binds_and_the_picture_says_so(desk: &Desk<'_>, account: &str) {
+    let raw = desk.order(&["freeze", account], &[]);
+    let (says, hash) = desk.takes(&raw);
+    assert!(says.starts_with(&format!("freeze-all of account {account}, until it is released")), "{says}");
+    let order = desk.stands(1, "provisional");
+    let issuer = format!("{:#x}", desk.setting.supervisor.account);
+    assert_eq!((&order["issuer"], &order["measure"]), (&json!(issuer), &json!("freeze-all")));
+    for step in
+        ["confirmed_at", "confirmed_by", "confirmed_by_proposal", "ended_at", "ended_by", "ended_by_proposal"]
+    {
+        assert_eq!(order[step], Value::Null, "{step}");
+    }
+    assert_eq!(desk.read(&format!("/v1/transactions/{hash}"))["data"]["outcome"], 0);
+    let token = desk.setting.token.to_string();
+    let pays = ["contract", "send", "--to", &token, "transfer(address,uint256)", &token, "1"];
+    let said = concordat_tests::refused(&desk.setting.network, "bank-b/operator", &pays);
+    assert!(said.contains("frozen by order 1 "), "{said}");
+    let picture = desk.read(&format!("/v1/accounts/{account}"));
+    assert_eq!((&picture["account"]["status"], &picture["freezes"]), (&json!("active"), &json!([])));
+    assert_eq!(
+        (&picture["binding"][0]["id"], &picture["binding"][0]["stands"]),
+        (&json!(1), &json!("provisional"))
+    );
+    let again = desk.hand_in(&desk.order(&["freeze", account], &[]));
+    assert_eq!(problem(&again), "refused", "one binds already: {}", again.body);
+}
+
+/// Who confirmed, and who ended it: a proposal each time, and not the same.
+fn the_committee_confirms_and_lifts_it(desk: &Desk<'_>, account: &str) {
+    let (network, file) = (&desk.setting.network, desk.setting.pki.name("order.txt"));
+    let basis = ["--basis-file", &file, "--reference", "Minutes 9"];
+    committee::pass(network, &[&["confirm-order", "1"], &basis[..]].concat());
+    let order = desk.stands(1, "confirmed");
+    let by = order["confirmed_by_proposal"].as_i64().unwrap();
+    assert!(order["confirmed_at"].as_i64() > order["issued"].as_i64(), "{order}");
+    assert_eq!(
+        (&order["confirmed_by"], &order["ended_at"], &order["ended_by_proposal"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    let proposal = desk.read(&format!("/v1/proposals/{by}"));
+    assert_eq!(proposal["data"]["kind"], "confirm-order");
+
+    committee::pass(network, &[&["lift-order", "1"], &basis[..]].concat());
+    let order = desk.stands(1, "released");
+    assert_eq!(
+        (order["confirmed_by_proposal"].as_i64(), &order["end_reference"]),
+        (Some(by), &json!("Minutes 9"))
+    );
+    let lifted = order["ended_by_proposal"].as_i64().unwrap();
+    assert_eq!(desk.read(&format!("/v1/proposals/{lifted}"))["data"]["kind"], "lift-order");
+    assert!(order["ended_at"].as_i64() > order["confirmed_at"].as_i64(), "{order}");
+    assert_eq!(order["ended_by"], Value::Null, "no regulator's");
+    let picture = desk.read(&format!("/v1/accounts/{account}"));
+    assert_eq!((&picture["binding"], &picture["orders"][0]["stands"]), (&json!([]), &json!("released")));
+    let before = desk.read(&format!("/v1/accounts/{account}?at={}", order["confirmed_at"]));
+    assert_eq!(before["binding"][0]["stands"], "confirmed");
+}
+
+fn a_halt_lapses_without_a_step(desk: &Desk<'_>) {
+    let token = desk.setting.token.to_string();
+    let (says, _) = desk.takes(&desk.order(&["halt", &token], &[]));
+    assert!(says.starts_with(&format!("halt of contract {token}")), "{says}");
+    let lapses: u64 = desk.stands(2, "provisional")["lapses"].as_str().unwrap().parse().unwrap();
+    let picture = desk.read(&format!("/v1/contracts/{token}"));
+    let told = (&picture["data"]["status"], &picture["orders"][0]["stands"]);
+    assert_eq!(
+        told,
+        (&json!("active"), &json!("provisional")),
+        "the contract's own status is the committee's"
+    );
+    desk.setting.network.wait_for_height(0, lapses + 1);
+    let order = desk.stands(2, "lapsed");
+    assert_eq!(
+        (&order["status"], &order["ended_at"]),
+        (&json!("provisional"), &Value::Null),
+        "no step was taken"
+    );
+    let then = desk.read(&format!("/v1/contracts/{token}?at={lapses}"));
+    assert_eq!(then["orders"][0]["stands"], "provisional", "through that height it has bound");
+}
+
+/// Nobody confirmed it, and a person ended it.
+fn its_issuer_releases_one(desk: &Desk<'_>, account: &str) {
+    desk.takes(&desk.order(&["freeze", account, "--scope", "outgoing"], &[]));
+    desk.stands(3, "provisional");
+    let said = desk.by_command(&desk.order(&["release", "3"], &[]));
+    assert!(said["says"].as_str().unwrap().starts_with("release of order 3"), "{said}");
+    let order = desk.stands(3, "released");
+    let issuer = format!("{:#x}", desk.setting.supervisor.account);
+    assert_eq!((&order["ended_by"], &order["ended_by_proposal"]), (&json!(issuer), &Value::Null));
+    assert_eq!((&order["confirmed_at"], &order["confirmed_by"]), (&Value::Null, &Value::Null));
+}
+
+fn every_attempt_is_on_the_log(setting: &Setting) {
+    let logged = |condition: &str| {
+        let statement = format!("SELECT count(*) FROM access.reads WHERE method = 'POST' AND {condition}");
+        setting.postgres.sql(&statement).parse::<u64>().unwrap()
+    };
+    let known = "path LIKE '/v1/orders#0x%' AND purpose = 'investigation' AND case_ref = '2026/7'";
+    assert_eq!(
+        logged(&format!("{known} AND status = 200")),
+        4,
+        "each that was taken, by its transaction's hash"
+    );
+    let announced = "SELECT count(*) FROM access.reads taken WHERE status = 200 AND method = 'POST' AND path LIKE '/v1/orders%' \
+         AND EXISTS (SELECT FROM access.reads said WHERE said.path = taken.path AND said.status = 102 AND said.seq < taken.seq)";
+    assert_eq!(setting.postgres.sql(announced), "4", "and before it was handed on");
+    assert_eq!(logged("path LIKE '/v1/orders#0x%' AND status = 403"), 1, "another's");
+    assert_eq!(
+        logged("path LIKE '/v1/orders#0x%' AND status = 422"),
+        4,
+        "another contract; thrice the chain's refusal"
+    );
+    assert!(logged("path LIKE '/v1/orders%' AND status = 400") >= 4, "what is no transaction");
+    assert_eq!(logged("path = '/v1/orders' AND status = 401"), 1, "without a token");
+    let verified = setting.postgres.concordat(&["audit", "verify-reads"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+fn the_database_says_what_the_chain_says(setting: &Setting) {
+    let data = setting.network.node_folder(BESIDE).join("data");
+    let genesis = setting.network.info["genesis"].as_str().unwrap();
+    let verify = ["audit", "verify-projection", "--data", data.to_str().unwrap(), "--genesis", genesis];
+    let verified = setting.postgres.concordat(&verify);
+    let told: Value = serde_json::from_slice(&verified.stdout).unwrap_or_default();
+    assert_eq!((verified.status.code(), &told["difference"]), (Some(0), &Value::Null), "{told}");
 }

@@ -15,14 +15,17 @@
 mod client;
 mod error;
 mod explanation;
+mod order;
 mod proof;
 mod remote;
 
 use serde_json::Value;
 
 pub use client::{LightBlock, LightClient, integer, replay};
+pub use concordat_core::ORDERS;
 pub use error::{LightError, wrong};
 pub use explanation::{Question, describe, explanation, told};
+pub use order::{describe_order, refusal};
 pub use proof::{StateProof, TransactionProof, next_header, proven, state, transaction};
 pub use remote::RemoteState;
 

@@ -1,11 +1,12 @@
-//! `concordat audit token` and `get`: a small client of the service of supervisors.
+//! `concordat audit token`, `get` and `submit`: a small client of the service of supervisors.
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
+use alloy_primitives::Bytes;
 use clap::Args;
 use eyre::{Result, WrapErr as _, bail};
 use serde_json::{Value, json};
@@ -68,6 +69,18 @@ pub struct GetArgs {
     all: bool,
 }
 
+/// Arguments of `concordat audit submit`.
+#[derive(Args)]
+pub struct SubmitArgs {
+    /// The signed transaction in hex, as `concordat order … --offline` prints it.
+    raw: Bytes,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// A file with the token that `concordat audit token` has printed.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+}
+
 /// Runs `concordat audit token`.
 pub fn token(args: &TokenArgs, json: bool) -> Result<()> {
     let some = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
@@ -85,16 +98,34 @@ pub fn token(args: &TokenArgs, json: bool) -> Result<()> {
     output::show(json, &answer, |_| token.to_owned())
 }
 
+/// Runs `concordat audit submit`.
+pub fn submit(args: &SubmitArgs, json: bool) -> Result<()> {
+    let header = bearer(&args.token_file)?;
+    let agent = args.service.tls.agent(&args.service.service, Some(Duration::from_secs(90)))?;
+    let url = format!("{}/v1/orders", args.service.service.trim_end_matches('/'));
+    let request = agent.post(&url).header("Authorization", &header);
+    let mut response = request.send_json(json!({ "raw": args.raw })).wrap_err_with(|| url.clone())?;
+    let answer: Value = response.body_mut().read_json().wrap_err("the answer is no JSON")?;
+    let (Some(hash), Some(says)) = (answer["hash"].as_str(), answer["says"].as_str()) else {
+        bail!(problem(&answer))
+    };
+    output::show(json, &answer, |_| format!("{hash} is handed on: {says}"))
+}
+
+/// The header that a token is brought in.
+fn bearer(file: &Path) -> Result<String> {
+    let token = std::fs::read_to_string(file).wrap_err_with(|| format!("token file {}", file.display()))?;
+    Ok(format!("Bearer {}", token.trim()))
+}
+
 /// Runs `concordat audit get`: prints what is answered as it comes.
 pub fn get(args: &GetArgs, _: bool) -> Result<()> {
-    let token = std::fs::read_to_string(&args.token_file)
-        .wrap_err_with(|| format!("token file {}", args.token_file.display()))?;
+    let header = bearer(&args.token_file)?;
     let timeout = args.timeout_secs.map(Duration::from_secs);
     let agent = args.service.tls.agent(&args.service.service, timeout)?;
     let url = format!("{}{}", args.service.service.trim_end_matches('/'), args.path);
     let accepted = if args.parquet { "application/vnd.apache.parquet" } else { "*/*" };
     let ask = |url: &str| {
-        let header = format!("Bearer {}", token.trim());
         let request = agent.get(url).header("Authorization", &header).header("Accept", accepted);
         let mut response = request.call().wrap_err_with(|| url.to_owned())?;
         if response.status().as_u16() != 200 {

@@ -8,6 +8,7 @@ use actix_web::{
     web::{Bytes, Data, Payload},
 };
 use concordat_sql::read::{Entry, Tip, moment};
+use concordat_types::B256;
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +16,9 @@ use crate::{
     body, evidence,
     feed::{self, Form},
     gate::Admitted,
+    node::check_chain,
     openapi,
+    orders::{self, Order},
     params::Parameters,
     problem::{Kind, Problem},
     routes::{Endpoint, Found, find},
@@ -26,6 +29,9 @@ use crate::{
 
 /// The longest path with its query that is answered, and of others the beginning that is logged.
 const LONGEST_PATH: usize = 4096;
+
+/// The status of an entry that says what is about to be done: 102, Processing.
+const ABOUT_TO: i64 = 102;
 
 /// An answer.
 pub(crate) struct Answer {
@@ -81,11 +87,11 @@ async fn answer(
     if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_PATH) {
         return Err(Problem::new(Kind::Malformed, format!("paths have at most {LONGEST_PATH} bytes")));
     }
-    let Some(found) = find(request.path()) else { return Err(unknown_path()) };
+    let method = request.method().as_str();
+    let Some(found) = find(request.path(), method) else { return Err(unknown_path()) };
     trace.name = found.name;
-    let method = found.endpoint.method();
-    if request.method().as_str() != method {
-        return Err(Problem::method(method));
+    if method != found.endpoint.method() {
+        return Err(Problem::method(found.endpoint.allowed()));
     }
     if found.endpoint.is_open() {
         let document = match found.endpoint {
@@ -114,6 +120,11 @@ async fn answer(
                 feed::Opening { service: service.clone(), shown: shown.clone(), claims, form, last };
             Ok(Sent::Feed(Box::new(opening.open(list, ask, trace.entry.clone()).await?)))
         }
+        Endpoint::Order => {
+            ask.parameters.end(&[])?;
+            let sent = hand_in(payload, service, &admitted, trace).await?;
+            Ok(Sent::Document(sent, Some(admitted.tip.clone())))
+        }
         Endpoint::Evidence => {
             let file = evidence::of(service, ask, &claims.case).await?;
             Ok(Sent::File(file, admitted.tip.clone()))
@@ -135,6 +146,26 @@ async fn make_token(
     let (claims, document) = service.token(&admitted, shown, &body)?;
     trace.authorised_by(&claims);
     Ok(Sent::Document(Answer { document, rows: 0 }, Some(admitted.tip)))
+}
+
+/// Hands an order to the node. The log says which one, and that it is about to be handed on, before anything is.
+async fn hand_in(
+    payload: Payload,
+    service: &Service,
+    admitted: &Admitted,
+    trace: &mut Trace,
+) -> Result<Answer, Problem> {
+    let signed = orders::read(&read_body(payload).await?)?;
+    let (node, permit) = service.beside.takes_orders()?;
+    check_chain(&node.genesis.chain_id, &admitted.tip.chain_id)?;
+    trace.concerns(signed.hash());
+    let order = Order::of(signed, node.genesis.evm_chain_id, admitted.caller.account)?;
+    service.journal.add(Entry { status: ABOUT_TO, ..trace.entry.clone() }).await?;
+    let handed = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        order.send(&node)
+    });
+    handed.await.map_err(|error| Problem::internal("the handing in of an order ended", error))?
 }
 
 async fn read_body(payload: Payload) -> Result<Bytes, Problem> {
@@ -179,6 +210,11 @@ impl Trace {
             ..Entry::default()
         };
         Self { entry, name: "none", began: Instant::now() }
+    }
+
+    /// Says which transaction was brought: in place of a fragment, which no request has.
+    fn concerns(&mut self, hash: B256) {
+        self.entry.path.push_str(&format!("#{hash}"));
     }
 
     fn authorised_by(&mut self, claims: &Claims) {

@@ -63,6 +63,9 @@ pub(crate) fn judge(
     if is_shut_out(found, tip.height) {
         return refuse(Kind::Frozen, "a freeze of scope `all` binds it");
     }
+    if let Some(order) = found.order {
+        return refuse(Kind::Frozen, &format!("order {order} of a regulator shuts it out"));
+    }
     let (office, scope) = office(found, tip.height)?;
     Ok(Caller { account: address, organisation, office, scope })
 }
@@ -110,6 +113,7 @@ mod tests {
             organisation_active: true,
             revoked: false,
             freeze: None,
+            order: None,
             mandate: Some(mandate()),
         }
     }
@@ -170,6 +174,16 @@ mod tests {
         assert_eq!(frozen(Some(("all", 8))), None);
         assert_eq!(frozen(Some(("outgoing", 0))), None);
         assert_eq!(frozen(None), Some(Kind::Frozen), "whatever froze it");
+    }
+
+    #[test]
+    fn an_order_shuts_auditors_and_regulators_out_and_is_told_by_its_number() {
+        for role in ["auditor", "regulator"] {
+            let ordered = Account { role: role.into(), order: Some(7), ..account() };
+            let refused = judge(&shown(1), Some(&ordered), &tip(9, 1_000), 1_000).unwrap_err();
+            assert_eq!(refused.kind, Kind::Frozen, "{role}");
+            assert!(refused.detail.contains("order 7"), "{}", refused.detail);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod objects;
 mod openapi;
 mod openapi_links;
 mod openapi_values;
+mod orders;
 mod params;
 mod problem;
 mod rate;

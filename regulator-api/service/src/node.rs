@@ -1,4 +1,5 @@
-//! The node beside the service: what permissions are explained from, and what proves that packages are whole.
+//! The node beside the service: what permissions are explained from, what proves that packages are whole, and to whom orders are
+//! handed.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,9 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest answer of the node.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Explanations and packages at a time, each: what they take is the node's time, and memory.
+/// Explanations, packages and orders at a time, each: what they take is the node's time, and memory. No order waits for what
+/// others read.
 const EXPLANATIONS: usize = 8;
 const PACKAGES: usize = 2;
+const ORDERS: usize = 8;
 
 /// Why the node, or whoever signs packages, is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,16 @@ pub(crate) struct Beside {
     sealer: Option<Arc<Sealer>>,
     explanations: Arc<Semaphore>,
     packages: Arc<Semaphore>,
+    orders: Arc<Semaphore>,
+}
+
+/// What a node answers.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// What was asked for.
+    Told(Value),
+    /// A refusal: its words, and its data.
+    Refused { message: String, data: Value },
 }
 
 impl Beside {
@@ -84,12 +97,18 @@ impl Beside {
             sealer: sealer.map(Arc::new),
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             packages: Arc::new(Semaphore::new(PACKAGES)),
+            orders: Arc::new(Semaphore::new(ORDERS)),
         })
     }
 
     /// The node, for an explanation, which holds the permit until it is there.
     pub(crate) fn explains(&self) -> Result<(Arc<Node>, OwnedSemaphorePermit), Problem> {
         Ok((self.node()?, one_of(&self.explanations)?))
+    }
+
+    /// The node, for an order, which holds the permit until it is handed on.
+    pub(crate) fn takes_orders(&self) -> Result<(Arc<Node>, OwnedSemaphorePermit), Problem> {
+        Ok((self.node()?, one_of(&self.orders)?))
     }
 
     /// The node and who signs, for a package, which holds the permit until it is there.
@@ -138,17 +157,31 @@ impl Sealer {
     }
 }
 
-impl Rpc for Interface {
-    fn call(&self, method: &str, params: Value) -> Result<Value, LightError> {
+impl Interface {
+    /// Calls a method: what it answers, be it a refusal.
+    pub(crate) fn ask(&self, method: &str, params: Value) -> Result<Answered, LightError> {
         let away = |error: ureq::Error| LightError::Node(error.into());
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let mut response = self.agent.post(&self.url).send_json(&request).map_err(away)?;
         let body = response.body_mut().with_config().limit(MOST_BYTES).read_to_string().map_err(away)?;
         let malformed = LightError::because(format!("{} answers {method} with no JSON", self.url));
         let mut answer: Value = serde_json::from_str(&body).map_err(malformed)?;
-        match answer.get("error").filter(|error| !error.is_null()) {
-            None => Ok(answer.get_mut("result").map(Value::take).unwrap_or_default()),
-            Some(error) => Err(LightError::Unable(format!("{method}: {error}"))),
+        let Some(error) = answer.get_mut("error").map(Value::take).filter(|error| !error.is_null()) else {
+            return Ok(Answered::Told(answer.get_mut("result").map(Value::take).unwrap_or_default()));
+        };
+        let message = error.get("message").and_then(Value::as_str).unwrap_or("it gives no reason").to_owned();
+        let data = error.get("data").cloned().unwrap_or_default();
+        Ok(Answered::Refused { message, data })
+    }
+}
+
+impl Rpc for Interface {
+    fn call(&self, method: &str, params: Value) -> Result<Value, LightError> {
+        match self.ask(method, params)? {
+            Answered::Told(result) => Ok(result),
+            Answered::Refused { message, data } => {
+                Err(LightError::Unable(format!("{method}: {message} {data}")))
+            }
         }
     }
 }
@@ -190,7 +223,7 @@ mod tests {
         assert!(refused.detail.contains("[node]"), "{}", refused.detail);
         let unsigned = Beside { node: Some(Arc::new(node())), ..beside };
         assert!(unsigned.packs().unwrap_err().detail.contains("[seal]"));
-        assert!(unsigned.explains().is_ok());
+        assert!(unsigned.explains().is_ok() && unsigned.takes_orders().is_ok());
     }
 
     /// A node where nobody answers.
@@ -211,6 +244,7 @@ mod tests {
         let beside = Beside { node: Some(Arc::new(node())), ..Beside::open(&config(), &[]).unwrap() };
         let held: Vec<_> = (0..EXPLANATIONS).map(|_| beside.explains().unwrap()).collect();
         assert_eq!(beside.explains().unwrap_err().kind, Kind::TooMany);
+        assert!(beside.takes_orders().is_ok(), "no order waits for them");
         drop(held);
         assert!(beside.explains().is_ok());
     }

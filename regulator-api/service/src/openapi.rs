@@ -15,8 +15,10 @@ use crate::{
 pub fn document() -> Value {
     let mut paths = Map::new();
     for (path, endpoint) in all() {
-        let method = endpoint.method().to_lowercase();
-        paths.insert(path.clone(), json!({ method: operation(&path, endpoint) }));
+        let operations = paths.entry(path.clone()).or_insert_with(|| json!({}));
+        if let Value::Object(operations) = operations {
+            operations.insert(endpoint.method().to_lowercase(), operation(&path, endpoint));
+        }
     }
     json!({
         "openapi": "3.1.0",
@@ -78,15 +80,20 @@ fn row(list: &List) -> Value {
 
 fn operation(path: &str, endpoint: Endpoint) -> Value {
     let mut operation = Map::new();
-    operation.insert("operationId".into(), openapi_links::id(path).into());
+    operation.insert("operationId".into(), openapi_links::id(path, endpoint).into());
     operation.insert("summary".into(), summary(endpoint).into());
     let mut parameters: Vec<Value> = named_in(path).map(|name| parameter(endpoint, &name, "path")).collect();
     parameters.extend(query_of(endpoint).into_iter().map(|name| parameter(endpoint, &name, "query")));
     if !parameters.is_empty() {
         operation.insert("parameters".into(), Value::Array(parameters));
     }
-    if matches!(endpoint, Endpoint::Token) {
-        operation.insert("requestBody".into(), token_body());
+    let body = match endpoint {
+        Endpoint::Token => Some(token_body()),
+        Endpoint::Order => Some(order_body()),
+        _ => None,
+    };
+    if let Some(body) = body {
+        operation.insert("requestBody".into(), body);
     }
     if endpoint.is_open() || matches!(endpoint, Endpoint::Token) {
         operation.insert("security".into(), json!([{ "certificate": [] }]));
@@ -103,10 +110,21 @@ fn responses(path: &str, endpoint: Endpoint) -> Value {
     }
     let mut responses = json!({ "200": good, "default": problem("A problem.") });
     if let (Value::Object(fields), true) = (&mut responses, reads_the_ledger(endpoint)) {
-        let about = "`ahead`: the chain has not come to that height or time. `too-wide`: it takes too long, or is too much.";
-        fields.insert("422".into(), problem(about));
+        fields.insert("422".into(), problem(unprocessable(endpoint)));
     }
     responses
+}
+
+/// Why an answer cannot be, though the request is understood.
+const fn unprocessable(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Order => {
+            "`no-order`: nothing but acts on orders is handed on. `refused`: by the chain, in its words."
+        }
+        _ => {
+            "`ahead`: the chain has not come to that height or time. `too-wide`: it takes too long, or is too much."
+        }
+    }
 }
 
 fn problem(about: &str) -> Value {
@@ -124,11 +142,14 @@ fn summary(endpoint: Endpoint) -> String {
         Endpoint::Token => "Makes a token for a purpose and a case.",
         Endpoint::Keys => "The keys of tokens, as a JWK set.",
         Endpoint::Document => "This document.",
+        Endpoint::Order => {
+            "Hands an order that your own key has signed to the node; the key never comes here."
+        }
         Endpoint::Status => "Where the chain and the database stand, and who you are.",
         Endpoint::Page(list) => return list.about.to_owned(),
         Endpoint::Object(object) => object.about,
         Endpoint::Picture => {
-            "Everything about an account: what it is and was, what it did, has and owes answers for."
+            "Everything about an account: what it is and was, what it did and has, and what binds it: freezes, bars and orders."
         }
         Endpoint::Holdings => "What an account has of every token, at any height.",
         Endpoint::Flows => "Where tokens go from an account or an organisation, or come from, some hops out.",
@@ -170,9 +191,12 @@ fn query_of(endpoint: Endpoint) -> Vec<String> {
             let filters = list.filters.iter().map(|filter| filter.name.to_owned());
             filters.chain(names(&["from", "to", "since", "until", "after"])).collect()
         }
-        Endpoint::Token | Endpoint::Keys | Endpoint::Document | Endpoint::Status | Endpoint::ReadsHead => {
-            Vec::new()
-        }
+        Endpoint::Token
+        | Endpoint::Order
+        | Endpoint::Keys
+        | Endpoint::Document
+        | Endpoint::Status
+        | Endpoint::ReadsHead => Vec::new(),
     }
 }
 
@@ -223,6 +247,17 @@ fn token_body() -> Value {
     json!({ "required": true, "content": { "application/json": { "schema": schema } } })
 }
 
+fn order_body() -> Value {
+    let about = "The transaction, signed by the key of the certificate that is shown, as `concordat order … --offline` prints it.";
+    let schema = json!({
+        "type": "object",
+        "required": ["raw"],
+        "additionalProperties": false,
+        "properties": { "raw": { "type": "string", "pattern": "^0x([0-9a-fA-F]{2})+$", "description": about } },
+    });
+    json!({ "required": true, "content": { "application/json": { "schema": schema } } })
+}
+
 /// What whoever goes through pages has to know.
 const NEXT: &str = "Where the next page begins, as `cursor`. A page may be short, even empty, while it is there: a page ends after a \
     bounded amount of work. Go on until it is null.";
@@ -245,6 +280,13 @@ fn answer(endpoint: Endpoint) -> Value {
         Endpoint::Export(list) => {
             let (lines, file) = (json!({ "schema": row(list) }), json!({}));
             json!({ "description": "Rows.", "content": { "application/x-ndjson": lines, (PARQUET): file } })
+        }
+        Endpoint::Order => {
+            let properties = json!({
+                "hash": { "type": "string", "description": "Of the transaction: what became of it, /v1/transactions/{hash} tells." },
+                "says": { "type": "string", "description": "What it asks of the chain, in words." },
+            });
+            json!({ "description": "It is handed on.", "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } })
         }
         Endpoint::Evidence => json!({ "description": "The package.", "content": { "application/zip": {} } }),
         _ => {

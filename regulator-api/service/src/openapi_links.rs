@@ -6,9 +6,13 @@ use serde_json::{Map, Value, json};
 use crate::routes::{Endpoint, OBJECTS, all};
 
 /// The id of an operation: its path in words, `accounts-account-balances`.
-pub(crate) fn id(path: &str) -> String {
+pub(crate) fn id(path: &str, endpoint: Endpoint) -> String {
     let words = path.trim_start_matches("/v1/").split(['/', '.']);
-    words.map(|word| word.trim_matches(['{', '}'])).collect::<Vec<_>>().join("-")
+    let mut words: Vec<&str> = words.map(|word| word.trim_matches(['{', '}'])).collect();
+    if matches!(endpoint, Endpoint::Order) {
+        words.push("send");
+    }
+    words.join("-")
 }
 
 /// The links of an answer.
@@ -16,7 +20,7 @@ pub(crate) fn of(path: &str, endpoint: Endpoint) -> Map<String, Value> {
     let mut links = Map::new();
     let Endpoint::Page(list) = endpoint else { return links };
     let next = json!({
-        "operationId": id(path),
+        "operationId": id(path, endpoint),
         "description": "The next page: the same path and filters, of the same block.",
         "parameters": { "cursor": "$response.body#/next" },
     });
@@ -39,7 +43,7 @@ fn thing(list: &List) -> Option<(String, &'static str)> {
         name => OBJECTS.iter().find(|object| object.list == name)?.key,
     };
     let path = format!("/v1/{}/{{{key}}}", list.name);
-    all().into_iter().find(|(known, _)| *known == path).map(|(path, _)| (id(&path), key))
+    all().into_iter().find(|(known, _)| *known == path).map(|(path, endpoint)| (id(&path, endpoint), key))
 }
 
 #[cfg(test)]
@@ -50,9 +54,10 @@ mod tests {
 
     #[test]
     fn ids_of_operations_are_unique() {
-        let ids: BTreeSet<String> = all().iter().map(|(path, _)| id(path)).collect();
+        let ids: BTreeSet<String> = all().iter().map(|(path, endpoint)| id(path, *endpoint)).collect();
         assert_eq!(ids.len(), all().len());
-        assert_eq!(id("/v1/accounts/{account}/balances"), "accounts-account-balances");
+        assert_eq!(id("/v1/accounts/{account}/balances", Endpoint::Holdings), "accounts-account-balances");
+        assert_eq!(id("/v1/orders", Endpoint::Order), "orders-send");
     }
 
     #[test]
@@ -60,10 +65,10 @@ mod tests {
         let mut things = 0;
         for (path, endpoint) in all() {
             let Endpoint::Page(list) = endpoint else { continue };
-            assert_eq!(of(&path, endpoint)["next"]["operationId"], id(&path));
+            assert_eq!(of(&path, endpoint)["next"]["operationId"], id(&path, endpoint));
             let Some((target, key)) = thing(list) else { continue };
             things += 1;
-            assert!(all().iter().any(|(path, _)| id(path) == target), "{target}");
+            assert!(all().iter().any(|(path, endpoint)| id(path, *endpoint) == target), "{target}");
             assert!(list.columns().any(|(column, _)| column == key), "{} has no {key}", list.name);
         }
         assert_eq!(things, OBJECTS.len() + 1, "every thing, and accounts");

@@ -1,6 +1,6 @@
 //! What values parameters take, as JSON Schema has it: as exactly as the service judges them.
 
-use concordat_sql::read::{Kind, List};
+use concordat_sql::read::{Kind, List, STANDS};
 use serde_json::{Value, json};
 
 use crate::{params::MOST_ROWS, routes::Endpoint};
@@ -63,6 +63,7 @@ fn value(kind: Kind) -> Value {
         Kind::Bytes => text("^0x([0-9a-fA-F]{2}){0,64}$"),
         Kind::Int => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
         Kind::Number => text("^[0-9]{1,78}$"),
+        Kind::Stands => json!({ "type": "string", "enum": STANDS }),
         Kind::Text | Kind::Member => {
             json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[^\\u0000]+$" })
         }

@@ -94,6 +94,12 @@ kinds! {
     ScopeTooWide = 44 403 "scope-too-wide" "The mandate does not cover that scope";
     /// A purpose that there is not.
     Purpose = 45 400 "purpose" "There is no such purpose";
+    /// A transaction of another's key.
+    ForeignSigner = 50 403 "foreign-signer" "The transaction is not signed by your own key";
+    /// A transaction that orders nothing.
+    NoOrder = 51 422 "no-order" "The transaction is no order";
+    /// What the chain, or the node, does not take.
+    Refused = 52 422 "refused" "The chain refuses the order";
     /// The database does not answer.
     Away = 60 503 "database-away" "The database does not answer";
     /// Its schema is another program's.
@@ -121,7 +127,7 @@ kinds! {
 pub(crate) struct Problem {
     pub(crate) kind: Kind,
     pub(crate) detail: String,
-    /// The method that the path takes, where it was another one.
+    /// The methods that the path takes, where it was another one.
     pub(crate) allow: Option<&'static str>,
 }
 
@@ -136,9 +142,10 @@ impl Problem {
         Self::new(Kind::Internal, "the cause is in the service's log")
     }
 
-    /// A path that takes another method.
-    pub(crate) fn method(method: &'static str) -> Self {
-        Self { allow: Some(method), ..Self::new(Kind::Method, format!("it is {method}")) }
+    /// A path that takes another method, or others.
+    pub(crate) fn method(allowed: &'static str) -> Self {
+        let detail = format!("it is {}", allowed.replace(", ", " or "));
+        Self { allow: Some(allowed), ..Self::new(Kind::Method, detail) }
     }
 
     /// The document.

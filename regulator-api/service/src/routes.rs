@@ -13,6 +13,8 @@ pub(crate) enum Endpoint {
     Document,
     /// Where the chain and the database stand.
     Status,
+    /// Hands an order to the node.
+    Order,
     /// A page of a list.
     Page(&'static List),
     /// One thing with what belongs to it.
@@ -68,6 +70,7 @@ pub(crate) const OBJECTS: &[Object] = &[
             ("accounts", "accounts", "organisation"),
             ("contracts", "contracts", "organisation"),
             ("regulators", "regulators", "organisation"),
+            ("orders", "orders", "organisation"),
             ("alerts", "alerts", "organisation"),
         ],
         about: "A member organisation.",
@@ -88,11 +91,13 @@ pub(crate) const OBJECTS: &[Object] = &[
         key: "contract",
         with: &[
             ("halts", "contract-halts", "contract"),
+            ("orders", "orders", "contract"),
             ("attributes", "contract-attributes", "contract"),
             ("versions", "contract-versions", "proxy"),
             ("alerts", "alerts", "contract"),
         ],
-        about: "A contract, what stops it, what is attested of it, and its versions.",
+        about: "A contract, what stops it, by the committee (`halts`) and by regulators (`orders`, as they stand), what is attested of \
+            it, and its versions.",
     },
     Object { list: "policies", key: "policy", with: &[], about: "A policy." },
     Object {
@@ -115,8 +120,17 @@ impl Endpoint {
     /// The method that it takes.
     pub(crate) const fn method(self) -> &'static str {
         match self {
-            Self::Token => "POST",
+            Self::Token | Self::Order => "POST",
             _ => "GET",
+        }
+    }
+
+    /// The methods that its path takes.
+    pub(crate) fn allowed(self) -> &'static str {
+        match self {
+            Self::Order => "GET, POST",
+            Self::Page(list) if list.name == "orders" => "GET, POST",
+            other => other.method(),
         }
     }
 
@@ -126,8 +140,8 @@ impl Endpoint {
     }
 }
 
-/// Finds what answers a path.
-pub(crate) fn find(path: &str) -> Option<Found<'_>> {
+/// Finds what answers a path; of one that answers several methods, by the method. Whether it takes the method is not looked at.
+pub(crate) fn find<'a>(path: &'a str, method: &str) -> Option<Found<'a>> {
     let parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
     let found = |endpoint, name| Some(Found { endpoint, name, argument: None });
     match *parts.as_slice() {
@@ -135,6 +149,7 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
         ["jwks"] => found(Endpoint::Keys, "jwks"),
         ["openapi.json"] => found(Endpoint::Document, "openapi"),
         ["status"] => found(Endpoint::Status, "status"),
+        ["orders"] if method == Endpoint::Order.method() => found(Endpoint::Order, "order"),
         ["flows"] => found(Endpoint::Flows, "flows"),
         ["permissions", "explanation"] => found(Endpoint::Explanation, "explanation"),
         ["evidence"] => found(Endpoint::Evidence, "evidence"),
@@ -162,7 +177,7 @@ fn journal(name: &str) -> Option<&'static List> {
     List::named(name).filter(|list| list.is_journal())
 }
 
-/// Every path as a template, with what answers it.
+/// Every path as a template, with what answers it; a path that takes several methods stands there for each.
 pub(crate) fn all() -> Vec<(String, Endpoint)> {
     let path = |path: &str, endpoint| (path.to_owned(), endpoint);
     let mut all = vec![
@@ -179,6 +194,7 @@ pub(crate) fn all() -> Vec<(String, Endpoint)> {
         path("/v1/accounts/{account}/balances", Endpoint::Holdings),
     ];
     all.extend(LISTS.iter().map(|list| (format!("/v1/{}", list.name), Endpoint::Page(list))));
+    all.push(path("/v1/orders", Endpoint::Order));
     all.extend(
         OBJECTS.iter().map(|one| (format!("/v1/{}/{{{}}}", one.list, one.key), Endpoint::Object(one))),
     );
@@ -196,9 +212,19 @@ mod tests {
     fn every_path_of_the_table_is_found_and_answered_by_what_the_table_says() {
         for (template, endpoint) in all() {
             let path: String = template.replace(['{', '}'], "");
-            let found = find(&path).unwrap_or_else(|| panic!("{path} is not found"));
+            let found = find(&path, endpoint.method()).unwrap_or_else(|| panic!("{path} is not found"));
             assert_eq!(format!("{:?}", found.endpoint), format!("{endpoint:?}"), "{path}");
             assert_eq!(found.argument.is_some(), template.contains('{'), "{path}");
+            assert!(endpoint.allowed().contains(endpoint.method()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_says_every_method_that_it_takes() {
+        for method in ["GET", "POST", "PUT"] {
+            let allowed = |path| find(path, method).unwrap().endpoint.allowed();
+            assert_eq!((allowed("/v1/orders"), allowed("/v1/bars")), ("GET, POST", "GET"), "{method}");
+            assert_eq!(allowed("/v1/token"), "POST", "{method}");
         }
     }
 
@@ -216,7 +242,7 @@ mod tests {
             "/v1/evidence/1",
             "/v1//",
         ] {
-            assert!(find(path).is_none(), "{path}");
+            assert!(find(path, "GET").is_none() && find(path, "POST").is_none(), "{path}");
         }
     }
 

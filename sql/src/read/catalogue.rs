@@ -1,6 +1,8 @@
 //! The lists that the service answers from: each once, with its filters and whose its rows are. What stands here is all that
 //! can be asked for.
 
+use concordat_governance::order::Status;
+
 use super::scope::Reach;
 use crate::tables::{Column, Table, Type};
 
@@ -21,9 +23,24 @@ pub enum Kind {
     Number,
     /// The organisation whose accounts these are.
     Member,
+    /// How an order stands: one of [`STANDS`].
+    Stands,
 }
 
-/// A filter. There is an index for each (`sql/tests/reading/plans.rs` reads the plans).
+/// How orders stand, as the chain calls it.
+pub const STANDS: [&str; 7] = [
+    Status::Provisional.name(),
+    Status::Confirmed.name(),
+    Status::Released.name(),
+    Status::Lapsed.name(),
+    Status::Superseded.name(),
+    Status::Answered.name(),
+    Status::Over.name(),
+];
+
+/// A filter. There is an index for each of a table that grows with what happens (`sql/tests/reading/plans.rs` reads the plans).
+///
+/// In its condition `{}` stands for the value. `$1` is the height as of which is read: every statement binds that first.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Its name.
@@ -146,10 +163,30 @@ const NAME_OF_ACCOUNT: Extra = Extra {
                  ORDER BY d.height DESC LIMIT 1)",
 };
 
+/// How the order of a row stands after the block at a height. A lapse is no step: nothing is written then. What a history tells
+/// is told so, too: of the order, not of what the row's own step left.
+macro_rules! stands {
+    ($at:literal) => {
+        concat!(
+            "(SELECT CASE WHEN o.ended_at IS NOT NULL THEN o.status \
+             WHEN o.confirmed_at IS NOT NULL THEN CASE WHEN o.until > 0 AND o.until < ",
+            $at,
+            " THEN 'over' ELSE 'confirmed' END \
+             WHEN least(o.lapses, nullif(o.until, 0)) < ",
+            $at,
+            " THEN 'lapsed' ELSE 'provisional' END FROM ledger.orders o WHERE o.id = t.id AND o.height <= ",
+            $at,
+            " ORDER BY o.height DESC, o.place DESC LIMIT 1)"
+        )
+    };
+}
+
+const STANDS_OF_ORDER: Extra = Extra { name: "stands", holds: Type::Text, expression: stands!("{}") };
+
 // A table that the projection gets later takes a line below, and nothing else.
 macro_rules! lists {
     ($( $name:literal $table:ident $order:expr, $reach:expr, $about:literal
-        [$( $filter:literal $kind:ident $condition:literal ),* $(,)?] $( + $extra:ident )*; )*) => {
+        [$( $filter:literal $kind:ident $condition:expr ),* $(,)?] $( + $extra:ident )*; )*) => {
         /// Every list.
         pub const LISTS: &[List] = &[$( List {
             name: $name,
@@ -234,8 +271,11 @@ lists! {
         ["identity" Address "t.identity = {}", "organisation" Text "t.organisation = {}"];
     "orders" Orders Order::Register(&["id"]),
         Reach { accounts: &["account"], organisations: &["organisation"], contracts: &["contract"], ..PUBLIC },
-        "Orders of regulators. That one has lapsed shows in no row: it is provisional, and the newest block is above `lapses`."
-        ["id" Int "t.id = {}", "account" Address "t.account = {}", "issuer" Address "t.issuer = {}"];
+        "Orders of regulators. `status` is what the last step has left; `stands` is how the order stands: it lapses without a step."
+        ["id" Int "t.id = {}", "account" Address "t.account = {}", "contract" Address "t.contract = {}",
+         "organisation" Text "t.organisation = {}", "issuer" Address "t.issuer = {}",
+         "stands" Stands concat!(stands!("$1"), " = {}")]
+        + STANDS_OF_ORDER;
     "read-anchors" ReadAnchors Order::Register(&["organisation"]), PUBLIC, "Heads of logs of reads, as the chain has them."
         ["organisation" Text "t.organisation = {}"];
     "rollbacks" Rollbacks Order::Register(&["proposal"]), PUBLIC, "Rollbacks." ["proposal" Int "t.proposal = {}"];

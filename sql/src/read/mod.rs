@@ -32,7 +32,7 @@ use sqlx::{
 };
 
 pub use balances::Holdings;
-pub use catalogue::{Filter, Kind, LISTS, List, Order};
+pub use catalogue::{Filter, Kind, LISTS, List, Order, STANDS};
 pub use flows::{Direction, FlowError, FlowQuery, Flows, MOST_HOPS, Start};
 pub use journal::Work;
 pub use log::{Entry, Head, ReadLog};

@@ -1,11 +1,12 @@
 //! Everything that the ledger tells of an account, in one answer.
 
+use concordat_governance::order::Status;
 use concordat_types::Address;
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 
 use super::{
-    Bind, List, Query, Reader, Scope, Wanted,
+    Bind, List, Query, Reader, Scope, Wanted, address,
     page::PageError,
     query::{RequestError, along},
 };
@@ -17,24 +18,55 @@ const ROWS: i64 = 20;
 /// Where counting ends.
 const COUNTED: i64 = 10_000;
 
-/// Sections: their name, list, filter, and whether they show all that ever was.
-const SECTIONS: &[(&str, &str, &str, bool)] = &[
-    ("standings", "accounts", "account", true),
-    ("certificates", "certificates", "account", true),
-    ("identity", "identities", "account", true),
-    ("recoveries", "recoveries", "account", true),
-    ("freezes", "freezes", "identity", true),
-    ("bars", "bars", "barred", true),
-    ("regulator", "regulators", "identity", true),
-    ("sent", "transactions", "sender", false),
-    ("received", "transactions", "recipient", false),
-    ("paid", "transfers", "sender", false),
-    ("got", "transfers", "recipient", false),
-    ("alerts", "alerts", "account", false),
-    ("ballots", "ballots", "member", false),
-    ("proposals", "proposals", "proposer", false),
-    ("contracts", "contracts", "creator", false),
+/// By what rows are sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The account itself.
+    Account,
+    /// Its identity, which is the account of its first key: what binds it outlives keys.
+    Identity,
+}
+
+use Whose::{Account, Identity};
+
+/// Sections: their name, list, filter, by what they are sought, and whether they show all that ever was.
+const SECTIONS: &[(&str, &str, &str, Whose, bool)] = &[
+    ("standings", "accounts", "account", Account, true),
+    ("certificates", "certificates", "account", Account, true),
+    ("identity", "identities", "account", Account, true),
+    ("recoveries", "recoveries", "account", Account, true),
+    ("freezes", "freezes", "identity", Identity, true),
+    ("orders", "orders", "account", Identity, false),
+    ("bars", "bars", "barred", Identity, true),
+    ("regulator", "regulators", "identity", Identity, true),
+    ("sent", "transactions", "sender", Account, false),
+    ("received", "transactions", "recipient", Account, false),
+    ("paid", "transfers", "sender", Account, false),
+    ("got", "transfers", "recipient", Account, false),
+    ("alerts", "alerts", "account", Identity, false),
+    ("ballots", "ballots", "member", Account, false),
+    ("proposals", "proposals", "proposer", Account, false),
+    ("contracts", "contracts", "creator", Account, false),
 ];
+
+/// How orders stand that bind.
+const BINDING: [Status; 2] = [Status::Provisional, Status::Confirmed];
+
+/// Who a picture is of.
+#[derive(Clone, Copy)]
+struct Person {
+    account: Address,
+    identity: Address,
+}
+
+impl Person {
+    const fn by(&self, whose: Whose) -> Address {
+        match whose {
+            Account => self.account,
+            Identity => self.identity,
+        }
+    }
+}
 
 impl Reader {
     /// The picture of an account after the block at a height; none where the scope does not cover it.
@@ -48,52 +80,68 @@ impl Reader {
         scope: &Scope,
     ) -> Result<Option<Value>, PageError> {
         let mut picture = Map::new();
-        let now = self.section("accounts", "account", account, false, as_of, scope).await?;
+        let now = self.section("accounts", &[("account", account.to_string())], false, as_of, scope).await?;
         let Some(now) = now.into_iter().next() else { return Ok(None) };
         picture.insert("account".into(), now);
         // Whoever may see the account sees what it is a party to: that needs no look at each row.
         let all = Scope::default();
-        for (name, list, filter, history) in SECTIONS {
+        let person = Person { account, identity: self.identity(account, as_of).await? };
+        picture.insert("binding".into(), self.binding(person.identity, as_of).await?);
+        for (name, list, filter, whose, history) in SECTIONS {
             let is_party = List::named(list).is_some_and(|list| list.reach.accounts.contains(filter));
             let scope = if is_party { &all } else { scope };
-            let rows = self.section(list, filter, account, *history, as_of, scope).await?;
+            let chosen = [(*filter, person.by(*whose).to_string())];
+            let rows = self.section(list, &chosen, *history, as_of, scope).await?;
             picture.insert((*name).into(), Value::Array(rows));
         }
         let balances = self.holdings(account, as_of, &all).await?;
         picture.insert("balances".into(), json!(balances));
-        picture.insert("counts".into(), self.counts(account, as_of).await?);
+        picture.insert("counts".into(), self.counts(person, as_of).await?);
         Ok(Some(Value::Object(picture)))
+    }
+
+    /// The identity that an account acts for.
+    async fn identity(&self, account: Address, as_of: i64) -> Result<Address, PageError> {
+        let chosen = [("account", account.to_string())];
+        let rows = self.section("identities", &chosen, false, as_of, &Scope::default()).await?;
+        let named = rows.first().and_then(|row| row["identity"].as_str()).and_then(address);
+        Ok(named.unwrap_or(account))
+    }
+
+    /// The orders that bind an identity. They are few: the chain refuses a seventeenth.
+    async fn binding(&self, identity: Address, as_of: i64) -> Result<Value, PageError> {
+        let mut binding = Vec::new();
+        for status in BINDING {
+            let chosen = [("account", identity.to_string()), ("stands", status.name().to_owned())];
+            binding.extend(self.section("orders", &chosen, false, as_of, &Scope::default()).await?);
+        }
+        Ok(Value::Array(binding))
     }
 
     async fn section(
         &self,
         list: &str,
-        filter: &str,
-        account: Address,
+        chosen: &[(&str, String)],
         history: bool,
         as_of: i64,
         scope: &Scope,
     ) -> Result<Vec<Value>, PageError> {
         let Some(list) = List::named(list) else { return Err(RequestError::Place.into()) };
-        let filters = vec![list.choose(filter, &account.to_string())?];
+        let filters =
+            chosen.iter().map(|(filter, value)| list.choose(filter, value)).collect::<Result<_, _>>()?;
         let wanted = Wanted { filters, history, limit: ROWS, ..Wanted::newest(as_of, scope.clone()) };
         self.first(list, &wanted).await
     }
 
     /// How much there is: to an end that is told, so that counting takes no longer than looking.
-    async fn counts(&self, account: Address, as_of: i64) -> Result<Value, SqlError> {
+    async fn counts(&self, person: Person, as_of: i64) -> Result<Value, SqlError> {
         let mut counts = Map::new();
-        let told = [
-            ("sent", "transactions", "sender"),
-            ("received", "transactions", "recipient"),
-            ("paid", "transfers", "sender"),
-            ("got", "transfers", "recipient"),
-            ("alerts", "alerts", "account"),
-        ];
-        for (name, list, column) in told {
+        let told = ["sent", "received", "paid", "got", "alerts"];
+        for (name, list, column, whose, _) in SECTIONS.iter().filter(|(name, ..)| told.contains(name)) {
             let Some(list) = List::named(list) else { continue };
             let mut query = Query::default();
-            let (who, height) = (query.bind(Bind::Bytes(account.to_vec())), query.bind(Bind::Int(as_of)));
+            let who = query.bind(Bind::Bytes(person.by(*whose).to_vec()));
+            let height = query.bind(Bind::Int(as_of));
             query.sql = format!(
                 "SELECT count(*) FROM (SELECT FROM {} t WHERE t.height <= {height} AND {} ORDER BY t.{column}, t.height LIMIT {}) \
                  counted",
@@ -106,7 +154,7 @@ impl Reader {
                 Some(row) => row.try_get(0).map_err(SqlError::at("count"))?,
                 None => 0,
             };
-            counts.insert(name.into(), json!({ "count": count.min(COUNTED), "more": count > COUNTED }));
+            counts.insert((*name).into(), json!({ "count": count.min(COUNTED), "more": count > COUNTED }));
         }
         Ok(Value::Object(counts))
     }
@@ -118,7 +166,7 @@ mod tests {
 
     #[test]
     fn every_section_is_a_list_that_can_be_asked_for_by_an_account() {
-        for (name, list, filter, _) in SECTIONS {
+        for (name, list, filter, ..) in SECTIONS {
             let list = List::named(list).unwrap_or_else(|| panic!("{name} has no list"));
             let filter = list.filters.iter().find(|known| known.name == *filter);
             assert!(

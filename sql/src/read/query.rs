@@ -4,7 +4,7 @@ use concordat_types::Address;
 
 use super::{
     Scope,
-    catalogue::{Filter, Kind, List, Order},
+    catalogue::{Filter, Kind, List, Order, STANDS},
     cover::Cover,
 };
 use crate::{cell::read_expression, tables::Type};
@@ -119,6 +119,7 @@ impl Kind {
                 let fits = (1..=128).contains(&text.chars().count()) && !text.contains('\0');
                 Bind::Text(fits.then(|| text.to_owned()).ok_or_else(wrong)?)
             }
+            Self::Stands => Bind::Text(STANDS.contains(&text).then(|| text.to_owned()).ok_or_else(wrong)?),
             Self::Number => {
                 let fits = (1..=78).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
                 Bind::Number(fits.then(|| text.to_owned()).ok_or_else(wrong)?)
@@ -136,6 +137,7 @@ impl Kind {
             Self::Text => "text of 1 to 128 characters",
             Self::Number => "a whole number of at most 78 digits",
             Self::Member => "the id of an organisation",
+            Self::Stands => "one of provisional, confirmed, released, lapsed, superseded, answered, over",
         }
     }
 }
@@ -614,11 +616,26 @@ mod tests {
                     Kind::Bytes => "0x01".into(),
                     Kind::Int | Kind::Number => "1".into(),
                     Kind::Text | Kind::Member => "one".into(),
+                    Kind::Stands => "lapsed".into(),
                 };
                 let filters = vec![list.choose(filter.name, &text).unwrap()];
                 let query = list.query(&Wanted { filters, ..wanted() }).unwrap();
                 assert!(query.sql.contains("$2"), "{}", query.sql);
+                assert_eq!(query.binds.first(), Some(&Bind::Int(9)), "filters may name the height as $1");
             }
         }
+    }
+
+    #[test]
+    fn how_an_order_stands_is_one_of_the_words_that_its_description_names() {
+        let orders = list("orders");
+        for word in STANDS {
+            assert!(
+                orders.choose("stands", word).is_ok() && Kind::Stands.describe().contains(word),
+                "{word}"
+            );
+        }
+        let refused = orders.choose("stands", "binding").unwrap_err().to_string();
+        assert!(refused.contains("provisional, confirmed"), "{refused}");
     }
 }

@@ -27,6 +27,9 @@ pub struct Account {
     pub revoked: bool,
     /// The freeze of its identity: its scope, and the last height at which it binds, zero for none.
     pub freeze: Option<(String, i64)>,
+    /// The number of a regulator's order that shuts it out: one that freezes all of its identity, or that blacklists its
+    /// identity or its person.
+    pub order: Option<i64>,
     /// Its mandate as a regulator.
     pub mandate: Option<MandateFacts>,
 }
@@ -67,8 +70,37 @@ const QUERY: &str = "WITH
             WHERE v.issuer = path.issuer AND v.serial = path.serial AND v.height <= $2
             ORDER BY v.height DESC LIMIT 1) newest WHERE NOT newest.removed),
         CASE WHEN NOT f.removed THEN f.scope END, least(f.until, 9223372036854775807)::bigint,
-        CASE WHEN NOT r.removed THEN r.mandate::text END
+        CASE WHEN NOT r.removed THEN r.mandate::text END, (SELECT identity FROM who), d.common_name
     FROM s LEFT JOIN d ON true LEFT JOIN a ON true LEFT JOIN o ON true LEFT JOIN f ON true LEFT JOIN r ON true";
+
+/// A common name as the chain compares names: without regard to the case of ASCII letters and to how many spaces there are.
+macro_rules! folded {
+    ($name:literal) => {
+        concat!("lower(btrim(regexp_replace(", $name, ", '[ \\t\\n\\f\\r]+', ' ', 'g')) COLLATE \"C\")")
+    };
+}
+
+/// The first order that binds at a height and shuts out an identity; or a person, by its organisation and common name: those
+/// that the account which acted for a blacklisted identity had when that was imposed, under whatever certificate.
+const SHUTS_OUT: &str = concat!(
+    "WITH newest AS (
+        SELECT DISTINCT ON (o.id) o.* FROM ledger.orders o WHERE o.measure IN ('freeze-all', 'blacklist') AND o.height <= $2
+        ORDER BY o.id, o.height DESC, o.place DESC),
+    binding AS (
+        SELECT n.*, coalesce((SELECT i.account FROM ledger.identities i
+                              WHERE i.identity = n.account AND i.height <= n.issued AND NOT i.removed
+                              ORDER BY i.height DESC, i.place DESC LIMIT 1), n.account) AS acting
+        FROM newest n WHERE n.ended_at IS NULL
+        AND coalesce(least(CASE WHEN n.confirmed_at IS NULL THEN n.lapses END, nullif(n.until, 0)) >= $2, true))
+    SELECT min(b.id) FROM binding b WHERE b.account = $1 OR (b.measure = 'blacklist'
+        AND $3 = (SELECT a.organisation FROM ledger.account_standings s JOIN ledger.authorities a ON a.authority = s.authority
+                  WHERE s.account = b.acting LIMIT 1)
+        AND ",
+    folded!("$4"),
+    " = (SELECT ",
+    folded!("d.common_name"),
+    " FROM ledger.account_details d WHERE d.account = b.acting AND d.height <= b.issued ORDER BY d.height DESC LIMIT 1))"
+);
 
 impl Reader {
     /// How an account stands after the block at a height; none for one that never enrolled.
@@ -78,7 +110,19 @@ impl Reader {
     pub async fn account(&self, account: Address, height: i64) -> Result<Option<Account>, SqlError> {
         let query = sqlx::query(QUERY).bind(account.to_vec()).bind(height);
         let row = query.fetch_optional(&self.pool).await.map_err(SqlError::at("read an account"))?;
-        row.map(|row| read(&row)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let order = self.order(&row, height).await?;
+        Ok(Some(Account { order, ..read(&row)? }))
+    }
+
+    /// The order that shuts out whom a row of [`QUERY`] is about.
+    async fn order(&self, row: &PgRow, height: i64) -> Result<Option<i64>, SqlError> {
+        let failed = || SqlError::at("read the orders on an account");
+        let identity: Vec<u8> = row.try_get(11).map_err(failed())?;
+        let organisation: Option<String> = row.try_get(5).map_err(failed())?;
+        let name: Option<String> = row.try_get(12).map_err(failed())?;
+        let query = sqlx::query_scalar(SHUTS_OUT).bind(identity).bind(height).bind(organisation).bind(name);
+        query.fetch_one(&self.pool).await.map_err(failed())
     }
 }
 
@@ -98,6 +142,7 @@ fn read(row: &PgRow) -> Result<Account, SqlError> {
         organisation_active: row.try_get(6).map_err(failed())?,
         revoked: row.try_get(7).map_err(failed())?,
         freeze: scope.zip(until),
+        order: None,
         mandate: mandate.map(|text| mandate_of(&text).ok_or_else(edited)).transpose()?,
     })
 }

@@ -1,6 +1,7 @@
 //! What supervisors read, from a real PostgreSQL: the right rows, by the indexes, and what is logged of it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod orders;
 mod pages;
 mod plans;
 

@@ -200,6 +200,7 @@ fn chosen(list: &'static List, filter: &str, is_rare: bool) -> Chosen {
         (_, Kind::Hash) => format!("0x{}", "07".repeat(32)),
         (_, Kind::Bytes) => format!("0x{}", if is_rare { "07" } else { "0a" }.repeat(20)),
         (_, Kind::Int | Kind::Number) => "7".into(),
+        (_, Kind::Stands) => if is_rare { "lapsed" } else { "provisional" }.into(),
         (_, Kind::Member) if is_rare => "bank-d".into(),
         (_, Kind::Text | Kind::Member) => if is_rare { "nobody" } else { "bank-b" }.into(),
     };
