@@ -359,7 +359,7 @@ impl<'a> Regulator<'a> {
     pub fn enrol(network: &'a Network, pki: &'a Pki) -> Self {
         let (root, part) = (pki.name("ca/root/ca.crt"), pki.name("part.json"));
         let named = ["--org", "regulator-a", "--name", "Regulator A", "--ca", &root, "--out", &part];
-        let roles = ["--role", "regulator", "--role", "registrar", "--role", "audit-node"];
+        let roles = ["regulator", "registrar", "audit-node", "auditor"].map(|role| ["--role", role]).concat();
         concordat(&[&["genesis", "part"], &named[..], &roles].concat());
         committee::pass(network, &["admit-organisation", "--part", &part]);
         let (holder, desk) = (pki.give("regulator", "supervisor", &[]), pki.give("registrar", "desk", &[]));
@@ -373,6 +373,13 @@ impl<'a> Regulator<'a> {
     fn act(&self, holder: &Holder, args: &[&str]) {
         let (secret, url) = (self.pki.name("passphrase"), self.network.url(0, "ethereum"));
         concordat(&[args, &["--key", &holder.key, "--passphrase-file", &secret, "--rpc", &url]].concat());
+    }
+
+    /// Enrols an auditor of its organisation.
+    pub fn appoints(&self, name: &str) -> Holder {
+        let auditor = self.pki.give("auditor", name, &[]);
+        self.act(&auditor, &["account", "enrol", "--certificate", &auditor.certificate]);
+        auditor
     }
 
     /// Lets the committee give it a mandate to see everything.

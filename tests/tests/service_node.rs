@@ -1,11 +1,14 @@
 //! What the service of supervisors has from the node beside it: why somebody may do something, and packages for a court. A
 //! real chain, its database, its service; what it hands out is checked by the program's own commands.
 
-use std::{fs, process::Child};
+use std::{
+    fs,
+    process::{Child, Command, Output},
+};
 
 use alloy_primitives::Address;
 use concordat_tests::{
-    Network, committee, concordat,
+    Network, committee, concordat, get,
     postgres::Postgres,
     run,
     supervision::{Answer, Holder, Pki, Regulator, Service, problem},
@@ -24,6 +27,7 @@ struct Setting {
     pki: Pki,
     projector: Child,
     supervisor: Holder,
+    auditor: Holder,
     token: Address,
 }
 
@@ -47,12 +51,12 @@ impl Setting {
         }
         let regulator = Regulator::enrol(&network, &pki);
         regulator.is_admitted();
-        let supervisor = regulator.holder.clone();
+        let (supervisor, auditor) = (regulator.holder.clone(), regulator.appoints("auditor"));
         // Nothing on chain is open to a server's certificate, and so to whoever steals this key.
         pki.give("server", "seal", &["--san", "dns:evidence.supervision.test"]);
         fs::create_dir(pki.path("roots")).unwrap();
         fs::copy(pki.path("ca/root/ca.crt"), pki.path("roots/root.pem")).unwrap();
-        Self { network, postgres, pki, projector, supervisor, token }
+        Self { network, postgres, pki, projector, supervisor, auditor, token }
     }
 
     fn service(&self, more: &str) -> Service {

@@ -35,7 +35,7 @@ pub use balances::Holdings;
 pub use catalogue::{Filter, Kind, LISTS, List, Order};
 pub use flows::{Direction, FlowError, FlowQuery, Flows, MOST_HOPS, Start};
 pub use journal::Work;
-pub use log::{Entry, Head, ReadLog};
+pub use log::{Entry, Head, Held, ReadLog};
 pub use log_verify::{Flaw, LogVerified, verify_reads};
 pub use page::{Page, PageError, Position, moment};
 pub use query::{Bind, Chosen, Query, RequestError, Wanted, address};
