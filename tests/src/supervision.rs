@@ -213,7 +213,16 @@ impl Service {
 
     /// Sends a request on a connection of its own.
     pub fn send(&self, holder: &Holder, request: &str) -> Answer {
-        let mut stream = self.connect(Some(holder)).unwrap();
+        self.answer(Some(holder), request)
+    }
+
+    /// Sends a request on a connection of its own, on which no certificate is shown.
+    pub fn send_without_certificate(&self, request: &str) -> Answer {
+        self.answer(None, request)
+    }
+
+    fn answer(&self, shown: Option<&Holder>, request: &str) -> Answer {
+        let mut stream = self.connect(shown).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut text = Vec::new();
         // Whoever was refused may be cut off rather than told goodbye.

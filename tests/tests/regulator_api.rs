@@ -2,7 +2,7 @@
 //! PostgreSQL and all certificates are real.
 
 use std::{
-    io::{BufRead, Read as _, Write as _},
+    io::BufRead,
     process::Command,
     time::{Duration, Instant},
 };
@@ -32,7 +32,6 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
     supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
     supervise(&postgres, 100, &auditor.supervisor("auditor", None));
     let service = Service::start(&postgres, &pki, "");
-    assert!(service.connect(None).is_err() || shut(&service), "without a certificate there is no connection");
     let token = service.token(&alice);
     what_is_there_is_told(&service, &alice, &token);
     pages_go_on_and_their_cursors_belong_to_them(&service, &alice, &token);
@@ -43,13 +42,6 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
     the_commands_ask_too(&service, &pki, &alice);
     operations_are_told_numbers(&service);
     the_log_is_whole_until_somebody_edits_it(&postgres, &alice);
-}
-
-/// TLS 1.3 tells a client only with its first read that its certificate was missing.
-fn shut(service: &Service) -> bool {
-    let mut stream = service.connect(None).unwrap();
-    let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\n\r\n");
-    stream.read(&mut [0; 16]).map_or(true, |read| read == 0)
 }
 
 fn what_is_there_is_told(service: &Service, alice: &Holder, token: &str) {
@@ -302,21 +294,32 @@ fn a_token_that_is_stolen_expired_foreign_or_altered_gets_nothing_and_that_is_on
     let mut service = Service::start(&postgres, &pki, "token_seconds = 10\n");
     let (token, bobs) = (service.token(&alice), service.token(&bob));
     let made = Instant::now();
-    assert_eq!(service.refused(&bob, &token, "/v1/blocks"), "foreign-token", "stolen");
-    assert_eq!(service.refused(&mallory, &token, "/v1/blocks"), "foreign-token", "by a stranger");
-    assert_eq!(service.refused(&alice, "", "/v1/blocks"), "no-token");
+    let entry = |path: &str| attempt(&postgres, path);
+    assert_eq!(service.refused(&bob, &token, "/v1/blocks?limit=11"), "foreign-token", "another regulator's");
+    assert_eq!(entry("/v1/blocks?limit=11"), told(401, Some(&bob)));
+    assert_eq!(service.refused(&mallory, &token, "/v1/blocks?limit=12"), "foreign-token", "by a stranger");
+    assert_eq!(entry("/v1/blocks?limit=12"), told(401, Some(&mallory)));
+    assert_eq!(service.refused(&alice, "", "/v1/blocks?limit=13"), "no-token");
+    assert_eq!(entry("/v1/blocks?limit=13"), told(401, Some(&alice)));
+    without_a_certificate_there_is_one_answer_and_it_is_on_the_log(&service, &postgres, &token);
     let parts: Vec<&str> = bobs.split('.').collect();
     let claims = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
     let wider = String::from_utf8(claims).unwrap().replace("[\"bank-b\"]", "null");
     let wider = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(wider), parts[2]);
-    assert_eq!(service.refused(&bob, &wider, "/v1/blocks"), "bad-token", "with a wider scope");
+    assert_eq!(service.refused(&bob, &wider, "/v1/blocks?limit=14"), "bad-token", "with a wider scope");
+    assert_eq!(entry("/v1/blocks?limit=14"), told(401, Some(&bob)));
+    let wide = json!({ "purpose": "audit", "case": "1", "organisations": ["bank-a"] });
+    assert_eq!(problem(&service.ask_token(&bob, &wide)), "scope-too-wide");
+    let wished = "SELECT method, organisation, encode(account, 'hex') FROM access.reads WHERE path = '/v1/token' AND status = 403";
+    assert_eq!(postgres.sql(wished), format!("POST|regulator-a|{}", hex::encode(bob.account)));
     let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), parts[1]);
     assert_eq!(service.refused(&bob, &unsigned, "/v1/blocks"), "bad-token");
     let wish = json!({ "purpose": "supervision", "case": "1" });
     assert_eq!(problem(&service.ask_token(&mallory, &wish)), "not-enrolled");
     assert_eq!(problem(&service.ask_token(&operator, &wish)), "role");
     std::thread::sleep(Duration::from_millis(10_500).saturating_sub(made.elapsed()));
-    assert_eq!(service.refused(&alice, &token, "/v1/blocks"), "token-expired");
+    assert_eq!(service.refused(&alice, &token, "/v1/blocks?limit=15"), "token-expired");
+    assert_eq!(entry("/v1/blocks?limit=15"), told(401, Some(&alice)));
 
     let logged = |who: &Holder, status: u16| {
         let certificate = bytea(who.fingerprint);
@@ -329,6 +332,55 @@ fn a_token_that_is_stolen_expired_foreign_or_altered_gets_nothing_and_that_is_on
         ("3".into(), "2".into(), "1".into())
     );
     keys_are_rotated_without_a_restart(&mut service, &pki, &alice);
+}
+
+/// What the log has of refused reads of a path: status, rows, account and certificate.
+fn attempt(postgres: &Postgres, path: &str) -> String {
+    postgres.sql(&format!(
+        "SELECT status, rows, encode(account, 'hex'), encode(certificate, 'hex') FROM access.reads WHERE path = '{path}'"
+    ))
+}
+
+/// What it has to have of one.
+fn told(status: u16, who: Option<&Holder>) -> String {
+    let account = who.map(|who| hex::encode(who.account)).unwrap_or_default();
+    let certificate = who.map(|who| hex::encode(who.fingerprint)).unwrap_or_default();
+    format!("{status}|0|{account}|{certificate}")
+}
+
+fn without_a_certificate_there_is_one_answer_and_it_is_on_the_log(
+    service: &Service,
+    postgres: &Postgres,
+    stolen: &str,
+) {
+    // Nothing here asks for the connection to be closed.
+    let ask = |method: &str, path: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer {stolen}\r\n\r\n");
+        service.send_without_certificate(&head)
+    };
+    let answer = ask("GET", "/v1/blocks?limit=16");
+    assert_eq!((problem(&answer), answer.status), ("no-certificate".into(), 401));
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    assert_eq!(attempt(postgres, "/v1/blocks?limit=16"), told(401, None));
+    // What is open to any certificate, what is not there, and another method than a path takes.
+    for (method, path) in
+        [("GET", "/v1/openapi.json"), ("GET", "/v1/jwks"), ("GET", "/v1/nothing"), ("DELETE", "/v1/blocks")]
+    {
+        let same = ask(method, path);
+        assert_eq!((same.status, &same.body), (answer.status, &answer.body), "{method} {path}");
+        assert!(!same.head.contains("allow:"), "{}", same.head);
+    }
+    let long = format!("/v1/blocks?x={}", "x".repeat(2_000));
+    ask("GET", &long);
+    assert_eq!(attempt(postgres, &long[..256]), told(401, None), "the beginning of it");
+    let began = Instant::now();
+    let refused: Vec<String> = (0..60).map(|_| problem(&ask("GET", "/v1/blocks?limit=17"))).collect();
+    assert!(refused.iter().all(|kind| kind == "no-certificate" || kind == "too-many"), "{refused:?}");
+    let logged = refused.iter().filter(|kind| *kind == "no-certificate").count() as u64;
+    let entries =
+        "SELECT count(*) FROM access.reads WHERE path = '/v1/blocks?limit=17' AND certificate IS NULL";
+    assert!(logged <= 10 + 5 * (began.elapsed().as_secs() + 1), "whoever can connect cannot fill the log");
+    assert_eq!(postgres.sql(entries), logged.to_string());
 }
 
 fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &Holder) {

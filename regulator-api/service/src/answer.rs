@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::header,
+    http::{ConnectionType, header},
     web::{Bytes, Data, Payload},
 };
 use concordat_sql::read::{Entry, Tip, moment};
@@ -18,6 +18,7 @@ use crate::{
     openapi,
     params::Parameters,
     problem::{Kind, Problem},
+    rate::Stranger,
     routes::{Endpoint, Found, find},
     service::{Service, now_ms},
     tls::Shown,
@@ -34,6 +35,9 @@ pub(crate) struct Answer {
     /// Rows in it.
     pub(crate) rows: usize,
 }
+
+/// Of the path of a client without a certificate, so much is logged: whoever can connect can write it.
+const NAMELESS_PATH: usize = 256;
 
 /// What is known of a request so far, for the log.
 struct Trace {
@@ -66,7 +70,10 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, service: Data<
             return trace.unlogged(&service, &Problem::new(Kind::TooMany, "wait a second"));
         }
         Some(shown) => answer(&request, payload, &service, shown, &mut trace).await,
-        None => Err(Problem::new(Kind::NotEnrolled, "the certificate is not understood")),
+        // Whatever it asks for: no path, no method and no token is looked at.
+        None => {
+            Err(Problem::new(Kind::NoCertificate, "connect again and show the certificate of your account"))
+        }
     };
     trace.finish(&service, outcome).await
 }
@@ -170,12 +177,13 @@ fn check_office(office: Office, endpoint: Endpoint) -> Result<(), Problem> {
 impl Trace {
     fn of(request: &HttpRequest, shown: Option<&Shown>) -> Self {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let longest = if shown.is_some() { LONGEST_PATH } else { NAMELESS_PATH };
         let entry = Entry {
             time_ms: now_ms(),
             account: shown.and_then(|shown| shown.account).map(|account| account.to_vec()),
             certificate: shown.map(|shown| shown.certificate.to_vec()),
             method: request.method().as_str().chars().take(32).collect(),
-            path: path.chars().take(LONGEST_PATH).collect(),
+            path: path.chars().take(longest).collect(),
             ..Entry::default()
         };
         Self { entry, name: "none", began: Instant::now() }
@@ -204,9 +212,13 @@ impl Trace {
         };
         self.entry.rows = i64::try_from(rows).unwrap_or(i64::MAX);
         let refused = outcome.as_ref().is_err_and(|problem| (400..500).contains(&problem.kind.status()));
-        if refused && self.entry.organisation.is_none() && !service.rates.admit_refused(self.began) {
-            return self
-                .unlogged(service, &Problem::new(Kind::TooMany, "many are being refused; wait a second"));
+        if refused && self.entry.organisation.is_none() {
+            let nameless = self.entry.certificate.is_none();
+            let stranger = if nameless { Stranger::Nameless } else { Stranger::WithCertificate };
+            if !service.rates.admit_refused(stranger, self.began) {
+                let problem = Problem::new(Kind::TooMany, "many are being refused; wait a second");
+                return self.unlogged(service, &problem);
+            }
         }
         // A database that is away can neither be read nor logged to.
         let away = outcome.as_ref().is_err_and(|problem| matches!(problem.kind, Kind::Away | Kind::Schema));
@@ -224,7 +236,11 @@ impl Trace {
         self.counted(service, problem.response())
     }
 
-    fn counted(self, service: &Service, response: HttpResponse) -> HttpResponse {
+    fn counted(self, service: &Service, mut response: HttpResponse) -> HttpResponse {
+        if self.entry.certificate.is_none() {
+            // Nothing that comes on this connection will have one.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         service.metrics.observe(self.name, response.status().as_u16(), self.began.elapsed().as_secs_f64());
         response
     }

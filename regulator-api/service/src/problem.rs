@@ -82,6 +82,8 @@ kinds! {
     Role = 27 403 "role" "This role may not read that";
     /// There is no mandate in force.
     NoMandate = 28 403 "no-mandate" "No mandate to observe is in force";
+    /// No certificate is shown.
+    NoCertificate = 29 401 "no-certificate" "A client certificate is needed";
     /// There is no token.
     NoToken = 40 401 "no-token" "A token is needed";
     /// It is none that this service has made.
