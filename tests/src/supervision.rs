@@ -258,6 +258,11 @@ impl Service {
         answer.body
     }
 
+    /// Posts a document to a path.
+    pub fn post(&self, holder: &Holder, token: &str, path: &str, body: &Value) -> Answer {
+        self.send(holder, &request("POST", path, token, &body.to_string()))
+    }
+
     /// The type of the problem that a read ends with.
     #[track_caller]
     pub fn refused(&self, holder: &Holder, token: &str, path: &str) -> String {

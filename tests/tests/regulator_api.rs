@@ -417,6 +417,154 @@ fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &
 }
 
 #[test]
+fn findings_are_shown_by_mandate_and_worked_through_in_the_name_of_the_certificate() {
+    let (postgres, pki) = (database(Size { blocks: 110, transactions: 3 }), Pki::new());
+    let [alice, bob] = ["alice", "bob"].map(|name| pki.give("regulator", name, &[]));
+    let auditor = pki.give("auditor", "auditor", &[]);
+    supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
+    supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
+    supervise(&postgres, 100, &auditor.supervisor("auditor", None));
+    let service = Service::start(&postgres, &pki, "");
+    let tokens = [&alice, &bob, &auditor].map(|holder| service.token(holder));
+    assert_eq!(service.read(&alice, &tokens[0], "/v1/findings")["judged_to"], Value::Null, "nobody watches");
+    let [banka, bankb] = [1, 2].map(|number| format!("{:#x}", holder(number)));
+    let found = [
+        (50, ("account", &*banka), ("alert", true)),
+        (60, ("account", &*bankb), ("propose-freeze", true)),
+        (70, ("organisation", "bank-b"), ("note", true)),
+        (80, ("committee", ""), ("alert", true)),
+        (90, ("rule", ""), ("alert", false)),
+    ];
+    let ids: Vec<String> = (1..)
+        .zip(found)
+        .map(|(number, (height, about, what))| imagined::finding(&postgres, number, height, about, what))
+        .collect();
+    findings_are_filtered_and_paged(&service, (&alice, &tokens[0]), (&bob, &tokens[1]), &banka);
+    a_finding_leads_to_what_the_mandate_shows(&service, (&alice, &tokens[0]), (&bob, &tokens[1]), &ids);
+    acts_are_the_certificates(&service, (&alice, &tokens[0]), (&bob, &tokens[1]), &ids);
+    assert_eq!(service.refused(&auditor, &tokens[2], "/v1/findings"), "role");
+    let act = json!({ "act": "acknowledge" });
+    assert_eq!(
+        problem(&service.post(&auditor, &tokens[2], &format!("/v1/findings/{}/acts", ids[0]), &act)),
+        "role"
+    );
+    let steps = "SELECT string_agg(method || ' ' || status, ', ' ORDER BY seq) FROM access.reads WHERE path LIKE '/v1/findings/%/acts'";
+    assert_eq!(
+        postgres.sql(steps),
+        "POST 404, POST 200, POST 409, POST 400, POST 400, POST 400, POST 200, POST 409, POST 200, POST 403"
+    );
+}
+
+type Reading<'a> = (&'a Holder, &'a String);
+
+fn findings_are_filtered_and_paged(
+    service: &Service,
+    (alice, everything): Reading<'_>,
+    (bob, bank_b): Reading<'_>,
+    account: &str,
+) {
+    let heights = |(holder, token): Reading<'_>, query: &str| {
+        let page = service.read(holder, token, &format!("/v1/findings{query}"));
+        page["data"].as_array().unwrap().iter().map(|row| row["height"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let told = |query: &str| heights((alice, everything), query);
+    assert_eq!(told(""), [90, 80, 70, 60, 50], "the newest first");
+    assert_eq!(heights((bob, bank_b), ""), [70, 60], "what is about nobody is not shown either");
+    assert_eq!(told("?grade=alert"), [90, 80, 50]);
+    assert_eq!(told("?judged=false"), [90]);
+    assert_eq!(told("?organisation=bank-b"), [70]);
+    assert_eq!(told(&format!("?account={account}")), [50]);
+    assert_eq!(heights((bob, bank_b), &format!("?account={account}")), [0_u64; 0]);
+    assert_eq!(told("?rule=rule-1&from=60&to=80"), [70]);
+    assert_eq!(told("?state=closed"), [0_u64; 0]);
+    assert_eq!(
+        told(&format!("?account={account}&organisation=bank-b")),
+        [0_u64; 0],
+        "about one of both alone"
+    );
+    let first = service.read(alice, everything, "/v1/findings?limit=2");
+    assert_eq!(first["judged_to"], 90);
+    let next = first["next"].as_str().unwrap();
+    assert_eq!(told(&format!("?limit=3&cursor={next}")), [70, 60, 50]);
+    let problems = [
+        (format!("?grade=note&cursor={next}"), "foreign-cursor"),
+        ("?grade=high".into(), "malformed"),
+        ("?state=done".into(), "malformed"),
+        ("?subject=bank-a".into(), "malformed"),
+        ("/0x12".into(), "malformed"),
+        (format!("/0x{}", "00".repeat(32)), "not-found"),
+    ];
+    for (query, kind) in problems {
+        assert_eq!(service.refused(alice, everything, &format!("/v1/findings{query}")), kind, "{query}");
+    }
+}
+
+fn a_finding_leads_to_what_the_mandate_shows(
+    service: &Service,
+    (alice, everything): Reading<'_>,
+    (bob, bank_b): Reading<'_>,
+    ids: &[String],
+) {
+    assert_eq!(service.refused(bob, bank_b, &format!("/v1/findings/{}", ids[0])), "not-found");
+    assert_eq!(service.refused(bob, bank_b, &format!("/v1/findings/{}", ids[3])), "not-found");
+    let path = format!("/v1/findings/{}", ids[1]);
+    let whole = service.read(alice, everything, &path);
+    assert_eq!(
+        (&whole["explanation"], whole["evidence"].as_array().unwrap().len()),
+        (&json!("finding 2"), 3)
+    );
+    assert_eq!(
+        (&whole["state"], &whole["trail"], &whole["trail_whole"]),
+        (&json!("open"), &json!([]), &json!(true))
+    );
+    assert_eq!(whole["transactions"].as_array().unwrap().len(), 3);
+    let less = service.read(bob, bank_b, &path);
+    let links = less["links"]["transactions"].as_array().unwrap();
+    assert_eq!(links.len(), 1, "one of three is a payment of bank-b");
+    for link in links.iter().chain([&less["links"]["account"]]) {
+        service.read(bob, bank_b, link.as_str().unwrap());
+    }
+}
+
+fn acts_are_the_certificates(
+    service: &Service,
+    (alice, everything): Reading<'_>,
+    (bob, bank_b): Reading<'_>,
+    ids: &[String],
+) {
+    let act = |(holder, token): Reading<'_>, id: &str, body: Value| {
+        service.post(holder, token, &format!("/v1/findings/{id}/acts"), &body)
+    };
+    let (by_bob, by_alice) = ((bob, bank_b), (alice, everything));
+    assert_eq!(problem(&act(by_bob, &ids[0], json!({ "act": "acknowledge" }))), "not-found", "not his");
+    let done = act(by_bob, &ids[1], json!({ "act": "acknowledge" }));
+    assert_eq!((done.status, &done.body["state"]), (200, &json!("acknowledged")));
+    let again = act(by_alice, &ids[1], json!({ "act": "acknowledge" }));
+    let person = format!("regulator-a {:#x}", bob.account);
+    assert_eq!(
+        (problem(&again), again.body["detail"].as_str().unwrap().contains(&person)),
+        ("conflict".into(), true)
+    );
+    for body in
+        [json!({ "act": "close" }), json!({ "act": "close", "comment": "x", "by": "A. Meier" }), json!({})]
+    {
+        assert_eq!(problem(&act(by_bob, &ids[1], body)), "malformed");
+    }
+    assert_eq!(act(by_alice, &ids[1], json!({ "act": "close", "comment": "a loan" })).status, 200);
+    assert_eq!(problem(&act(by_bob, &ids[1], json!({ "act": "close", "comment": "again" }))), "conflict");
+    let said = act(by_bob, &ids[1], json!({ "act": "comment", "comment": "agreed" })).body;
+    assert_eq!((&said["state"], &said["trail_whole"]), (&json!("closed"), &json!(true)));
+    let trail: Vec<(&str, &str)> = said["trail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["act"].as_str().unwrap(), step["person"].as_str().unwrap()))
+        .collect();
+    let other = format!("regulator-a {:#x}", alice.account);
+    assert_eq!(trail, [("acknowledge", &*person), ("close", &*other), ("comment", &*person)]);
+}
+
+#[test]
 fn what_the_chain_takes_is_taken_with_the_block_from_streams_too() {
     let (postgres, pki) = (database(Size { blocks: 110, transactions: 1 }), Pki::new());
     let names = ["alice", "bob", "carol", "dave"];

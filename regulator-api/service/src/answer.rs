@@ -14,6 +14,7 @@ use crate::{
     auth::Office,
     body, evidence,
     feed::{self, Form},
+    findings,
     gate::Admitted,
     openapi,
     params::Parameters,
@@ -120,6 +121,10 @@ async fn answer(
             let opening =
                 feed::Opening { service: service.clone(), shown: shown.clone(), claims, form, last };
             Ok(Sent::Feed(Box::new(opening.open(list, ask, trace.entry.clone()).await?)))
+        }
+        Endpoint::FindingActs => {
+            let answer = findings::act(service, ask, &read_body(payload).await?).await?;
+            Ok(Sent::Document(answer, Some(admitted.tip.clone())))
         }
         Endpoint::Evidence => {
             let file = evidence::of(service, ask, &claims.case).await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Answer, Ask, as_of},
     cursor::Cursor,
-    explanation, flow, objects,
+    explanation, findings, flow, objects,
     params::MOST_ROWS,
     problem::{Kind, Problem},
     routes::Endpoint,
@@ -24,6 +24,8 @@ pub(crate) async fn of(service: &Service, ask: Ask<'_>) -> Result<Answer, Proble
         Endpoint::Holdings => holdings(service, ask).await,
         Endpoint::Flows => flow::of(service, ask).await,
         Endpoint::Explanation => explanation::of(service, ask).await,
+        Endpoint::Findings => findings::page(service, ask).await,
+        Endpoint::Finding => findings::of(service, ask).await,
         Endpoint::Reads => reads(service, ask).await,
         Endpoint::ReadsHead => reads_head(service, &ask).await,
         _ => Err(Problem::new(Kind::NotFound, "there is no such path")),

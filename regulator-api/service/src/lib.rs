@@ -17,6 +17,7 @@ mod cursor;
 mod evidence;
 mod explanation;
 mod feed;
+mod findings;
 mod flow;
 mod gate;
 mod journal;

@@ -64,6 +64,8 @@ kinds! {
     TooWide = 7 422 "too-wide" "This takes too long; narrow it";
     /// A height above the newest block.
     Ahead = 8 422 "ahead" "The chain is not that far";
+    /// Somebody else has done it, or it is over.
+    Conflict = 9 409 "conflict" "This cannot be done any more";
     /// The certificate's key is no account's.
     NotEnrolled = 20 401 "not-enrolled" "This certificate's key has no account on the chain";
     /// The account has another certificate.

@@ -12,6 +12,7 @@
 mod balances;
 mod catalogue;
 mod cover;
+mod findings;
 mod flows;
 mod journal;
 mod log;
@@ -33,6 +34,7 @@ use sqlx::{
 
 pub use balances::Holdings;
 pub use catalogue::{Filter, Kind, LISTS, List, Order};
+pub use findings::{FINDING_COLUMNS, FindingsPage, FindingsWanted};
 pub use flows::{Direction, FlowError, FlowQuery, Flows, MOST_HOPS, Start};
 pub use journal::Work;
 pub use log::{Entry, Head, Held, ReadLog};
