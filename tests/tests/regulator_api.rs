@@ -47,7 +47,13 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
 fn what_is_there_is_told(service: &Service, alice: &Holder, token: &str) {
     let read = |path: &str| service.read(alice, token, path);
     assert_eq!(read("/v1/status")["height"], 200);
-    assert_eq!(read("/v1/status")["you"]["organisation"], "regulator-a");
+    let status = read("/v1/status");
+    assert_eq!(
+        (&status["you"]["organisation"], &status["you"]["jurisdiction"]),
+        (&json!("regulator-a"), &json!("EU"))
+    );
+    assert_eq!(status["commit"], json!({ "height": 199, "round": 0, "validators": 4, "absent": [] }));
+    assert_eq!(status["node"], Value::Null, "none is configured");
     assert_eq!(read("/v1/blocks?limit=3")["data"].as_array().unwrap().len(), 3);
     let block = read("/v1/blocks/150");
     let hash = block["data"]["hash"].as_str().unwrap();

@@ -34,6 +34,7 @@ mod rate;
 mod routes;
 mod serve;
 mod service;
+mod status;
 mod subject;
 mod tls;
 mod token;

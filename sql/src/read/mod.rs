@@ -9,6 +9,7 @@
 //! picture. A scope leaves rows out within the statement, never after it. A page is all that there is up to where the next one
 //! begins, and takes a bounded amount of work.
 
+mod attendance;
 mod balances;
 mod catalogue;
 mod cover;
@@ -32,6 +33,7 @@ use sqlx::{
     postgres::{PgPoolOptions, PgRow},
 };
 
+pub use attendance::{Absent, Attendance};
 pub use balances::Holdings;
 pub use catalogue::{Filter, Kind, LISTS, List, Order};
 pub use findings::{FINDING_COLUMNS, FindingsPage, FindingsWanted};
