@@ -2,6 +2,7 @@
 
 mod abi;
 mod activity;
+mod anchor;
 mod ask;
 mod database;
 mod evidence;
@@ -48,6 +49,8 @@ pub enum AuditCommand {
     VerifyReads(reads::VerifyReadsArgs),
     /// The end of that log, to be anchored on the chain.
     ReadsHead(reads::ReadsHeadArgs),
+    /// Put the end of that log on the chain, once or as it grows. Exit code 3: it is not what was anchored before.
+    AnchorReads(anchor::AnchorArgs),
     /// Judge what happens on the ledger by rules, and keep what is found (docs/surveillance.md).
     Watch(watch::WatchArgs),
     /// What rules would have found in blocks of before. Nothing is written.
@@ -82,6 +85,7 @@ pub fn run(command: &AuditCommand, json: bool) -> Result<()> {
         AuditCommand::Submit(args) => ask::submit(args, json),
         AuditCommand::VerifyReads(args) => reads::verify(args, json),
         AuditCommand::ReadsHead(args) => reads::head(args, json),
+        AuditCommand::AnchorReads(args) => anchor::run(args, json),
         AuditCommand::Watch(args) => watch::run(args, json),
         AuditCommand::Backtest(args) => watch::backtest::run(args, json),
         AuditCommand::Findings(command) => watch::findings::run(command, json),

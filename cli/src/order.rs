@@ -17,8 +17,11 @@ use crate::{
     sender::{Done, Gas, SenderArgs, show_signed},
 };
 
-/// An act on orders, with its least gas: what was ordered before on the same target makes it dearer to judge.
-const ORDER: (Address, Gas) = (ORDERS, Gas::AtLeast(2_000_000));
+/// The least gas of an act on orders: what was ordered before on the same target makes it dearer to judge.
+pub const LEAST_GAS: u64 = 2_000_000;
+
+/// An act on orders.
+const ORDER: (Address, Gas) = (ORDERS, Gas::AtLeast(LEAST_GAS));
 
 /// Subcommands of `concordat order`.
 #[derive(Subcommand)]
@@ -46,7 +49,7 @@ pub enum OrderCommand {
         #[command(flatten)]
         node: NodeArgs,
     },
-    /// Put the head of your organisation's log of reads on chain.
+    /// Put the head of your organisation's log of reads on chain; `concordat audit anchor-reads` does so by itself.
     AnchorReads(AnchorArgs),
 }
 
@@ -273,7 +276,7 @@ fn show(client: &Client, id: u64, json: bool) -> Result<()> {
 }
 
 /// Asks the contract of orders, at the newest height.
-fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
+pub fn ask<C: SolCall>(client: &Client, call: &C) -> Result<C::Return> {
     let request = json!({ "to": ORDERS, "input": Bytes::from(call.abi_encode()) });
     let answer: Bytes = serde_json::from_value(client.call("eth_call", json!([request, "latest"]))?)?;
     C::abi_decode_returns(&answer).wrap_err("the node does not answer as the contract of orders does")

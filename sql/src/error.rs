@@ -144,6 +144,15 @@ pub enum SqlError {
         /// How many it has.
         have: i64,
     },
+    /// Whose log of reads it is, cannot be told.
+    #[error(
+        "{} have anchored logs of reads on this chain: name the organisation whose log this is (`--organisation`)",
+        .organisations.join(", ")
+    )]
+    SeveralLogs {
+        /// The organisations.
+        organisations: Vec<String>,
+    },
     /// A range without anything in it.
     #[error("nothing to verify from {from} to {to}: the database holds blocks up to {height}")]
     NoRange {

@@ -21,9 +21,11 @@ use concordat_surveillance::{Engine, Limits, List, Rule, engine::EngineError};
 use serde::Serialize;
 
 pub use backtest::{Backtest, Summary, backtest};
+pub(crate) use findings::{COLUMNS, kept};
 pub use findings::{Kept, Query, list, show};
 pub use follow::watch;
 pub use trail::{Act, Step, act};
+pub(crate) use trail::{is_whole, step};
 
 use crate::SqlError;
 

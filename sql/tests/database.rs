@@ -10,9 +10,11 @@ use std::{
 
 use alloy_primitives::{Address, Log, U256};
 use alloy_sol_types::{SolEvent as _, sol};
-use common::{Chain, Planted, TOKEN, Transfer, on_one_thread, payload_key, person};
+use common::{Chain, Planted, TOKEN, Transfer, on_one_thread, payload_key, pays, person};
 use concordat_sql::{
-    Abi, Database, Difference, Options, Progress, SqlError, decode, register, run, status, verify,
+    Abi, Database, Difference, Options, Progress, SqlError, decode,
+    read::{List, Reader, Scope, Wanted},
+    register, run, status, verify,
 };
 use concordat_tests::postgres::Postgres;
 use concordat_types::ChangeSet;
@@ -291,4 +293,85 @@ fn ends_of_either_side_while_the_chain_goes_on_leave_no_gap_and_no_row_twice() {
     let height = chain.store.latest().unwrap().height;
     let counts = "SELECT count(*), max(height) FROM ledger.blocks";
     assert_eq!(postgres.sql(counts), format!("{height}|{height}"));
+}
+
+/// Tables whose rows lie in partitions.
+const PARTITIONED: [&str; 6] =
+    ["blocks", "commit_signatures", "transactions", "logs", "decoded_events", "token_transfers"];
+
+/// The first height of the second partition.
+const SECOND: u64 = 1_000_000;
+
+/// The heights of a list, page by page.
+async fn heights(database: &Database, list: &str) -> Vec<i64> {
+    let (reader, list) = (Reader::open(database, 1).await.unwrap(), List::named(list).unwrap());
+    let tip = reader.tip().await.unwrap().unwrap();
+    let mut wanted = Wanted { limit: 7, ..Wanted::newest(tip.height, Scope::default()) };
+    let mut heights = Vec::new();
+    loop {
+        let page = reader.page(list, &wanted).await.unwrap();
+        heights.extend(page.rows.iter().map(|row| row["height"].as_i64().unwrap()));
+        wanted.after = page.next;
+        if wanted.after.is_none() {
+            heights.sort_unstable();
+            return heights;
+        }
+    }
+}
+
+fn range(from: u64, to: u64) -> Vec<i64> {
+    (from..=to).map(|height| i64::try_from(height).unwrap()).collect()
+}
+
+#[test]
+fn an_old_partition_is_taken_off_and_put_back_while_the_projector_goes_on() {
+    let first = SECOND - 30;
+    let (chain, postgres) = (Chain::beginning_at(first), Postgres::start(&["fsync=off"]));
+    let database = Database::at(&postgres.url()).unwrap();
+    let none = ChangeSet::new();
+    let pay = |blocks: u64| (0..blocks).for_each(|_| chain.commit(vec![pays(1, 2, 1)], &none));
+    chain.commit(vec![pays(0, 1, 1_000)], &none);
+    pay(39);
+    let whole = async |from: Option<u64>| {
+        let (mut source, _own) = chain.source();
+        verify(&database, &mut source, from, None).await.unwrap().difference
+    };
+    on_one_thread(async {
+        database.migrate().await.unwrap();
+        chain.project(&database).await.unwrap();
+        assert_eq!(whole(None).await, None);
+        for table in PARTITIONED {
+            postgres.sql(&format!(
+                "ALTER TABLE ledger.{table} DETACH PARTITION ledger.{table}_p000000 CONCURRENTLY"
+            ));
+        }
+        postgres.sql("CREATE SCHEMA archive");
+        for table in PARTITIONED {
+            postgres.sql(&format!("ALTER TABLE ledger.{table}_p000000 SET SCHEMA archive"));
+        }
+        assert_eq!(postgres.sql("SELECT count(*) FROM archive.transactions_p000000"), "30");
+
+        pay(10);
+        chain.project(&database).await.unwrap();
+        assert_eq!(whole(Some(SECOND)).await, None, "the rest is what the chain says");
+        let missing = whole(None).await.expect("what was taken off is missing");
+        assert!(missing.row.contains(&format!("height {first}")), "{missing}");
+        for list in ["blocks", "transactions", "transfers"] {
+            assert_eq!(heights(&database, list).await, range(SECOND, SECOND + 19), "{list}");
+        }
+        let balance = "SELECT balance FROM ledger.token_balances WHERE holder = '\\x0202020202020202020202020202020202020202' \
+                       ORDER BY height DESC LIMIT 1";
+        assert_eq!(postgres.sql(balance), "49", "balances stay whole");
+
+        for table in PARTITIONED {
+            postgres.sql(&format!(
+                "ALTER TABLE archive.{table}_p000000 SET SCHEMA ledger;
+                 ALTER TABLE ledger.{table} ATTACH PARTITION ledger.{table}_p000000 FOR VALUES FROM (0) TO ({SECOND})"
+            ));
+        }
+        pay(5);
+        chain.project(&database).await.unwrap();
+        assert_eq!(whole(None).await, None);
+        assert_eq!(heights(&database, "transfers").await, range(first, SECOND + 24));
+    });
 }

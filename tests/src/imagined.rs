@@ -285,6 +285,26 @@ pub fn ordered(postgres: &Postgres, height: u64, order: &Ordered<'_>) {
     ));
 }
 
+/// Adds a finding of surveillance, with a number of its own, about somebody, which rests on all transactions of its block; its id.
+pub fn finding(
+    postgres: &Postgres,
+    number: u64,
+    height: u64,
+    (kind, subject): (&str, &str),
+    (grade, is_judged): (&str, bool),
+) -> String {
+    postgres.sql(&format!(
+        "INSERT INTO watch.rules VALUES (sha256('rule'), 'rule-1', '{{}}', 1) ON CONFLICT DO NOTHING;
+         INSERT INTO watch.cursor VALUES (true, 'imagined', {height}, '\\x00') ON CONFLICT (one) DO UPDATE SET height = {height};
+         INSERT INTO watch.findings SELECT sha256('finding {number}'), {height}, 0, {height} * 1000, 'rule-{}', sha256('rule'), NULL, \
+             '{grade}', {is_judged}, '{kind}', '{subject}', '', \
+             (SELECT jsonb_agg(jsonb_build_object('height', height, 'txIndex', tx_index, 'logIndex', 0, 'item', 0)) \
+              FROM ledger.transactions WHERE height = {height}), '{{}}', 'finding {number}', 'Act 5'",
+        number % 2
+    ));
+    format!("0x{}", postgres.sql(&format!("SELECT encode(sha256('finding {number}'), 'hex')")))
+}
+
 /// Adds an empty block of now; its height.
 pub fn block(postgres: &Postgres) -> u64 {
     let height: u64 = postgres.sql("SELECT height + 1 FROM ledger.projection_cursor").parse().unwrap();

@@ -218,7 +218,16 @@ impl Service {
 
     /// Sends a request on a connection of its own.
     pub fn send(&self, holder: &Holder, request: &str) -> Answer {
-        let mut stream = self.connect(Some(holder)).unwrap();
+        self.answer(Some(holder), request)
+    }
+
+    /// Sends a request on a connection of its own, on which no certificate is shown.
+    pub fn send_without_certificate(&self, request: &str) -> Answer {
+        self.answer(None, request)
+    }
+
+    fn answer(&self, shown: Option<&Holder>, request: &str) -> Answer {
+        let mut stream = self.connect(shown).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut text = Vec::new();
         // Whoever was refused may be cut off rather than told goodbye.
@@ -252,6 +261,11 @@ impl Service {
         let answer = self.get(holder, token, path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.body
+    }
+
+    /// Posts a document to a path.
+    pub fn post(&self, holder: &Holder, token: &str, path: &str, body: &Value) -> Answer {
+        self.send(holder, &request("POST", path, token, &body.to_string()))
     }
 
     /// The type of the problem that a read ends with.
@@ -364,7 +378,7 @@ impl<'a> Regulator<'a> {
     pub fn enrol(network: &'a Network, pki: &'a Pki) -> Self {
         let (root, part) = (pki.name("ca/root/ca.crt"), pki.name("part.json"));
         let named = ["--org", "regulator-a", "--name", "Regulator A", "--ca", &root, "--out", &part];
-        let roles = ["--role", "regulator", "--role", "registrar", "--role", "audit-node"];
+        let roles = ["regulator", "registrar", "audit-node", "auditor"].map(|role| ["--role", role]).concat();
         concordat(&[&["genesis", "part"], &named[..], &roles].concat());
         committee::pass(network, &["admit-organisation", "--part", &part]);
         let (holder, desk) = (pki.give("regulator", "supervisor", &[]), pki.give("registrar", "desk", &[]));
@@ -378,6 +392,13 @@ impl<'a> Regulator<'a> {
     fn act(&self, holder: &Holder, args: &[&str]) {
         let (secret, url) = (self.pki.name("passphrase"), self.network.url(0, "ethereum"));
         concordat(&[args, &["--key", &holder.key, "--passphrase-file", &secret, "--rpc", &url]].concat());
+    }
+
+    /// Enrols an auditor of its organisation.
+    pub fn appoints(&self, name: &str) -> Holder {
+        let auditor = self.pki.give("auditor", name, &[]);
+        self.act(&auditor, &["account", "enrol", "--certificate", &auditor.certificate]);
+        auditor
     }
 
     /// Lets the committee give it a mandate to see everything.

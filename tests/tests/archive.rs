@@ -6,13 +6,16 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use concordat_tests::{Network, concordat, load::Load, program, run};
+use concordat_tests::{Network, chain, concordat, load::Load, postgres::Postgres, program, run};
 use serde_json::Value;
 
 const NODES: usize = 4;
 
 /// The node whose blocks are archived.
 const SOURCE: usize = 3;
+
+/// A node that never votes, and is not started with the others.
+const OBSERVER: usize = NODES;
 
 /// How often each side of the link is killed.
 const KILLS: usize = 3;
@@ -27,6 +30,16 @@ impl Link {
     fn start() -> Self {
         let network = Network::start_with(NODES, &["--empty-block-interval-ms", "200"]);
         let (files, data) = (network.home().join("archive"), network.home().join("supervisor"));
+        Self { network, files, data }
+    }
+
+    /// The same, into the data folder of an observer that does not run.
+    fn into_an_observer() -> Self {
+        let more = ["--empty-block-interval-ms", "200", "--observers", "1"];
+        let mut network = Network::init(NODES, &more);
+        (0..NODES).for_each(|node| network.start_node(node));
+        (0..NODES).for_each(|node| network.wait_for_height(node, 1));
+        let (files, data) = (network.home().join("archive"), network.node_folder(OBSERVER).join("data"));
         Self { network, files, data }
     }
 
@@ -118,6 +131,49 @@ fn a_supervisor_behind_a_one_way_link_executes_every_block_and_survives_kills_of
     // Each header was held against the state of this folder when its block was taken; now everything once more.
     let checked = link.checked(&link.data);
     assert!(checked["blocks"].as_u64().unwrap() >= tip, "{checked}");
+}
+
+#[test]
+fn a_database_is_filled_from_the_folder_while_files_come_in_and_a_node_starts_on_it_and_follows_live() {
+    let mut link = Link::into_an_observer();
+    let mut load = Load::start(&link.network);
+    fs::create_dir_all(&link.files).unwrap();
+    let exporter = spawn(&link.export_args(&["--follow", "--every-s", "1", "--blocks", "10"]));
+    let mut importer = spawn(&link.import_args(&link.data, &["--follow"]));
+    let postgres = Postgres::start(&["fsync=off"]);
+    assert!(postgres.concordat(&["audit", "migrate"]).status.success());
+    let source = ["--data", text(&link.data), "--genesis", link.genesis()].map(ToOwned::to_owned);
+    let source = source.each_ref().map(String::as_str);
+    let project = [&["audit", "project"][..], &source].concat();
+    let once = [&project[..], &["--until-tip"]].concat();
+    link.network.wait("the first file in the database", || postgres.concordat(&once).status.success());
+    let mut projector = postgres.spawn(&project);
+    let written = || {
+        let height = "SELECT coalesce(max(height), 0) FROM ledger.projection_cursor";
+        postgres.sql(height).parse::<u64>().unwrap()
+    };
+    let tip = link.network.height(SOURCE).unwrap() + 20;
+    link.network.wait("the database follows the files", || written() >= tip);
+    assert_eq!(importer.try_wait().unwrap(), None, "while they are taken");
+    load.stop();
+    assert_eq!((terminate(exporter), terminate(importer)), (Some(0), Some(0)));
+
+    let taken = done(&link.import_args(&link.data, &[]))["height"].as_u64().unwrap();
+    link.network.start_node(OBSERVER);
+    let mut first = None;
+    link.network.wait("the node tells a height", || {
+        first = link.network.height(OBSERVER);
+        first.is_some()
+    });
+    assert!(taken >= tip && first >= Some(taken), "it began at {first:?}, and {taken} was imported");
+    let live = link.network.height(0).unwrap() + 5;
+    link.network.wait_for_height(OBSERVER, live);
+    chain::assert_one_chain(&link.network);
+    link.network.wait("the database follows the node", || written() >= live);
+    projector.kill().unwrap();
+    projector.wait().unwrap();
+    let verified = postgres.concordat(&[&["audit", "verify-projection"][..], &source].concat());
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 #[test]

@@ -69,8 +69,7 @@ const RUNS: [Run; 4] = [
 ];
 
 /// A path of each form.
-const FORMS: &str =
-    "^/v1/(token|status|flows|transactions|balances|seats|blocks/.*|accounts/.*|export/transfers|reads.*)$";
+const FORMS: &str = "^/v1/(token|status|findings.*|flows|transactions|balances|seats|blocks/.*|accounts/.*|export/transfers|reads.*)$";
 
 /// Paths that lead to one another.
 const LINKED: &str = "^/v1/(transactions|accounts|blocks|organisations|proposals|contracts)(/\\{[a-z]+\\})?$";

@@ -2,7 +2,7 @@
 //! PostgreSQL and all certificates are real.
 
 use std::{
-    io::{BufRead, Read as _, Write as _},
+    io::BufRead,
     process::Command,
     time::{Duration, Instant},
 };
@@ -32,7 +32,6 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
     supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
     supervise(&postgres, 100, &auditor.supervisor("auditor", None));
     let service = Service::start(&postgres, &pki, "");
-    assert!(service.connect(None).is_err() || shut(&service), "without a certificate there is no connection");
     let token = service.token(&alice);
     what_is_there_is_told(&service, &alice, &token);
     pages_go_on_and_their_cursors_belong_to_them(&service, &alice, &token);
@@ -46,17 +45,16 @@ fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
     the_log_is_whole_until_somebody_edits_it(&postgres, &alice);
 }
 
-/// TLS 1.3 tells a client only with its first read that its certificate was missing.
-fn shut(service: &Service) -> bool {
-    let mut stream = service.connect(None).unwrap();
-    let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\n\r\n");
-    stream.read(&mut [0; 16]).map_or(true, |read| read == 0)
-}
-
 fn what_is_there_is_told(service: &Service, alice: &Holder, token: &str) {
     let read = |path: &str| service.read(alice, token, path);
     assert_eq!(read("/v1/status")["height"], 200);
-    assert_eq!(read("/v1/status")["you"]["organisation"], "regulator-a");
+    let status = read("/v1/status");
+    assert_eq!(
+        (&status["you"]["organisation"], &status["you"]["jurisdiction"]),
+        (&json!("regulator-a"), &json!("EU"))
+    );
+    assert_eq!(status["commit"], json!({ "height": 199, "round": 0, "validators": 4, "absent": [] }));
+    assert_eq!(status["node"], Value::Null, "none is configured");
     assert_eq!(read("/v1/blocks?limit=3")["data"].as_array().unwrap().len(), 3);
     let block = read("/v1/blocks/150");
     let hash = block["data"]["hash"].as_str().unwrap();
@@ -325,21 +323,32 @@ fn a_token_that_is_stolen_expired_foreign_or_altered_gets_nothing_and_that_is_on
     let mut service = Service::start(&postgres, &pki, "token_seconds = 10\n");
     let (token, bobs) = (service.token(&alice), service.token(&bob));
     let made = Instant::now();
-    assert_eq!(service.refused(&bob, &token, "/v1/blocks"), "foreign-token", "stolen");
-    assert_eq!(service.refused(&mallory, &token, "/v1/blocks"), "foreign-token", "by a stranger");
-    assert_eq!(service.refused(&alice, "", "/v1/blocks"), "no-token");
+    let entry = |path: &str| attempt(&postgres, path);
+    assert_eq!(service.refused(&bob, &token, "/v1/blocks?limit=11"), "foreign-token", "another regulator's");
+    assert_eq!(entry("/v1/blocks?limit=11"), told(401, Some(&bob)));
+    assert_eq!(service.refused(&mallory, &token, "/v1/blocks?limit=12"), "foreign-token", "by a stranger");
+    assert_eq!(entry("/v1/blocks?limit=12"), told(401, Some(&mallory)));
+    assert_eq!(service.refused(&alice, "", "/v1/blocks?limit=13"), "no-token");
+    assert_eq!(entry("/v1/blocks?limit=13"), told(401, Some(&alice)));
+    without_a_certificate_there_is_one_answer_and_it_is_on_the_log(&service, &postgres, &token);
     let parts: Vec<&str> = bobs.split('.').collect();
     let claims = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
     let wider = String::from_utf8(claims).unwrap().replace("[\"bank-b\"]", "null");
     let wider = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(wider), parts[2]);
-    assert_eq!(service.refused(&bob, &wider, "/v1/blocks"), "bad-token", "with a wider scope");
+    assert_eq!(service.refused(&bob, &wider, "/v1/blocks?limit=14"), "bad-token", "with a wider scope");
+    assert_eq!(entry("/v1/blocks?limit=14"), told(401, Some(&bob)));
+    let wide = json!({ "purpose": "audit", "case": "1", "organisations": ["bank-a"] });
+    assert_eq!(problem(&service.ask_token(&bob, &wide)), "scope-too-wide");
+    let wished = "SELECT method, organisation, encode(account, 'hex') FROM access.reads WHERE path = '/v1/token' AND status = 403";
+    assert_eq!(postgres.sql(wished), format!("POST|regulator-a|{}", hex::encode(bob.account)));
     let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), parts[1]);
     assert_eq!(service.refused(&bob, &unsigned, "/v1/blocks"), "bad-token");
     let wish = json!({ "purpose": "supervision", "case": "1" });
     assert_eq!(problem(&service.ask_token(&mallory, &wish)), "not-enrolled");
     assert_eq!(problem(&service.ask_token(&operator, &wish)), "role");
     std::thread::sleep(Duration::from_millis(10_500).saturating_sub(made.elapsed()));
-    assert_eq!(service.refused(&alice, &token, "/v1/blocks"), "token-expired");
+    assert_eq!(service.refused(&alice, &token, "/v1/blocks?limit=15"), "token-expired");
+    assert_eq!(entry("/v1/blocks?limit=15"), told(401, Some(&alice)));
 
     let logged = |who: &Holder, status: u16| {
         let certificate = bytea(who.fingerprint);
@@ -352,6 +361,55 @@ fn a_token_that_is_stolen_expired_foreign_or_altered_gets_nothing_and_that_is_on
         ("3".into(), "2".into(), "1".into())
     );
     keys_are_rotated_without_a_restart(&mut service, &pki, &alice);
+}
+
+/// What the log has of refused reads of a path: status, rows, account and certificate.
+fn attempt(postgres: &Postgres, path: &str) -> String {
+    postgres.sql(&format!(
+        "SELECT status, rows, encode(account, 'hex'), encode(certificate, 'hex') FROM access.reads WHERE path = '{path}'"
+    ))
+}
+
+/// What it has to have of one.
+fn told(status: u16, who: Option<&Holder>) -> String {
+    let account = who.map(|who| hex::encode(who.account)).unwrap_or_default();
+    let certificate = who.map(|who| hex::encode(who.fingerprint)).unwrap_or_default();
+    format!("{status}|0|{account}|{certificate}")
+}
+
+fn without_a_certificate_there_is_one_answer_and_it_is_on_the_log(
+    service: &Service,
+    postgres: &Postgres,
+    stolen: &str,
+) {
+    // Nothing here asks for the connection to be closed.
+    let ask = |method: &str, path: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer {stolen}\r\n\r\n");
+        service.send_without_certificate(&head)
+    };
+    let answer = ask("GET", "/v1/blocks?limit=16");
+    assert_eq!((problem(&answer), answer.status), ("no-certificate".into(), 401));
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    assert_eq!(attempt(postgres, "/v1/blocks?limit=16"), told(401, None));
+    // What is open to any certificate, what is not there, and another method than a path takes.
+    for (method, path) in
+        [("GET", "/v1/openapi.json"), ("GET", "/v1/jwks"), ("GET", "/v1/nothing"), ("DELETE", "/v1/blocks")]
+    {
+        let same = ask(method, path);
+        assert_eq!((same.status, &same.body), (answer.status, &answer.body), "{method} {path}");
+        assert!(!same.head.contains("allow:"), "{}", same.head);
+    }
+    let long = format!("/v1/blocks?x={}", "x".repeat(2_000));
+    ask("GET", &long);
+    assert_eq!(attempt(postgres, &long[..256]), told(401, None), "the beginning of it");
+    let began = Instant::now();
+    let refused: Vec<String> = (0..60).map(|_| problem(&ask("GET", "/v1/blocks?limit=17"))).collect();
+    assert!(refused.iter().all(|kind| kind == "no-certificate" || kind == "too-many"), "{refused:?}");
+    let logged = refused.iter().filter(|kind| *kind == "no-certificate").count() as u64;
+    let entries =
+        "SELECT count(*) FROM access.reads WHERE path = '/v1/blocks?limit=17' AND certificate IS NULL";
+    assert!(logged <= 10 + 5 * (began.elapsed().as_secs() + 1), "whoever can connect cannot fill the log");
+    assert_eq!(postgres.sql(entries), logged.to_string());
 }
 
 fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &Holder) {
@@ -385,6 +443,154 @@ fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &
     wait(service, 1);
     assert_eq!(service.refused(alice, &old, "/v1/blocks"), "bad-token");
     service.read(alice, &new, "/v1/blocks?limit=1");
+}
+
+#[test]
+fn findings_are_shown_by_mandate_and_worked_through_in_the_name_of_the_certificate() {
+    let (postgres, pki) = (database(Size { blocks: 110, transactions: 3 }), Pki::new());
+    let [alice, bob] = ["alice", "bob"].map(|name| pki.give("regulator", name, &[]));
+    let auditor = pki.give("auditor", "auditor", &[]);
+    supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
+    supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
+    supervise(&postgres, 100, &auditor.supervisor("auditor", None));
+    let service = Service::start(&postgres, &pki, "");
+    let tokens = [&alice, &bob, &auditor].map(|holder| service.token(holder));
+    assert_eq!(service.read(&alice, &tokens[0], "/v1/findings")["judged_to"], Value::Null, "nobody watches");
+    let [banka, bankb] = [1, 2].map(|number| format!("{:#x}", holder(number)));
+    let found = [
+        (50, ("account", &*banka), ("alert", true)),
+        (60, ("account", &*bankb), ("propose-freeze", true)),
+        (70, ("organisation", "bank-b"), ("note", true)),
+        (80, ("committee", ""), ("alert", true)),
+        (90, ("rule", ""), ("alert", false)),
+    ];
+    let ids: Vec<String> = (1..)
+        .zip(found)
+        .map(|(number, (height, about, what))| imagined::finding(&postgres, number, height, about, what))
+        .collect();
+    findings_are_filtered_and_paged(&service, (&alice, &tokens[0]), (&bob, &tokens[1]), &banka);
+    a_finding_leads_to_what_the_mandate_shows(&service, (&alice, &tokens[0]), (&bob, &tokens[1]), &ids);
+    acts_are_the_certificates(&service, (&alice, &tokens[0]), (&bob, &tokens[1]), &ids);
+    assert_eq!(service.refused(&auditor, &tokens[2], "/v1/findings"), "role");
+    let act = json!({ "act": "acknowledge" });
+    assert_eq!(
+        problem(&service.post(&auditor, &tokens[2], &format!("/v1/findings/{}/acts", ids[0]), &act)),
+        "role"
+    );
+    let steps = "SELECT string_agg(method || ' ' || status, ', ' ORDER BY seq) FROM access.reads WHERE path LIKE '/v1/findings/%/acts'";
+    assert_eq!(
+        postgres.sql(steps),
+        "POST 404, POST 200, POST 409, POST 400, POST 400, POST 400, POST 200, POST 409, POST 200, POST 403"
+    );
+}
+
+type Reading<'a> = (&'a Holder, &'a String);
+
+fn findings_are_filtered_and_paged(
+    service: &Service,
+    (alice, everything): Reading<'_>,
+    (bob, bank_b): Reading<'_>,
+    account: &str,
+) {
+    let heights = |(holder, token): Reading<'_>, query: &str| {
+        let page = service.read(holder, token, &format!("/v1/findings{query}"));
+        page["data"].as_array().unwrap().iter().map(|row| row["height"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let told = |query: &str| heights((alice, everything), query);
+    assert_eq!(told(""), [90, 80, 70, 60, 50], "the newest first");
+    assert_eq!(heights((bob, bank_b), ""), [70, 60], "what is about nobody is not shown either");
+    assert_eq!(told("?grade=alert"), [90, 80, 50]);
+    assert_eq!(told("?judged=false"), [90]);
+    assert_eq!(told("?organisation=bank-b"), [70]);
+    assert_eq!(told(&format!("?account={account}")), [50]);
+    assert_eq!(heights((bob, bank_b), &format!("?account={account}")), [0_u64; 0]);
+    assert_eq!(told("?rule=rule-1&from=60&to=80"), [70]);
+    assert_eq!(told("?state=closed"), [0_u64; 0]);
+    assert_eq!(
+        told(&format!("?account={account}&organisation=bank-b")),
+        [0_u64; 0],
+        "about one of both alone"
+    );
+    let first = service.read(alice, everything, "/v1/findings?limit=2");
+    assert_eq!(first["judged_to"], 90);
+    let next = first["next"].as_str().unwrap();
+    assert_eq!(told(&format!("?limit=3&cursor={next}")), [70, 60, 50]);
+    let problems = [
+        (format!("?grade=note&cursor={next}"), "foreign-cursor"),
+        ("?grade=high".into(), "malformed"),
+        ("?state=done".into(), "malformed"),
+        ("?subject=bank-a".into(), "malformed"),
+        ("/0x12".into(), "malformed"),
+        (format!("/0x{}", "00".repeat(32)), "not-found"),
+    ];
+    for (query, kind) in problems {
+        assert_eq!(service.refused(alice, everything, &format!("/v1/findings{query}")), kind, "{query}");
+    }
+}
+
+fn a_finding_leads_to_what_the_mandate_shows(
+    service: &Service,
+    (alice, everything): Reading<'_>,
+    (bob, bank_b): Reading<'_>,
+    ids: &[String],
+) {
+    assert_eq!(service.refused(bob, bank_b, &format!("/v1/findings/{}", ids[0])), "not-found");
+    assert_eq!(service.refused(bob, bank_b, &format!("/v1/findings/{}", ids[3])), "not-found");
+    let path = format!("/v1/findings/{}", ids[1]);
+    let whole = service.read(alice, everything, &path);
+    assert_eq!(
+        (&whole["explanation"], whole["evidence"].as_array().unwrap().len()),
+        (&json!("finding 2"), 3)
+    );
+    assert_eq!(
+        (&whole["state"], &whole["trail"], &whole["trail_whole"]),
+        (&json!("open"), &json!([]), &json!(true))
+    );
+    assert_eq!(whole["transactions"].as_array().unwrap().len(), 3);
+    let less = service.read(bob, bank_b, &path);
+    let links = less["links"]["transactions"].as_array().unwrap();
+    assert_eq!(links.len(), 1, "one of three is a payment of bank-b");
+    for link in links.iter().chain([&less["links"]["account"]]) {
+        service.read(bob, bank_b, link.as_str().unwrap());
+    }
+}
+
+fn acts_are_the_certificates(
+    service: &Service,
+    (alice, everything): Reading<'_>,
+    (bob, bank_b): Reading<'_>,
+    ids: &[String],
+) {
+    let act = |(holder, token): Reading<'_>, id: &str, body: Value| {
+        service.post(holder, token, &format!("/v1/findings/{id}/acts"), &body)
+    };
+    let (by_bob, by_alice) = ((bob, bank_b), (alice, everything));
+    assert_eq!(problem(&act(by_bob, &ids[0], json!({ "act": "acknowledge" }))), "not-found", "not his");
+    let done = act(by_bob, &ids[1], json!({ "act": "acknowledge" }));
+    assert_eq!((done.status, &done.body["state"]), (200, &json!("acknowledged")));
+    let again = act(by_alice, &ids[1], json!({ "act": "acknowledge" }));
+    let person = format!("regulator-a {:#x}", bob.account);
+    assert_eq!(
+        (problem(&again), again.body["detail"].as_str().unwrap().contains(&person)),
+        ("conflict".into(), true)
+    );
+    for body in
+        [json!({ "act": "close" }), json!({ "act": "close", "comment": "x", "by": "A. Meier" }), json!({})]
+    {
+        assert_eq!(problem(&act(by_bob, &ids[1], body)), "malformed");
+    }
+    assert_eq!(act(by_alice, &ids[1], json!({ "act": "close", "comment": "a loan" })).status, 200);
+    assert_eq!(problem(&act(by_bob, &ids[1], json!({ "act": "close", "comment": "again" }))), "conflict");
+    let said = act(by_bob, &ids[1], json!({ "act": "comment", "comment": "agreed" })).body;
+    assert_eq!((&said["state"], &said["trail_whole"]), (&json!("closed"), &json!(true)));
+    let trail: Vec<(&str, &str)> = said["trail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["act"].as_str().unwrap(), step["person"].as_str().unwrap()))
+        .collect();
+    let other = format!("regulator-a {:#x}", alice.account);
+    assert_eq!(trail, [("acknowledge", &*person), ("close", &*other), ("comment", &*person)]);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! What the service of supervisors has from the node beside it: why somebody may do something, packages for a court, and a way
 //! for orders to the chain. A real chain, its database, its service; what it hands out is checked by the program's own commands.
 
-use std::{fs, process::Child};
+use std::{
+    fs,
+    process::{Child, Command, Output},
+};
 
 use alloy_primitives::Address;
 use concordat_tests::{
-    Network, committee, concordat,
+    Network, committee, concordat, get,
     postgres::Postgres,
     run,
     supervision::{Answer, Holder, Pki, Regulator, Service, problem, request},
@@ -24,6 +27,7 @@ struct Setting {
     pki: Pki,
     projector: Child,
     supervisor: Holder,
+    auditor: Holder,
     token: Address,
 }
 
@@ -48,12 +52,12 @@ impl Setting {
         }
         let regulator = Regulator::enrol(&network, &pki);
         regulator.is_admitted_with(powers);
-        let supervisor = regulator.holder.clone();
+        let (supervisor, auditor) = (regulator.holder.clone(), regulator.appoints("auditor"));
         // Nothing on chain is open to a server's certificate, and so to whoever steals this key.
         pki.give("server", "seal", &["--san", "dns:evidence.supervision.test"]);
         fs::create_dir(pki.path("roots")).unwrap();
         fs::copy(pki.path("ca/root/ca.crt"), pki.path("roots/root.pem")).unwrap();
-        Self { network, postgres, pki, projector, supervisor, token }
+        Self { network, postgres, pki, projector, supervisor, auditor, token }
     }
 
     fn service(&self, more: &str) -> Service {
@@ -104,13 +108,15 @@ const SEAL: &str = "[seal]\nkey = \"seal.key\"\ncertificate = \"seal.crt\"\nroot
 fn the_service_explains_permissions_and_packs_evidence_that_verifies_anywhere() {
     let mut setting = Setting::start(&["observe"]);
     what_is_not_configured_is_named(&setting);
-    let service = setting.service(&format!("{}{SEAL}", setting.node()));
+    let service = setting.service(&format!("requests_per_second = 1000\n{}{SEAL}", setting.node()));
     let token = setting.token_of(&service);
     an_explanation_is_what_the_command_comes_to(&setting, &service, &token);
     a_package_verifies_by_the_genesis_document_alone(&setting, &service, &token);
     what_is_wrong_or_not_covered_is_refused(&setting, &service, &token);
     all_of_it_is_on_the_log(&setting);
     a_database_that_was_altered_makes_no_package(&setting, &service, &token);
+    the_end_of_the_log_is_anchored_and_whoever_cuts_it_is_found_out(&setting, &service, &token);
+    the_status_tells_who_is_absent_and_where_the_node_stands(&mut setting, &service, &token);
     a_node_that_is_away_is_a_problem(&mut setting, &service, &token);
 }
 
@@ -261,6 +267,82 @@ fn a_database_that_was_altered_makes_no_package(setting: &Setting, service: &Ser
     assert!(service.download(&setting.supervisor, token, &path).0.starts_with("http/1.1 200"));
 }
 
+/// By an auditor's key: once, then by a process of its own whenever there were reads. Who cuts the log behind the anchor is found
+/// out by what the projection has from the chain, and no further anchor hides it.
+fn the_end_of_the_log_is_anchored_and_whoever_cuts_it_is_found_out(
+    setting: &Setting,
+    service: &Service,
+    token: &str,
+) {
+    let (rpc, secret) = (setting.network.url(0, "ethereum"), setting.pki.name("passphrase"));
+    let by = ["--key", &setting.auditor.key, "--passphrase-file", &secret, "--rpc", &rpc];
+    let anchor = [&["audit", "anchor-reads"][..], &by].concat();
+    let once = || answer_of(&setting.postgres.concordat(&anchor));
+    let (code, told) = once();
+    assert_eq!(
+        (code, &told["organisation"], &told["anchored"]),
+        (Some(0), &json!("regulator-a"), &json!(true))
+    );
+    assert_eq!(once().1["anchored"], false, "there were no reads");
+    let projected = || {
+        let newest = "SELECT coalesce(max(count), 0) FROM ledger.read_anchors";
+        setting.postgres.sql(newest).parse::<i64>().unwrap()
+    };
+    let first = told["count"].as_i64().unwrap();
+    setting.network.wait("the anchor is in the database", || projected() == first);
+    let verify = || answer_of(&setting.postgres.concordat(&["audit", "verify-reads"]));
+    assert_eq!((verify().0, &verify().1["anchors"]), (Some(0), &json!(1)));
+    let (_, metrics) = get(&format!("http://127.0.0.1:{}/metrics", service.port + 1));
+    assert!(metrics.contains(&format!("concordat_regulator_reads_anchored {first}\n")), "{metrics}");
+    assert!(!metrics.contains("concordat_regulator_reads_anchored_time_seconds 0\n"), "{metrics}");
+
+    let mut anchoring = setting.postgres.spawn(&[&anchor[..], &["--every-s", "1"]].concat());
+    service.read(&setting.supervisor, token, "/v1/blocks?limit=1");
+    setting.network.wait("the process anchors what was read", || projected() > first);
+    Command::new("kill").arg(anchoring.id().to_string()).status().unwrap();
+    assert!(anchoring.wait().unwrap().success(), "{}", setting.postgres.log());
+
+    let last = projected();
+    setting.postgres.sql(&format!(
+        "SET session_replication_role = replica; DELETE FROM access.reads WHERE seq >= {last}"
+    ));
+    let (code, told) = verify();
+    assert_eq!(code, Some(3), "{told}");
+    assert_eq!(told["flaw"], json!({ "flaw": "cut", "anchored": last, "found": last - 1 }));
+    assert_eq!(once(), (Some(3), json!({ "flaw": told["flaw"] })), "nothing is anchored over it");
+    assert_eq!(projected(), last);
+}
+
+fn answer_of(output: &Output) -> (Option<i32>, Value) {
+    let said = serde_json::from_slice(&output.stdout);
+    (output.status.code(), said.unwrap_or_else(|_| json!(String::from_utf8_lossy(&output.stderr))))
+}
+
+fn the_status_tells_who_is_absent_and_where_the_node_stands(
+    setting: &mut Setting,
+    service: &Service,
+    token: &str,
+) {
+    let status = |setting: &Setting| service.read(&setting.supervisor, token, "/v1/status");
+    let told = status(setting);
+    assert_eq!((&told["commit"]["validators"], &told["you"]["jurisdiction"]), (&json!(4), &json!("EU")));
+    let (node, database) = (told["node"]["height"].as_i64().unwrap(), told["height"].as_i64().unwrap());
+    assert_eq!(told["node"]["database_behind"], (node - database).max(0));
+    assert_eq!(told["node"]["catching_up"], false);
+    let gone = 1;
+    let organisation = setting.network.node(gone)["organisation"].clone();
+    setting.network.kill(gone);
+    setting.network.wait("its absence is told", || {
+        let absent = status(setting)["commit"]["absent"].clone();
+        absent.as_array().is_some_and(|all| all.iter().any(|one| one["organisation"] == organisation))
+    });
+    setting.network.start_node(gone);
+    setting.network.wait("it is back", || {
+        let commit = status(setting)["commit"].clone();
+        commit["absent"].as_array().unwrap().iter().all(|one| one["organisation"] != organisation)
+    });
+}
+
 fn a_node_that_is_away_is_a_problem(setting: &mut Setting, service: &Service, token: &str) {
     let account = setting.address("bank-b/operator");
     setting.network.kill(BESIDE);
@@ -272,6 +354,8 @@ fn a_node_that_is_away_is_a_problem(setting: &mut Setting, service: &Service, to
         assert_eq!((problem(&answer).as_str(), answer.status), ("node-away", 503), "{path}");
         assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
     }
+    let status = service.read(&setting.supervisor, token, "/v1/status");
+    assert_eq!(status["node"], json!({ "problem": "node-away" }), "the rest is told");
     setting.network.start_node(BESIDE);
     let path = format!("/v1/permissions/explanation?account={account}&deploy=true");
     setting.network.wait("the node is back", || setting.get(service, token, &path).status == 200);

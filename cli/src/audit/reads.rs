@@ -2,6 +2,7 @@
 
 use clap::Args;
 use concordat_sql::read::{ReadLog, verify_reads};
+use concordat_types::OrgId;
 use eyre::{Result, WrapErr as _, eyre};
 use serde_json::json;
 
@@ -16,6 +17,10 @@ pub struct VerifyReadsArgs {
     /// An end of the log that was anchored, `COUNT:HASH`, besides those that the projection has from the chain.
     #[arg(long = "anchor", value_name = "COUNT:HASH")]
     anchors: Vec<String>,
+    /// Whose log it is: of what the chain has, the anchors of this organisation are compared. Needed where several
+    /// organisations have anchored theirs.
+    #[arg(long, value_name = "ORGANISATION")]
+    organisation: Option<OrgId>,
 }
 
 /// Arguments of `concordat audit reads-head`.
@@ -33,7 +38,7 @@ pub struct ReadsHeadArgs {
 pub fn verify(args: &VerifyReadsArgs, json: bool) -> Result<()> {
     let anchors = args.anchors.iter().map(|text| anchor(text)).collect::<Result<Vec<_>>>()?;
     let database = args.at.database()?;
-    let verified = runtime()?.block_on(verify_reads(&database, &anchors))?;
+    let verified = runtime()?.block_on(verify_reads(&database, &anchors, args.organisation.as_ref()))?;
     if let Some(flaw) = &verified.flaw {
         let text = format!("the log of reads is not as it was written: {flaw}");
         return Err(Report { said: json!(verified), text, code: 3 }.into());

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::header,
+    http::{ConnectionType, header},
     web::{Bytes, Data, Payload},
 };
 use concordat_sql::read::{Entry, Tip, moment};
@@ -15,12 +15,14 @@ use crate::{
     auth::Office,
     body, evidence,
     feed::{self, Form},
+    findings,
     gate::Admitted,
     node::check_chain,
     openapi,
     orders::{self, Order},
     params::Parameters,
     problem::{Kind, Problem},
+    rate::Stranger,
     routes::{Endpoint, Found, find},
     service::{Service, now_ms},
     tls::Shown,
@@ -40,6 +42,9 @@ pub(crate) struct Answer {
     /// Rows in it.
     pub(crate) rows: usize,
 }
+
+/// Of the path of a client without a certificate, so much is logged: whoever can connect can write it.
+const NAMELESS_PATH: usize = 256;
 
 /// What is known of a request so far, for the log.
 struct Trace {
@@ -72,7 +77,10 @@ pub(crate) async fn entry(request: HttpRequest, payload: Payload, service: Data<
             return trace.unlogged(&service, &Problem::new(Kind::TooMany, "wait a second"));
         }
         Some(shown) => answer(&request, payload, &service, shown, &mut trace).await,
-        None => Err(Problem::new(Kind::NotEnrolled, "the certificate is not understood")),
+        // Whatever it asks for: no path, no method and no token is looked at.
+        None => {
+            Err(Problem::new(Kind::NoCertificate, "connect again and show the certificate of your account"))
+        }
     };
     trace.finish(&service, outcome).await
 }
@@ -124,6 +132,10 @@ async fn answer(
             ask.parameters.end(&[])?;
             let sent = hand_in(payload, service, &admitted, trace).await?;
             Ok(Sent::Document(sent, Some(admitted.tip.clone())))
+        }
+        Endpoint::FindingActs => {
+            let answer = findings::act(service, ask, &read_body(payload).await?).await?;
+            Ok(Sent::Document(answer, Some(admitted.tip.clone())))
         }
         Endpoint::Evidence => {
             let file = evidence::of(service, ask, &claims.case).await?;
@@ -201,12 +213,13 @@ fn check_office(office: Office, endpoint: Endpoint) -> Result<(), Problem> {
 impl Trace {
     fn of(request: &HttpRequest, shown: Option<&Shown>) -> Self {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let longest = if shown.is_some() { LONGEST_PATH } else { NAMELESS_PATH };
         let entry = Entry {
             time_ms: now_ms(),
             account: shown.and_then(|shown| shown.account).map(|account| account.to_vec()),
             certificate: shown.map(|shown| shown.certificate.to_vec()),
             method: request.method().as_str().chars().take(32).collect(),
-            path: path.chars().take(LONGEST_PATH).collect(),
+            path: path.chars().take(longest).collect(),
             ..Entry::default()
         };
         Self { entry, name: "none", began: Instant::now() }
@@ -240,9 +253,13 @@ impl Trace {
         };
         self.entry.rows = i64::try_from(rows).unwrap_or(i64::MAX);
         let refused = outcome.as_ref().is_err_and(|problem| (400..500).contains(&problem.kind.status()));
-        if refused && self.entry.organisation.is_none() && !service.rates.admit_refused(self.began) {
-            return self
-                .unlogged(service, &Problem::new(Kind::TooMany, "many are being refused; wait a second"));
+        if refused && self.entry.organisation.is_none() {
+            let nameless = self.entry.certificate.is_none();
+            let stranger = if nameless { Stranger::Nameless } else { Stranger::WithCertificate };
+            if !service.rates.admit_refused(stranger, self.began) {
+                let problem = Problem::new(Kind::TooMany, "many are being refused; wait a second");
+                return self.unlogged(service, &problem);
+            }
         }
         // A database that is away can neither be read nor logged to.
         let away = outcome.as_ref().is_err_and(|problem| matches!(problem.kind, Kind::Away | Kind::Schema));
@@ -260,7 +277,11 @@ impl Trace {
         self.counted(service, problem.response())
     }
 
-    fn counted(self, service: &Service, response: HttpResponse) -> HttpResponse {
+    fn counted(self, service: &Service, mut response: HttpResponse) -> HttpResponse {
+        if self.entry.certificate.is_none() {
+            // Nothing that comes on this connection will have one.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         service.metrics.observe(self.name, response.status().as_u16(), self.began.elapsed().as_secs_f64());
         response
     }

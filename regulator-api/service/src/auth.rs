@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub(crate) account: Address,
     pub(crate) organisation: String,
     pub(crate) office: Office,
+    /// Whose law the mandate is under. It narrows nothing: organisations and contracts do. An auditor has none.
+    pub(crate) jurisdiction: Option<String>,
     /// What the mandate covers. An auditor has none.
     pub(crate) scope: Scope,
 }
@@ -67,7 +69,9 @@ pub(crate) fn judge(
         return refuse(Kind::Frozen, &format!("order {order} of a regulator shuts it out"));
     }
     let (office, scope) = office(found, tip.height)?;
-    Ok(Caller { account: address, organisation, office, scope })
+    let mandate = found.mandate.as_ref().filter(|_| office == Office::Regulator);
+    let jurisdiction = mandate.map(|mandate| mandate.jurisdiction.clone());
+    Ok(Caller { account: address, organisation, office, jurisdiction, scope })
 }
 
 /// Whether a freeze bears on reading: of scope `all`, not one that stops business alone. A mark without a freeze that

@@ -1,49 +1,35 @@
 //! Documents: what each path answers.
 
-use concordat_sql::{Database, read::moment};
 use concordat_types::Address;
 use serde_json::{Value, json};
 
 use crate::{
     answer::{Answer, Ask, as_of},
     cursor::Cursor,
-    explanation, flow, objects,
+    explanation, findings, flow, objects,
     params::MOST_ROWS,
     problem::{Kind, Problem},
     routes::Endpoint,
     service::Service,
+    status,
 };
 
 /// The document of a request.
 pub(crate) async fn of(service: &Service, ask: Ask<'_>) -> Result<Answer, Problem> {
     match ask.found.endpoint {
-        Endpoint::Status => status(&ask),
+        Endpoint::Status => status::of(service, ask).await,
         Endpoint::Page(_) => page(service, ask).await,
         Endpoint::Object(object) => objects::of(service, object, ask).await,
         Endpoint::Picture => picture(service, ask).await,
         Endpoint::Holdings => holdings(service, ask).await,
         Endpoint::Flows => flow::of(service, ask).await,
         Endpoint::Explanation => explanation::of(service, ask).await,
+        Endpoint::Findings => findings::page(service, ask).await,
+        Endpoint::Finding => findings::of(service, ask).await,
         Endpoint::Reads => reads(service, ask).await,
         Endpoint::ReadsHead => reads_head(service, &ask).await,
         _ => Err(Problem::new(Kind::NotFound, "there is no such path")),
     }
-}
-
-fn status(ask: &Ask<'_>) -> Result<Answer, Problem> {
-    ask.parameters.end(&[])?;
-    let tip = &ask.admitted.tip;
-    let caller = &ask.admitted.caller;
-    let document = json!({
-        "chain_id": tip.chain_id,
-        "height": tip.height,
-        "hash": format!("0x{}", hex::encode(&tip.hash)),
-        "time": moment(tip.time_ms),
-        "digest": hex::encode(&tip.digest),
-        "schema": Database::newest_migration(),
-        "you": { "account": caller.account, "organisation": caller.organisation, "scope": caller.scope },
-    });
-    Ok(Answer { document, rows: 0 })
 }
 
 async fn page(service: &Service, ask: Ask<'_>) -> Result<Answer, Problem> {

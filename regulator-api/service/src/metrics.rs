@@ -1,5 +1,6 @@
 //! What operations see: how many answers of which path and status, and how long they took. No names, no addresses.
 
+use concordat_sql::read::Held;
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -13,6 +14,35 @@ pub(crate) struct Metrics {
     answers: Option<IntCounterVec>,
     seconds: Option<HistogramVec>,
     height: Option<IntGauge>,
+    log: Option<LogGauges>,
+}
+
+/// The log of reads, and what of it the chain vouches for.
+struct LogGauges {
+    entries: IntGauge,
+    anchored: IntGauge,
+    anchored_at: IntGauge,
+}
+
+impl LogGauges {
+    fn new(registry: &Registry) -> Option<Self> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).ok()?;
+            registry.register(Box::new(gauge.clone())).ok()?;
+            Some(gauge)
+        };
+        Some(Self {
+            entries: gauge("concordat_regulator_reads", "Entries of the log of reads.")?,
+            anchored: gauge(
+                "concordat_regulator_reads_anchored",
+                "Entries of the log of reads up to the newest anchor on chain that they agree with.",
+            )?,
+            anchored_at: gauge(
+                "concordat_regulator_reads_anchored_time_seconds",
+                "Unix time of the block with that anchor; 0 where there is none.",
+            )?,
+        })
+    }
 }
 
 impl Default for Metrics {
@@ -31,7 +61,8 @@ impl Default for Metrics {
         answers.iter().for_each(|one| drop(registry.register(Box::new(one.clone()))));
         seconds.iter().for_each(|one| drop(registry.register(Box::new(one.clone()))));
         height.iter().for_each(|one| drop(registry.register(Box::new(one.clone()))));
-        Self { registry, answers, seconds, height }
+        let log = LogGauges::new(&registry);
+        Self { registry, answers, seconds, height, log }
     }
 }
 
@@ -49,6 +80,15 @@ impl Metrics {
     /// Notes the newest block.
     pub(crate) fn stands_at(&self, height: i64) {
         self.height.iter().for_each(|gauge| gauge.set(height));
+    }
+
+    /// Notes how many entries the log of reads has, and what of it the chain vouches for.
+    pub(crate) fn log_is(&self, entries: i64, held: Option<Held>) {
+        let Some(gauges) = &self.log else { return };
+        gauges.entries.set(entries);
+        gauges.anchored.set(held.map_or(0, |held| held.count));
+        let time_ms = held.and_then(|held| held.time_ms).unwrap_or_default();
+        gauges.anchored_at.set(time_ms.checked_div(1000).unwrap_or_default());
     }
 
     /// In the text format.

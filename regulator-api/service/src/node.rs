@@ -15,6 +15,9 @@ use crate::{
     problem::{Kind, Problem},
 };
 
+/// How long the node may take to say where it stands.
+const GLANCE: Duration = Duration::from_secs(2);
+
 /// How long one answer of the node may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,6 +29,9 @@ const MOST_BYTES: u64 = 64 << 20;
 const EXPLANATIONS: usize = 8;
 const PACKAGES: usize = 2;
 const ORDERS: usize = 8;
+
+/// Looks at where the node stands at a time.
+const LOOKS: usize = 4;
 
 /// Why the node, or whoever signs packages, is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,8 @@ pub(crate) struct Interface {
 pub(crate) struct Node {
     pub(crate) ethereum: Interface,
     pub(crate) comet: Interface,
+    /// The same as `comet`, for what is answered at once or not at all.
+    pub(crate) quick: Interface,
     pub(crate) genesis: Genesis,
 }
 
@@ -73,6 +81,7 @@ pub(crate) struct Beside {
     explanations: Arc<Semaphore>,
     packages: Arc<Semaphore>,
     orders: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
 }
 
 /// What a node answers.
@@ -98,6 +107,7 @@ impl Beside {
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             packages: Arc::new(Semaphore::new(PACKAGES)),
             orders: Arc::new(Semaphore::new(ORDERS)),
+            looks: Arc::new(Semaphore::new(LOOKS)),
         })
     }
 
@@ -109,6 +119,12 @@ impl Beside {
     /// The node, for an order, which holds the permit until it is handed on.
     pub(crate) fn takes_orders(&self) -> Result<(Arc<Node>, OwnedSemaphorePermit), Problem> {
         Ok((self.node()?, one_of(&self.orders)?))
+    }
+
+    /// The node, for a look at where it stands, which holds the permit; nothing where none is configured.
+    pub(crate) fn looks(&self) -> Option<Result<(Arc<Node>, OwnedSemaphorePermit), Problem>> {
+        let node = self.node.clone()?;
+        Some(one_of(&self.looks).map(|permit| (node, permit)))
     }
 
     /// The node and who signs, for a package, which holds the permit until it is there.
@@ -136,11 +152,13 @@ fn unnamed(key: &str) -> Problem {
 
 impl Node {
     fn open(config: &NodeConfig) -> Result<Self, NodeError> {
-        let agent: Agent =
-            Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build().into();
-        let interface = |url: &str| Interface { agent: agent.clone(), url: url.to_owned() };
-        let (ethereum, comet) = (interface(&config.ethereum), interface(&config.comet));
-        Ok(Self { ethereum, comet, genesis: genesis(&config.genesis)? })
+        let interface = |url: &str, patience: Duration| {
+            let agent = Agent::config_builder().timeout_global(Some(patience)).http_status_as_error(false);
+            Interface { agent: agent.build().into(), url: url.to_owned() }
+        };
+        let (ethereum, comet) = (interface(&config.ethereum, PATIENCE), interface(&config.comet, PATIENCE));
+        let quick = interface(&config.comet, GLANCE);
+        Ok(Self { ethereum, comet, quick, genesis: genesis(&config.genesis)? })
     }
 }
 
@@ -236,7 +254,7 @@ mod tests {
             params: concordat_types::ChainParams::default(),
             organisations: vec![],
         };
-        Node { ethereum: nowhere.clone(), comet: nowhere, genesis }
+        Node { ethereum: nowhere.clone(), quick: nowhere.clone(), comet: nowhere, genesis }
     }
 
     #[test]

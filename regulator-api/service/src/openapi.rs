@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     feed::PARQUET,
-    openapi_links,
+    findings, openapi_links,
     openapi_values::of,
     problem::Kind,
     routes::{Endpoint, all},
@@ -45,6 +45,7 @@ fn schemas() -> Value {
     for list in LISTS {
         schemas.insert(list.name.into(), row(list));
     }
+    schemas.insert("findings".into(), findings::schema());
     let types: Vec<String> =
         Kind::ALL.iter().map(|kind| format!("urn:concordat:problem:{}", kind.slug())).collect();
     let codes: Vec<String> = Kind::ALL
@@ -90,6 +91,7 @@ fn operation(path: &str, endpoint: Endpoint) -> Value {
     let body = match endpoint {
         Endpoint::Token => Some(token_body()),
         Endpoint::Order => Some(order_body()),
+        Endpoint::FindingActs => Some(findings::body()),
         _ => None,
     };
     if let Some(body) = body {
@@ -161,6 +163,16 @@ fn summary(endpoint: Endpoint) -> String {
             "Everything that somebody did between two heights, with the proof that nothing is missing: a signed ZIP. The case \
              is the token's."
         }
+        Endpoint::Findings => {
+            "What surveillance has found about whom the mandate covers: the newest first. What is about nobody, a mandate over \
+             everything shows."
+        }
+        Endpoint::Finding => {
+            "A finding with its evidence, what people did about it, and paths of whom and what it is about."
+        }
+        Endpoint::FindingActs => {
+            "Takes a finding on, comments on it, or closes it, in the name of the certificate; the finding as it is then."
+        }
         Endpoint::Reads => "What was read: for auditors.",
         Endpoint::ReadsHead => "The end of the log of reads, to be anchored on the chain.",
         Endpoint::Stream(list) => {
@@ -186,6 +198,7 @@ fn query_of(endpoint: Endpoint) -> Vec<String> {
         Endpoint::Flows => names(crate::flow::TAKES),
         Endpoint::Explanation => names(crate::explanation::TAKES),
         Endpoint::Evidence => names(crate::evidence::TAKES),
+        Endpoint::Findings => names(findings::TAKES),
         Endpoint::Reads => names(&["before", "limit", "account", "organisation"]),
         Endpoint::Stream(list) | Endpoint::Export(list) => {
             let filters = list.filters.iter().map(|filter| filter.name.to_owned());
@@ -196,6 +209,8 @@ fn query_of(endpoint: Endpoint) -> Vec<String> {
         | Endpoint::Keys
         | Endpoint::Document
         | Endpoint::Status
+        | Endpoint::Finding
+        | Endpoint::FindingActs
         | Endpoint::ReadsHead => Vec::new(),
     }
 }
@@ -263,15 +278,25 @@ const NEXT: &str = "Where the next page begins, as `cursor`. A page may be short
     bounded amount of work. Go on until it is null.";
 
 fn answer(endpoint: Endpoint) -> Value {
-    let row = |list: &List| json!({ "$ref": format!("#/components/schemas/{}", list.name) });
+    let named = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let row = |list: &List| named(list.name);
+    let page = |row: Value, more: Option<(&str, Value)>| {
+        let mut properties = Map::new();
+        properties.insert("data".into(), json!({ "type": "array", "items": row }));
+        properties.insert("next".into(), json!({ "type": ["string", "null"], "description": NEXT }));
+        properties.insert("as_of".into(), json!({ "type": "object" }));
+        properties.extend(more.map(|(name, schema)| (name.to_owned(), schema)));
+        json!({ "description": "A page.", "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } })
+    };
     match endpoint {
-        Endpoint::Page(list) => {
-            let properties = json!({
-                "data": { "type": "array", "items": row(list) },
-                "next": { "type": ["string", "null"], "description": NEXT },
-                "as_of": { "type": "object" },
-            });
-            json!({ "description": "A page.", "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } })
+        Endpoint::Page(list) => page(row(list), None),
+        Endpoint::Findings => {
+            let about = "The newest block that surveillance has judged; null where it never ran.";
+            let judged = json!({ "type": ["integer", "null"], "description": about });
+            page(named("findings"), Some(("judged_to", judged)))
+        }
+        Endpoint::Finding | Endpoint::FindingActs => {
+            json!({ "description": "The finding.", "content": { "application/json": { "schema": named("findings") } } })
         }
         Endpoint::Stream(list) => {
             let schema = json!({ "schema": row(list) });

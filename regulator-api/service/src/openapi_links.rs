@@ -18,14 +18,19 @@ pub(crate) fn id(path: &str, endpoint: Endpoint) -> String {
 /// The links of an answer.
 pub(crate) fn of(path: &str, endpoint: Endpoint) -> Map<String, Value> {
     let mut links = Map::new();
-    let Endpoint::Page(list) = endpoint else { return links };
+    let list = match endpoint {
+        Endpoint::Page(list) => Some(list),
+        Endpoint::Findings => None,
+        _ => return links,
+    };
     let next = json!({
         "operationId": id(path, endpoint),
         "description": "The next page: the same path and filters, of the same block.",
         "parameters": { "cursor": "$response.body#/next" },
     });
     links.insert("next".into(), next);
-    if let Some((target, key)) = thing(list) {
+    let thing = list.map_or_else(|| Some((id("/v1/findings/{id}"), "id")), thing);
+    if let Some((target, key)) = thing {
         let first = json!({
             "operationId": target,
             "description": "The thing that the first row is about, with what belongs to it.",

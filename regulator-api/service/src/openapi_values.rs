@@ -3,7 +3,11 @@
 use concordat_sql::read::{Kind, List, STANDS};
 use serde_json::{Value, json};
 
-use crate::{params::MOST_ROWS, routes::Endpoint};
+use crate::{
+    findings::{GRADES, STATES},
+    params::MOST_ROWS,
+    routes::Endpoint,
+};
 
 const ADDRESS: &str = "^0x[0-9a-fA-F]{40}$";
 
@@ -22,7 +26,10 @@ pub(crate) fn of(endpoint: Endpoint, name: &str) -> Value {
         (_, "history") => words(&["true", "false"]),
         (_, "order") => words(&["asc", "desc"]),
         (_, "direction") => words(&["out", "in"]),
-        (_, "deploy") => words(&["true", "false"]),
+        (_, "deploy" | "judged") => words(&["true", "false"]),
+        (Endpoint::Findings, "grade") => words(&GRADES),
+        (Endpoint::Findings, "state") => words(&STATES),
+        (Endpoint::Finding | Endpoint::FindingActs, "id") => text("^0x[0-9a-fA-F]{64}$"),
         (Endpoint::Explanation, "method") => text("^0x[0-9a-fA-F]{8}$"),
         (Endpoint::Explanation, "account" | "contract") => text(ADDRESS),
         (Endpoint::Evidence, "subject") => text("^(0x[0-9a-fA-F]{40}|[a-z][a-z0-9-]{0,30}[a-z0-9])$"),
@@ -36,7 +43,7 @@ pub(crate) fn of(endpoint: Endpoint, name: &str) -> Value {
         (Endpoint::Object(object), name) => {
             List::named(object.list).map_or(json!({}), |list| filter(list, name))
         }
-        (Endpoint::Flows, "organisation") => text("^[a-z][a-z0-9-]{0,30}[a-z0-9]$"),
+        (Endpoint::Flows | Endpoint::Findings, "organisation") => text("^[a-z][a-z0-9-]{0,30}[a-z0-9]$"),
         (_, "account" | "token") => text(ADDRESS),
         _ => value(Kind::Text),
     }

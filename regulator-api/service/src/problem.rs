@@ -64,6 +64,8 @@ kinds! {
     TooWide = 7 422 "too-wide" "This takes too long; narrow it";
     /// A height above the newest block.
     Ahead = 8 422 "ahead" "The chain is not that far";
+    /// Somebody else has done it, or it is over.
+    Conflict = 9 409 "conflict" "This cannot be done any more";
     /// The certificate's key is no account's.
     NotEnrolled = 20 401 "not-enrolled" "This certificate's key has no account on the chain";
     /// The account has another certificate.
@@ -82,6 +84,8 @@ kinds! {
     Role = 27 403 "role" "This role may not read that";
     /// There is no mandate in force.
     NoMandate = 28 403 "no-mandate" "No mandate to observe is in force";
+    /// No certificate is shown.
+    NoCertificate = 29 401 "no-certificate" "A client certificate is needed";
     /// There is no token.
     NoToken = 40 401 "no-token" "A token is needed";
     /// It is none that this service has made.

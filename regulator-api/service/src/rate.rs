@@ -1,4 +1,4 @@
-//! How many requests somebody may make: a bucket for each certificate, and one for all that are refused.
+//! How many requests somebody may make: a bucket for each certificate, and one for all strangers of a kind that are refused.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,20 @@ const REMEMBERED: usize = 10_000;
 /// Requests at once, as a multiple of those of a second.
 const BURST: u32 = 2;
 
-/// Refused requests within a second, of everybody: each takes an entry of the log.
+/// Refused requests within a second, of all strangers with certificates: each takes an entry of the log.
 const REFUSED: u32 = 20;
+
+/// The same of clients that show no certificate. They have a bucket of their own, so that they hide no attempt with one.
+const NAMELESS: u32 = 5;
+
+/// Somebody whose organisation is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stranger {
+    /// It has shown a certificate.
+    WithCertificate,
+    /// It has shown none.
+    Nameless,
+}
 
 /// How much is left, and since when.
 struct Bucket {
@@ -42,12 +54,13 @@ pub(crate) struct Rates {
     per_second: u32,
     buckets: Mutex<BTreeMap<[u8; 32], Bucket>>,
     refused: Mutex<Bucket>,
+    nameless: Mutex<Bucket>,
 }
 
 impl Rates {
     pub(crate) fn new(per_second: u32, now: Instant) -> Self {
-        let refused = Bucket { left: REFUSED.saturating_mul(BURST), at: now };
-        Self { per_second, buckets: Mutex::default(), refused: Mutex::new(refused) }
+        let full = |per_second: u32| Mutex::new(Bucket { left: per_second.saturating_mul(BURST), at: now });
+        Self { per_second, buckets: Mutex::default(), refused: full(REFUSED), nameless: full(NAMELESS) }
     }
 
     /// Whether a certificate may make a request now.
@@ -64,9 +77,13 @@ impl Rates {
         buckets.entry(certificate).or_insert(full).take(self.per_second, now)
     }
 
-    /// Whether one more refusal may be logged now.
-    pub(crate) fn admit_refused(&self, now: Instant) -> bool {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).take(REFUSED, now)
+    /// Whether one more refusal of a stranger may be logged now.
+    pub(crate) fn admit_refused(&self, stranger: Stranger, now: Instant) -> bool {
+        let (bucket, per_second) = match stranger {
+            Stranger::WithCertificate => (&self.refused, REFUSED),
+            Stranger::Nameless => (&self.nameless, NAMELESS),
+        };
+        bucket.lock().unwrap_or_else(PoisonError::into_inner).take(per_second, now)
     }
 }
 
@@ -89,6 +106,8 @@ mod tests {
     fn strangers_with_ever_new_certificates_share_one_bucket_of_refusals() {
         let start = Instant::now();
         let rates = Rates::new(10, start);
-        assert_eq!((0..1000).filter(|_| rates.admit_refused(start)).count(), 40);
+        let admitted = |stranger| (0..1000).filter(|_| rates.admit_refused(stranger, start)).count();
+        assert_eq!(admitted(Stranger::Nameless), 10);
+        assert_eq!(admitted(Stranger::WithCertificate), 40, "whoever shows nothing hides none of these");
     }
 }

@@ -29,6 +29,12 @@ pub(crate) enum Endpoint {
     Explanation,
     /// What somebody did, as a signed package.
     Evidence,
+    /// What surveillance has found.
+    Findings,
+    /// One of these findings.
+    Finding,
+    /// What somebody does about it.
+    FindingActs,
     /// What was read.
     Reads,
     /// The end of the log of reads.
@@ -120,7 +126,7 @@ impl Endpoint {
     /// The method that it takes.
     pub(crate) const fn method(self) -> &'static str {
         match self {
-            Self::Token | Self::Order => "POST",
+            Self::Token | Self::Order | Self::FindingActs => "POST",
             _ => "GET",
         }
     }
@@ -153,6 +159,11 @@ pub(crate) fn find<'a>(path: &'a str, method: &str) -> Option<Found<'a>> {
         ["flows"] => found(Endpoint::Flows, "flows"),
         ["permissions", "explanation"] => found(Endpoint::Explanation, "explanation"),
         ["evidence"] => found(Endpoint::Evidence, "evidence"),
+        ["findings"] => found(Endpoint::Findings, "findings"),
+        ["findings", id] => Some(Found { endpoint: Endpoint::Finding, name: "finding", argument: Some(id) }),
+        ["findings", id, "acts"] => {
+            Some(Found { endpoint: Endpoint::FindingActs, name: "finding-acts", argument: Some(id) })
+        }
         ["reads"] => found(Endpoint::Reads, "reads"),
         ["reads", "head"] => found(Endpoint::ReadsHead, "reads-head"),
         ["accounts", account] => {
@@ -188,6 +199,9 @@ pub(crate) fn all() -> Vec<(String, Endpoint)> {
         path("/v1/flows", Endpoint::Flows),
         path("/v1/permissions/explanation", Endpoint::Explanation),
         path("/v1/evidence", Endpoint::Evidence),
+        path("/v1/findings", Endpoint::Findings),
+        path("/v1/findings/{id}", Endpoint::Finding),
+        path("/v1/findings/{id}/acts", Endpoint::FindingActs),
         path("/v1/reads", Endpoint::Reads),
         path("/v1/reads/head", Endpoint::ReadsHead),
         path("/v1/accounts/{account}", Endpoint::Picture),

@@ -138,6 +138,7 @@ async fn healthy() -> HttpResponse {
 }
 
 async fn metrics(service: Data<Service>) -> HttpResponse {
+    service.note_log().await;
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(service.metrics.text())
 }
 

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use concordat_sql::{
@@ -24,6 +24,9 @@ use crate::{
     node::Beside,
     rate::Rates,
 };
+
+/// How long metrics wait for the database.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Accounts whose rows are kept for the newest block.
 const ACCOUNTS: usize = 1000;
@@ -115,6 +118,16 @@ impl Service {
     fn known(&self, account: Address, height: i64) -> Option<Option<Account>> {
         let known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if known.height == height { known.accounts.get(&account).cloned() } else { None }
+    }
+
+    /// Notes for the metrics where the log of reads stands. What cannot be read stays as it was.
+    pub(crate) async fn note_log(&self) {
+        let known = async { Ok::<_, SqlError>((self.log.head().await?.count, self.log.held().await?)) };
+        match tokio::time::timeout(PATIENCE, known).await {
+            Ok(Ok((entries, held))) => self.metrics.log_is(entries, held),
+            Ok(Err(error)) => tracing::warn!(%error, "the log of reads cannot be counted"),
+            Err(_) => tracing::warn!("the log of reads cannot be counted in time"),
+        }
     }
 
     /// Ends streams.

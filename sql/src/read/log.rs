@@ -54,6 +54,17 @@ pub struct Head {
     pub head: String,
 }
 
+/// What of the log the chain vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// So many entries, from the first on.
+    pub count: i64,
+    /// The block in which that was anchored.
+    pub height: i64,
+    /// Its time, in milliseconds since 1970; none where its partition was taken off.
+    pub time_ms: Option<i64>,
+}
+
 impl Entry {
     /// What PostgreSQL can hold: it knows no NUL.
     fn cleaned(mut self) -> Self {
@@ -164,6 +175,19 @@ impl ReadLog {
         Ok(Head { count, head: hex::encode(head) })
     }
 
+    /// What of the log the chain vouches for, as far as the projection is; none where nothing of it is anchored, or it is not
+    /// what was anchored.
+    ///
+    /// # Errors
+    /// [`SqlError::Database`].
+    pub async fn held(&self) -> Result<Option<Held>, SqlError> {
+        let row: Option<(i64, i64, Option<i64>)> = sqlx::query_as(HELD)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(SqlError::at("look for the newest anchor"))?;
+        Ok(row.map(|(count, height, time_ms)| Held { count, height, time_ms }))
+    }
+
     /// Where the log ended once it had so many entries; none where it has fewer.
     ///
     /// # Errors
@@ -175,6 +199,14 @@ impl ReadLog {
         Ok(hash.map(|hash| Head { count, head: hex::encode(hash) }))
     }
 }
+
+/// The newest anchor that entries agree with. Other organisations anchor logs of their own: theirs agree with none.
+const HELD: &str = "SELECT r.seq, a.height, b.time_ms FROM (
+        SELECT height, count, head FROM ledger.read_anchors WHERE count BETWEEN 1 AND 9223372036854775807
+        ORDER BY height DESC, place DESC LIMIT 1000) a
+    JOIN access.reads r ON r.seq = a.count::bigint AND r.hash = a.head
+    LEFT JOIN ledger.blocks b ON b.height = a.height
+    ORDER BY a.height DESC, r.seq DESC LIMIT 1";
 
 fn shown(row: &PgRow) -> Result<serde_json::Value, sqlx::Error> {
     let hex =

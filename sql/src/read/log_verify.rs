@@ -1,7 +1,8 @@
 //! Whether the log of reads is as it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use concordat_types::OrgId;
 use serde::Serialize;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
@@ -61,16 +62,22 @@ pub struct LogVerified {
     pub flaw: Option<Flaw>,
 }
 
-/// Makes every hash again, and compares with what was anchored: by `anchors`, count and hash, besides those that the
-/// projection has.
+/// Makes every hash again, and compares with what was anchored: by `anchors`, count and hash, besides those of an organisation
+/// that the projection has; without one, of whichever has any.
 ///
 /// # Errors
-/// [`SqlError::Connect`], [`SqlError::SchemaOlder`], [`SqlError::SchemaNewer`], [`SqlError::Database`].
-pub async fn verify_reads(database: &Database, anchors: &[(i64, Vec<u8>)]) -> Result<LogVerified, SqlError> {
+/// [`SqlError::Connect`], [`SqlError::SchemaOlder`], [`SqlError::SchemaNewer`], [`SqlError::Database`];
+/// [`SqlError::SeveralLogs`] where several have, and none is named.
+pub async fn verify_reads(
+    database: &Database,
+    anchors: &[(i64, Vec<u8>)],
+    organisation: Option<&OrgId>,
+) -> Result<LogVerified, SqlError> {
     let mut connection = database.connect().await?;
     check_schema(&mut connection).await?;
     let mut anchored: BTreeMap<i64, Vec<Vec<u8>>> = BTreeMap::new();
-    for (count, hash) in anchors.iter().cloned().chain(projected_anchors(&mut connection).await?) {
+    let projected = projected_anchors(&mut connection, organisation).await?;
+    for (count, hash) in anchors.iter().cloned().chain(projected) {
         anchored.entry(count).or_default().push(hash);
     }
     let mut walk = Walk { seq: 0, hash: NOTHING.to_vec(), anchored };
@@ -162,18 +169,22 @@ fn kept(row: &PgRow) -> Result<Kept, sqlx::Error> {
     Ok(Kept { seq: row.try_get(0)?, entry, previous: row.try_get(12)?, hash: row.try_get(13)? })
 }
 
-/// What the chain says was anchored, where the projection has a table of it.
-async fn projected_anchors(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, SqlError> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('ledger.read_anchors') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(SqlError::at("look for anchored heads"))?;
-    if !there {
-        return Ok(Vec::new());
-    }
+/// What the chain says was anchored. Each organisation has a log of its own: what others anchored says nothing of this one.
+async fn projected_anchors(
+    connection: &mut PgConnection,
+    organisation: Option<&OrgId>,
+) -> Result<Vec<(i64, Vec<u8>)>, SqlError> {
+    let failed = || SqlError::at("read anchored heads");
     let query =
-        "SELECT least(count, 9223372036854775807)::bigint, head FROM ledger.read_anchors WHERE count > 0";
-    sqlx::query_as(query).fetch_all(connection).await.map_err(SqlError::at("read anchored heads"))
+        "SELECT least(count, 9223372036854775807)::bigint, head, organisation FROM ledger.read_anchors
+        WHERE count > 0 AND ($1::text IS NULL OR organisation = $1)";
+    let query = sqlx::query_as(query).bind(organisation.map(OrgId::as_str));
+    let rows: Vec<(i64, Vec<u8>, String)> = query.fetch_all(connection).await.map_err(failed())?;
+    let whose: BTreeSet<&String> = rows.iter().map(|(.., whose)| whose).collect();
+    if whose.len() > 1 {
+        return Err(SqlError::SeveralLogs { organisations: whose.into_iter().cloned().collect() });
+    }
+    Ok(rows.into_iter().map(|(count, head, _)| (count, head)).collect())
 }
 
 #[cfg(test)]

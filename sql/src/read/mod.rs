@@ -9,9 +9,11 @@
 //! picture. A scope leaves rows out within the statement, never after it. A page is all that there is up to where the next one
 //! begins, and takes a bounded amount of work.
 
+mod attendance;
 mod balances;
 mod catalogue;
 mod cover;
+mod findings;
 mod flows;
 mod journal;
 mod log;
@@ -31,11 +33,13 @@ use sqlx::{
     postgres::{PgPoolOptions, PgRow},
 };
 
+pub use attendance::{Absent, Attendance};
 pub use balances::Holdings;
 pub use catalogue::{Filter, Kind, LISTS, List, Order, STANDS};
+pub use findings::{FINDING_COLUMNS, FindingsPage, FindingsWanted};
 pub use flows::{Direction, FlowError, FlowQuery, Flows, MOST_HOPS, Start};
 pub use journal::Work;
-pub use log::{Entry, Head, ReadLog};
+pub use log::{Entry, Head, Held, ReadLog};
 pub use log_verify::{Flaw, LogVerified, verify_reads};
 pub use page::{Page, PageError, Position, moment};
 pub use query::{Bind, Chosen, Query, RequestError, Wanted, address};

@@ -135,7 +135,7 @@ impl Reach {
 /// Whether an account is one of some organisations': authorities never change hands, so that any row of each tells.
 ///
 /// A scalar, not `EXISTS`: that the planner may answer by reading all accounts first.
-fn belongs(account: &str, organisations: &str) -> String {
+pub(super) fn belongs(account: &str, organisations: &str) -> String {
     format!(
         "(SELECT a.organisation FROM ledger.account_standings s JOIN ledger.authorities a ON a.authority = s.authority \
          WHERE s.account = {account} LIMIT 1) = ANY({organisations})"
@@ -143,7 +143,7 @@ fn belongs(account: &str, organisations: &str) -> String {
 }
 
 /// Whether a contract is one of some organisations'.
-fn owned(contract: &str, organisations: &str) -> String {
+pub(super) fn owned(contract: &str, organisations: &str) -> String {
     format!(
         "(SELECT c.organisation FROM ledger.contracts c WHERE c.contract = {contract} ORDER BY c.height DESC LIMIT 1) \
          = ANY({organisations})"

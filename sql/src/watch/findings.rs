@@ -82,9 +82,11 @@ pub struct Query {
     pub limit: usize,
 }
 
-const COLUMNS: &str = "SELECT encode(f.id, 'hex'), f.height, f.time_ms, f.rule, encode(f.rule_digest, 'hex'),
+/// The columns of a finding `f`, its state, and its place last.
+pub(crate) const COLUMNS: &str =
+    "SELECT encode(f.id, 'hex'), f.height, f.time_ms, f.rule, encode(f.rule_digest, 'hex'),
         encode(f.list, 'hex'), f.grade, f.judged, f.subject_kind, f.subject, f.asset, f.evidence::text,
-        f.numbers::text, f.explanation, f.reference, s.state
+        f.numbers::text, f.explanation, f.reference, s.state, f.place
     FROM watch.findings f CROSS JOIN LATERAL (
         SELECT CASE WHEN bool_or(t.act = 'close') THEN 'closed'
             WHEN bool_or(t.act = 'acknowledge') THEN 'acknowledged' ELSE 'open' END AS state
@@ -159,7 +161,8 @@ async fn transactions(connection: &mut PgConnection, finding: &[u8]) -> Result<V
     rows.map_err(SqlError::at("read the evidence"))?.iter().map(|row| get(row, 2)).collect()
 }
 
-fn kept(row: &PgRow) -> Result<Kept, SqlError> {
+/// Reads those columns.
+pub(crate) fn kept(row: &PgRow) -> Result<Kept, SqlError> {
     let document = |at: usize| {
         let text: &str = get(row, at)?;
         serde_json::from_str(text).map_err(|_| edited("a finding's evidence is none"))

@@ -110,8 +110,8 @@ pub async fn act(
     check_schema(&mut connection).await?;
     let finding = find(&mut connection, id).await?;
     let mut transaction = connection.begin().await.map_err(SqlError::at("begin"))?;
-    // One at a time adds to a finding.
-    let lock = "SELECT id FROM watch.findings WHERE id = $1 FOR NO KEY UPDATE";
+    // One at a time adds to a finding. A lock of its row would take the right to change findings, which nobody needs.
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 0))";
     let locked = sqlx::query(lock).bind(&finding).execute(&mut *transaction).await;
     locked.map_err(SqlError::at("take a finding"))?;
     let steps = steps(&mut transaction, &finding).await?;
@@ -172,7 +172,8 @@ pub(super) async fn steps(connection: &mut PgConnection, finding: &[u8]) -> Resu
     rows.iter().map(step).collect()
 }
 
-fn step(row: &PgRow) -> Result<Step, SqlError> {
+/// Reads a step: act, person, role, text, time and hash.
+pub(crate) fn step(row: &PgRow) -> Result<Step, SqlError> {
     let act: &str = get(row, 0)?;
     Ok(Step {
         act: act.parse().map_err(|()| edited("an act is none"))?,
@@ -185,7 +186,7 @@ fn step(row: &PgRow) -> Result<Step, SqlError> {
 }
 
 /// Whether each step is the one that was added, after the one before.
-pub(super) fn is_whole(finding: &[u8], steps: &[Step]) -> bool {
+pub(crate) fn is_whole(finding: &[u8], steps: &[Step]) -> bool {
     let mut before = finding.to_vec();
     for step in steps {
         before = step.hash_after(&before).to_vec();

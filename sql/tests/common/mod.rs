@@ -59,6 +59,11 @@ pub struct Chain {
 
 impl Chain {
     pub fn new() -> Self {
+        Self::beginning_at(1)
+    }
+
+    /// A chain whose first block has this height.
+    pub fn beginning_at(initial_height: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("ledger"), &StoreOptions::default()).unwrap();
         let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
@@ -67,7 +72,7 @@ impl Chain {
         let validators = ValidatorSet::new(vec![validator]).unwrap();
         let genesis = GenesisBatch {
             chain_id: CHAIN,
-            initial_height: 1,
+            initial_height,
             time_ms: 1_700_000_000_000,
             changes: &genesis(),
             validators: &[],

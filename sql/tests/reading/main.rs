@@ -8,15 +8,15 @@ mod plans;
 use concordat_sql::{
     Database, SqlError,
     read::{
-        Direction, Edge, Entry, Flaw, FlowQuery, LISTS, List, ReadLog, Reader, Scope, Start, Wanted, Work,
-        verify_reads,
+        Direction, Edge, Entry, Flaw, FlowQuery, Held, LISTS, List, ReadLog, Reader, Scope, Start, Wanted,
+        Work, verify_reads,
     },
 };
 use concordat_tests::{
     imagined::{self, EVERYTHING, Size, Supervisor, bytea, fill, holder, supervise},
     postgres::Postgres,
 };
-use concordat_types::Address;
+use concordat_types::{Address, OrgId};
 
 const SIZE: Size = Size { blocks: 2_000, transactions: 20 };
 
@@ -393,7 +393,8 @@ fn whoever_changes_the_log_of_reads_is_found_out() {
             log.append(entries).await.unwrap();
         }
         let head = log.head().await.unwrap();
-        let verified = verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())]).await.unwrap();
+        let verified =
+            verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())], None).await.unwrap();
         assert_eq!((verified.flaw, &verified.head, verified.anchors), (None, &head, 1));
 
         let refused = postgres.refused("UPDATE access.reads SET status = 404 WHERE seq = 5");
@@ -404,8 +405,9 @@ fn whoever_changes_the_log_of_reads_is_found_out() {
         let without = |edit: &str| {
             postgres.sql(&format!("SET session_replication_role = replica; {edit}"));
         };
-        let flaw =
-            async || verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())]).await.unwrap().flaw;
+        let flaw = async || {
+            verify_reads(&database, &[(12, hex::decode(&head.head).unwrap())], None).await.unwrap().flaw
+        };
         without(
             "CREATE TABLE kept AS SELECT * FROM access.reads; UPDATE access.reads SET path = '/v1/status' WHERE seq = 5",
         );
@@ -428,6 +430,40 @@ fn whoever_changes_the_log_of_reads_is_found_out() {
 }
 
 #[test]
+fn what_the_chain_has_of_a_log_is_compared_and_never_another_organisations() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let database = Database::at(&postgres.url()).unwrap();
+    let [own, other] = ["regulator-a", "regulator-b"].map(|id| id.parse::<OrgId>().unwrap());
+    let anchored = |height: u64, whose: &OrgId, head: &str, count: i64| {
+        postgres.sql(&format!(
+            "INSERT INTO ledger.read_anchors VALUES ({height}, 0, NULL, false, '{whose}', '\\x{head}', {count}, {height}, '\\x01')"
+        ));
+    };
+    on_one_thread(async {
+        database.migrate().await.unwrap();
+        let log = ReadLog::open(&database);
+        log.append((0..5).map(|number| entry(&format!("/v1/blocks/{number}"))).collect()).await.unwrap();
+        assert_eq!(log.held().await.unwrap(), None);
+        let (third, last) = (log.head_at(3).await.unwrap().unwrap().head, log.head().await.unwrap().head);
+        anchored(7, &own, &third, 3);
+        let verified = verify_reads(&database, &[], None).await.unwrap();
+        assert_eq!((verified.flaw, verified.anchors), (None, 1));
+        assert_eq!(log.held().await.unwrap(), Some(Held { count: 3, height: 7, time_ms: None }));
+
+        anchored(8, &other, &"ab".repeat(32), 4);
+        let unclear = verify_reads(&database, &[], None).await.unwrap_err().to_string();
+        assert!(unclear.contains("regulator-a, regulator-b have anchored"), "{unclear}");
+        let flaw = async |whose| verify_reads(&database, &[], Some(whose)).await.unwrap().flaw;
+        assert_eq!((flaw(&own).await, flaw(&other).await), (None, Some(Flaw::Anchor { seq: 4 })));
+        assert_eq!(log.held().await.unwrap().unwrap().height, 7);
+        anchored(9, &own, &last, 5);
+        postgres.sql("SET session_replication_role = replica; DELETE FROM access.reads WHERE seq = 5");
+        assert_eq!(flaw(&own).await, Some(Flaw::Cut { anchored: 5, found: 4 }));
+        assert_eq!(log.held().await.unwrap().unwrap().count, 3, "what still holds");
+    });
+}
+
+#[test]
 fn two_services_add_to_one_log_without_a_gap() {
     let postgres = Postgres::start(&["fsync=off"]);
     let database = Database::at(&postgres.url()).unwrap();
@@ -440,7 +476,7 @@ fn two_services_add_to_one_log_without_a_gap() {
             }
         };
         tokio::join!(add(&one), add(&other));
-        let verified = verify_reads(&database, &[]).await.unwrap();
+        let verified = verify_reads(&database, &[], None).await.unwrap();
         assert_eq!((verified.head.count, verified.flaw), (200, None));
     });
 }

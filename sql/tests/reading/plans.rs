@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use concordat_sql::{
     Database, Options,
     read::{
-        Chosen, Direction, Edge, Entry, FlowError, FlowQuery, Kind, LISTS, List, ReadLog, Reader, Scope,
-        Start, Wanted,
+        Chosen, Direction, Edge, Entry, FindingsWanted, FlowError, FlowQuery, Kind, LISTS, List, ReadLog,
+        Reader, Scope, Start, Wanted,
     },
     watch::{Plan as Rules, watch},
 };
@@ -25,8 +25,17 @@ use super::{of, on_one_thread};
 const SIZE: Size = Size { blocks: 2_000, transactions: 101 };
 
 /// Tables that grow with what happens, each with at least 20,000 rows here.
-const LARGE: [&str; 7] =
-    ["transactions", "logs", "decoded_events", "token_transfers", "token_balances", "alerts", "reads"];
+const LARGE: [&str; 9] = [
+    "transactions",
+    "logs",
+    "decoded_events",
+    "token_transfers",
+    "token_balances",
+    "alerts",
+    "reads",
+    "findings",
+    "trail",
+];
 
 /// The most rows that a statement reads: of a page twice the work that it may do, for rows are found again to be shown; of a
 /// picture's counts 10,001; of flows 2,000 a hop after the first.
@@ -46,6 +55,7 @@ const MADE: [&str; 15] = [
     "jsonb_array_elements(a.path)",
     "ORDER BY time DESC, height DESC",
     "FROM access.reads",
+    "FROM watch.findings f CROSS JOIN LATERAL (",
     "newest.item DESC LIMIT $5",
     "ORDER BY t.sender DESC, t.height DESC LIMIT 1",
     "ORDER BY t.token, t.height LIMIT $3",
@@ -102,6 +112,8 @@ fn every_statement_reads_large_tables_by_index_and_a_bounded_number_of_rows() {
         log(&postgres, &ReadLog::open(&database)).await;
         check_all(&postgres);
         judge(&database).await;
+        check_all(&postgres);
+        findings(&postgres, &reader).await;
         check_all(&postgres);
     });
     let first = flaws.values().next().cloned().unwrap_or_default();
@@ -319,4 +331,50 @@ async fn judge(database: &Database) {
     let plan = Rules { rules, list: None, limits: Limits::default() };
     let stop = std::sync::atomic::AtomicBool::new(false);
     watch(database, &plan, Some(1_990), Options { until_tip: true }, &stop, &mut |_| ()).await.unwrap();
+}
+
+/// Many findings, most of them closed, by each way in which they can be asked for.
+async fn findings(postgres: &Postgres, reader: &Reader) {
+    postgres.sql(
+        "INSERT INTO watch.rules VALUES (sha256('rule'), 'rule-0', '{}', 1);
+         INSERT INTO watch.findings SELECT sha256(('finding ' || n)::bytea), n / 20 + 1, n % 20, n * 1000, 'rule-' || n % 3, sha256('rule'), \
+             NULL, 'alert', n % 100 <> 0, 'account', '0x' || lpad(to_hex(n % 1000 + 1), 40, '0'), '', '[]', '{}', 'e', 'r' \
+             FROM generate_series(1, 30000) n;
+         INSERT INTO watch.trail SELECT sha256(('finding ' || n)::bytea), 0, 'close', 'p', 'r', 't', 1, '\\x00' \
+             FROM generate_series(1, 29000) n; ANALYZE watch.findings; ANALYZE watch.trail",
+    );
+    let some = |text: &str| Some(text.to_owned());
+    for scope in scopes() {
+        let plain = FindingsWanted { as_of: 2_000, limit: 100, scope, ..FindingsWanted::default() };
+        let wishes = [
+            plain.clone(),
+            FindingsWanted { rule: some("rule-1"), ..plain.clone() },
+            FindingsWanted { rule: some("nobody"), ..plain.clone() },
+            FindingsWanted { account: Some(holder(77)), ..plain.clone() },
+            FindingsWanted { organisation: Some("bank-d".parse().unwrap()), ..plain.clone() },
+            FindingsWanted { state: some("open"), to: Some(1_400), ..plain.clone() },
+            FindingsWanted { grade: some("note"), ..plain.clone() },
+            FindingsWanted { judged: Some(false), from: Some(300), to: Some(1_200), ..plain.clone() },
+        ];
+        for wish in wishes {
+            let page = reader.findings(&wish).await.unwrap();
+            if let Some(after) = page.next {
+                reader.findings(&FindingsWanted { after: Some(after), ..wish }).await.unwrap();
+            }
+        }
+    }
+    let (mut wanted, mut open, mut pages) = (FindingsWanted::default(), 0, 0);
+    (wanted.as_of, wanted.limit, wanted.state) = (2_000, 1_000, some("open"));
+    loop {
+        let page = reader.findings(&wanted).await.unwrap();
+        (open, pages) = (open + page.rows.len(), pages + 1);
+        wanted.after = page.next;
+        if wanted.after.is_none() {
+            break;
+        }
+    }
+    assert!(
+        open == 1_000 && pages >= 15,
+        "{open} in {pages} pages: each is told once, and no page looks at all"
+    );
 }

@@ -222,7 +222,15 @@ fn what_people_do_about_a_finding_is_kept_for_good() {
     step(Act::Close, "a salary run").unwrap();
     assert!(matches!(step(Act::Close, "again"), Err(WatchError::Closed { .. })));
     assert!(matches!(step(Act::Acknowledge, ""), Err(WatchError::Closed { .. })));
-    step(Act::Comment, "asked once more").unwrap();
+    // As the service, which may add to trails and change nothing.
+    let service = Database::at(&format!("{}&options=-crole%3Dconcordat_service", postgres.url())).unwrap();
+    on_one_thread(act(&service, id, Act::Comment, "B. Keller", "asked once more")).unwrap();
+    for statement in
+        ["DELETE FROM watch.trail", "UPDATE watch.findings SET grade = 'note'", "DELETE FROM watch.cursor"]
+    {
+        let refused = postgres.refused(&format!("SET ROLE concordat_service; {statement}"));
+        assert!(refused.contains("permission denied"), "{refused}");
+    }
     for nobody in ["00", "zz", "", "0x0011"] {
         let refused = on_one_thread(act(&database, nobody, Act::Comment, "A", "b")).unwrap_err();
         assert!(matches!(refused, WatchError::NoFinding { .. }), "{refused}");
