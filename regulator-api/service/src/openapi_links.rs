@@ -29,7 +29,7 @@ pub(crate) fn of(path: &str, endpoint: Endpoint) -> Map<String, Value> {
         "parameters": { "cursor": "$response.body#/next" },
     });
     links.insert("next".into(), next);
-    let thing = list.map_or_else(|| Some((id("/v1/findings/{id}"), "id")), thing);
+    let thing = list.map_or_else(|| Some((id("/v1/findings/{id}", Endpoint::Finding), "id")), thing);
     if let Some((target, key)) = thing {
         let first = json!({
             "operationId": target,

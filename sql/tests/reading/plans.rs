@@ -42,7 +42,7 @@ const LARGE: [&str; 9] = [
 const MOST: u64 = 12_000;
 
 /// Parts of texts of statements, each of which must have been made.
-const MADE: [&str; 15] = [
+const MADE: [&str; 16] = [
     "FETCH FIRST",
     "looked_0 AS MATERIALIZED",
     "SELECT max(height) FROM (SELECT r.height",
