@@ -14,6 +14,7 @@ impl List {
     /// then all of the last one's height, so that it goes on from a height and never from within one.
     pub(super) fn walk(&self, wanted: &Wanted, cover: &Cover, most: i64) -> Result<Query, RequestError> {
         let mut query = Query::default();
+        let as_of = query.bind(Bind::Int(wanted.as_of));
         let lead = self.stand_in_index(wanted, &mut query);
         let of_index = query.take_joined();
         query.condition("true");
@@ -24,7 +25,6 @@ impl List {
             self.begin_after(&place, after, wanted.newest_first, &mut query)?;
         }
         let (most, limit) = (query.bind(Bind::Int(most)), query.bind(Bind::Int(wanted.rows())));
-        let as_of = query.bind(Bind::Int(wanted.as_of));
         let (table, conditions) = (self.table, query.joined());
         let names = || place.iter().map(|(name, _)| *name);
         let (index, order) =
@@ -91,9 +91,23 @@ mod tests {
         let wanted = wanted(list, &[("token", &token), ("sender", &sender)]);
         let sql = list.walk(&wanted, &Cover::default(), 500).unwrap().sql;
         let (looked, shown) = sql.split_once("WITH TIES").unwrap();
-        assert!(looked.contains("(t.token, t.height) >= ($3, $4)") && !looked.contains("t.sender"), "{sql}");
-        assert!(looked.ends_with("ORDER BY t.token DESC, t.height DESC FETCH FIRST $7 ROWS "), "{sql}");
-        assert!(shown.contains("t.sender = $6") && shown.contains("min(height) AS edge"), "{sql}");
+        assert!(looked.contains("(t.token, t.height) >= ($4, $5)") && !looked.contains("t.sender"), "{sql}");
+        assert!(looked.ends_with("ORDER BY t.token DESC, t.height DESC FETCH FIRST $8 ROWS "), "{sql}");
+        assert!(shown.contains("t.sender = $7") && shown.contains("min(height) AS edge"), "{sql}");
+    }
+
+    #[test]
+    fn how_an_order_stands_is_asked_as_of_the_height_as_of_which_is_read() {
+        let list = List::named("orders").unwrap();
+        let wanted = Wanted { history: true, from: Some(7), ..wanted(list, &[("stands", "lapsed")]) };
+        assert!(!list.is_direct(&wanted));
+        let query = list.walk(&wanted, &Cover::default(), 500).unwrap();
+        assert!(
+            query.sql.contains("o.height <= $1") && query.sql.contains("t.height >= $2"),
+            "{}",
+            query.sql
+        );
+        assert_eq!(query.binds[..2], [Bind::Int(900), Bind::Int(7)]);
     }
 
     #[test]
@@ -102,7 +116,7 @@ mod tests {
         let wanted = wanted(list, &[("outcome", "0")]);
         let sql = list.walk(&wanted, &Cover::default(), 500).unwrap().sql;
         assert!(
-            sql.contains("ORDER BY t.height DESC FETCH FIRST") && sql.contains("t.outcome = $3"),
+            sql.contains("ORDER BY t.height DESC FETCH FIRST") && sql.contains("t.outcome = $4"),
             "{sql}"
         );
         assert_eq!(list.leads_of(&wanted).count(), 0);
