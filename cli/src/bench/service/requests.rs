@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use concordat_sql::{
     cluster::Cluster,
-    read::{Kind, LISTS},
+    read::{Kind, LISTS, STANDS},
 };
 use eyre::{Result, eyre};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
@@ -123,6 +123,7 @@ impl Pools {
             (_, "name") => ["Transfer", "Settled", "Never"][rng.random_range(0..3)].to_owned(),
             (_, "outcome") => rng.random_range(0..3_u8).to_string(),
             (_, "organisation") => format!("bank-{:03}", rng.random_range(1..=BANKS)),
+            (_, "stands") => STANDS[rng.random_range(0..STANDS.len())].to_owned(),
             (_, "status") => ["active", "frozen", "open"][rng.random_range(0..3)].to_owned(),
             (_, "role") => ["operator", "developer", "nobody"][rng.random_range(0..3)].to_owned(),
             (_, "rule") => format!("rule-{}", rng.random_range(1..=50)),
