@@ -49,6 +49,7 @@ fn nodes_end_when_asked_to(network: &mut Network) {
     network.start_node(1);
     network.wait_for_height(1, before + 1);
     assert_eq!(network.counted(1, "concordat_last_end{reason=\"killed\"}"), 1);
+    assert_eq!(network.counted(1, "concordat_store_lost_blocks"), 0, "no acknowledged block is lost");
 }
 
 #[test]
@@ -225,6 +226,9 @@ fn an_emptied_folder_is_filled_by_the_peers(network: &mut Network, node: usize) 
     }
     network.start_node(node);
     catch_up(network, node);
+    let lost = network.counted(node, "concordat_store_lost_blocks");
+    assert!(lost > 0, "it knows by its record that there was more");
+    assert!(network.log(node).contains("The store ends before what this node has signed for"));
     chain::assert_one_chain(network);
 }
 

@@ -38,6 +38,8 @@ pub struct NodeMetrics {
     block_time: IntGauge,
     pool_transactions: IntGauge,
     pool_bytes: IntGauge,
+    /// Heights that this node has signed for and the store did not have at the start.
+    pub store_lost_blocks: IntGauge,
     disk_free_bytes: IntGauge,
     store_keys: IntGauge,
     store_bytes: IntGaugeVec,
@@ -82,6 +84,10 @@ impl NodeMetrics {
                 "store_bytes",
                 "Bytes of the database, on disk and in memory.",
                 &["part"],
+            )?,
+            store_lost_blocks: make.gauge(
+                "store_lost_blocks",
+                "Blocks that this node has helped to decide and its store did not have when it started.",
             )?,
             disk_free_bytes: make
                 .gauge("disk_free_bytes", "Room left on the disk of the data folder, in bytes.")?,

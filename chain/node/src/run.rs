@@ -184,6 +184,9 @@ async fn start_parts(
     let (ledger, pool, told) = open_ledger(config, &genesis, &metrics).await?;
     let authorizer = Arc::new(RegistryAuthorizer::new(ledger.clone()));
     let signer = open_signer(config, &identity, &keys)?;
+    if let Some(signed_to) = signer.as_ref().and_then(|signer| signer.signed_to()) {
+        tell_what_the_store_lost(signed_to, ledger.tip().height, &metrics);
+    }
     let consensus_key = signer.as_ref().map(|signer| signer.public_key());
 
     let (consensus, gossip) =
@@ -315,6 +318,20 @@ fn open_signer(
             reason: format!("this node's certificate says {role}, which never votes; remove the key"),
         }),
         (_, None) => Ok(None),
+    }
+}
+
+/// A block is on disk before anything is signed for the height after the next, so a store that ends earlier has lost its end.
+fn tell_what_the_store_lost(signed_to: u64, height: u64, metrics: &NodeMetrics) {
+    let lost = signed_to.saturating_sub(height.saturating_add(1));
+    metrics.store_lost_blocks.set(i64::try_from(lost).unwrap_or(i64::MAX));
+    if lost > 0 {
+        tracing::warn!(
+            signed_to,
+            height,
+            "The store ends before what this node has signed for: the blocks that it lost are fetched from peers. Unless a \
+             snapshot or an older copy was put there on purpose, distrust the disk"
+        );
     }
 }
 

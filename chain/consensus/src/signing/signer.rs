@@ -55,8 +55,13 @@ pub trait ConsensusSigner: Send + Sync + 'static {
     /// The Ed25519 public key.
     fn public_key(&self) -> [u8; 32];
 
+    /// The greatest height for which the key may have signed, 0 for a new key; none: nobody knows what it has signed.
+    fn signed_to(&self) -> Option<u64>;
+
     /// Whether it is known what the key has signed before. A new key has a record that says so.
-    fn has_record(&self) -> bool;
+    fn has_record(&self) -> bool {
+        self.signed_to().is_some()
+    }
 
     /// Begins the record of a signer that has none, durably: nothing at `height` or below will be signed.
     ///
@@ -130,8 +135,9 @@ impl ConsensusSigner for LocalSigner {
         self.public_key
     }
 
-    fn has_record(&self) -> bool {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).guard.is_some()
+    fn signed_to(&self) -> Option<u64> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.guard.as_ref().map(|guard| guard.last().height)
     }
 
     async fn begin_record(&self, height: u64) -> Result<(), SignError> {

@@ -65,8 +65,9 @@ impl ConsensusSigner for MemorySigner {
         VerificationKey::from(&self.key).into()
     }
 
-    fn has_record(&self) -> bool {
-        !self.guarded || self.memory.lock().unwrap().last.is_some()
+    fn signed_to(&self) -> Option<u64> {
+        let last = self.memory.lock().unwrap().last.map(|last| last.height);
+        last.or((!self.guarded).then_some(0))
     }
 
     async fn begin_record(&self, height: u64) -> Result<(), SignError> {
