@@ -25,6 +25,9 @@ use crate::{
 /// Transactions of a message that are checked, and enter the pool, together.
 const GOSSIP_STEP: usize = 32;
 
+/// Fewer transactions than these are checked by the thread that has them: to wake others and to wait for them takes longer.
+const WORTH_SHARING: usize = 16;
+
 /// The most bytes in one gossip message.
 const GOSSIP_BYTES: usize = 512 * 1024;
 
@@ -213,23 +216,27 @@ impl TxPool {
         hashes.iter().map(|hash| pool.get(hash).cloned()).collect()
     }
 
-    /// Checks on all cores what [`Self::lookup`] did not know. An error names the place.
+    /// Checks what [`Self::lookup`] did not know: many on all cores. An error names the place.
     pub fn verify_missing(
         &self,
         raws: &[Bytes],
-        known: Vec<Option<Arc<VerifiedTx>>>,
+        mut known: Vec<Option<Arc<VerifiedTx>>>,
     ) -> Result<Vec<Arc<VerifiedTx>>, (usize, TxError)> {
-        let judge = |(index, (raw, known)): (usize, (&Bytes, Option<Arc<VerifiedTx>>))| match known {
-            Some(tx) => Ok(tx),
-            None => verify(raw, self.chain_id).map_err(|error| (index, error)),
+        let places = raws.iter().zip(&mut known).enumerate();
+        let missing: Vec<_> = places.filter(|(_, (_, known))| known.is_none()).collect();
+        let fill = |(index, (raw, place)): (usize, (&Bytes, &mut Option<Arc<VerifiedTx>>))| {
+            let tx = verify(raw, self.chain_id).map_err(|error| (index, error))?;
+            Ok(place.insert(tx).clone())
         };
-        let missing: Vec<bool> = known.iter().map(Option::is_none).collect();
-        let verified: Vec<_> = raws.par_iter().zip(known).enumerate().map(judge).collect::<Result<_, _>>()?;
+        let newly: Result<Vec<_>, (usize, TxError)> = match missing.len() {
+            ..WORTH_SHARING => missing.into_iter().map(fill).collect(),
+            _ => missing.into_par_iter().map(fill).collect(),
+        };
+        let newly = newly?;
         let mut checked = lock(&self.checked_in_blocks);
-        let newly = verified.iter().zip(missing).filter(|(_, missing)| *missing);
-        newly.for_each(|(tx, _)| checked.insert(tx.clone()));
+        newly.into_iter().for_each(|tx| checked.insert(tx));
         drop(checked);
-        Ok(verified)
+        Ok(known.into_iter().flatten().collect())
     }
 
     /// What the next block should try.

@@ -177,12 +177,14 @@ impl Store {
         change: Change<'_>,
         on_disk: OnDisk,
     ) -> Result<Tip, StoreError> {
-        let Change { diffs, staged } = change;
+        let Change { mut diffs, staged } = change;
         put_state(&mut rows, &diffs);
         record.state_root = staged.root().into();
         rows.put(Table::Heights, height.to_be_bytes(), record.encode());
         rows.put(Table::Meta, meta::TIP, height.to_be_bytes());
-        writer.announce(height);
+        let before = diffs.iter_mut().map(|diff| (diff.key.clone(), diff.before.take()));
+        // Nobody reads what was before the genesis.
+        writer.announce(height, self.latest().map_or_else(Vec::new, |_| before.collect()));
         // The lock on the tree is free meanwhile: nobody waits for the disk.
         match on_disk {
             OnDisk::Now => writer.write(rows, Durability::Synced)?,

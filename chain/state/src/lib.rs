@@ -20,6 +20,7 @@ mod db;
 mod error;
 mod follow;
 mod logs;
+mod newest;
 mod past;
 mod proof;
 mod prune;

@@ -7,17 +7,17 @@ use concordat_types::{ReadError, StateKey, StateReader};
 
 use crate::{
     Store, StoreError,
+    newest::Before,
     schema::{Table, decode_before, decode_keys, history_key},
     smt::{Value, key_hash},
 };
 
 /// The state at one height. It goes on giving the same answers for as long as its history is kept.
 ///
-/// Reads take no lock and hold no resources. A value is read in two steps: first the current one, from the tree
-/// or the database, then, if
-/// a newer height may have begun to write meanwhile, the oldest history entry above this height, which
+/// Reads hold no resources. A value is read in two steps: first the current one, from the tree or the database,
+/// then, if a newer height may have begun to write meanwhile, the oldest history entry above this height, which
 /// holds the value as it was. In this order no commit can slip in between: whatever changed the key after
-/// the first step left its entry before the second.
+/// the first step left its entry before the second, in the database and, of the newest block, in memory.
 #[derive(Clone, Debug)]
 pub struct State {
     store: Store,
@@ -163,7 +163,13 @@ impl State {
 
     /// The value before the first block above this height that changed `key`; `None` where none did.
     fn before_later_change(&self, key: &StateKey) -> Result<Option<Option<Vec<u8>>>, StoreError> {
-        let from = history_key(key, self.height.saturating_add(1));
+        let above = self.height.saturating_add(1);
+        match self.store.inner.newest.before(above, key) {
+            Before::Same => return Ok(None),
+            Before::Was(value) => return Ok(Some(value)),
+            Before::Unknown => {}
+        }
+        let from = history_key(key, above);
         let entry = self.store.db().first_of_history(&from)?;
         entry.map(|(_, before)| decode_before(&before)).transpose()
     }

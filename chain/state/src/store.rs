@@ -17,6 +17,7 @@ use crate::{
     StoreError,
     checkpoint::{self, Checkpoints, Opening},
     db::{Batch, Db, Durability, Row},
+    newest::Newest,
     schema::{HeightRecord, Table, decode_u64, meta},
     smt::{Growing, Tree, Update},
     values::ValueCache,
@@ -112,6 +113,8 @@ pub(crate) struct Inner {
     writer: Mutex<Writing>,
     /// The greatest height whose write has begun. Readers of older heights consult the history from then on.
     pub(crate) writing: AtomicU64,
+    /// What that block changes.
+    pub(crate) newest: Newest,
     pub(crate) history_floor: AtomicU64,
     pub(crate) body_floor: AtomicU64,
 }
@@ -139,6 +142,7 @@ impl Store {
         let floor = |key| Ok::<_, StoreError>(AtomicU64::new(meta_u64(&db, key)?.unwrap_or_default()));
         let inner = Inner {
             writing: AtomicU64::new(tip.map_or(0, |tip| tip.height)),
+            newest: Newest::default(),
             history_floor: floor(meta::HISTORY_FLOOR)?,
             body_floor: floor(meta::BODY_FLOOR)?,
             authenticated: Arc::new(RwLock::new(Authenticated { tree, tip })),
@@ -267,8 +271,10 @@ impl Writer<'_> {
         }
     }
 
-    /// Says that the state of `height` is about to be written.
-    pub(crate) fn announce(&self, height: u64) {
+    /// Says that the state of `height` is about to be written, and what its keys held `before`, in their order.
+    pub(crate) fn announce(&self, height: u64, before: Vec<(StateKey, Option<Vec<u8>>)>) {
+        // In this order: whoever sees that the block is being written finds what it changes.
+        self.store.inner.newest.begins(height, before);
         self.store.inner.writing.store(height, Ordering::SeqCst);
     }
 }

@@ -231,7 +231,7 @@ fn store(
     let mut finish = into.db().batch();
     let tip = put_anchor(&mut finish, anchor, trust)?;
     finish.delete(Table::Meta, meta::IMPORTING);
-    writer.announce(trust.height);
+    writer.announce(trust.height, Vec::new());
     // Syncing the last write syncs all before it: they are in one log.
     writer.write(finish, Durability::Synced)?;
     Ok(tip)

@@ -6,7 +6,11 @@ use concordat_types::ReadError;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Change;
+use crate::{
+    Change,
+    db::Durability,
+    schema::{Table, history_key},
+};
 
 type Model = BTreeMap<StateKey, Vec<u8>>;
 
@@ -47,6 +51,24 @@ fn a_pinned_state_does_not_see_newer_blocks() {
     assert_eq!(pinned.block_hash(2).unwrap(), None);
     let names: Vec<StateKey> = pinned.scan(b"", 9).unwrap().into_iter().map(|row| row.0).collect();
     assert_eq!(names, [key("a"), key("genesis"), key("gone")]);
+}
+
+#[test]
+fn what_the_newest_block_changed_is_told_without_the_database() {
+    let chain = Chain::new();
+    chain.commit(&[("a", Some("1"))]);
+    chain.commit(&[("a", Some("2"))]);
+    chain.commit(&[("a", Some("3")), ("b", Some("1"))]);
+    // Whoever asked the database from now on would be told wrongly.
+    let mut batch = chain.store.db().batch();
+    for (name, height) in [("a", 2), ("a", 3), ("b", 3)] {
+        batch.delete(Table::History, history_key(&key(name), height));
+    }
+    chain.store.db().write(batch, Durability::Buffered).unwrap();
+    assert_eq!(get(&chain.store, 2, "a").as_deref(), Some("2"));
+    assert_eq!(get(&chain.store, 2, "b"), None);
+    assert_eq!(get(&chain.store, 2, "genesis").as_deref(), Some("state"), "which it did not change");
+    assert_eq!(get(&chain.store, 1, "a").as_deref(), Some("3"), "what is older is looked up");
 }
 
 #[test]
@@ -154,7 +176,7 @@ proptest! {
                 // In turns, so that each finds what the other left in memory.
                 prop_assert_eq!(newest.get(key).unwrap(), model.get(key).cloned());
                 prop_assert_eq!(pinned.get(key).unwrap(), before.get(key).cloned());
-                prop_assert_eq!(chain.store.db().get(crate::schema::Table::State, key).unwrap(), model.get(key).cloned());
+                prop_assert_eq!(chain.store.db().get(Table::State, key).unwrap(), model.get(key).cloned());
             }
         }
     }
