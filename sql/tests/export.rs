@@ -3,11 +3,16 @@
 
 use std::{fs, path::Path, time::Instant};
 
+use alloy_primitives::Address;
 use concordat_sql::{
     Database, Table,
-    export::{Export, ExportError, ExportProgress, Format, Manifest, PART_ROWS, export},
+    export::{Export, ExportError, ExportProgress, Format, Manifest, PART_ROWS, export, records},
 };
-use concordat_tests::postgres::Postgres;
+use concordat_tests::{
+    imagined::{Ordered, bytea, ordered},
+    postgres::Postgres,
+};
+use concordat_types::activity::Subject;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -223,4 +228,25 @@ fn peak_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn records_tell_orders_on_an_accounts_identity_from_when_it_acts_for_it() {
+    let (postgres, database) = filled(4);
+    let [account, identity, stranger] = [0xab, 0xcd, 0xef].map(Address::repeat_byte);
+    let freeze =
+        Ordered { id: 7, measure: "freeze-all", account: Some(identity), issued: 2, ..Ordered::default() };
+    ordered(&postgres, 2, &freeze);
+    postgres.sql(&format!(
+        "INSERT INTO ledger.identities VALUES (3, 0, NULL, false, {}, {})",
+        bytea(account),
+        bytea(identity)
+    ));
+    let orders = |subject: Address, to: u64| {
+        let told = on_one_thread(records(&database, &Subject::Address(subject), (1, to), &[], None)).unwrap();
+        told.tables.get(&Table::Orders).map_or(0, Vec::len)
+    };
+    assert_eq!((orders(identity, 4), orders(account, 4)), (1, 1));
+    assert_eq!((orders(identity, 2), orders(account, 2)), (1, 0), "it acts for it later");
+    assert_eq!((orders(identity, 1), orders(stranger, 4)), (0, 0));
 }

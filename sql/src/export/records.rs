@@ -40,6 +40,9 @@ const NAMES: &[&str] = &[
     "target",
     "subject",
     "regulator",
+    "issuer",
+    "confirmed_by",
+    "ended_by",
 ];
 
 /// Transactions asked for at a time.
@@ -92,6 +95,7 @@ pub async fn records(
     if u64::try_from(cursor.height).map_or(true, |height| height < to) {
         return Err(ExportError::Behind { to, height: cursor.height });
     }
+    let named = named_by(&mut transaction, subject, to).await?;
     let mut tables = BTreeMap::new();
     for table in PROVEN {
         let mut rows = Vec::new();
@@ -102,7 +106,7 @@ pub async fn records(
         tables.insert(table, rows);
     }
     for table in Table::ALL.iter().filter(|table| !PROVEN.contains(table) && !OF_BLOCKS.contains(table)) {
-        let Some(about) = about(*table, subject) else { continue };
+        let Some(about) = about(*table, &named) else { continue };
         let rows = all(&mut transaction, *table, &within(*table, &about, (from, to)), &mut count).await?;
         if !rows.is_empty() {
             tables.insert(*table, rows);
@@ -165,15 +169,38 @@ fn place_of(row: &Row, table: Table) -> Vec<i64> {
     row.iter().take(table.position().len()).map(number).collect()
 }
 
+/// By what rows name a subject.
+enum Named {
+    /// An address, and the identities for which it has acted: freezes and orders are upon these, whichever key acts for them.
+    Addresses(Vec<Address>),
+    /// An organisation's own id, and its accounts.
+    Organisation(OrgId),
+}
+
+async fn named_by(connection: &mut PgConnection, subject: &Subject, to: u64) -> Result<Named, ExportError> {
+    let address = match subject {
+        Subject::Organisation(id) => return Ok(Named::Organisation(id.clone())),
+        Subject::Address(address) => *address,
+    };
+    let query = "SELECT DISTINCT identity FROM ledger.identities WHERE account = $1 AND height <= $2 ORDER BY identity";
+    let query = sqlx::query_scalar(query).bind(address.to_vec()).bind(i64::try_from(to).unwrap_or(i64::MAX));
+    let identities: Vec<Vec<u8>> =
+        query.fetch_all(connection).await.map_err(SqlError::at("read identities"))?;
+    let identities = identities.iter().filter_map(|identity| Address::try_from(identity.as_slice()).ok());
+    let others = identities.filter(|identity| *identity != address);
+    Ok(Named::Addresses(std::iter::once(address).chain(others).collect()))
+}
+
 /// The condition that a row is about the subject; `None` for tables that are about nobody.
-fn about(table: Table, subject: &Subject) -> Option<String> {
+fn about(table: Table, subject: &Named) -> Option<String> {
     let named = table.columns().iter().filter(|column| column.holds == Type::Bytes);
     let named = named.filter(|column| NAMES.contains(&column.name));
     let conditions: Vec<String> = match subject {
-        Subject::Address(address) => {
-            named.map(|column| format!("t.{} = {}", column.name, literal(address))).collect()
+        Named::Addresses(addresses) => {
+            let addresses = addresses.iter().map(literal).collect::<Vec<_>>().join(", ");
+            named.map(|column| format!("t.{} IN ({addresses})", column.name)).collect()
         }
-        Subject::Organisation(id) => {
+        Named::Organisation(id) => {
             let accounts = accounts_of(id);
             let of_accounts = named.map(|column| format!("t.{} IN ({accounts})", column.name));
             let own = table.columns().iter().filter(|column| column.name == "organisation");
@@ -212,14 +239,18 @@ mod tests {
 
     #[test]
     fn a_row_is_about_whom_one_of_its_columns_names() {
-        let somebody = Subject::Address(Address::repeat_byte(0xab));
-        let hex = "ab".repeat(20);
+        let somebody = Named::Addresses(vec![Address::repeat_byte(0xab), Address::repeat_byte(0xcd)]);
+        let both = format!("('\\x{}'::bytea, '\\x{}'::bytea)", "ab".repeat(20), "cd".repeat(20));
         assert_eq!(
             about(Table::Identities, &somebody).unwrap(),
-            format!("(t.account = '\\x{hex}'::bytea OR t.identity = '\\x{hex}'::bytea)")
+            format!("(t.account IN {both} OR t.identity IN {both})")
         );
+        let orders = about(Table::Orders, &somebody).unwrap();
+        for column in ["account", "contract", "issuer", "confirmed_by", "ended_by"] {
+            assert!(orders.contains(&format!("t.{column} IN {both}")), "{orders}");
+        }
         assert_eq!(about(Table::Policies, &somebody), None);
-        let bank: Subject = "bank-a".parse().unwrap();
+        let bank = Named::Organisation("bank-a".parse().unwrap());
         let told = about(Table::Seats, &bank).unwrap();
         assert!(told.starts_with("(t.organisation = 'bank-a' OR t.member IN (SELECT s.account"), "{told}");
     }
