@@ -148,15 +148,6 @@ impl Reader {
         let mut frontier = self.start(&wanted.start, &mut found.truncated).await?;
         let mut seen: BTreeSet<Vec<u8>> = frontier.iter().cloned().collect();
         for hop in 1..=wanted.hops.clamp(1, MOST_HOPS) {
-            let most = if hop == 1 { AT_THE_START } else { FURTHER };
-            let read = self.within(wanted, &frontier, most).await?;
-            if read < frontier.len() {
-                if hop == 1 {
-                    return Err(FlowError::TooMany);
-                }
-                found.truncated = true;
-                frontier.truncate(read);
-            }
             if frontier.is_empty() {
                 break;
             }
@@ -187,16 +178,6 @@ impl Reader {
         Ok(accounts)
     }
 
-    /// Of how many parties, the first ones, all transfers together are no more than a bound.
-    async fn within(&self, wanted: &FlowQuery, parties: &[Vec<u8>], most: i64) -> Result<usize, SqlError> {
-        let rows = self.fetch(&within(wanted, parties, most), "flows").await?;
-        let within: i64 = match rows.first() {
-            Some(row) => row.try_get(0).map_err(SqlError::at("count transfers"))?,
-            None => 0,
-        };
-        Ok(usize::try_from(within).unwrap_or_default())
-    }
-
     /// One hop; whom it reaches, those with the greatest flows first.
     async fn hop(
         &self,
@@ -204,17 +185,30 @@ impl Reader {
         hop: u8,
         frontier: Vec<Vec<u8>>,
         found: &mut Flows,
-    ) -> Result<Vec<Vec<u8>>, SqlError> {
+    ) -> Result<Vec<Vec<u8>>, FlowError> {
         let cover = match List::named("transfers") {
             Some(list) => self.cover_of(list, &wanted.scope, wanted.to).await?,
             None => Arc::default(),
         };
-        let rows = self.fetch(&statement(wanted, frontier, &cover), "flows").await?;
-        found.truncated |= rows.len() > PER_HOP;
+        let (most, parties) = (if hop == 1 { AT_THE_START } else { FURTHER }, frontier.len());
+        let rows = self.fetch(&statement(wanted, frontier, most, &cover), "flows").await?;
+        let failed = || SqlError::at("read flows");
         let mut reached = Vec::new();
-        for row in rows.iter().take(PER_HOP) {
+        for (number, row) in rows.iter().enumerate() {
+            let whole: i64 = row.try_get("whole").map_err(failed())?;
+            if usize::try_from(whole).unwrap_or_default() < parties {
+                if hop == 1 {
+                    return Err(FlowError::TooMany);
+                }
+                found.truncated = true;
+            }
+            found.truncated |= number >= PER_HOP;
+            let found_one: Option<i64> = row.try_get("transfers").map_err(failed())?;
+            if number >= PER_HOP || found_one.is_none() {
+                break;
+            }
             let (sender, recipient, token, amount, transfers, first, last): FlowRow =
-                sqlx::FromRow::from_row(row).map_err(SqlError::at("read flows"))?;
+                sqlx::FromRow::from_row(row).map_err(failed())?;
             let next = if wanted.direction == Direction::Out { &recipient } else { &sender };
             if next.iter().any(|byte| *byte != 0) {
                 reached.push(next.clone());
@@ -258,33 +252,18 @@ fn followed(wanted: &FlowQuery) -> &'static str {
     if wanted.direction == Direction::Out { "sender" } else { "recipient" }
 }
 
-/// Counts transfers party by party, and stops at the first that is too much: of how many parties all were counted.
-fn within(wanted: &FlowQuery, parties: &[Vec<u8>], most: i64) -> Query {
-    let mut query = Query::default();
-    let parties = query.bind(Bind::ManyBytes(parties.to_vec()));
-    let (from, to) = (query.bind(Bind::Int(wanted.from)), query.bind(Bind::Int(wanted.to)));
-    let (too_many, column) = (query.bind(Bind::Int(most.saturating_add(1))), followed(wanted));
-    // Parties are put in order before they are looked up, so that nothing has to be put in order afterwards: which would need
-    // all of it.
-    query.sql = format!(
-        "SELECT CASE WHEN count(*) < {too_many} THEN cardinality({parties}::bytea[]) ELSE max(place) - 1 END
-         FROM (SELECT p.place FROM (SELECT party, place FROM unnest({parties}::bytea[]) WITH ORDINALITY u (party, place) ORDER BY place) p
-             CROSS JOIN LATERAL (SELECT FROM ledger.token_transfers t WHERE t.height >= {from} AND t.height <= {to} AND {}
-                 ORDER BY t.{column}, t.height LIMIT {too_many}) t
-             ORDER BY p.place LIMIT {too_many}) counted",
-        along(column, "p.party", (&from, &to)),
-    );
-    query
-}
-
 /// All transfers from or to some parties, added up, the greatest sums first; of these, what a scope shows. It is asked of sums, for
-/// as many as are wanted: all that it judges by is what they are grouped by. No party has more than the bound (`within`).
-fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query {
+/// as many as are wanted: all that it judges by is what they are grouped by.
+///
+/// Transfers are read once, party by party, and no more than the bound: the last party is left out if that cuts it off. Of how many
+/// parties all were read is told in each row (`whole`), and by one that tells nothing else where there are no flows.
+fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, most: i64, cover: &Cover) -> Query {
     let mut query = Query::default();
     let column = followed(wanted);
     let parties = query.bind(Bind::ManyBytes(frontier));
     let (from, to) = (query.bind(Bind::Int(wanted.from)), query.bind(Bind::Int(wanted.to)));
-    query.condition("true");
+    let too_many = query.bind(Bind::Int(most.saturating_add(1)));
+    query.condition("t.place <= w.whole");
     if let Some(token) = wanted.token {
         let token = query.bind(Bind::Bytes(token.to_vec()));
         query.condition(&format!("t.token = {token}"));
@@ -297,15 +276,24 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query
     }
     let order = "t.amount DESC, t.sender, t.recipient, t.token";
     let of_sums = "sum(t.amount) DESC, t.sender, t.recipient, t.token";
+    // Parties are put in order before they are looked up, so that nothing has to be put in order afterwards: which would need
+    // all of it.
     query.sql = format!(
-        "SELECT t.sender, t.recipient, t.token, t.amount::text, t.transfers, t.first, t.last FROM (
-             SELECT t.sender, t.recipient, t.token, sum(t.amount) AS amount, count(*) AS transfers, min(t.height) AS first,
-                 max(t.height) AS last
-             FROM unnest({parties}) p CROSS JOIN LATERAL (SELECT t.* FROM ledger.token_transfers t
-                 WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {AT_THE_START}) t
-             WHERE {transfers} GROUP BY t.sender, t.recipient, t.token HAVING sum(t.amount) >= {least} ORDER BY {of_sums}) t
-         WHERE {} ORDER BY {order} LIMIT {}",
-        along(column, "p", (&from, &to)),
+        "WITH looked AS MATERIALIZED (
+             SELECT p.place, t.sender, t.recipient, t.token, t.amount, t.height
+             FROM (SELECT party, place FROM unnest({parties}::bytea[]) WITH ORDINALITY u (party, place) ORDER BY place) p
+             CROSS JOIN LATERAL (SELECT t.sender, t.recipient, t.token, t.amount, t.height FROM ledger.token_transfers t
+                 WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {too_many}) t
+             ORDER BY p.place LIMIT {too_many}),
+         w AS (SELECT CASE WHEN count(*) < {too_many} THEN cardinality({parties}::bytea[]) ELSE max(place) - 1 END AS whole FROM looked)
+         SELECT t.sender, t.recipient, t.token, t.amount::text, t.transfers, t.first, t.last, w.whole FROM w LEFT JOIN (
+             SELECT t.* FROM (
+                 SELECT t.sender, t.recipient, t.token, sum(t.amount) AS amount, count(*) AS transfers, min(t.height) AS first,
+                     max(t.height) AS last
+                 FROM looked t, w WHERE {transfers} GROUP BY t.sender, t.recipient, t.token
+                 HAVING sum(t.amount) >= {least} ORDER BY {of_sums}) t
+             WHERE {} ORDER BY {order} LIMIT {}) t ON true ORDER BY {order}",
+        along(column, "p.party", (&from, &to)),
         query.joined(),
         PER_HOP.saturating_add(1)
     );
