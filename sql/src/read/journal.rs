@@ -44,7 +44,7 @@ pub struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        Self { page: 4_000, account: 4 }
+        Self { page: 2_500, account: 4 }
     }
 }
 

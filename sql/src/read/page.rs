@@ -20,7 +20,7 @@ use super::{
 use crate::{SqlError, tables::Type};
 
 /// Pages that are looked through for the first rows of a list.
-const PAGES: usize = 20;
+const PAGES: usize = 32;
 
 /// Where a row stands in its list, as text.
 pub type Position = Vec<String>;

@@ -261,6 +261,16 @@ impl List {
         self.is_journal() && column != "hash" && !is_success
     }
 
+    /// Begins a statement with the conditions of the rows with which the wanted keys begin; and the height as of which it reads.
+    fn keys(&self, first: &str, wanted: &Wanted, cover: &Cover) -> (Query, String) {
+        let mut query = Query::default();
+        let as_of = query.bind(Bind::Int(wanted.as_of));
+        query.condition(&format!("{first} AND t.height <= {as_of}"));
+        query.choose(wanted.filters.iter());
+        self.reach.restrict(&wanted.scope, cover, &mut query);
+        (query, as_of)
+    }
+
     /// What holds, of keys that may have very many rows: the keys are found by the rows with which they begin, and the newest
     /// row of each by the index of the key.
     fn deep(
@@ -270,11 +280,7 @@ impl List {
         wanted: &Wanted,
         cover: &Cover,
     ) -> Result<Query, RequestError> {
-        let mut query = Query::default();
-        let as_of = query.bind(Bind::Int(wanted.as_of));
-        query.condition(&format!("{first} AND t.height <= {as_of}"));
-        query.choose(wanted.filters.iter());
-        self.reach.restrict(&wanted.scope, cover, &mut query);
+        let (mut query, as_of) = self.keys(first, wanted, cover);
         let place = self.place(false);
         if let Some(after) = &wanted.after {
             self.begin_after(&place, after, wanted.newest_first, &mut query)?;
@@ -307,11 +313,7 @@ impl List {
         wanted: &Wanted,
         cover: &Cover,
     ) -> Result<Query, RequestError> {
-        let mut query = Query::default();
-        let as_of = query.bind(Bind::Int(wanted.as_of));
-        query.condition(&format!("{first} AND t.height <= {as_of}"));
-        query.choose(wanted.filters.iter());
-        self.reach.restrict(&wanted.scope, cover, &mut query);
+        let (mut query, as_of) = self.keys(first, wanted, cover);
         let keys = query.take_joined();
         let (lowest, highest) = wanted.heights();
         let (lowest, highest) = (query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
