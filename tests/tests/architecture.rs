@@ -128,6 +128,18 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The files of the pure crates, each with its code; those of tests alone are none.
+fn pure_code() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for folder in PURE {
+        rust_files(&root().join(folder).join("src"), &mut files);
+    }
+    let of_tests =
+        |file: &Path| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    assert!(files.len() > 50, "only {} files", files.len());
+    files.into_iter().filter(|file| !of_tests(file)).map(|file| (file.clone(), code(&file))).collect()
+}
+
 #[test]
 fn every_crate_of_the_workspace_has_its_place_in_the_architecture() {
     let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
@@ -200,14 +212,9 @@ fn nothing_impure_comes_into_pure_crates_through_others() {
 #[test]
 fn pure_crates_name_no_clock_file_socket_environment_randomness_or_unordered_map() {
     let mut wrong = Vec::new();
-    for folder in PURE {
-        let mut files = Vec::new();
-        rust_files(&root().join(folder).join("src"), &mut files);
-        for file in files.iter().filter(|file| !file.ends_with("tests.rs") && !is_test_folder(file)) {
-            let code = code(file);
-            let named = IMPURE_NAMES.iter().filter(|name| code.contains(**name));
-            wrong.extend(named.map(|name| format!("{} names {name}", file.display())));
-        }
+    for (file, code) in pure_code() {
+        let named = IMPURE_NAMES.iter().filter(|name| code.contains(**name));
+        wrong.extend(named.map(|name| format!("{} names {name}", file.display())));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -242,22 +249,13 @@ fn pure_crates_refuse_whatever_could_panic_or_overflow() {
 fn no_code_of_a_pure_crate_takes_a_lint_back_that_keeps_it_from_panicking() {
     let kept = ["indexing_slicing", "arithmetic_side_effects", "unwrap_used", "panic", "unreachable", "todo"];
     let mut wrong = Vec::new();
-    for folder in PURE {
-        let mut files = Vec::new();
-        rust_files(&root().join(folder).join("src"), &mut files);
-        for file in files.iter().filter(|file| !file.ends_with("tests.rs") && !is_test_folder(file)) {
-            let code = code(file);
-            let taken_back = |lint: &&&str| {
-                ["allow", "expect"].iter().any(|way| code.contains(&format!("{way}(clippy::{lint}")))
-            };
-            wrong.extend(kept.iter().filter(taken_back).map(|lint| format!("{}: {lint}", file.display())));
-        }
+    for (file, code) in pure_code() {
+        let taken_back = |lint: &&&str| {
+            ["allow", "expect"].iter().any(|way| code.contains(&format!("{way}(clippy::{lint}")))
+        };
+        wrong.extend(kept.iter().filter(taken_back).map(|lint| format!("{}: {lint}", file.display())));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-fn is_test_folder(file: &Path) -> bool {
-    file.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[test]

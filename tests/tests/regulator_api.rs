@@ -23,14 +23,20 @@ const SIZE: Size = Size { blocks: 200, transactions: 10 };
 const BANK_B: &str =
     r#"{"jurisdiction":"EU","organisations":["bank-b"],"contracts":[],"powers":["observe"],"until":0}"#;
 
-#[test]
-fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
-    let (postgres, pki) = (database(SIZE), Pki::new());
+/// A database with whoever reads it: a regulator of everything, one of bank B, and an auditor.
+fn office(size: Size) -> (Postgres, Pki, [Holder; 3]) {
+    let (postgres, pki) = (database(size), Pki::new());
     let [alice, bob] = ["alice", "bob"].map(|name| pki.give("regulator", name, &[]));
     let auditor = pki.give("auditor", "auditor", &[]);
     supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
     supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
     supervise(&postgres, 100, &auditor.supervisor("auditor", None));
+    (postgres, pki, [alice, bob, auditor])
+}
+
+#[test]
+fn supervisors_read_what_their_mandates_cover_and_every_read_is_on_the_log() {
+    let (postgres, pki, [alice, bob, auditor]) = office(SIZE);
     let service = Service::start(&postgres, &pki, "");
     let token = service.token(&alice);
     what_is_there_is_told(&service, &alice, &token);
@@ -447,12 +453,7 @@ fn keys_are_rotated_without_a_restart(service: &mut Service, pki: &Pki, alice: &
 
 #[test]
 fn findings_are_shown_by_mandate_and_worked_through_in_the_name_of_the_certificate() {
-    let (postgres, pki) = (database(Size { blocks: 110, transactions: 3 }), Pki::new());
-    let [alice, bob] = ["alice", "bob"].map(|name| pki.give("regulator", name, &[]));
-    let auditor = pki.give("auditor", "auditor", &[]);
-    supervise(&postgres, 100, &alice.supervisor("regulator", Some(EVERYTHING)));
-    supervise(&postgres, 100, &bob.supervisor("regulator", Some(BANK_B)));
-    supervise(&postgres, 100, &auditor.supervisor("auditor", None));
+    let (postgres, pki, [alice, bob, auditor]) = office(Size { blocks: 110, transactions: 3 });
     let service = Service::start(&postgres, &pki, "");
     let tokens = [&alice, &bob, &auditor].map(|holder| service.token(holder));
     assert_eq!(service.read(&alice, &tokens[0], "/v1/findings")["judged_to"], Value::Null, "nobody watches");
