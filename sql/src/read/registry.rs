@@ -84,7 +84,8 @@ macro_rules! folded {
 /// that the account which acted for a blacklisted identity had when that was imposed, under whatever certificate.
 const SHUTS_OUT: &str = concat!(
     "WITH newest AS (
-        SELECT DISTINCT ON (o.id) o.* FROM ledger.orders o WHERE o.measure IN ('freeze-all', 'blacklist') AND o.height <= $2
+        SELECT DISTINCT ON (o.id) o.* FROM ledger.orders o WHERE o.height <= $2
+        AND (o.measure = 'blacklist' OR (o.measure = 'freeze-all' AND o.account = $1))
         ORDER BY o.id, o.height DESC, o.place DESC),
     binding AS (
         SELECT n.*, coalesce((SELECT i.account FROM ledger.identities i
