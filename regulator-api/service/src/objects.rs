@@ -1,6 +1,7 @@
 //! One thing and what belongs to it.
 
 use concordat_sql::read::{List, Wanted};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,6 +14,9 @@ use crate::{
 
 /// Rows of a section; its list has the rest.
 const ROWS: i64 = 100;
+
+/// Sections that are looked up at once.
+const AT_ONCE: usize = 4;
 
 /// Logs of a transaction; the list has the rest.
 const LOGS: i64 = 1000;
@@ -78,11 +82,10 @@ impl Look<'_> {
     }
 
     async fn sections(&self, object: &Object, key: &str) -> Result<Sections, Problem> {
-        let mut sections = Vec::new();
-        for (name, list, filter) in object.with {
-            sections.push((*name, self.filtered(list, filter, key, ROWS).await?));
-        }
-        Ok(sections)
+        let sections = object.with.iter().map(async |(name, list, filter)| {
+            Ok::<_, Problem>((*name, self.filtered(list, filter, key, ROWS).await?))
+        });
+        stream::iter(sections).buffered(AT_ONCE).try_collect().await
     }
 
     /// What a transaction's logs tell: of the lists by place, those at its own.

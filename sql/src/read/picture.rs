@@ -2,6 +2,7 @@
 
 use concordat_governance::order::Status;
 use concordat_types::Address;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 
@@ -16,7 +17,10 @@ use crate::SqlError;
 const ROWS: i64 = 20;
 
 /// Where counting ends.
-const COUNTED: i64 = 10_000;
+const MOST: i64 = 1_000;
+
+/// Statements that run at once: most of a picture's time goes into asking one after the other, and others ask, too.
+const AT_ONCE: usize = 4;
 
 /// By what rows are sought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,9 @@ const SECTIONS: &[(&str, &str, &str, Whose, bool)] = &[
     ("proposals", "proposals", "proposer", Account, false),
     ("contracts", "contracts", "creator", Account, false),
 ];
+
+/// Sections that are counted as well.
+const COUNTED: [&str; 5] = ["sent", "received", "paid", "got", "alerts"];
 
 /// How orders stand that bind.
 const BINDING: [Status; 2] = [Status::Provisional, Status::Confirmed];
@@ -87,13 +94,14 @@ impl Reader {
         let all = Scope::default();
         let person = Person { account, identity: self.identity(account, as_of).await? };
         picture.insert("binding".into(), self.binding(person.identity, as_of).await?);
-        for (name, list, filter, whose, history) in SECTIONS {
+        let sections = SECTIONS.iter().map(async |(name, list, filter, whose, history)| {
             let is_party = List::named(list).is_some_and(|list| list.reach.accounts.contains(filter));
             let scope = if is_party { &all } else { scope };
             let chosen = [(*filter, person.by(*whose).to_string())];
             let rows = self.section(list, &chosen, *history, as_of, scope).await?;
-            picture.insert((*name).into(), Value::Array(rows));
-        }
+            Ok::<_, PageError>(((*name).to_owned(), Value::Array(rows)))
+        });
+        picture.extend(stream::iter(sections).buffered(AT_ONCE).try_collect::<Vec<_>>().await?);
         let balances = self.holdings(account, as_of, &all).await?;
         picture.insert("balances".into(), json!(balances));
         picture.insert("counts".into(), self.counts(person, as_of).await?);
@@ -133,30 +141,34 @@ impl Reader {
         self.first(list, &wanted).await
     }
 
-    /// How much there is: to an end that is told, so that counting takes no longer than looking.
+    /// How much there is of what grows with all that an account does.
     async fn counts(&self, person: Person, as_of: i64) -> Result<Value, SqlError> {
-        let mut counts = Map::new();
-        let told = ["sent", "received", "paid", "got", "alerts"];
-        for (name, list, column, whose, _) in SECTIONS.iter().filter(|(name, ..)| told.contains(name)) {
-            let Some(list) = List::named(list) else { continue };
-            let mut query = Query::default();
-            let who = query.bind(Bind::Bytes(person.by(*whose).to_vec()));
-            let height = query.bind(Bind::Int(as_of));
-            query.sql = format!(
-                "SELECT count(*) FROM (SELECT FROM {} t WHERE t.height <= {height} AND {} ORDER BY t.{column}, t.height LIMIT {}) \
-                 counted",
-                list.table,
-                along(column, &who, ("0", &height)),
-                COUNTED.saturating_add(1)
-            );
-            let rows = self.fetch(&query, name).await?;
-            let count: i64 = match rows.first() {
-                Some(row) => row.try_get(0).map_err(SqlError::at("count"))?,
+        let counted = SECTIONS.iter().filter(|(name, ..)| COUNTED.contains(name));
+        let counts = counted.map(async |(name, list, column, whose, _)| {
+            let count = match List::named(list) {
+                Some(list) => self.count(list, column, person.by(*whose), as_of).await?,
                 None => 0,
             };
-            counts.insert((*name).into(), json!({ "count": count.min(COUNTED), "more": count > COUNTED }));
-        }
-        Ok(Value::Object(counts))
+            Ok::<_, SqlError>(((*name).to_owned(), json!({ "count": count.min(MOST), "more": count > MOST })))
+        });
+        let counts: Vec<_> = stream::iter(counts).buffered(AT_ONCE).try_collect().await?;
+        Ok(Value::Object(counts.into_iter().collect()))
+    }
+
+    /// Counts the rows of somebody, to an end, so that counting takes no longer than looking.
+    async fn count(&self, list: &List, column: &str, who: Address, as_of: i64) -> Result<i64, SqlError> {
+        let mut query = Query::default();
+        let who = query.bind(Bind::Bytes(who.to_vec()));
+        let height = query.bind(Bind::Int(as_of));
+        query.sql = format!(
+            "SELECT count(*) FROM (SELECT FROM {} t WHERE t.height <= {height} AND {} ORDER BY t.{column}, t.height LIMIT {}) \
+             counted",
+            list.table,
+            along(column, &who, ("0", &height)),
+            MOST.saturating_add(1)
+        );
+        let rows = self.fetch(&query, list.name).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(SqlError::at("count")))
     }
 }
 

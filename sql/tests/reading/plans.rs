@@ -38,7 +38,7 @@ const LARGE: [&str; 9] = [
 ];
 
 /// The most rows that a statement reads: of a page twice the work that it may do, for rows are found again to be shown; of a
-/// picture's counts 10,001; of flows 2,000 a hop after the first.
+/// picture's counts 1,001; of flows 2,000 a hop after the first.
 const MOST: u64 = 12_000;
 
 /// Parts of texts of statements, each of which must have been made.
