@@ -321,7 +321,7 @@ fn open_signer(
     }
 }
 
-/// A block is on disk before anything is signed for the height after the next, so a store that ends earlier has lost its end.
+/// A block is on disk before anything is signed for the height after it, so a store that ends earlier has lost its end.
 fn tell_what_the_store_lost(signed_to: u64, height: u64, metrics: &NodeMetrics) {
     let lost = signed_to.saturating_sub(height.saturating_add(1));
     metrics.store_lost_blocks.set(i64::try_from(lost).unwrap_or(i64::MAX));
