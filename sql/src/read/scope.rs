@@ -134,11 +134,12 @@ impl Reach {
 
 /// Whether an account is one of some organisations': authorities never change hands, so that any row of each tells.
 ///
-/// A scalar, not `EXISTS`: that the planner may answer by reading all accounts first.
+/// A scalar, not `EXISTS`: that the planner may answer by reading all accounts first. Of whom authorities are is asked once, not for
+/// each account: that takes a third of the time.
 pub(super) fn belongs(account: &str, organisations: &str) -> String {
     format!(
-        "(SELECT a.organisation FROM ledger.account_standings s JOIN ledger.authorities a ON a.authority = s.authority \
-         WHERE s.account = {account} LIMIT 1) = ANY({organisations})"
+        "(SELECT s.authority FROM ledger.account_standings s WHERE s.account = {account} LIMIT 1) \
+         = ANY(ARRAY(SELECT a.authority FROM ledger.authorities a WHERE a.organisation = ANY({organisations})))"
     )
 }
 
