@@ -16,7 +16,7 @@ use super::{List, Order, Page, PageError, Query, Reader, Wanted, cover::Cover, p
 use crate::SqlError;
 
 /// Heights that are looked at first where parties are known by name.
-const WINDOW: i64 = 64;
+const WINDOW: i64 = 16;
 
 /// How many times more heights are looked at next, at most.
 const WIDER: i64 = 64;
@@ -28,9 +28,9 @@ const NARROWER: i64 = 8;
 const LEAST: i64 = 500;
 
 /// Rows of an index that are looked at first, for each one that is wanted.
-const FIRST: i64 = 4;
+const FIRST: i64 = 2;
 
-/// How many times more are looked at next.
+/// How many times more are looked at next, at most.
 const MORE: i64 = 8;
 
 /// How much is done for a page: rows that are looked at, and places of indexes that are looked up.
@@ -112,7 +112,8 @@ impl Reader {
         wanted: Wanted,
         cover: &Cover,
     ) -> Result<Page, PageError> {
-        let by_parties = list.has_parties(&wanted, cover);
+        // Of what replaces one another there is no index by parties and heights.
+        let by_parties = list.is_journal() && list.has_parties(&wanted, cover);
         if by_parties && list.lookups(&wanted, cover) == 0 {
             return Ok(Page::default());
         }
@@ -166,7 +167,7 @@ impl Search<'_> {
             let looked = self.look(&self.list.walk(&self.wanted, self.cover, most)?).await?;
             left = left.saturating_sub(looked.count);
             self.left = self.left.saturating_sub(looked.count.saturating_mul(cost));
-            let (count, edge) = (looked.count, looked.edge);
+            let (count, edge, before) = (looked.count, looked.edge, self.page.rows.len());
             if self.take(looked)? {
                 return Ok(Reached::Full);
             }
@@ -177,7 +178,7 @@ impl Search<'_> {
             if left <= 0 || self.is_filled() {
                 return Ok(Reached::Bound);
             }
-            next = next.saturating_mul(MORE);
+            next = next.saturating_mul(self.further(before, MORE));
         }
     }
 
@@ -204,6 +205,7 @@ impl Search<'_> {
                 width = heights.checked_div(NARROWER).unwrap_or_default().max(1);
                 continue;
             }
+            let before = self.page.rows.len();
             if self.take(looked)? {
                 return Ok(Reached::Full);
             }
@@ -219,12 +221,13 @@ impl Search<'_> {
             }
             let twice = count.saturating_mul(cost).saturating_mul(2);
             let fit = self.left.checked_div(twice).unwrap_or_default().clamp(2, WIDER);
-            width = if count == 0 { WINDOW } else { heights.saturating_mul(fit) };
+            width = if count == 0 { WINDOW } else { heights.saturating_mul(self.further(before, fit)) };
         }
     }
 
     /// Goes on from the next height at which a party has a row; whether there is one.
     async fn go_to_the_nearest(&mut self) -> Result<bool, SqlError> {
+        self.left = self.left.saturating_sub(self.list.lookups(&self.wanted, self.cover));
         let nearest = self.list.nearest(&self.wanted, self.cover);
         let Some(nearest) = self.number(&nearest).await? else { return Ok(false) };
         let before = if self.wanted.newest_first { 1 } else { -1 };
@@ -265,6 +268,13 @@ impl Search<'_> {
         Ok(false)
     }
 
+    /// How many times more to look at next, at most so many, where there were so many rows before the last look: a quarter more
+    /// than what is still wanted would take. To look at a row may be to wait for the disk.
+    fn further(&self, before: usize, most: i64) -> i64 {
+        let found = i64::try_from(self.page.rows.len().saturating_sub(before)).unwrap_or(i64::MAX);
+        times(self.wanted.rows(), found, most)
+    }
+
     /// Whether it has as many rows as are wanted.
     fn is_filled(&self) -> bool {
         self.wanted.limit <= 0
@@ -286,6 +296,12 @@ impl Search<'_> {
         };
         self.page
     }
+}
+
+/// How many times more, at most so many, has to be looked at for what is wanted, and a quarter more, where so much was found.
+fn times(wanted: i64, found: i64, most: i64) -> i64 {
+    let times = wanted.saturating_mul(5).checked_div(found.saturating_mul(4));
+    times.map_or(most, |times| times.saturating_add(1).min(most))
 }
 
 impl Wanted {
@@ -331,6 +347,12 @@ mod tests {
         let after = Some(vec!["20".to_owned(), "5".to_owned()]);
         assert_eq!(Wanted { after, ..wanted() }.window(64), (0, 20));
         assert_eq!((wanted().far_end((3, 9)), wanted().window(1)), (3, (900, 900)));
+    }
+
+    #[test]
+    fn no_more_is_looked_at_than_what_is_wanted_will_take() {
+        assert_eq!((times(100, 50, 64), times(100, 2, 64)), (3, 63));
+        assert_eq!((times(100, 1, 64), times(100, 0, 8), times(1, 100, 8)), (64, 8, 1));
     }
 
     #[test]

@@ -262,12 +262,12 @@ impl List {
     }
 
     /// Begins a statement with the conditions of the rows with which the wanted keys begin; and the height as of which it reads.
-    fn keys(&self, first: &str, wanted: &Wanted, cover: &Cover) -> (Query, String) {
+    fn keys(&self, first: &str, wanted: &Wanted, (scope, cover): (&Scope, &Cover)) -> (Query, String) {
         let mut query = Query::default();
         let as_of = query.bind(Bind::Int(wanted.as_of));
         query.condition(&format!("{first} AND t.height <= {as_of}"));
         query.choose(wanted.filters.iter());
-        self.reach.restrict(&wanted.scope, cover, &mut query);
+        self.reach.restrict(scope, cover, &mut query);
         (query, as_of)
     }
 
@@ -280,24 +280,29 @@ impl List {
         wanted: &Wanted,
         cover: &Cover,
     ) -> Result<Query, RequestError> {
-        let (mut query, as_of) = self.keys(first, wanted, cover);
+        let by_parties = self.has_parties(wanted, cover);
+        let all = Scope::default();
+        let scope = if by_parties { &all } else { &wanted.scope };
+        let (mut query, as_of) = self.keys(first, wanted, (scope, cover));
         let place = self.place(false);
         if let Some(after) = &wanted.after {
             self.begin_after(&place, after, wanted.newest_first, &mut query)?;
         }
         let keys = query.take_joined();
+        let columns = key.iter().map(|name| format!("t.{name}")).collect::<Vec<_>>().join(", ");
+        let inner = ordered("t", key.iter().copied(), wanted.newest_first);
+        let begun = match by_parties {
+            true => format!("({}) t", self.keys_of((&columns, &keys), &inner, wanted, cover, &mut query)),
+            false => format!("{} t WHERE {keys}", self.table),
+        };
         query.condition("true");
         self.narrow(wanted, &mut query);
         let limit = query.bind(Bind::Int(wanted.rows()));
         let (selected, from, conditions) = (self.selected(&place, &as_of), self.table, query.joined());
-        let key = key.iter().copied();
-        let columns: Vec<String> = key.clone().map(|name| format!("t.{name}")).collect();
-        let same: Vec<String> = key.clone().map(|name| format!("n.{name} = k.{name}")).collect();
-        let (columns, same) = (columns.join(", "), same.join(" AND "));
-        let inner = ordered("t", key.clone(), wanted.newest_first);
-        let outer = ordered("k", key, wanted.newest_first);
+        let same: Vec<String> = key.iter().map(|name| format!("n.{name} = k.{name}")).collect();
+        let (same, outer) = (same.join(" AND "), ordered("k", key.iter().copied(), wanted.newest_first));
         query.sql = format!(
-            "SELECT {selected} FROM (SELECT DISTINCT {columns} FROM {from} t WHERE {keys} ORDER BY {inner}) k \
+            "SELECT {selected} FROM (SELECT DISTINCT {columns} FROM {begun} ORDER BY {inner}) k \
              CROSS JOIN LATERAL (SELECT n.* FROM {from} n WHERE {same} AND n.height <= {as_of} \
              ORDER BY n.height DESC LIMIT 1) t WHERE {conditions} ORDER BY {outer} LIMIT {limit}"
         );
@@ -313,7 +318,7 @@ impl List {
         wanted: &Wanted,
         cover: &Cover,
     ) -> Result<Query, RequestError> {
-        let (mut query, as_of) = self.keys(first, wanted, cover);
+        let (mut query, as_of) = self.keys(first, wanted, (&wanted.scope, cover));
         let keys = query.take_joined();
         let (lowest, highest) = wanted.heights();
         let (lowest, highest) = (query.bind(Bind::Int(lowest)), query.bind(Bind::Int(highest)));
@@ -576,6 +581,22 @@ mod tests {
             "{sql}"
         );
         assert!(newest.contains("t.height <= $3"), "the period is that of the newest row: {sql}");
+    }
+
+    #[test]
+    fn balances_within_a_scope_are_those_of_its_parties() {
+        let organisations = Some(["bank-a".parse().unwrap()].into());
+        let scope = Scope { organisations, contracts: Some([].into()) };
+        let cover = Cover { accounts: Some([vec![7; 20]].into()), contracts: Some([vec![9; 20]].into()) };
+        let within = Wanted { scope, ..wanted() };
+        let sql = list("balances").query_within(&within, &cover).unwrap().sql;
+        let (keys, newest) = sql.split_once(") k CROSS JOIN LATERAL (SELECT n.*").unwrap();
+        let (holders, tokens) = keys.split_once(" UNION ALL ").unwrap();
+        assert!(holders.contains("t.holder = ANY(ARRAY(SELECT unnest($3))) ORDER BY"), "{holders}");
+        assert!(tokens.contains("unnest($4) p") && tokens.contains("t.token = p ORDER BY"), "{tokens}");
+        assert!(keys.matches("LIMIT $2").count() == 2 && !newest.contains("ANY("), "{sql}");
+        let narrow = list("balances").query_within(&Wanted { to: Some(5), ..within }, &cover).unwrap().sql;
+        assert_eq!(narrow.matches("LIMIT ALL").count(), 2, "the period is that of the newest row: {narrow}");
     }
 
     #[test]
