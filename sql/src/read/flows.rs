@@ -15,7 +15,7 @@ use concordat_types::{Address, OrgId};
 use serde::Serialize;
 use sqlx::Row as _;
 
-use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover, query::along};
+use super::{Bind, Query, Reader, Scope, catalogue::List, cover::Cover, query::along, sparse::one_of};
 use crate::SqlError;
 
 /// The most hops.
@@ -166,9 +166,10 @@ impl Reader {
             Start::Account(account) => return Ok(vec![account.to_vec()]),
             Start::Organisation(organisation) => organisation,
         };
-        let query = "SELECT DISTINCT s.account FROM ledger.authorities a \
-                     JOIN ledger.account_standings s ON s.authority = a.authority \
-                     WHERE a.organisation = $1 ORDER BY s.account LIMIT $2";
+        // Each authority is asked for so many: there may be very many rows of each account.
+        let query = "SELECT s.account FROM (SELECT DISTINCT authority FROM ledger.authorities WHERE organisation = $1) a \
+                     CROSS JOIN LATERAL (SELECT DISTINCT s.account FROM ledger.account_standings s \
+                     WHERE s.authority = a.authority ORDER BY s.account LIMIT $2) s GROUP BY s.account ORDER BY s.account LIMIT $2";
         let query = sqlx::query_scalar(query).bind(organisation.to_string()).bind(ACCOUNTS.saturating_add(1));
         let mut accounts: Vec<Vec<u8>> =
             query.fetch_all(&self.pool).await.map_err(SqlError::at("read an organisation's accounts"))?;
@@ -190,8 +191,8 @@ impl Reader {
             Some(list) => self.cover_of(list, &wanted.scope, wanted.to).await?,
             None => Arc::default(),
         };
-        let (most, parties) = (if hop == 1 { AT_THE_START } else { FURTHER }, frontier.len());
-        let rows = self.fetch(&statement(wanted, frontier, most, &cover), "flows").await?;
+        let parties = frontier.len();
+        let rows = self.fetch(&statement(wanted, hop, frontier, &cover), "flows").await?;
         let failed = || SqlError::at("read flows");
         let mut reached = Vec::new();
         for (number, row) in rows.iter().enumerate() {
@@ -255,13 +256,15 @@ fn followed(wanted: &FlowQuery) -> &'static str {
 /// All transfers from or to some parties, added up, the greatest sums first; of these, what a scope shows. It is asked of sums, for
 /// as many as are wanted: all that it judges by is what they are grouped by.
 ///
-/// Transfers are read once, party by party, and no more than the bound: the last party is left out if that cuts it off. Of how many
-/// parties all were read is told in each row (`whole`), and by one that tells nothing else where there are no flows.
-fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, most: i64, cover: &Cover) -> Query {
+/// Transfers are read once, and no more than the bound; of a further hop party by party, and the last one is left out if the bound
+/// cuts it off. Of how many parties all were read is told in each row (`whole`), and by one that tells nothing else where there are
+/// no flows.
+fn statement(wanted: &FlowQuery, hop: u8, frontier: Vec<Vec<u8>>, cover: &Cover) -> Query {
     let mut query = Query::default();
     let column = followed(wanted);
     let parties = query.bind(Bind::ManyBytes(frontier));
     let (from, to) = (query.bind(Bind::Int(wanted.from)), query.bind(Bind::Int(wanted.to)));
+    let most = if hop == 1 { AT_THE_START } else { FURTHER };
     let too_many = query.bind(Bind::Int(most.saturating_add(1)));
     query.condition("t.place <= w.whole");
     if let Some(token) = wanted.token {
@@ -276,15 +279,28 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, most: i64, cover: &Cove
     }
     let order = "t.amount DESC, t.sender, t.recipient, t.token";
     let of_sums = "sum(t.amount) DESC, t.sender, t.recipient, t.token";
-    // Parties are put in order before they are looked up, so that nothing has to be put in order afterwards: which would need
-    // all of it.
-    query.sql = format!(
-        "WITH looked AS MATERIALIZED (
-             SELECT p.place, t.sender, t.recipient, t.token, t.amount, t.height
+    let (columns, within) = (
+        "t.sender, t.recipient, t.token, t.amount, t.height FROM ledger.token_transfers t",
+        format!("t.height >= {from} AND t.height <= {to}"),
+    );
+    let looked = match hop {
+        // All parties or none.
+        1 => format!(
+            "SELECT 1::bigint AS place, {columns} WHERE {} AND {within} ORDER BY t.{column}, t.height LIMIT {too_many}",
+            one_of(column, &parties)
+        ),
+        // Parties are put in order before they are looked up, so that nothing has to be put in order afterwards: which would
+        // need all of it.
+        _ => format!(
+            "SELECT p.place, t.*
              FROM (SELECT party, place FROM unnest({parties}::bytea[]) WITH ORDINALITY u (party, place) ORDER BY place) p
-             CROSS JOIN LATERAL (SELECT t.sender, t.recipient, t.token, t.amount, t.height FROM ledger.token_transfers t
-                 WHERE t.height >= {from} AND t.height <= {to} AND {} ORDER BY t.{column}, t.height LIMIT {too_many}) t
-             ORDER BY p.place LIMIT {too_many}),
+             CROSS JOIN LATERAL (SELECT {columns} WHERE {within} AND {} ORDER BY t.{column}, t.height LIMIT {too_many}) t
+             ORDER BY p.place LIMIT {too_many}",
+            along(column, "p.party", (&from, &to))
+        ),
+    };
+    query.sql = format!(
+        "WITH looked AS MATERIALIZED ({looked}),
          w AS (SELECT CASE WHEN count(*) < {too_many} THEN cardinality({parties}::bytea[]) ELSE max(place) - 1 END AS whole FROM looked)
          SELECT t.sender, t.recipient, t.token, t.amount::text, t.transfers, t.first, t.last, w.whole FROM w LEFT JOIN (
              SELECT t.* FROM (
@@ -293,7 +309,6 @@ fn statement(wanted: &FlowQuery, frontier: Vec<Vec<u8>>, most: i64, cover: &Cove
                  FROM looked t, w WHERE {transfers} GROUP BY t.sender, t.recipient, t.token
                  HAVING sum(t.amount) >= {least} ORDER BY {of_sums}) t
              WHERE {} ORDER BY {order} LIMIT {}) t ON true ORDER BY {order}",
-        along(column, "p.party", (&from, &to)),
         query.joined(),
         PER_HOP.saturating_add(1)
     );
