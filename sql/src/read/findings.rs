@@ -247,14 +247,17 @@ fn narrow(wanted: &FindingsWanted, query: &mut Query) -> Result<(), RequestError
     wanted.after.as_ref().map_or(Ok(()), |after| compare(after, "<", query))
 }
 
-/// Adds on which side of a place findings stand.
+/// Adds on which side of a place findings stand. The height is said by itself, too: by it alone the planner knows how few there are.
 fn compare(place: &Position, sign: &str, query: &mut Query) -> Result<(), RequestError> {
     let [height, at, id] = place.as_slice() else { return Err(RequestError::Place) };
     let number = |text: &String| text.parse().map(Bind::Int).map_err(|_| RequestError::Place);
     let id = hex::decode(id).ok().filter(|id| id.len() == 32).ok_or(RequestError::Place)?;
     let (height, at, id) =
         (query.bind(number(height)?), query.bind(number(at)?), query.bind(Bind::Bytes(id)));
-    query.condition(&format!("(f.height, f.place, f.id) {sign} ({height}, {at}, {id})"));
+    let with_equal = format!("{}=", sign.trim_end_matches('='));
+    query.condition(&format!(
+        "f.height {with_equal} {height} AND (f.height, f.place, f.id) {sign} ({height}, {at}, {id})"
+    ));
     Ok(())
 }
 

@@ -93,9 +93,12 @@ impl Reader {
             .max_lifetime(Duration::from_secs(60))
             .after_connect(|connection, _| {
                 Box::pin(async move {
+                    // Other processes would be taken from others who ask; and a bitmap is of all rows before the first one is
+                    // read, so that no LIMIT bounds it.
                     let settings = format!(
                         "SET statement_timeout = {}; SET default_transaction_read_only = on; SET jit = off; \
-                         SET plan_cache_mode = force_custom_plan",
+                         SET plan_cache_mode = force_custom_plan; SET max_parallel_workers_per_gather = 0; \
+                         SET enable_bitmapscan = off",
                         STATEMENT.as_millis()
                     );
                     connection.execute(settings.as_str()).await?;
