@@ -56,9 +56,9 @@ pub trait Application: Send + Sync + 'static {
     /// A committed block, for peers that catch up. `None` if it is unknown or pruned.
     async fn decided(&self, height: u64) -> Result<Option<StoredBlock>, AppError>;
 
-    /// Encoded blocks, by height, that a peer sent as decided: most likely they will be judged next, in
+    /// Blocks, by height, that a peer sent as decided: most likely they will be judged next, in
     /// order. Only a hint, so that what takes long may begin; returns at once.
-    fn expect(&self, _blocks: Vec<(u64, Bytes)>) {}
+    fn expect(&self, _blocks: Vec<(u64, SyncedBlock)>) {}
 
     /// The lowest height that [`decided`](Self::decided) can serve.
     async fn earliest_height(&self) -> u64;
@@ -175,11 +175,43 @@ pub struct NextHeight {
     pub blocked: Option<AppError>,
 }
 
+/// A decided block as it travels to a node that catches up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncedBlock {
+    /// The encoded block.
+    pub bytes: Bytes,
+    /// Who is said to have sent its transactions: 20 bytes for each, in order; empty if it is not said. A peer's
+    /// word, which nothing proves. Whoever checks signatures may start from it.
+    pub senders: Bytes,
+}
+
+impl SyncedBlock {
+    /// As the engine carries it, which knows one string of bytes only: the block, who sent its transactions, and how
+    /// long the latter is.
+    pub fn join(&self) -> Bytes {
+        let length = self.senders.len() as u64;
+        [&self.bytes[..], &self.senders[..], &length.to_be_bytes()[..]].concat().into()
+    }
+
+    /// What was joined. Bytes that are not of that form are a block of which nothing is said.
+    pub fn split(joined: &Bytes) -> Self {
+        let parts = || {
+            let (rest, length) = joined.split_last_chunk::<8>()?;
+            let senders = usize::try_from(u64::from_be_bytes(*length)).ok()?;
+            Some((rest.len().checked_sub(senders)?, rest.len()))
+        };
+        let Some((block, end)) = parts() else {
+            return Self { bytes: joined.clone(), senders: Bytes::new() };
+        };
+        Self { bytes: joined.slice(..block), senders: joined.slice(block..end) }
+    }
+}
+
 /// A committed block as peers receive it.
 #[derive(Clone)]
 pub struct StoredBlock {
-    /// The encoded block.
-    pub bytes: Bytes,
+    /// The block.
+    pub block: SyncedBlock,
     /// [`DecidedBlock::commit`], unchanged.
     pub commit: tendermint::block::Commit,
 }
@@ -248,6 +280,23 @@ impl fmt::Debug for DecidedBlock {
 
 impl fmt::Debug for StoredBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoredBlock({} bytes)", self.bytes.len())
+        write!(f, "StoredBlock({} bytes)", self.block.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_joined_is_split_and_what_was_not_is_a_block() {
+        for (bytes, senders) in [("a block", "its senders"), ("a block", ""), ("", "")] {
+            let block = SyncedBlock { bytes: bytes.into(), senders: senders.into() };
+            assert_eq!(SyncedBlock::split(&block.join()), block);
+        }
+        for bytes in [&b"short"[..], &[0xff; 40]] {
+            let bytes = Bytes::from_static(bytes);
+            assert_eq!(SyncedBlock::split(&bytes), SyncedBlock { bytes, senders: Bytes::new() });
+        }
     }
 }

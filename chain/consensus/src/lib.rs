@@ -45,7 +45,7 @@ pub use arc_malachitebft_peer::PeerId;
 pub use self::{
     application::{
         AppError, Application, ConsensusBlock, DecidedBlock, NextHeight, Origin, ProposalRequest,
-        ProposedBlock, StoredBlock, Verdict,
+        ProposedBlock, StoredBlock, SyncedBlock, Verdict,
     },
     config::{BanLimits, Clock, ConsensusConfig, Rate, TransportLimits, default_timeouts},
     context::{Address, BlockId, BlockTime, ProposerOrder, Validator, ValidatorSet},

@@ -10,7 +10,7 @@ use concordat_core::{BlockEnv, ExecError, TxInvalid};
 use concordat_rpc::{PoolStatus, PoolTx, SubmitError};
 use concordat_state::{State, Store};
 use concordat_types::{
-    Address, B256, Block, Bytes, ChainParams, SignedTx, VerifiedTx,
+    Address, B256, Bytes, ChainParams, SignedTx, VerifiedTx,
     tx::{GOSSIP_BATCH, TxError, decode_gossip, encode_gossip},
 };
 use rayon::prelude::*;
@@ -339,11 +339,6 @@ impl TxPool {
 
 fn verify(raw: &Bytes, chain_id: u64) -> Result<Arc<VerifiedTx>, TxError> {
     SignedTx::parse(raw.clone())?.verify(chain_id).map(Arc::new)
-}
-
-/// Checks the signatures of a block's transactions; nothing if anything is wrong.
-pub fn verify_block(block: &Block, chain_id: u64) -> Option<Vec<Arc<VerifiedTx>>> {
-    block.txs.iter().map(|raw| verify(raw, chain_id).ok()).collect()
 }
 
 /// Tells the peers what the applications of this node submitted, until the pool is gone.

@@ -15,6 +15,7 @@ mod join;
 mod judge;
 #[cfg(test)]
 mod kit;
+mod senders;
 mod settle;
 mod tip;
 mod version;
@@ -29,7 +30,7 @@ use std::{
     time::Instant,
 };
 
-use concordat_consensus::Evidence;
+use concordat_consensus::{Evidence, SyncedBlock};
 use concordat_core::{BlockEnv, BlockOutcome, ExecError, known_protocol_version};
 use concordat_rpc::CommittedBlock;
 use concordat_state::{Store, StoreError};
@@ -46,11 +47,9 @@ use self::{
     ahead::Ahead,
     decoded::DecodedBlocks,
     evidence::{EvidenceBook, Kept},
+    senders::Senders,
 };
-use crate::{
-    admission::{TxPool, verify_block},
-    metrics::NodeMetrics,
-};
+use crate::{admission::TxPool, metrics::NodeMetrics};
 
 /// How many executed but undecided blocks are kept. A round executes one; a few rounds may be under way.
 const EXECUTED_KEPT: usize = 8;
@@ -251,7 +250,10 @@ impl Ledger {
         let task = |error: &dyn std::error::Error| LedgerError::Task(error.to_string());
         let decoded = Arc::new(DecodedBlocks::default());
         let blocks = decoded.clone();
-        let check = move |bytes: &bytes::Bytes| verify_block(&*blocks.decode(bytes).ok()?, chain_id);
+        let senders = Senders::default();
+        let check = move |block: &SyncedBlock| {
+            senders.check(&*blocks.decode(&block.bytes).ok()?, &block.senders, chain_id)
+        };
         let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let ahead = Ahead::start(cores, check).map_err(|error| task(&error))?;
         let evidence = EvidenceBook::load(store.clone())?;

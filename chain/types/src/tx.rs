@@ -4,6 +4,7 @@
 //! [`SignedTx::parse`] checks the form, [`SignedTx::verify`] everything that needs no state. What passes
 //! both can only be refused for reasons that lie in the state.
 
+mod batch;
 mod gossip;
 mod institutional;
 
@@ -14,10 +15,11 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use secp256k1::{
-    Message, SECP256K1,
+    Message, PublicKey, SECP256K1,
     ecdsa::{RecoverableSignature, RecoveryId},
 };
 
+pub use batch::{SenderKey, verify_all};
 pub use gossip::{GOSSIP_BATCH, decode_gossip, encode_gossip};
 pub use institutional::{INSTITUTIONAL_TX_TYPE, InstitutionalTx, P256PublicKey, p256_address};
 
@@ -121,23 +123,28 @@ impl SignedTx {
     /// Checks all that needs no state (chain, value, fees' order, signature) and finds the sender.
     /// The costly part is the signature: about 28 µs.
     pub fn verify(self, chain_id: u64) -> Result<VerifiedTx, TxError> {
+        self.check_form(chain_id)?;
+        let sender = match &self.payload {
+            TxPayload::Ethereum(envelope) => address_of(&recover_key(envelope)?),
+            TxPayload::Institutional(tx) => tx.verify()?,
+        };
+        Ok(VerifiedTx { tx: self, sender })
+    }
+
+    /// All of that but the signature.
+    fn check_form(&self, chain_id: u64) -> Result<(), TxError> {
         let have = self.chain_id().ok_or(TxError::NotReplayProtected)?;
         if have != chain_id {
             return Err(TxError::WrongChain { have, want: chain_id });
         }
-        let sender = match &self.payload {
-            TxPayload::Ethereum(envelope) => {
-                if !envelope.value().is_zero() {
-                    return Err(TxError::ValueNotZero);
-                }
-                if envelope.max_priority_fee_per_gas().is_some_and(|tip| tip > envelope.max_fee_per_gas()) {
-                    return Err(TxError::TipAboveFeeCap);
-                }
-                recover_sender(envelope)?
-            }
-            TxPayload::Institutional(tx) => tx.verify()?,
-        };
-        Ok(VerifiedTx { tx: self, sender })
+        let TxPayload::Ethereum(envelope) = &self.payload else { return Ok(()) };
+        if !envelope.value().is_zero() {
+            return Err(TxError::ValueNotZero);
+        }
+        if envelope.max_priority_fee_per_gas().is_some_and(|tip| tip > envelope.max_fee_per_gas()) {
+            return Err(TxError::TipAboveFeeCap);
+        }
+        Ok(())
     }
 
     /// The EIP-2718 bytes.
@@ -228,7 +235,7 @@ impl SignedTx {
     }
 }
 
-/// A transaction whose signature is good, with its sender. Made by [`SignedTx::verify`] alone.
+/// A transaction whose signature is good, with its sender. Made by [`SignedTx::verify`] and [`verify_all`] alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedTx {
     tx: SignedTx,
@@ -256,7 +263,7 @@ impl std::ops::Deref for VerifiedTx {
 }
 
 /// Recovers the signer with libsecp256k1 (SEC 1, section 4.1.6), refusing an `s` in the upper half (EIP-2).
-fn recover_sender(envelope: &TxEnvelope) -> Result<Address, TxError> {
+fn recover_key(envelope: &TxEnvelope) -> Result<PublicKey, TxError> {
     let signature = envelope.signature();
     if signature.normalize_s().is_some() {
         return Err(TxError::BadSignature("s is in the upper half of the order"));
@@ -270,8 +277,13 @@ fn recover_sender(envelope: &TxEnvelope) -> Result<Address, TxError> {
     let id = if signature.v() { RecoveryId::One } else { RecoveryId::Zero };
     let recoverable = RecoverableSignature::from_compact(&compact, id).map_err(bad)?;
     let digest = Message::from_digest(envelope.signature_hash().0);
-    let key = SECP256K1.recover_ecdsa(digest, &recoverable).map_err(bad)?.serialize_uncompressed();
-    Ok(Address::from_word(keccak256(key.get(1..).unwrap_or_default())))
+    SECP256K1.recover_ecdsa(digest, &recoverable).map_err(bad)
+}
+
+/// The account that a key signs for: the end of the hash of its coordinates.
+fn address_of(key: &PublicKey) -> Address {
+    let [_, coordinates @ ..] = key.serialize_uncompressed();
+    Address::from_word(keccak256(coordinates))
 }
 
 fn decode_ethereum(raw: &[u8]) -> Result<TxEnvelope, TxError> {

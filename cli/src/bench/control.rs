@@ -13,15 +13,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    accounts::Signed,
     chain::{Chain, Seal, Start},
     network::Processes,
     scale::{
-        self, consensus_key,
+        self, Loaded, consensus_key,
         population::{Load, Population},
     },
     stats::{tenth, thousandth},
 };
-use crate::client::Client;
 
 /// Accounts that transfer among one another at random.
 const ACCOUNTS: usize = 10_000;
@@ -29,9 +29,6 @@ const ACCOUNTS: usize = 10_000;
 /// Policies and rules of the controlled chain.
 const POLICIES: usize = 200;
 const RULES: usize = 50;
-
-/// Each chain is measured so often, in turns: what the machine does besides falls on both.
-const ROUNDS: usize = 2;
 
 /// What was measured.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -64,12 +61,9 @@ impl Control {
 /// Measures both chains.
 pub fn measure(seed: u64, say: impl Fn(&str)) -> Result<Control> {
     say(&format!("control: {ACCOUNTS} accounts, with and without {POLICIES} policies and {RULES} rules ..."));
-    let (mut plain, mut controlled) = (0.0, 0.0);
-    for _ in 0..ROUNDS {
-        plain += node_us(seed, false)?;
-        controlled += node_us(seed, true)?;
-    }
-    let (plain, controlled) = (plain / ROUNDS as f64, controlled / ROUNDS as f64);
+    let (plain, controlled) = (Node::start(seed, false)?, Node::start(seed, true)?);
+    let [plain, controlled] = scale::measure_in_turns([plain.loaded()?, controlled.loaded()?])?;
+    let (plain, controlled) = (plain.us_per_tx, controlled.us_per_tx);
     let control = Control {
         accounts: ACCOUNTS,
         policies: POLICIES,
@@ -82,25 +76,33 @@ pub fn measure(seed: u64, say: impl Fn(&str)) -> Result<Control> {
     Ok(control)
 }
 
-/// Processor time of a node per transfer.
-fn node_us(seed: u64, controlled: bool) -> Result<f64> {
-    let mut nodes = Processes::prepare(1, None)?;
-    let genesis = Genesis::from_json(&std::fs::read_to_string(&nodes.network.genesis)?)?;
-    let transfers = scale::NODE_TXS.iter().sum();
-    let mut population =
-        Population::new(&nodes, &genesis, ACCOUNTS, &[Load { among: ACCOUNTS, transfers }], seed)?;
-    if controlled {
-        population.state.extend(control(population.token)?);
+/// A node of one of the chains.
+struct Node {
+    nodes: Processes,
+    txs: Vec<Signed>,
+}
+
+impl Node {
+    fn start(seed: u64, controlled: bool) -> Result<Self> {
+        let mut nodes = Processes::prepare(1, None)?;
+        let genesis = Genesis::from_json(&std::fs::read_to_string(&nodes.network.genesis)?)?;
+        let load = Load { among: ACCOUNTS, transfers: scale::NODE_TXS.iter().sum() };
+        let mut population = Population::new(&nodes, &genesis, ACCOUNTS, &[load], seed)?;
+        if controlled {
+            population.state.extend(control(population.token)?);
+        }
+        let time_secs = u64::try_from(genesis.genesis_time)?;
+        let start = Start { state: &population.state, validators: population.validators, time_secs };
+        let seal = Seal::Key(Box::new(consensus_key(&nodes)?));
+        drop(Chain::start(&genesis, &nodes.ledger(0), start, seal)?);
+        nodes.start_node(0)?;
+        nodes.wait_for_height(0, 0)?;
+        Ok(Self { nodes, txs: population.transfers })
     }
-    let time_secs = u64::try_from(genesis.genesis_time)?;
-    let start = Start { state: &population.state, validators: population.validators, time_secs };
-    drop(Chain::start(&genesis, &nodes.ledger(0), start, Seal::Key(Box::new(consensus_key(&nodes)?)))?);
-    nodes.start_node(0)?;
-    nodes.wait_for_height(0, 0)?;
-    let client = Client::local(&nodes.network.nodes[0].ethereum);
-    let pid = nodes.pids().first().copied().unwrap_or_default();
-    let (cost, _) = scale::measure_load(&client, pid, &population.transfers)?;
-    Ok(cost)
+
+    fn loaded(&self) -> Result<Loaded<'_>> {
+        Loaded::of(&self.nodes, &self.txs)
+    }
 }
 
 /// The state of the policies and rules.

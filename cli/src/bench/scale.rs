@@ -44,6 +44,9 @@ const REST: Duration = Duration::from_millis(500);
 /// they come on average.
 pub(super) const NODE_TXS: [usize; 2] = [30_000, 150_000];
 
+/// In how many turns nodes that are compared take the measured transfers.
+const TURNS: usize = 5;
+
 /// Accounts that transfer among themselves, as in the sustained load, while the others only exist.
 const ACTIVE: usize = 1_000;
 
@@ -127,44 +130,89 @@ impl Scale {
 /// Measures both sizes.
 pub fn measure(plan: &Plan, say: impl Fn(&str)) -> Result<Scale> {
     let [small, large] = plan.accounts;
-    let small = step(plan, small, plan.blocks.min(100), &say)?;
-    let large = step(plan, large, plan.blocks, &say)?;
+    let mut small = Size::start(plan, small, plan.blocks.min(100), &say)?;
+    let mut large = Size::start(plan, large, plan.blocks, &say)?;
+    say("scale: both nodes take the same load in turns ...");
+    measure_nodes([&mut small, &mut large])?;
+    let [small, large] = [small.step, large.step];
     let ratio = |cost: fn(&Step) -> f64| thousandth(cost(&large) / cost(&small).max(f64::EPSILON));
-    Ok(Scale {
+    let scale = Scale {
         ratio: ratio(|step| step.node_cpu_us_per_tx),
         ratio_uniform: ratio(|step| step.node_cpu_us_per_tx_uniform),
         ratio_uniform_without_signatures: ratio(|step| step.cpu_us_per_tx - step.unit_costs.signature_us),
         steps: vec![small, large],
-    })
+    };
+    say(&format!("  {} times, {} when all transfer at random", scale.ratio, scale.ratio_uniform));
+    Ok(scale)
 }
 
-fn step(plan: &Plan, accounts: usize, blocks: usize, say: &impl Fn(&str)) -> Result<Step> {
-    let mut nodes = Processes::prepare(1, None)?;
-    let genesis = Genesis::from_json(&std::fs::read_to_string(&nodes.network.genesis)?)?;
-    let full = (WARM_UP_BLOCKS + plan.full_blocks) * BLOCK_TXS;
-    say(&format!("scale: a state of {accounts} accounts, {blocks} blocks ..."));
-    let node_txs = NODE_TXS.iter().sum();
-    let everywhere = Load { among: accounts, transfers: blocks + full + node_txs };
-    let loads = [everywhere, Load { among: ACTIVE, transfers: node_txs }];
-    let population = Population::new(&nodes, &genesis, accounts, &loads, plan.seed)?;
-    let time_secs = u64::try_from(genesis.genesis_time)?;
-    let start = Start { state: &population.state, validators: population.validators, time_secs };
-    let mut chain =
-        Chain::start(&genesis, &nodes.ledger(0), start, Seal::Key(Box::new(consensus_key(&nodes)?)))?;
-    drop(population.state);
-    let (light, rest) = population.transfers.split_at(blocks);
-    let (full, last) = rest.split_at(full);
-    light.iter().try_for_each(|tx| chain.block(&[tx]))?;
-    let mut step = Step { accounts, ..Step::default() };
-    measure_blocks(&mut chain, full, &mut step)?;
-    step.blocks = chain.store().latest().map_or(0, |tip| tip.height);
-    drop(chain);
-    measure_node(&mut nodes, last, &mut step)?;
-    say(&format!(
-        "  {} µs per transfer, {} at random, {} MB, start in {} s",
-        step.node_cpu_us_per_tx, step.node_cpu_us_per_tx_uniform, step.rss_mb, step.startup_s
-    ));
-    Ok(step)
+/// A node that goes on from a chain of one size.
+struct Size {
+    nodes: Processes,
+    /// What it will take: [`NODE_TXS`] among all accounts, then as many among the active ones.
+    txs: Vec<Signed>,
+    step: Step,
+}
+
+impl Size {
+    /// Makes the chain, measures its full blocks, and starts the node.
+    fn start(plan: &Plan, accounts: usize, blocks: usize, say: &impl Fn(&str)) -> Result<Self> {
+        let nodes = Processes::prepare(1, None)?;
+        let genesis = Genesis::from_json(&std::fs::read_to_string(&nodes.network.genesis)?)?;
+        let full = (WARM_UP_BLOCKS + plan.full_blocks) * BLOCK_TXS;
+        say(&format!("scale: a state of {accounts} accounts, {blocks} blocks ..."));
+        let node_txs = NODE_TXS.iter().sum();
+        let everywhere = Load { among: accounts, transfers: blocks + full + node_txs };
+        let loads = [everywhere, Load { among: ACTIVE, transfers: node_txs }];
+        let population = Population::new(&nodes, &genesis, accounts, &loads, plan.seed)?;
+        let time_secs = u64::try_from(genesis.genesis_time)?;
+        let start = Start { state: &population.state, validators: population.validators, time_secs };
+        let seal = Seal::Key(Box::new(consensus_key(&nodes)?));
+        let mut chain = Chain::start(&genesis, &nodes.ledger(0), start, seal)?;
+        drop(population.state);
+        let mut transfers = population.transfers;
+        let txs = transfers.split_off(blocks + full);
+        let (light, full) = transfers.split_at(blocks);
+        light.iter().try_for_each(|tx| chain.block(&[tx]))?;
+        let mut step = Step { accounts, ..Step::default() };
+        measure_blocks(&mut chain, full, &mut step)?;
+        step.blocks = chain.store().latest().map_or(0, |tip| tip.height);
+        drop(chain);
+        let mut size = Self { nodes, txs, step };
+        size.start_node()?;
+        say(&format!("  the node starts in {} s", size.step.startup_s));
+        Ok(size)
+    }
+
+    fn start_node(&mut self) -> Result<()> {
+        let from = Instant::now();
+        self.nodes.start_node(0)?;
+        self.nodes.wait_for_height(0, self.step.blocks)?;
+        self.step.startup_s = tenth(from.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// The node, and what it takes among all accounts and among the active ones.
+    fn loaded(&self) -> Result<[Loaded<'_>; 2]> {
+        let (uniform, active) = self.txs.split_at(NODE_TXS.iter().sum());
+        Ok([Loaded::of(&self.nodes, uniform)?, Loaded::of(&self.nodes, active)?])
+    }
+}
+
+/// What transfers cost a node of either size.
+fn measure_nodes(sizes: [&mut Size; 2]) -> Result<()> {
+    let [small, large] = [&sizes[0], &sizes[1]].map(|size| size.loaded());
+    let ([small_uniform, small_active], [large_uniform, large_active]) = (small?, large?);
+    let uniform = measure_in_turns([small_uniform, large_uniform])?;
+    let active = measure_in_turns([small_active, large_active])?;
+    for ((size, uniform), active) in sizes.into_iter().zip(uniform).zip(active) {
+        let step = &mut size.step;
+        (step.node_cpu_us_per_tx_uniform, step.by_thread_uniform) = (uniform.us_per_tx, uniform.by_thread);
+        (step.node_cpu_us_per_tx, step.by_thread) = (active.us_per_tx, active.by_thread);
+        let Some(pid) = size.nodes.pid(0) else { bail!("the node does not run") };
+        step.rss_mb = measure::rss_mb(pid)?;
+    }
+    Ok(())
 }
 
 /// Full blocks, and what the store does because of them.
@@ -201,41 +249,70 @@ fn rest(pid: u32) -> Result<()> {
     }
 }
 
-/// A node that goes on from the chain.
-fn measure_node(nodes: &mut Processes, txs: &[Signed], step: &mut Step) -> Result<()> {
-    let from = Instant::now();
-    nodes.start_node(0)?;
-    nodes.wait_for_height(0, step.blocks)?;
-    step.startup_s = tenth(from.elapsed().as_secs_f64());
-    let Some(pid) = nodes.pids().first().copied() else { bail!("the node does not run") };
-    let client = Client::local(&nodes.network.nodes[0].ethereum);
-    let (uniform, active) = txs.split_at(NODE_TXS.iter().sum());
-    (step.node_cpu_us_per_tx_uniform, step.by_thread_uniform) = measure_load(&client, pid, uniform)?;
-    (step.node_cpu_us_per_tx, step.by_thread) = measure_load(&client, pid, active)?;
-    step.rss_mb = measure::rss_mb(pid)?;
-    Ok(())
+/// A node that runs, and the transfers that it takes: as many as [`NODE_TXS`].
+pub(super) struct Loaded<'a> {
+    client: Client,
+    pid: u32,
+    warm_up: &'a [Signed],
+    measured: &'a [Signed],
 }
 
-/// Processor time of the node per transfer, in microseconds, and by kind of thread.
-pub(super) fn measure_load(
-    client: &Client,
-    pid: u32,
-    txs: &[Signed],
-) -> Result<(f64, BTreeMap<String, f64>)> {
-    let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
-    submit_all(client, warm_up)?;
-    rest(pid)?;
-    let (before, mut threads_before) = (measure::cpu_total(pid)?, measure::cpu_by_thread(pid)?);
-    submit_all(client, measured)?;
-    // What the store still does because of them is theirs.
-    rest(pid)?;
-    let spent = measure::cpu_total(pid)?.saturating_sub(before);
-    let since = |(name, ns): (String, u64)| {
-        let earlier = threads_before.remove(&name).unwrap_or(0);
-        (name, ns.saturating_sub(earlier))
+/// What transfers cost a node.
+pub(super) struct Cost {
+    /// Processor time of a transfer, in microseconds.
+    pub us_per_tx: f64,
+    /// Where it goes, by kind of thread.
+    pub by_thread: BTreeMap<String, f64>,
+}
+
+/// Processor time, in nanoseconds.
+#[derive(Default)]
+struct Spent {
+    total: u64,
+    by_thread: BTreeMap<String, u64>,
+}
+
+impl<'a> Loaded<'a> {
+    /// The only node of `nodes`.
+    pub(super) fn of(nodes: &Processes, txs: &'a [Signed]) -> Result<Self> {
+        let Some(pid) = nodes.pid(0) else { bail!("the node does not run") };
+        let (warm_up, measured) = txs.split_at(NODE_TXS[0]);
+        Ok(Self { client: Client::local(&nodes.network.nodes[0].ethereum), pid, warm_up, measured })
+    }
+
+    /// Takes some of what is measured; adds what was spent on it. What the store still does because of it counts.
+    fn take(&self, txs: &[Signed], spent: &mut Spent) -> Result<()> {
+        let (before, threads_before) = (measure::cpu_total(self.pid)?, measure::cpu_by_thread(self.pid)?);
+        submit_all(&self.client, txs)?;
+        rest(self.pid)?;
+        spent.total += measure::cpu_total(self.pid)?.saturating_sub(before);
+        for (thread, ns) in measure::cpu_by_thread(self.pid)? {
+            let before = threads_before.get(&thread).copied().unwrap_or(0);
+            *spent.by_thread.entry(thread).or_insert(0) += ns.saturating_sub(before);
+        }
+        Ok(())
+    }
+}
+
+/// What their transfers cost nodes that are compared. They take them in turns: within minutes the speed of a machine
+/// changes by more than what is looked for.
+pub(super) fn measure_in_turns(nodes: [Loaded<'_>; 2]) -> Result<[Cost; 2]> {
+    for node in &nodes {
+        submit_all(&node.client, node.warm_up)?;
+        rest(node.pid)?;
+    }
+    let [first, second] = nodes;
+    let mut spent = [Spent::default(), Spent::default()];
+    let share = first.measured.len().div_ceil(TURNS).max(1);
+    for (one, other) in first.measured.chunks(share).zip(second.measured.chunks(share)) {
+        first.take(one, &mut spent[0])?;
+        second.take(other, &mut spent[1])?;
+    }
+    let cost = |spent: Spent| Cost {
+        us_per_tx: per_tx(spent.total, first.measured.len()),
+        by_thread: each_per_tx(spent.by_thread, first.measured.len()),
     };
-    let by_thread = measure::cpu_by_thread(pid)?.into_iter().map(since).collect();
-    Ok((per_tx(spent, measured.len()), each_per_tx(by_thread, measured.len())))
+    Ok(spent.map(cost))
 }
 
 fn submit_all(client: &Client, txs: &[Signed]) -> Result<()> {

@@ -15,6 +15,7 @@ use prost::Message;
 pub use self::convert::BlockPart;
 use self::schema as pb;
 use crate::{
+    application::SyncedBlock,
     context::{ConcordatContext, Height, PolkaCertificate, RoundCertificate, SignedProposal, SignedVote},
     network::Evidence,
 };
@@ -214,10 +215,9 @@ fn response_to_pb(id: u64, response: &Response<ConcordatContext>) -> Result<pb::
         .values
         .iter()
         .map(|value| {
-            Ok(pb::DecidedBlock {
-                block: value.value_bytes.clone(),
-                certificate: Some(convert::extended_to_pb(&value.certificate)?),
-            })
+            let SyncedBlock { bytes: block, senders } = SyncedBlock::split(&value.value_bytes);
+            let certificate = Some(convert::extended_to_pb(&value.certificate)?);
+            Ok(pb::DecidedBlock { block, certificate, senders })
         })
         .collect::<Result<_, CodecError>>()?;
     Ok(pb::Response { id, first: response.start_height.0, blocks })
@@ -229,8 +229,14 @@ fn response_from_pb(response: pb::Response) -> Result<Response<ConcordatContext>
         .blocks
         .into_iter()
         .map(|block| {
-            let certificate = block.certificate.ok_or(CodecError::Missing { field: "certificate" })?;
-            Ok(RawDecidedValue::new(block.block, convert::extended_from_pb(&certificate)?))
+            let pb::DecidedBlock { block: bytes, certificate, senders } = block;
+            let certificate = certificate.ok_or(CodecError::Missing { field: "certificate" })?;
+            // A transaction is longer than an address.
+            if senders.len() > bytes.len() {
+                return Err(CodecError::OutOfRange { field: "senders" });
+            }
+            let joined = SyncedBlock { bytes, senders }.join();
+            Ok(RawDecidedValue::new(joined, convert::extended_from_pb(&certificate)?))
         })
         .collect::<Result<_, CodecError>>()?;
     Ok(Response::ValueResponse(ValueResponse::new(first, values)))

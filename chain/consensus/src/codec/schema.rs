@@ -210,6 +210,9 @@ pub struct DecidedBlock {
     pub block: bytes::Bytes,
     #[prost(message, optional, tag = "2")]
     pub certificate: Option<Certificate>,
+    /// Who sent its transactions, 20 bytes each; may be left out.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub senders: bytes::Bytes,
 }
 
 /// Two conflicting messages of one validator.

@@ -109,8 +109,12 @@ fn part() -> impl Strategy<Value = BlockPart> {
 }
 
 fn response() -> impl Strategy<Value = Response<ConcordatContext>> {
-    let block = (vec(any::<u8>(), 0..100), commit())
-        .prop_map(|(bytes, certificate)| RawDecidedValue::new(bytes.into(), certificate));
+    let block = (vec(any::<u8>(), 41..100), vec(any::<u8>(), 0..41), commit()).prop_map(
+        |(bytes, senders, certificate)| {
+            let block = SyncedBlock { bytes: bytes.into(), senders: senders.into() };
+            RawDecidedValue::new(block.join(), certificate)
+        },
+    );
     (height(), vec(block, 0..4))
         .prop_map(|(first, values)| Response::ValueResponse(ValueResponse::new(first, values)))
 }
@@ -263,4 +267,17 @@ fn certificate_with_too_many_signatures_is_refused() {
     };
     let decoded: Result<PolkaCertificate, _> = EngineCodec.decode(encode(certificate));
     assert!(matches!(decoded, Err(CodecError::TooMany { .. })));
+}
+
+#[test]
+fn senders_that_are_longer_than_their_block_are_refused() {
+    let certificate = pb::Certificate::default();
+    let block = |senders: &'static [u8]| pb::DecidedBlock {
+        block: Bytes::from_static(&[7; 100]),
+        certificate: Some(certificate.clone()),
+        senders: Bytes::from_static(senders),
+    };
+    let decode = |senders| response_from_pb(pb::Response { id: 1, first: 1, blocks: vec![block(senders)] });
+    assert_eq!(decode(&[0; 101]).unwrap_err(), CodecError::OutOfRange { field: "senders" });
+    assert_ne!(decode(&[0; 100]).unwrap_err(), CodecError::OutOfRange { field: "senders" });
 }

@@ -10,7 +10,7 @@ use ractor::RpcReplyPort;
 
 use super::{Host, proposed_value};
 use crate::{
-    application::{AppError, ConsensusBlock, Origin, Verdict},
+    application::{AppError, ConsensusBlock, Origin, SyncedBlock, Verdict},
     context::{Address, ConcordatContext, Height},
     signing::certificate_from_commit,
 };
@@ -57,7 +57,7 @@ impl Host {
         let stored = self.app.decided(height).await.map_err(|error| error.to_string())?;
         let Some(stored) = stored else { return Ok(None) };
         let certificate = certificate_from_commit(&stored.commit).map_err(|error| error.to_string())?;
-        Ok(Some(RawDecidedValue::new(stored.bytes, certificate)))
+        Ok(Some(RawDecidedValue::new(stored.block.join(), certificate)))
     }
 
     /// Judges a block that a peer says was decided. The engine has checked the certificate.
@@ -65,9 +65,10 @@ impl Host {
         self: Arc<Self>,
         (height, round): (Height, Round),
         proposer: Address,
-        bytes: Bytes,
+        joined: Bytes,
         reply: RpcReplyPort<SyncedValueOutcome<ConcordatContext>>,
     ) {
+        let SyncedBlock { bytes, .. } = SyncedBlock::split(&joined);
         let outcome = self.judge_synced(height, round, proposer, bytes).await;
         let _ = reply.send(outcome);
     }

@@ -17,6 +17,7 @@ use concordat_types::Role;
 
 use super::{Gossip, Network, evidence::Noted, gate::Place, requests::outbound_id};
 use crate::{
+    application::SyncedBlock,
     codec::{
         BlockPart, CodecError, ConsensusMessage, SyncMessage, decode_consensus, decode_part, decode_sync,
     },
@@ -356,7 +357,8 @@ impl Network {
         };
         let Response::ValueResponse(values) = &response;
         let decided = values.values.iter().filter(|value| Some(value.height()) <= proven);
-        (self.on_synced)(decided.map(|value| (value.height().0, value.value_bytes.clone())).collect());
+        let split = decided.map(|value| (value.height().0, SyncedBlock::split(&value.value_bytes)));
+        (self.on_synced)(split.collect());
         self.emit(&NetworkEvent::SyncResponse(outbound_id(id), peer.peer_id, Some(response)));
         Ok(())
     }

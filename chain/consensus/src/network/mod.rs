@@ -38,7 +38,7 @@ pub use self::{
     progress::Claims,
 };
 use crate::{
-    application::NextHeight,
+    application::{NextHeight, SyncedBlock},
     codec::BlockPart,
     context::{Address, ConcordatContext, Height},
     metrics::ConsensusMetrics,
@@ -82,12 +82,12 @@ pub(crate) struct Network {
     /// For tasks that outlive a call but must not keep the network alive.
     this: Weak<Network>,
     on_evidence: Box<dyn Fn(Evidence) + Send + Sync>,
-    /// Told of the encoded blocks that a peer sent as decided, by height.
+    /// Told of the blocks that a peer sent as decided, by height.
     on_synced: OnSynced,
 }
 
 /// What is done with blocks that a peer sent as decided, before the engine looks at them.
-pub(crate) type OnSynced = Box<dyn Fn(Vec<(u64, Bytes)>) + Send + Sync>;
+pub(crate) type OnSynced = Box<dyn Fn(Vec<(u64, SyncedBlock)>) + Send + Sync>;
 
 impl Network {
     /// A network that hands on block parts, gossip, evidence and blocks to come.

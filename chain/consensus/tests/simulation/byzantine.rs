@@ -9,7 +9,7 @@ use arc_malachitebft_signing_ed25519::Signature;
 use arc_malachitebft_sync::Response;
 use bytes::Bytes;
 use concordat_consensus::{
-    Address, BlockId, BlockTime,
+    Address, BlockId, BlockTime, SyncedBlock,
     codec::{
         BlockPart, ConsensusMessage, MAX_HEIGHT, MAX_ROUND, SyncMessage, decode_consensus, decode_part,
         decode_sync, encode_consensus, encode_liveness, encode_part, encode_sync,
@@ -202,10 +202,9 @@ impl Byzantine {
                 for value in &mut response.values {
                     match self.rng.below(4) {
                         0 => value.certificate.commit_signatures.truncate(2),
-                        1 => value.value_bytes = twin(&value.value_bytes, "never decided")?.1,
+                        1 => value.value_bytes = synced_twin(&value.value_bytes)?.1,
                         2 => {
-                            let (id, bytes) = twin(&value.value_bytes, "never decided")?;
-                            (value.value_bytes, value.certificate.value_id) = (bytes, id);
+                            (value.certificate.value_id, value.value_bytes) = synced_twin(&value.value_bytes)?
                         }
                         _ => value.certificate.round = Round::new(7),
                     }
@@ -327,4 +326,10 @@ impl Byzantine {
         let signed: SignedProposal = SignedMessage::new(proposal, signature);
         encode_consensus(&SignedConsensusMsg::Proposal(signed)).unwrap()
     }
+}
+
+/// Another block than the one that was asked for.
+fn synced_twin(joined: &Bytes) -> Option<(BlockId, Bytes)> {
+    let (id, bytes) = twin(&SyncedBlock::split(joined).bytes, "never decided")?;
+    Some((id, SyncedBlock { bytes, ..SyncedBlock::default() }.join()))
 }

@@ -10,7 +10,7 @@ use arc_malachitebft_core_types::{
 use arc_malachitebft_sync::{RawDecidedValue, Request, Response, ValueRequest, ValueResponse};
 use bytes::Bytes;
 use concordat_consensus::{
-    Address, BlockId, ConsensusBlock, Verdict, certificate_from_commit,
+    Address, BlockId, ConsensusBlock, SyncedBlock, Verdict, certificate_from_commit,
     codec::{
         ConsensusMessage, SyncMessage, decode_consensus, decode_part, decode_sync, encode_part, encode_sync,
     },
@@ -478,7 +478,8 @@ impl Node {
         let stored = |height| {
             let committed = self.ledger.at(height)?;
             let certificate = certificate_from_commit(&committed.commit).ok()?;
-            Some(RawDecidedValue::new(committed.bytes.clone(), certificate))
+            let block = SyncedBlock { bytes: committed.bytes.clone(), ..SyncedBlock::default() };
+            Some(RawDecidedValue::new(block.join(), certificate))
         };
         let values = (first..=last).map_while(stored).collect();
         let response = Response::ValueResponse(ValueResponse::new(Height(first), values));
@@ -504,7 +505,7 @@ impl Node {
         let (from, value) = self.ram.fetched.remove(&height)?;
         Some(Input::SyncValueResponse(CoreValueResponse::new(
             SETUP.peers[from],
-            value.value_bytes,
+            SyncedBlock::split(&value.value_bytes).bytes,
             value.certificate,
         )))
     }

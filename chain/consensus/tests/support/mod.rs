@@ -17,8 +17,8 @@ use bytes::Bytes;
 use concordat_consensus::{
     AppError, Application, AuthorizedNode, BlockId, BlockTime, Clock, ConsensusBlock, ConsensusConfig,
     ConsensusHandle, ConsensusSigner, DecidedBlock, Evidence, Gossip, LocalSigner, NextHeight, NodeIdentity,
-    Origin, PeerAuthorizer, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet,
-    Verdict, default_timeouts, signing::SignGuard, start,
+    Origin, PeerAuthorizer, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, SyncedBlock,
+    ValidatorSet, Verdict, default_timeouts, signing::SignGuard, start,
 };
 use concordat_types::{
     B256, Block, ChainParams, OrgId, Role,
@@ -305,7 +305,8 @@ impl Application for Ledger {
         let height = decided.block.height;
         assert_eq!(height, self.tip() + 1, "commits come in order, once");
         let (block, id, _) = identity_of(&decided.block.bytes)?;
-        let stored = StoredBlock { bytes: decided.block.bytes.clone(), commit: decided.commit.clone() };
+        let stored = SyncedBlock { bytes: decided.block.bytes.clone(), ..SyncedBlock::default() };
+        let stored = StoredBlock { block: stored, commit: decided.commit.clone() };
         let committed = Committed { block, id, commit: decided.commit, stored };
         self.chain.lock().unwrap().insert(height, committed);
         self.undecided.lock().unwrap().retain(|block| block.height > height);

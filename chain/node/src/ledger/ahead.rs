@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes as BlockBytes;
+use concordat_consensus::SyncedBlock;
 use concordat_types::{Bytes, VerifiedTx};
 
 use super::lock;
@@ -29,8 +29,8 @@ const MOST_WAITING: usize = 256;
 
 #[derive(Default)]
 struct Queue {
-    /// Encoded blocks by height.
-    waiting: BTreeMap<u64, BlockBytes>,
+    /// Blocks by height.
+    waiting: BTreeMap<u64, SyncedBlock>,
     /// The heights that are being checked.
     under_way: BTreeSet<u64>,
     /// Checked transactions by height.
@@ -56,7 +56,7 @@ impl Shared {
     }
 
     /// The lowest waiting block, once there is room for what comes of it. `None` at the end.
-    fn next(&self) -> Option<(u64, BlockBytes)> {
+    fn next(&self) -> Option<(u64, SyncedBlock)> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.closed {
@@ -103,7 +103,7 @@ impl Ahead {
     /// what is wrong will be said when the block is judged.
     pub(super) fn start(
         threads: NonZero<usize>,
-        check: impl Fn(&BlockBytes) -> Option<Checked> + Send + Sync + 'static,
+        check: impl Fn(&SyncedBlock) -> Option<Checked> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let this = Self(Arc::default());
         let check = Arc::new(check);
@@ -121,7 +121,7 @@ impl Ahead {
     }
 
     /// Takes encoded blocks that will be judged soon.
-    pub(super) fn expect(&self, blocks: Vec<(u64, BlockBytes)>) {
+    pub(super) fn expect(&self, blocks: Vec<(u64, SyncedBlock)>) {
         let mut queue = lock(&self.0.queue);
         for (height, block) in blocks {
             let known = queue.ready.contains_key(&height) || queue.under_way.contains(&height);
@@ -171,8 +171,8 @@ mod tests {
 
     const ONE: NonZero<usize> = NonZero::<usize>::MIN;
 
-    fn one(height: u64) -> Vec<(u64, BlockBytes)> {
-        vec![(height, BlockBytes::from(height.to_be_bytes().to_vec()))]
+    fn one(height: u64) -> Vec<(u64, SyncedBlock)> {
+        vec![(height, SyncedBlock { bytes: height.to_be_bytes().to_vec().into(), ..SyncedBlock::default() })]
     }
 
     fn raws(txs: &[Arc<VerifiedTx>]) -> Vec<Bytes> {
@@ -181,11 +181,11 @@ mod tests {
 
     /// So many threads, which check a block of `count` copies of one transaction each time they are told to, and say when
     /// they begin.
-    fn stepwise(threads: usize, count: usize) -> (Ahead, mpsc::Receiver<BlockBytes>, mpsc::Sender<()>) {
+    fn stepwise(threads: usize, count: usize) -> (Ahead, mpsc::Receiver<SyncedBlock>, mpsc::Sender<()>) {
         let (begun, begins) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel();
         let may_go_on = Mutex::new(may_go_on);
-        let check = move |block: &BlockBytes| {
+        let check = move |block: &SyncedBlock| {
             begun.send(block.clone()).ok()?;
             lock(&may_go_on).recv().ok()?;
             Some(vec![tx(1, 0); count])
@@ -243,7 +243,7 @@ mod tests {
         let (ahead, begins, go_on) = stepwise(2, 1);
         ahead.expect([one(7), one(5), one(6)].concat());
         let mut first = [begins.recv().unwrap(), begins.recv().unwrap()];
-        first.sort();
+        first.sort_by_key(|block| block.bytes.clone());
         assert_eq!(first, [one(5)[0].1.clone(), one(6)[0].1.clone()]);
         (0..3).for_each(|_| go_on.send(()).unwrap());
         assert_eq!(begins.recv().unwrap(), one(7)[0].1);

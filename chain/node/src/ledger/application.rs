@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use concordat_consensus::{
     Address, AppError, Application, BlockId, BlockTime, ConsensusBlock, DecidedBlock, Evidence, NextHeight,
-    Origin, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, ValidatorSet, Verdict,
+    Origin, ProposalRequest, ProposedBlock, ProposerOrder, StoredBlock, SyncedBlock, ValidatorSet, Verdict,
     default_timeouts,
 };
 use concordat_core::known_protocol_version;
@@ -19,6 +19,7 @@ use tendermint::Time;
 use super::{
     JudgeError, Ledger, LedgerError, Tip,
     judge::Circumstances,
+    senders,
     tip::{damaged, read_commit},
     version,
 };
@@ -143,12 +144,14 @@ impl Application for LedgerApplication {
             };
             let commit = read_commit(&ledger.store, height)?;
             let commit = commit.ok_or_else(|| damaged("commit", height, "missing"))?;
-            Ok(Some(StoredBlock { bytes: bytes.into(), commit }))
+            let receipts = ledger.store.receipts(height)?.unwrap_or_default();
+            let senders = senders::told(receipts.iter().map(|receipt| receipt.sender));
+            Ok(Some(StoredBlock { block: SyncedBlock { bytes: bytes.into(), senders }, commit }))
         })
         .await
     }
 
-    fn expect(&self, blocks: Vec<(u64, Bytes)>) {
+    fn expect(&self, blocks: Vec<(u64, SyncedBlock)>) {
         self.0.ahead.expect(blocks);
     }
 

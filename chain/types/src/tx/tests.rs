@@ -89,7 +89,10 @@ fn the_example_of_eip_155_is_read_as_the_eip_says() {
     let tx = SignedTx::parse(raw.into()).unwrap();
     assert_eq!((tx.nonce(), tx.gas_limit(), tx.chain_id()), (9, 21_000, Some(1)));
     let TxPayload::Ethereum(envelope) = tx.payload() else { panic!("not an Ethereum transaction") };
-    assert_eq!(recover_sender(envelope).unwrap(), address!("9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F"));
+    assert_eq!(
+        address_of(&recover_key(envelope).unwrap()),
+        address!("9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F")
+    );
     assert_eq!(tx.verify(1), Err(TxError::ValueNotZero));
 }
 
