@@ -158,8 +158,12 @@ impl Search<'_> {
 
     /// Goes along an index for a share of the work.
     async fn along_the_index(&mut self, share: i64) -> Result<Reached, PageError> {
-        let known = self.cover.accounts.is_some() || !self.list.reach.is_restricted(&self.wanted.scope);
-        let cost = if known { 1 } else { self.reader.work.account };
+        let cost = match (&self.cover.accounts, self.list.reach.is_restricted(&self.wanted.scope)) {
+            (_, false) => 1,
+            // Whether its transaction is one of somebody known has to be looked up elsewhere.
+            (Some(_), true) => self.list.cost_of_a_row(),
+            (None, true) => self.reader.work.account,
+        };
         let mut left = share.checked_div(cost).unwrap_or_default();
         let mut next = self.wanted.rows().saturating_mul(FIRST);
         loop {

@@ -58,7 +58,8 @@ impl List {
         i64::try_from(all).unwrap_or(i64::MAX)
     }
 
-    /// How much work a row is that a party leads to: of a transaction, its rows of the list have to be looked up.
+    /// How much work a row is that a party leads to, or that is held against parties: of a list whose rows are shown for who sent
+    /// their transactions, these have to be looked up, too.
     pub(super) const fn cost_of_a_row(&self) -> i64 {
         if self.reach.by_sender { 3 } else { 1 }
     }
