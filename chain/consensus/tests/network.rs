@@ -7,7 +7,7 @@ mod support;
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
-use concordat_consensus::{Address, ConsensusConfig};
+use concordat_consensus::{Address, ConsensusConfig, SyncedBlock};
 use concordat_types::{Role, commit::verify_commit};
 use support::*;
 use tendermint::{Time, block::signed_header::SignedHeader, validator::Set};
@@ -129,6 +129,12 @@ async fn network_survives_a_stopped_validator_which_catches_up_later() {
     // The network is idle now; the one that returns must notice by itself what it missed.
     let returned = homes[3].start(&registry, addresses(&running)).await;
     homes[3].ledger.reaches(15).await;
+    let expected = homes[3].ledger.expected.lock().unwrap().clone();
+    assert!(!expected.is_empty(), "it is told of blocks before it judges them");
+    for (height, block) in expected {
+        let bytes = homes[0].ledger.at(height).stored.block.bytes;
+        assert_eq!(block, SyncedBlock { bytes, senders: said_of(height) }, "and who sent what in them");
+    }
     running.push(returned);
     run_until(&homes, 25);
     all_reach(&homes, 25).await;

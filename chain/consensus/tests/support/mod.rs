@@ -109,6 +109,11 @@ pub struct Committed {
     pub stored: StoredBlock,
 }
 
+/// Who is said to have sent a block's transactions: one sender, named by its height.
+pub fn said_of(height: u64) -> Bytes {
+    [&[0; 12][..], &height.to_be_bytes()].concat().into()
+}
+
 /// A ledger in memory. It outlives its node, like a disk.
 pub struct Ledger {
     pub validators: concordat_types::ValidatorSet,
@@ -120,6 +125,8 @@ pub struct Ledger {
     pub skew: AtomicI64,
     /// While true, no block can be judged, as on a disk that cannot be read.
     pub unreadable: AtomicBool,
+    /// Blocks that peers sent as decided, by height.
+    pub expected: Mutex<BTreeMap<u64, SyncedBlock>>,
     /// How many blocks of peers have arrived.
     pub arrived: AtomicUsize,
     /// While true, reads of decided blocks wait.
@@ -140,6 +147,7 @@ impl Ledger {
             chain: Mutex::default(),
             undecided: Mutex::default(),
             evidence: Mutex::default(),
+            expected: Mutex::default(),
             block_bytes,
             skew: AtomicI64::new(0),
             unreadable: AtomicBool::new(false),
@@ -305,7 +313,7 @@ impl Application for Ledger {
         let height = decided.block.height;
         assert_eq!(height, self.tip() + 1, "commits come in order, once");
         let (block, id, _) = identity_of(&decided.block.bytes)?;
-        let stored = SyncedBlock { bytes: decided.block.bytes.clone(), ..SyncedBlock::default() };
+        let stored = SyncedBlock { bytes: decided.block.bytes.clone(), senders: said_of(height) };
         let stored = StoredBlock { block: stored, commit: decided.commit.clone() };
         let committed = Committed { block, id, commit: decided.commit, stored };
         self.chain.lock().unwrap().insert(height, committed);
@@ -329,6 +337,10 @@ impl Application for Ledger {
         let _ = self.slow.subscribe().wait_for(|slow| !*slow).await;
         self.reading.fetch_sub(1, Ordering::SeqCst);
         Ok(self.chain.lock().unwrap().get(&height).map(|committed| committed.stored.clone()))
+    }
+
+    fn expect(&self, blocks: Vec<(u64, SyncedBlock)>) {
+        self.expected.lock().unwrap().extend(blocks);
     }
 
     async fn earliest_height(&self) -> u64 {
