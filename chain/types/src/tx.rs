@@ -124,11 +124,19 @@ impl SignedTx {
     /// The costly part is the signature: about 28 µs.
     pub fn verify(self, chain_id: u64) -> Result<VerifiedTx, TxError> {
         self.check_form(chain_id)?;
-        let sender = match &self.payload {
-            TxPayload::Ethereum(envelope) => address_of(&recover_key(envelope)?),
-            TxPayload::Institutional(tx) => tx.verify()?,
-        };
+        let (sender, _) = self.signer()?;
         Ok(VerifiedTx { tx: self, sender })
+    }
+
+    /// Who signed it, with the key that had to be looked for.
+    fn signer(&self) -> Result<(Address, Option<PublicKey>), TxError> {
+        match &self.payload {
+            TxPayload::Ethereum(envelope) => {
+                let key = recover_key(envelope)?;
+                Ok((address_of(&key), Some(key)))
+            }
+            TxPayload::Institutional(tx) => Ok((tx.verify()?, None)),
+        }
     }
 
     /// All of that but the signature.

@@ -29,7 +29,7 @@ use super::{
 /// What an operator would give PostgreSQL beyond its defaults; and that no copy of it follows, which spares its log while the
 /// ledger is made.
 const SETTINGS: [&str; 5] = [
-    "shared_buffers=4GB",
+    "shared_buffers=512MB",
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",
     "wal_level=minimal",

@@ -27,9 +27,6 @@ const NARROWER: i64 = 8;
 /// Rows that are looked at of a window, however little work is left: without it none might ever be looked through.
 const LEAST: i64 = 500;
 
-/// Rows of an index that are looked at first, for each one that is wanted.
-const FIRST: i64 = 2;
-
 /// How many times more are looked at next, at most.
 const MORE: i64 = 8;
 
@@ -160,12 +157,13 @@ impl Search<'_> {
     async fn along_the_index(&mut self, share: i64) -> Result<Reached, PageError> {
         let cost = match (&self.cover.accounts, self.list.reach.is_restricted(&self.wanted.scope)) {
             (_, false) => 1,
-            // Whether its transaction is one of somebody known has to be looked up elsewhere.
-            (Some(_), true) => self.list.cost_of_a_row(),
+            // It lies on a page of its own, and may be none of those that are shown; if its sender tells, that is elsewhere.
+            (Some(_), true) => self.list.cost_of_a_row().saturating_add(1),
             (None, true) => self.reader.work.account,
         };
         let mut left = share.checked_div(cost).unwrap_or_default();
-        let mut next = self.wanted.rows().saturating_mul(FIRST);
+        // As many as are wanted, first: each may be on a page of its own, and be shown.
+        let mut next = self.wanted.rows();
         loop {
             let most = next.min(left).max(1);
             let looked = self.look(&self.list.walk(&self.wanted, self.cover, most)?).await?;

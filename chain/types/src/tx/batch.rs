@@ -19,7 +19,7 @@ use ark_ff::{AdditiveGroup as _, PrimeField as _, batch_inversion};
 use ark_secp256k1::{Affine, Fq, Fr, Projective};
 use secp256k1::{PublicKey, constants::CURVE_ORDER};
 
-use super::{SignedTx, TxError, TxPayload, VerifiedTx, address_of, recover_key};
+use super::{SignedTx, TxError, TxPayload, VerifiedTx, address_of};
 
 /// Fewer signatures than this are as soon checked one by one.
 const WORTH_SUMMING: usize = 64;
@@ -59,7 +59,8 @@ pub fn verify_all(
     chain_id: u64,
 ) -> Result<Vec<Found>, TxError> {
     txs.iter().try_for_each(|tx| tx.check_form(chain_id))?;
-    let told = told.iter().copied().chain(std::iter::repeat(None));
+    let worth_it = told.iter().flatten().count() >= WORTH_SUMMING;
+    let told = told.iter().filter(|_| worth_it).copied().chain(std::iter::repeat(None));
     let claims: Vec<_> = txs.iter().zip(told).map(|(tx, key)| Claim::of(tx, key?)).collect();
     let hold = hold(&claims.iter().flatten().collect::<Vec<_>>());
     let found = txs.into_iter().zip(claims).map(|(tx, claim)| match claim {
@@ -71,13 +72,8 @@ pub fn verify_all(
 
 /// One whose form has been checked, by itself.
 fn alone(tx: SignedTx) -> Result<Found, TxError> {
-    let (sender, key) = match &tx.payload {
-        TxPayload::Ethereum(envelope) => {
-            let key = SenderKey::from(&recover_key(envelope)?);
-            (key.address, Some(key))
-        }
-        TxPayload::Institutional(institutional) => (institutional.verify()?, None),
-    };
+    let (sender, key) = tx.signer()?;
+    let key = key.map(|key| SenderKey { address: sender, point: affine(&key) });
     Ok((VerifiedTx { tx, sender }, key))
 }
 
@@ -112,11 +108,8 @@ impl Claim {
     }
 }
 
-/// Whether all claims hold. Of a few it is not told: they are as soon checked alone.
+/// Whether all claims hold.
 fn hold(claims: &[&Claim]) -> bool {
-    if claims.len() < WORTH_SUMMING {
-        return false;
-    }
     let mut inverses: Vec<Fr> = claims.iter().map(|claim| claim.s).collect();
     batch_inversion(&mut inverses);
     let weights = weights(claims);
